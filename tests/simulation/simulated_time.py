@@ -49,7 +49,9 @@ class DriftingClock(Clock):
     """The steady clock of one process: a little too fast or too slow.
 
     It stands in for the process as well: what is to happen in that happens by its clock, so
-    nothing does while it is stopped, and all that is overdue when it goes on.
+    nothing does while it is stopped, and all that is overdue when it goes on. What does not happen
+    since the process is gone is kept: were it collected, whoever waits for it would be closed, and
+    set free what waits for that; a dead process would act.
 
     Args:
         time: The true one.
@@ -65,6 +67,7 @@ class DriftingClock(Clock):
         self._time = time
         self._rate = rate
         self._stopped_until = self.stopped_since = 0.0
+        self._undone: list[object] = []
         self.ended = False
 
     @property
@@ -96,9 +99,11 @@ class DriftingClock(Clock):
         self._time.at((call.getTime() - 1_000.0) / self._rate, self._run, call)
 
     def _run(self, call: DelayedCall) -> None:
-        if self.ended or call.cancelled or call.called:
+        if call.cancelled or call.called:
             return
-        if self.stopped:
+        if self.ended:
+            self._undone.append(call)
+        elif self.stopped:
             self._time.at(self._stopped_until, self._run, call)
         elif call.getTime() > self.seconds() + 1e-6:
             self._put(call)  # it was put off
@@ -109,8 +114,8 @@ class DriftingClock(Clock):
     def happen(self, call: Callable[..., object], *args: Any) -> None:
         """Do something in this process, as soon as it can."""
         if self.ended:
-            return
-        if self.stopped:
+            self._undone.append((call, args))
+        elif self.stopped:
             self._time.at(self._stopped_until, self.happen, call, *args)
         else:
             call(*args)

@@ -183,6 +183,7 @@ class World:
         known_gone: When somebody first knew that a node is gone.
         was_violent: Whether a process was killed or stopped, a wire cut, or Redis not well.
         changed: Pairs of accounts of which one has changed what the other may see.
+        ended: Lives that are over, kept for the same reason as what they left undone.
         faults: What was found to be wrong while it was played.
     """
 
@@ -197,6 +198,7 @@ class World:
         self.rates = {name: 1 + drift.uniform(-0.02, 0.02) for name in NAMES}
         self.wires = Wires(self.time, self.random("wires"), schedule.conditions.frames_s)
         self.nodes: dict[str, SimulatedNode] = {}
+        self.ended: list[SimulatedNode] = []
         self.generations: dict[str, int] = {}
         self.people: dict[int, Person] = {}
         self.sent: dict[int, Sent] = {}
@@ -238,6 +240,7 @@ class World:
     def end_life(self, node: SimulatedNode) -> None:
         """Have a process be gone."""
         node.clock.ended = True
+        self.ended.append(node)
         self.wires.ends.pop(node.id, None)
         if self.nodes.get(node.name) is node:
             del self.nodes[node.name]

@@ -81,6 +81,7 @@ class House:
         wall_ahead_s: float = SOME_AFTERNOON,
         **people: Mapping[str, str],
     ) -> None:
+        self._former: House | None = None
         self.domain = domain
         self.clock = clock or Clock()
         self.wall_ahead_s = wall_ahead_s
@@ -154,7 +155,7 @@ class House:
         """Another server on the same store; this one was shut down, or killed."""
         clock = Clock()
         clock.advance(self.clock.seconds())
-        return House(
+        house = House(
             self.domain,
             config=self.server.config,
             plugins=self._stopped_with or tuple(self.plugins.loaded),
@@ -162,6 +163,8 @@ class House:
             clock=clock,
             wall_ahead_s=self.wall_ahead_s,
         )
+        house._former = self  # were it collected, what waits in it would go on, on the same store
+        return house
 
     def jid(self, name: str) -> JID:
         """The account of this name."""
