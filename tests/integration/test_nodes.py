@@ -6,6 +6,8 @@ import time
 from tests.integration.nodes_case import LEASE_S, NodesCase
 from tests.integration.processes import Peer
 
+LONG_LEASE_S = 6.0
+
 
 class RedisNodesTests(NodesCase):
     """Where all goes by Redis."""
@@ -68,11 +70,12 @@ class RedisNodesTests(NodesCase):
 
     def test_paused(self) -> None:
         """A node that stood still for less than its lease goes on, and its clients with it."""
+        self.processes.cluster = {"lease_s": LONG_LEASE_S, "grace_s": 2 * LONG_LEASE_S}
         a, b = self.started("a", "b")
         a.add_user("romeo", "a rose")
         romeo = self.client(b, "romeo")
         b.pause()
-        time.sleep(LEASE_S - 1.0)
+        time.sleep(LONG_LEASE_S / 3)  # a third may be gone when it begins, and a third is for luck
         b.go_on()
         romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
         romeo.until(b"id='p'")
