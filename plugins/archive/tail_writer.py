@@ -135,7 +135,7 @@ class TailWriter:
         self._began = UNKNOWN
         self._known: set[int] = set()
         self._begun: dict[int, int] = {}
-        self._no_room: list[Deferred[None]] = []
+        self._no_room: dict[Deferred[None], None] = {}  # in the order in which they came
         tail.on_dropped = self._give_room
         indexer.lowest_unwritten = self._lowest
 
@@ -190,12 +190,15 @@ class TailWriter:
         """
         while self.tail.is_full:
             room = Deferred[None]()
-            self._no_room.append(room)
-            await in_time(room, self.clock, ROOM_S)
+            self._no_room[room] = None
+            try:
+                await in_time(room, self.clock, ROOM_S)
+            finally:
+                self._no_room.pop(room, None)
 
     def _give_room(self) -> None:
         if not self.tail.is_full:
-            waiting, self._no_room = self._no_room, []
+            waiting, self._no_room = self._no_room, {}
             for room in waiting:
                 if not room.called:
                     room.callback(None)

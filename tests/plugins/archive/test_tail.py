@@ -150,6 +150,14 @@ class FullTests(WritingCase):
         self.assertEqual(self.juliet.raw(), b"")
         self.assertEqual(self.said(ROMEO), ["a", "b", "c"])
 
+    def test_given_up(self) -> None:
+        """Of who has waited in vain nothing is left, however long the database does not work."""
+        for _ in range(3):
+            self.say("d")
+            self.assertEqual(len(self.archive.writer._no_room), 1)
+            self.advance(ROOM_S)
+            self.assertEqual(len(self.archive.writer._no_room), 0)
+
 
 class StartTests(databases.OnSQLite, StoreCase):
     """A file in which nothing is indexed."""
