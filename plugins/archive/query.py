@@ -1,6 +1,6 @@
 """Queries of an archive as values, and the page that answers one. Nothing here knows XML."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -123,49 +123,59 @@ class ArchiveReader:
         below = [each for each in (filters.after, page.after) if each is not None]
         above = [each for each in (filters.before, page.before or None) if each is not None]
         if below or above:
-            known = await self._known(owner, [*below, *above])
-            lowest = max(lowest, *(known[id].position for id in below), -1)
-            highest = min(highest, *(known[id].position for id in above), MAX_POSITION + 1)
+            position_of = {id: self._position(owner, id) for id in (*below, *above)}
+            async for _ in self._at(owner, position_of.values(), backwards=False):
+                pass  # each is in the archive
+            lowest = max(lowest, *(position_of[id] for id in below), -1)
+            highest = min(highest, *(position_of[id] for id in above), MAX_POSITION + 1)
         selection = Selection(lowest, highest, None if filters.peer is None else filters.peer.bare)
         if filters.ids is not None:
-            known = await self._known(owner, filters.ids)
-            return self._among(known.values(), selection, query)
+            return await self._among(owner, filters.ids, selection, query)
         if not page.most:
             return await self._count(owner, selection, query)
         return await self._page(owner, selection, query)
 
-    async def _known(self, owner: str, ids: Iterable[str]) -> dict[str, ArchiveEntry]:
-        """The entries of these ids, all of which are in the archive."""
-        position_of = self.archive.position_of
-        wanted = {id: position_of(owner, id) for id in ids}
-        positions = [each for each in wanted.values() if each is not None]
-        if len(positions) < len(wanted):
+    def _position(self, owner: str, id: str) -> int:
+        """The position that an id names."""
+        position = self.archive.position_of(owner, id)
+        if position is None:
             raise _not_found()
-        found: dict[int, ArchiveEntry] = {}
-        for begin in range(0, len(positions), ENTRIES_PER_TURN):
+        return position
+
+    async def _at(
+        self, owner: str, positions: Iterable[int], *, backwards: bool
+    ) -> AsyncIterator[list[ArchiveEntry]]:
+        """The entries at these positions, all of which are in the archive, some at a time."""
+        wanted = sorted(set(positions), reverse=backwards)
+        for begin in range(0, len(wanted), ENTRIES_PER_TURN):
             if begin:
                 await self.next_turn()
-            few = await self.entries.at(owner, positions[begin : begin + ENTRIES_PER_TURN])
-            found.update((each.position, each) for each in few)
-        if len(found) < len(positions):
-            raise _not_found()
-        return {id: found[position] for id, position in wanted.items() if position is not None}
+            some = wanted[begin : begin + ENTRIES_PER_TURN]
+            few = await self.entries.at(owner, some)
+            if len(few) < len(some):
+                raise _not_found()
+            yield few[::-1] if backwards else few
 
-    def _among(
-        self, known: Iterable[ArchiveEntry], selection: Selection, query: Query
+    async def _among(
+        self, owner: str, ids: Iterable[str], selection: Selection, query: Query
     ) -> QueryPage:
-        """A page of entries that were asked for one by one."""
-        fits = _Fits(query.filters)
-        found = [
-            each
-            for each in sorted(known, key=lambda each: each.position)
-            if selection.after < each.position < selection.before and fits(each)
-        ]
-        if not query.page.most:
-            return QueryPage([], not found, len(found))
-        if query.page.is_backwards:
-            found.reverse()
-        return _cut(found, query.page, is_all=True)
+        """A page of entries that were asked for one by one; those that it has no room for are read,
+        and not kept.
+        """
+        fits, page = _Fits(query.filters), query.page
+        positions = [self._position(owner, id) for id in ids]
+        found: list[ArchiveEntry] = []
+        size = total = 0
+        async for few in self._at(owner, positions, backwards=page.is_backwards):
+            for entry in few:
+                if selection.after < entry.position < selection.before and fits(entry):
+                    total += 1
+                    if len(found) <= page.most and size <= MAX_PAGE_BYTES:
+                        found.append(entry)
+                        size += _size_bytes(entry)
+        if not page.most:
+            return QueryPage([], not total, total)
+        return _cut(found, page, is_all=len(found) == total)
 
     async def _count(self, owner: str, selection: Selection, query: Query) -> QueryPage:
         """The number of entries, whatever their resources are."""
@@ -312,8 +322,11 @@ def _not_found() -> StanzaError:
 
 
 __all__ = [
+    "ENTRIES_PER_TURN",
     "MAX_IDS",
+    "MAX_PAGE_BYTES",
     "MAX_RESULTS",
+    "RESULT_OVERHEAD_BYTES",
     "USUAL_RESULTS",
     "ArchiveReader",
     "Filters",

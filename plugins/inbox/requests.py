@@ -46,12 +46,36 @@ class IQInboxHandler(IQHandler):
         totals = await self.unread.conversations.totals(owner.bare)
         messages: dict[int, bytes] = {}
         if with_messages:
-            positions = [each.spoken for each in found if each.spoken]
-            entries = await self.unread.archive.entries.at(owner.bare, positions)
-            messages = {each.position: each.stanza or b"" for each in entries}
+            backwards = page.is_backwards
+            messages = await self._messages(owner.bare, found[::-1] if backwards else found)
+            fitting = len(messages)
+            found = found[len(found) - fitting :] if backwards else found[:fitting]
         given = Shown(self.unread, owner, iq.sender, iq.id)
         count = totals.unread if unread_only else totals.conversations
         return Pulling(given.conversations(found, messages), given.fin(found, totals, count))
+
+    async def _messages(
+        self, owner: str, found: Sequence[InboxEntry]
+    ) -> list[bytes]:
+        """What was said last in the first of these conversations, as many as a page has room for;
+        at least in one.
+        """
+        entries = self.unread.archive.entries
+        messages: list[bytes] = []
+        size = 0
+        for begin in range(0, len(found), ENTRIES_PER_TURN):
+            if begin:
+                await self.unread.next_turn()
+            few = found[begin : begin + ENTRIES_PER_TURN]
+            said = await entries.at(owner, [each.spoken for each in few if each.spoken])
+            stanzas = {each.position: each.stanza or b"" for each in said}
+            for each in few:
+                stanza = stanzas.get(each.spoken, b"")
+                size += RESULT_OVERHEAD_BYTES + len(stanza)
+                if messages and size > MAX_PAGE_BYTES:
+                    return messages
+                messages.append(stanza)
+        return messages
 
     async def _page(
         self, owner: str, request: PageRequest, *, unread_only: bool

@@ -1,5 +1,6 @@
 """Queries of an archive: what is found, and in which pages."""
 
+import tracemalloc
 from unittest.mock import patch
 from xml.etree import ElementTree
 
@@ -16,12 +17,22 @@ from tests.plugins.archive.queries import (
     page,
     query,
 )
+from tests.plugins.archive.store_contract import at_once
 from xmppd.stanza.date_time import exact_date_time
 from xmppd.stanza.guests import new_guest
+from xmppd.stanza.rsm import PageRequest
 from xmppd.testing.client import done
 from xmppd_plugins.archive.entries import ALL
 from xmppd_plugins.archive.ids import microseconds_of
-from xmppd_plugins.archive.query import MAX_RESULTS
+from xmppd_plugins.archive.query import (
+    ENTRIES_PER_TURN,
+    MAX_PAGE_BYTES,
+    MAX_RESULTS,
+    ArchiveReader,
+    Filters,
+    Query,
+)
+from xmppd_plugins.archive.word_index import WordIndex
 
 MERCUTIO = "mercutio@montague.lit"
 
@@ -120,6 +131,28 @@ class PageTests(QueryCase):
             rest = self.ask(page(place(last), max=100))
             self.assertTrue(rest.complete)
             self.assertEqual(len(answer.said) + len(rest.said), 16)
+
+    def test_large_by_ids(self) -> None:
+        """QU-13: So does a page of messages that are asked for one by one; those that it has no
+        room for are in memory some at a time, however many they are.
+        """
+        self.say(*("x" * 15_000 for _ in range(6 * ENTRIES_PER_TURN)))
+        self.index()
+        entries = done(self.archive.entries.page(ROMEO, ALL, 1_000))
+        ids = [self.archive.id_of(ROMEO, each.position) for each in entries[7:]]
+        del entries
+        reader = ArchiveReader(self.archive, WordIndex(self.archive, at_once), at_once)
+        for place in (None, ""):
+            wanted = Query(Filters(ids=tuple(ids)), PageRequest(250, before=place))
+            tracemalloc.start()
+            found = done(reader.answer(ROMEO, wanted))
+            _, most_bytes = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            self.assertLess(most_bytes, 3 * MAX_PAGE_BYTES)
+            given = [self.archive.id_of(ROMEO, each.position) for each in found.entries]
+            self.assertIn(len(given), range(60, 70))
+            self.assertEqual(given, ids[: len(given)] if place is None else ids[-len(given) :])
+            self.assertFalse(found.complete)
 
     def test_one_too_large(self) -> None:
         """One message that is larger than a page is given all the same, and the next behind it."""
