@@ -11,6 +11,7 @@ from xmppd.stanza.pulled import Pulled
 from xmppd.stanza.result import Results
 from xmppd.stanza.rsm import PageRequest, page_request, page_set
 from xmppd_plugins.archive.ids import microseconds_of
+from xmppd_plugins.archive.query import ENTRIES_PER_TURN, MAX_PAGE_BYTES, RESULT_OVERHEAD_BYTES
 
 from .entries import LAST_OF_ALL, InboxEntry, Totals
 from .unread import UnreadMessages
@@ -44,22 +45,17 @@ class IQInboxHandler(IQHandler):
         await self.unread.of(owner.bare)
         found = await self._page(owner.bare, page, unread_only=unread_only)
         totals = await self.unread.conversations.totals(owner.bare)
-        messages: dict[int, bytes] = {}
-        if with_messages:
-            backwards = page.is_backwards
-            messages = await self._messages(owner.bare, found[::-1] if backwards else found)
-            fitting = len(messages)
-            found = found[len(found) - fitting :] if backwards else found[:fitting]
+        near = found[::-1] if page.is_backwards else found
+        messages = await self._messages(owner.bare, near) if with_messages else [b""] * len(near)
+        shown = list(zip(near, messages, strict=False))  # no more than the page has room for
+        if page.is_backwards:
+            shown.reverse()
         given = Shown(self.unread, owner, iq.sender, iq.id)
         count = totals.unread if unread_only else totals.conversations
-        return Pulling(given.conversations(found, messages), given.fin(found, totals, count))
+        return Pulling(given.conversations(shown), given.fin(shown, totals, count))
 
-    async def _messages(
-        self, owner: str, found: Sequence[InboxEntry]
-    ) -> list[bytes]:
-        """What was said last in the first of these conversations, as many as a page has room for;
-        at least in one.
-        """
+    async def _messages(self, owner: str, found: Sequence[InboxEntry]) -> list[bytes]:
+        """What was said last in each of these conversations, as far as a page has room for that."""
         entries = self.unread.archive.entries
         messages: list[bytes] = []
         size = 0
@@ -123,32 +119,27 @@ class Shown:
     asker: JID
     id: str | None
 
-    def conversations(
-        self, found: Sequence[InboxEntry], messages: dict[int, bytes]
-    ) -> Iterator[Stanza]:
+    def conversations(self, shown: Sequence[tuple[InboxEntry, bytes]]) -> Iterator[Stanza]:
         """Each conversation, with what was said last if that is known."""
         results = Results(self.owner, self.asker, self.id)
-        for each in found:
+        for each, message in shown:
             entry = (
                 f"<entry xmlns='{NS}' unread='{each.unread}' jid='{escape(each.name)}'"
                 f" id='{self._id(each.last)}'/>"
             ).encode()
             result = b"</message>"
-            if messages.get(each.spoken):
+            if message:
+                id, moment = self._id(each.spoken).encode(), microseconds_of(each.spoken)
                 try:
-                    made = results.result(
-                        messages[each.spoken],
-                        self._id(each.spoken).encode(),
-                        microseconds_of(each.spoken),
-                    )
+                    made = results.result(message, id, moment)
                     result = made.payload.raw[len(_MESSAGE) :]
                 except ValueError:
                     pass  # it is damaged, which a query of the archive logs
             yield Message(self.asker, self.owner, None, None, Pulled(_MESSAGE + entry + result))
 
-    def fin(self, found: Sequence[InboxEntry], totals: Totals, count: int) -> bytes:
+    def fin(self, shown: Sequence[tuple[InboxEntry, bytes]], totals: Totals, count: int) -> bytes:
         """The answer behind them."""
-        ids = [self._id(each.last) for each in found]
+        ids = [self._id(each.last) for each, _ in shown]
         page = page_set(ids[0], ids[-1], count=count) if ids else page_set(None, None, count=count)
         numbers = (
             f"total='{totals.conversations}' unread='{totals.unread}'"

@@ -93,6 +93,27 @@ class InboxTests(InboxCase):
         fin = self.inbox(page="<max>2</max>").fin[0][0]
         self.assertEqual([child.text for child in fin], [d, c, "4"])
 
+    def test_large(self) -> None:
+        """A page ends early when it has a mebibyte, whatever its direction; whoever goes on misses
+        nothing, and totals are of all.
+        """
+        names = [f"f{number}" for number in range(6)]
+        for name in names:
+            self.house.add(name)
+            client = self.house.bind(name)
+            client.send(chat(JULIET, name + "x" * 230_000))
+        first = self.inbox()
+        self.assertEqual(len(first.conversations), 4)
+        self.assertEqual(first.totals, (6, 6, 6))
+        rest = self.names(page=f"<after>{first.conversations[-1].id}</after>")
+        shown = [each.jid.partition("@")[0] for each in first.conversations]
+        self.assertEqual(shown + rest, names[::-1])
+        last = self.inbox(page="<before/>").conversations
+        self.assertEqual([each.jid.partition("@")[0] for each in last], names[3::-1])
+        before = self.names(page=f"<before>{last[0].id}</before>")
+        self.assertEqual(before, names[:3:-1])
+        self.assertEqual(len(self.inbox("messages='false'").conversations), 6)
+
     def test_moved_meanwhile(self) -> None:
         """A conversation that goes on between two pages is missed by neither."""
         self.fill("a", "b", "c")
