@@ -19,7 +19,7 @@ from xmppd.stanza import IQ, JID, ns
 from xmppd.stanza.xml import local_name
 from xmppd.store.errors import StoreError
 
-from .notice import Notice, publish
+from .notice import SEEN, Notice, publish
 from .registrations import MAX_UNSEEN, PushRecord, Registration, Registrations
 from .settings import PushSettings
 
@@ -44,14 +44,24 @@ _log = Logger()
 
 
 class _Lane:
-    """What waits for a registration of which a notification was sent lately (PN-5)."""
+    """What waits for a registration of which a notification was sent lately (PN-5).
 
-    __slots__ = ("call", "counted", "notice", "registration", "urgent")
+    Attributes:
+        registration: As it was when something was told last.
+        notice: What is told of it next; None if nothing waits.
+        counted: How many unread messages that stands for.
+        urgent: How many did not wait.
+        clears: Whether its service is yet to be told that what it was told of was seen.
+        call: Tells what waits.
+    """
+
+    __slots__ = ("call", "clears", "counted", "notice", "registration", "urgent")
 
     def __init__(self, registration: Registration) -> None:
         self.registration = registration
         self.notice: Notice | None = None
         self.counted = self.urgent = 0
+        self.clears = False
         self.call: IDelayedCall | None = None
 
 
@@ -120,16 +130,19 @@ class Publisher:
         elif notice.urgent and lane.urgent < MAX_URGENT:
             lane.urgent += 1
             self._send(registration, notice, int(notice.counts) + lane.counted)
-            lane.notice, lane.counted = None, 0
+            lane.notice, lane.counted, lane.clears = None, 0, False
         else:
             lane.registration, lane.notice = registration, notice
             lane.counted += notice.counts
+            lane.clears = lane.clears or notice.cleared
 
     def forget(self, registration: Registration) -> None:
-        """Do not tell what waits for a registration: it was seen."""
+        """Do not tell what waits for a registration: it was seen. That what was told before was
+        seen is told all the same.
+        """
         lane = self._lanes.get((registration.account, registration.key))
         if lane is not None:
-            lane.notice, lane.counted = None, 0
+            lane.notice, lane.counted = SEEN if lane.clears else None, 0
 
     def stop(self) -> None:
         """Tell nothing that waits."""

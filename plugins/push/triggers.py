@@ -123,6 +123,7 @@ class PushTriggers(Follower):
         self._changes = 0
         self._cached: OrderedDict[str, tuple[Registration, ...]] = OrderedDict()
         self._watched: dict[LocalClientSession, dict[bytes, WatchedSession]] = {}
+        self._seeing: dict[str, bool] = {}  # and whether that is to be done once more
         self._told: set[int] = set()
         self._told_before: set[int] = set()
 
@@ -391,11 +392,22 @@ class PushTriggers(Follower):
     # -- seen elsewhere ----------------------------------------------------------------------------
 
     async def see(self, account: str) -> None:
-        """Tell nobody of what an account has seen by now, and clear what was told (PN-3)."""
+        """Tell nobody of what an account has seen by now, and clear what was told (PN-3); once at a
+        time for an account, however often it says so.
+        """
         if account not in self.accounts:
             return
-        await self.messages.tell(JID.prepared(account), SeenElsewhere(account))
-        await self._tell(account, await self.registrations.seen(account), SEEN)
+        if account in self._seeing:
+            self._seeing[account] = True
+            return
+        self._seeing[account] = True
+        try:
+            while self._seeing[account]:  # what was seen meanwhile is told with the next
+                self._seeing[account] = False
+                await self.messages.tell(JID.prepared(account), SeenElsewhere(account))
+                await self._tell(account, await self.registrations.seen(account), SEEN)
+        finally:
+            del self._seeing[account]
 
     async def take_seen(self, seen: SeenElsewhere) -> None:
         """Forget what sessions here have not acknowledged, and what waits to be told."""

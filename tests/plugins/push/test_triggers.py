@@ -1,5 +1,7 @@
 """When a push service is told of something, and when not (PN-3): each row of the rule."""
 
+from twisted.internet.defer import Deferred
+
 from tests.plugins.asking import ask, condition
 from tests.plugins.push.service import (
     ACK,
@@ -18,6 +20,7 @@ from tests.plugins.push.service import (
 )
 from xmppd.stanza import ns
 from xmppd.testing.client import Elsewhere, done
+from xmppd_plugins.push.registrations import Registration, Registrations
 
 CALL = "<{} xmlns='urn:xmpp:jingle-message:0' id='c'/>"
 REACTIONS = "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>"
@@ -337,3 +340,39 @@ class SeenTests(PushCase):
         phone.send(ACK.format(1) + message(ROMEO, MARKER))
         self.wait(60)
         self.assertEqual(self.service.heard(), [])
+
+    def test_seen_again(self) -> None:
+        """That she has shown what was told is told, also if she shows more before its time."""
+        self.asleep()
+        self.send()
+        self.assertEqual(len(self.service.heard()), 1)
+        self.displayed()
+        self.displayed()
+        self.send()
+        self.displayed()
+        self.wait(60)
+        self.assertEqual([(told.count, told.body) for told in self.service.heard()], [(0, None)])
+
+    def test_many(self) -> None:
+        """However many she shows at once, the store is asked once, and once behind the last."""
+        self.away()
+        self.send()
+        self.service.heard()
+        real, asked = Registrations.seen, list[Deferred[None]]()
+
+        async def slow(registrations: Registrations, account: str) -> tuple[Registration, ...]:
+            asked.append(Deferred())
+            await asked[-1]
+            return await real(registrations, account)
+
+        self.patch(Registrations, "seen", slow)
+        for _ in range(100):
+            self.displayed()
+        self.assertEqual(len(asked), 1)
+        self.send()
+        asked[0].callback(None)
+        self.assertEqual(len(asked), 2)
+        asked[1].callback(None)
+        self.assertEqual(len(asked), 2)
+        self.wait(60)
+        self.assertEqual(self.service.bodies(), [None])
