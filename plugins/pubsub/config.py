@@ -1,15 +1,24 @@
 """The configuration of a node, its fields, and the forms that they make (:xep:`0060`, §16.4)."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
 from msgspec import Struct
 
-from xmppd.stanza import JID, Condition, Element, StanzaError, Tree, qname
-from xmppd.stanza.form import DATA, MAX_VALUE_LENGTH, MAX_VALUES, Field, form, result
+from xmppd.stanza import Condition, Element, StanzaError, Tree
+from xmppd.stanza.form import Field, form, result
+from xmppd.stanza.form import values_of as submitted
+from xmppd.stanza.form_field import (
+    AddressesField,
+    ChoiceField,
+    CountField,
+    FieldKind,
+    FlagField,
+    LineField,
+    LinesField,
+)
 
 from .access import AccessModel, PublishModel
 from .names import META_DATA, NODE_CONFIG, NS, PUBLISH_OPTIONS, refused, unsupported
@@ -106,140 +115,6 @@ class NodeConfig(Struct, frozen=True, omit_defaults=True):
     itemreply: ItemReply = ItemReply.OWNER
 
 
-class FieldKind(ABC):
-    """How the value of a field is read and written.
-
-    Attributes:
-        type: As in :xep:`0004`, §3.3.
-        options: What a list lets one choose from.
-    """
-
-    type: str = "text-single"
-    options: tuple[str, ...] = ()
-
-    @abstractmethod
-    def read(self, values: Sequence[str]) -> object:
-        """The value.
-
-        Raises:
-            ValueError: It is none.
-        """
-
-    @abstractmethod
-    def write(self, value: object) -> tuple[str, ...]:
-        """How it is written."""
-
-
-class FlagField(FieldKind):
-    """True or false."""
-
-    type = "boolean"
-
-    def read(self, values: Sequence[str]) -> bool:
-        """Whether it is true."""
-        if values not in (["0"], ["1"], ["false"], ["true"]):
-            raise ValueError("is 0, 1, false or true")
-        return values[0] in ("1", "true")
-
-    def write(self, value: object) -> tuple[str, ...]:
-        """1 or 0."""
-        return ("1" if value else "0",)
-
-
-class LineField(FieldKind):
-    """Text on one line."""
-
-    def read(self, values: Sequence[str]) -> str:
-        """The text; empty if nothing is said."""
-        if len(values) > 1:
-            raise ValueError("is one value")
-        return values[0] if values else ""
-
-    def write(self, value: object) -> tuple[str, ...]:
-        """The text itself."""
-        return (str(value),)
-
-
-@dataclass(frozen=True)
-class CountField(FieldKind):
-    """A number, or ``max``.
-
-    Attributes:
-        least: The smallest that it may be.
-        most: The greatest.
-        has_max: Whether it may be ``max``, which is None.
-    """
-
-    least: int
-    most: int
-    has_max: bool = True
-
-    def read(self, values: Sequence[str]) -> int | None:
-        """The number."""
-        text = values[0] if len(values) == 1 else ""
-        if text == MAX and self.has_max:
-            return None
-        ok = text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_NUMBER))
-        if not ok or not self.least <= int(text) <= self.most:
-            also = f", or {MAX}" if self.has_max else ""
-            raise ValueError(f"is a number from {self.least} to {self.most}{also}")
-        return int(text)
-
-    def write(self, value: object) -> tuple[str, ...]:
-        """The number, or ``max``."""
-        return (MAX if value is None else str(value),)
-
-
-class ChoiceField(FieldKind):
-    """One of several words.
-
-    Args:
-        words: The values of an enumeration.
-    """
-
-    type = "list-single"
-
-    def __init__(self, words: Iterable[Enum]) -> None:
-        self._by_word = {str(each.value): each for each in words}
-        self.options = tuple(self._by_word)
-
-    def read(self, values: Sequence[str]) -> Enum:
-        """The member."""
-        if len(values) != 1 or values[0] not in self._by_word:
-            raise ValueError(f"is one of {', '.join(self.options)}")
-        return self._by_word[values[0]]
-
-    def write(self, value: object) -> tuple[str, ...]:
-        """Its word."""
-        assert isinstance(value, Enum), "it is a choice"
-        return (str(value.value),)
-
-
-class LinesField(FieldKind):
-    """Several texts."""
-
-    type = "text-multi"
-
-    def read(self, values: Sequence[str]) -> tuple[str, ...]:
-        """The texts, but for empty ones."""
-        return tuple(value for value in values if value)
-
-    def write(self, value: object) -> tuple[str, ...]:
-        """The texts themselves."""
-        assert isinstance(value, tuple), "they are texts"
-        return value
-
-
-class AddressesField(LinesField):
-    """Several JIDs."""
-
-    type = "jid-multi"
-
-    def read(self, values: Sequence[str]) -> tuple[str, ...]:
-        """The JIDs, prepared."""
-        return tuple(JID.parse(value).full for value in values if value)
-
-
 @dataclass(frozen=True)
 class ConfigField:
     """A field of the form.
@@ -309,14 +184,14 @@ class NodeForm:
             ConfigField("access_model", "Who may subscribe and read", ChoiceField(access_models)),
             ConfigField("roster_groups_allowed", "Groups that may", LinesField()),
             ConfigField("publish_model", "Who may publish", ChoiceField(PublishModel)),
-            ConfigField("max_items", "How many items are kept", CountField(0, max_items)),
+            ConfigField("max_items", "How many items are kept", CountField(0, max_items, MAX)),
             ConfigField("publish_node_full", "When there is one more", ChoiceField(WhenFull)),
-            ConfigField("item_expire", "Seconds for which each is", CountField(1, MAX_NUMBER)),
+            ConfigField("item_expire", "Seconds for which each is", CountField(1, MAX_NUMBER, MAX)),
             ConfigField("persist_items", "Whether items are kept", FlagField()),
             ConfigField(
                 "max_payload_size",
                 "Bytes of a payload",
-                CountField(1, max_payload_bytes, has_max=False),
+                CountField(1, max_payload_bytes),
             ),
             ConfigField("deliver_notifications", "Whether subscribers are told", FlagField()),
             ConfigField("deliver_payloads", "Whether they are told the payload", FlagField()),
@@ -376,23 +251,6 @@ class NodeForm:
         return self.max_items if name == "max_items" and value is None else value
 
 
-def submitted(answer: Tree | Element, form_type: str) -> Mapping[str, list[str]]:
-    """The values of a form's fields by their names.
-
-    Raises:
-        StanzaError: BAD_REQUEST: it is another form, or too large.
-    """
-    values: dict[str, list[str]] = {}
-    for line in answer.iterfind(qname(DATA, "field")):
-        found = [value.text or "" for value in line.iterfind(qname(DATA, "value"))]
-        if len(found) > MAX_VALUES or any(len(value) > MAX_VALUE_LENGTH for value in found):
-            raise StanzaError(Condition.BAD_REQUEST, f"{line.get('var')} is too long")
-        values[line.get("var") or ""] = found
-    if values.pop("FORM_TYPE", [form_type]) != [form_type]:
-        raise StanzaError(Condition.BAD_REQUEST, f"the form is one of {form_type}")
-    return values
-
-
 def precondition_not_met(var: str) -> StanzaError:
     """The refusal of a publish option."""
     return refused(Condition.CONFLICT, "precondition-not-met", f"{var} is not met")
@@ -408,7 +266,7 @@ def meta_data(config: NodeConfig, *more: Field) -> Element:
         "contact": AddressesField(),
         "access_model": ChoiceField(AccessModel),
         "publish_model": ChoiceField(PublishModel),
-        "max_items": CountField(0, MAX_NUMBER),
+        "max_items": CountField(0, MAX_NUMBER, MAX),
     }
     fields = [
         Field(PREFIX + var, type=kind.type, values=kind.write(getattr(config, var)))
@@ -423,6 +281,7 @@ __all__ = [
     "NS",
     "PREFIX",
     "ConfigField",
+    "FlagField",
     "ItemReply",
     "NodeConfig",
     "NodeForm",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID, effort
 from xmppd.stanza.xml import Element, Tree, child, element, qname
 
@@ -115,6 +116,23 @@ def submitted(answer: Tree, asked: Element) -> dict[str, list[str]]:
             _check_form_type(brought.get(var), line)
         else:
             values[var] = _values(brought.get(var), line, limit_us)
+    return values
+
+
+def values_of(answer: Tree | Element, form_type: str) -> dict[str, list[str]]:
+    """The values of a form's fields by their names.
+
+    Raises:
+        StanzaError: BAD_REQUEST: it is another form, or too large.
+    """
+    values: dict[str, list[str]] = {}
+    for line in answer.iterfind(qname(DATA, "field")):
+        found = [value.text or "" for value in line.iterfind(qname(DATA, "value"))]
+        if len(found) > MAX_VALUES or any(len(value) > MAX_VALUE_LENGTH for value in found):
+            raise StanzaError(Condition.BAD_REQUEST, f"{line.get('var')} is too long")
+        values[line.get("var") or ""] = found
+    if values.pop(_FORM_TYPE, [form_type]) != [form_type]:
+        raise StanzaError(Condition.BAD_REQUEST, f"the form is one of {form_type}")
     return values
 
 

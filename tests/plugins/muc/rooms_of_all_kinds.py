@@ -1,0 +1,49 @@
+"""Configurations of all kinds, for tests of what has to hold for each field."""
+
+from hypothesis import strategies as st
+
+from xmppd_plugins.muc.config import EVERYBODY, AllowPM, RoomConfig, Whois
+from xmppd_plugins.muc.config_form import MAX_FETCHED, MAX_OCCUPANTS, MAX_SLOW_S
+
+TEXTS = st.text(st.characters(min_codepoint=0x20, exclude_categories=("Cs", "Cn")), max_size=20)
+SECRETS = TEXTS.filter(bool)
+PEOPLE = st.sampled_from(("romeo@verona.lit", "juliet@verona.lit", "ромео@verona.lit"))
+ROLES = st.frozensets(st.sampled_from(sorted(EVERYBODY, key=lambda role: role.height)))
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> RoomConfig:
+    """Any configuration that a room may have."""
+    secret = draw(st.one_of(st.just(""), SECRETS))
+    return RoomConfig(
+        roomname=draw(TEXTS),
+        roomdesc=draw(TEXTS),
+        lang=draw(TEXTS),
+        pubsub=draw(TEXTS),
+        contactjid=tuple(draw(st.lists(PEOPLE, unique=True))),
+        persistentroom=draw(st.booleans()),
+        publicroom=draw(st.booleans()),
+        membersonly=draw(st.booleans()),
+        moderatedroom=draw(st.booleans()),
+        passwordprotectedroom=bool(secret),
+        roomsecret=secret,
+        whois=draw(st.sampled_from(Whois)),
+        changesubject=draw(st.booleans()),
+        allowinvites=draw(st.booleans()),
+        allow_voice_requests=draw(st.booleans()),
+        allow_visitor_status=draw(st.booleans()),
+        allow_visitor_nickchange=draw(st.booleans()),
+        allow_registration=draw(st.booleans()),
+        allowpm=draw(st.sampled_from(AllowPM)),
+        presencebroadcast=draw(ROLES),
+        maxusers=draw(st.one_of(st.none(), st.integers(1, MAX_OCCUPANTS))),
+        getmemberlist=draw(ROLES),
+        enablelogging=draw(st.booleans()),
+        mam=draw(st.booleans()),
+        maxhistoryfetch=draw(st.integers(0, MAX_FETCHED)),
+        slow_mode_duration=draw(st.integers(0, MAX_SLOW_S)),
+        show_unavailable_members=draw(st.booleans()),
+        lock_nicks=draw(st.booleans()),
+        hats=draw(st.booleans()),
+        mentions=draw(st.booleans()),
+    )
