@@ -119,6 +119,7 @@ def plug(
         repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
         *ArchiveCommands(archive, expiry).commands(),
         Offer(archive),
+        Offer(expiry),
         Tell(Settle, archive.settle),
         Says(DiscoInfo(features=(RETRACT, TOMBSTONES)), Of.ACCOUNT),
         AtLoad(words.open),

@@ -141,6 +141,10 @@ class Expiry:
         settled: Tells the position below which every stanza has its entries.
         next_turn: Waits until others have had their turn.
         settings: The limits.
+
+    Attributes:
+        behind: Each is called when entries have been deleted, with the position below which every
+            message that is in an archive has its entry there.
     """
 
     def __init__(
@@ -156,6 +160,7 @@ class Expiry:
         self.settled = settled
         self.next_turn = next_turn
         self.settings = settings
+        self.behind: list[Callable[[int], Awaitable[None]]] = []
         self._lock = DeferredLock()
 
     def use(self, settings: ArchiveSettings) -> None:
@@ -180,7 +185,7 @@ class Expiry:
                 most = limits.max_messages or MAX_POSITION, limits.max_bytes or MAX_POSITION
                 await self._in_slices(partial(_shorten, most=most))
             count = await self._in_slices(_delete_entries)
-            await self._in_slices(partial(_delete_stanzas, before=self.settled()))
+            await self._finish()
             return count
 
     async def delete(self, archive: int, before: int, peer: str | None = None) -> int:
@@ -202,8 +207,15 @@ class Expiry:
             count = await self._in_slices(
                 partial(_delete_some, archive=archive, before=before, peer=of_peer)
             )
-            await self._in_slices(partial(_delete_stanzas, before=self.settled()))
+            await self._finish()
             return count
+
+    async def _finish(self) -> None:
+        """Delete what nobody has an entry of any more, and have others do so."""
+        settled = self.settled()
+        await self._in_slices(partial(_delete_stanzas, before=settled))
+        for each in self.behind:
+            await each(settled)
 
     async def _in_slices(self, step: Slice) -> int:
         """Do some work, a slice in each transaction; returns the entries it deleted."""

@@ -14,6 +14,7 @@ from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.store.sql import Database, Tables
 from xmppd_plugins.archive.archive import Archive
+from xmppd_plugins.archive.expiry import Expiry
 
 from .entries import InboxEntries, metadata
 from .requests import NS, IQInboxHandler
@@ -23,16 +24,20 @@ from .unread import UnreadMessages
 def plug(
     database: Database,
     archive: Archive,
+    expiry: Expiry,
     counts: UnreadCounts,
     turns: Turns,
     clock: IReactorTime,
 ) -> list[Part]:
     """The parts of this feature."""
-    unread = UnreadMessages(archive, InboxEntries(database), clock, turns.next)
+    conversations = InboxEntries(database)
+    unread = UnreadMessages(archive, conversations, clock, turns.next)
     counts.count = unread.of
+    expiry.behind.append(conversations.expire)
 
     async def stop() -> None:
         counts.count = None
+        expiry.behind.remove(conversations.expire)
         await unread.close()
 
     return [

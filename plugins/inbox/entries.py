@@ -1,6 +1,7 @@
 """InboxEntries: one row for each account and whom it speaks with (UN-1)."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from xmppd.store.sql import (
@@ -11,6 +12,7 @@ from xmppd.store.sql import (
     Columns,
     Connection,
     Database,
+    Delete,
     Index,
     Integer,
     MetaData,
@@ -20,15 +22,23 @@ from xmppd.store.sql import (
     and_,
     bindparam,
     case,
+    delete,
     digest,
     digest_column,
+    exists,
     func,
     select,
     update,
     upsert,
 )
+from xmppd_plugins.archive.tables import archives, entries
 
 MAX_UNREAD = 9_999
+MAX_CONVERSATIONS = 5_000
+"""Of an account; the oldest make room."""
+
+MAX_KNOWN = 50_000
+OWNERS_PER_SLICE = 200
 LAST_OF_ALL = 2**63 - 1
 """A position behind all others."""
 
@@ -44,9 +54,11 @@ inbox = Table(
     Column("displayed", BigInteger, nullable=False),
     Column("counted", BigInteger, nullable=False),
     Column("unread", Integer, nullable=False),
-    Index(None, "owner", "last"),
+    # With what is unread it has all that is counted.
+    Index(None, "owner", "last", "unread"),
 )
 _C = inbox.c
+_E = entries.c
 
 
 def _merged(new: Columns) -> dict[str, ColumnElement[int]]:
@@ -76,6 +88,42 @@ _READ = (
         _C.displayed < bindparam("to"),
     )
     .values(displayed=bindparam("to"), counted=bindparam("up_to"), unread=bindparam("left"))
+)
+_N = inbox.alias("newer").c
+_LAST_KEPT = (
+    select(_N.last)
+    .where(_N.owner == bindparam("of_owner"))
+    .order_by(_N.last.desc())
+    .limit(1)
+    .offset(MAX_CONVERSATIONS - 1)
+)
+_DELETE_BEYOND: Delete = delete(inbox).where(
+    _C.owner == bindparam("of_owner"), _C.last < _LAST_KEPT.scalar_subquery()
+)
+# What another node moves on just now is left: it may wait for what is held here.
+_GONE = (
+    select(_C.peer)
+    .where(
+        _C.owner == bindparam("of_owner"),
+        _C.last < bindparam("settled"),
+        ~exists().where(
+            archives.c.owner == bindparam("of_owner"),
+            _E.archive == archives.c.number,
+            _E.position == _C.last,
+        ),
+    )
+    .with_for_update(skip_locked=True)
+    .cte("gone")
+)
+_DELETE_GONE: Delete = delete(inbox).where(
+    _C.owner == bindparam("of_owner"), _C.peer.in_(select(_GONE.c.peer))
+)
+_OWNERS: Select[bytes] = (
+    select(_C.owner)
+    .where(_C.owner > bindparam("after"))
+    .distinct()
+    .order_by(_C.owner)
+    .limit(OWNERS_PER_SLICE)
 )
 _WANTED = (
     _C.owner == bindparam("owner"),
@@ -193,16 +241,35 @@ class InboxEntries:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._known: set[tuple[str, str]] = set()  # for whose account it was seen to have room
 
     async def note(self, moved: Mapping[tuple[str, str], Moved]) -> None:
         """Move conversations on, each by the bare JID of its account and whom that speaks with."""
         # Whoever writes the same rows does so in the same order, and so waits for nobody who waits.
         rows = [moved[key].row(*key) for key in sorted(moved)]
+        more = {owner for owner, _ in moved.keys() - self._known}
+        owners = [{"of_owner": digest(owner)} for owner in sorted(more)]
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> int:
             connection.execute(_NOTE.on(connection), rows)
+            return connection.execute(_DELETE_BEYOND, owners).rowcount if owners else 0
 
-        await self.database.write(change)
+        if await self.database.write(change) or len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        self._known.update(moved)
+
+    async def expire(self, settled: int) -> None:
+        """Delete conversations of which nothing is in the archive any more, and what more there are
+        of an account than there may be, since several nodes have noted them at once.
+
+        Args:
+            settled: The position below which all that is archived has its entries.
+        """
+        self._known.clear()
+        owners = [b""]
+        while owners:
+            change = partial(_expire, after=owners[-1], settled=settled)
+            owners = await self.database.write(change)
 
     async def read(self, owner: str, peer: str, to: int, *, counted: int, unread: int) -> None:
         """Note up to which position an account has read a conversation; never back (UN-3).
@@ -266,8 +333,19 @@ class InboxEntries:
         return Totals(*map(int, row))
 
 
+def _expire(connection: Connection, after: bytes, settled: int) -> list[bytes]:
+    """Do that for the next accounts; returns their digests."""
+    owners = list(connection.execute(_OWNERS, {"after": after}).scalars())
+    if owners:
+        rows = [{"of_owner": owner, "settled": settled} for owner in owners]
+        connection.execute(_DELETE_GONE, rows)
+        connection.execute(_DELETE_BEYOND, rows)
+    return owners
+
+
 __all__ = [
     "LAST_OF_ALL",
+    "MAX_CONVERSATIONS",
     "MAX_UNREAD",
     "InboxEntries",
     "InboxEntry",

@@ -4,7 +4,13 @@ from typing import Any
 
 from tests.unit.store.contract import JULIET, ROMEO, Asking
 from xmppd.store.tables import Tables
-from xmppd_plugins.inbox.entries import InboxEntries, InboxEntry, Moved, metadata
+from xmppd_plugins.inbox.entries import (
+    MAX_CONVERSATIONS,
+    InboxEntries,
+    InboxEntry,
+    Moved,
+    metadata,
+)
 
 NURSE = "nurse@montague.lit"
 
@@ -72,3 +78,18 @@ class InboxEntriesContract(Asking):
         self.assertEqual(await shown(2, after=2, backwards=True), [4, 3])
         self.assertEqual(await shown(2, skipped=1), [4, 3])
         self.assertEqual(await shown(9, unread_only=True), [4, 3, 2, 1])
+
+    async def test_most(self) -> None:
+        """An account has so many conversations; those that are silent longest make room (UN-1)."""
+        table = await self.table()
+        for position in range(1, MAX_CONVERSATIONS + 3, 500):
+            moved: dict[tuple[str, str], Moved] = {}
+            for number in range(position, min(position + 500, MAX_CONVERSATIONS + 3)):
+                one = moved[JULIET, f"c{number}@x.lit"] = Moved()
+                one.by(number, speaks=True, own=False)
+            await table.note(moved)
+        await self.note(table, ("got", 1), peer=JULIET)
+        kept = MAX_CONVERSATIONS
+        self.assertEqual(await table.totals(JULIET), (kept, kept, kept))
+        [oldest] = await table.page(JULIET, 1, backwards=True)
+        self.assertEqual(oldest.last, 3)
