@@ -151,15 +151,14 @@ class PluginManager:
                     raise PluginError(f"the plugin {name} is loaded already")
                 seen.add(name)
                 if name not in self.loaded:  # it is there if one of these needs it
-                    await self._until_it_may_act()
                     await self._plug(name, self._read(name))
         except PluginError:
             await self._take_out_all_but(before)
             raise
 
     async def _until_it_may_act(self) -> None:
-        """Wait for a while until this node has a lease, since plugins store what they need: loading
-        them takes time in which no lease is renewed.
+        """Wait for a while until this node has a lease, since plugins store what they need: reading
+        one takes time in which no lease is renewed.
         """
         membership = self.server.cluster.membership
         if membership.speaks:
@@ -264,6 +263,7 @@ class PluginManager:
                     raise PluginError(f"the plugins {name} and {other} need each other")
                 if other not in self.loaded:
                     await self._plug(other, self._read(other), (*on_the_way, name))
+            await self._until_it_may_act()
             given = {
                 kind: self._supply.given(name, kind, self.config, own) for kind in wanted.values()
             }
