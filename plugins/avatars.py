@@ -148,13 +148,13 @@ class Avatars(PacketInterceptor):
         if found is None:
             return None
         id, kind = found
-        items = await self.store.by_id(NodeName(account.bare, DATA), (id,))
+        items = await self.store.items.by_id(NodeName(account.bare, DATA), (id,))
         data = "" if id not in items else (read(items[id].payload).text or "").strip()
         return Avatar(id, kind, data) if data else None
 
     async def _info(self, account: JID) -> tuple[str, str] | None:
         """The hash and type that the newest metadata say, of the picture that is in the node."""
-        newest = await self.store.page(NodeName(account.bare, METADATA), 1)
+        newest = await self.store.items.page(NodeName(account.bare, METADATA), 1)
         if not newest or not newest[0].payload:
             return None
         for info in read(newest[0].payload).iterfind(_INFO):

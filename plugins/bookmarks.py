@@ -50,6 +50,9 @@ ASIDE = "what is no bookmark of a room"
 """The key under which private storage keeps what cannot be an item."""
 
 MAX_BOOKMARKS = 1_000
+MAX_BYTES = 1 << 20
+"""Of all bookmarks together, as far as they are shown in one element."""
+
 FEATURES = (f"{NODE}#compat", f"{NODE}#compat-pep", "urn:xmpp:bookmarks-conversion:0")
 _YES = ("1", "true")
 
@@ -136,18 +139,30 @@ class Bookmarks:
     # -- the node ---------------------------------------------------------------------------------
 
     async def all(self, account: JID) -> dict[str, Bookmark]:
-        """The bookmarks of an account by their rooms, those of before taken in (CV-2)."""
+        """The bookmarks of an account by their rooms.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: they are too large for one element.
+        """
         name = NodeName(account.bare, NODE)
-        if await self.store.node(name) is None:
-            await self._take_in(account)
+        await self._take_in(account)
+        if not await self._fit(account):
+            most = f"bookmarks of more than {MAX_BYTES} bytes are read from {NODE} only"
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, most)
         found: dict[str, Bookmark] = {}
-        for item in await self.store.page(name, MAX_BOOKMARKS):
+        for item in await self.store.items.page(name, MAX_BOOKMARKS):
             if item.payload:
                 found[item.id] = Bookmark.of(parse(item.payload), NODE)
         return found
 
+    async def _fit(self, account: JID) -> bool:
+        """Whether the bookmarks of an account are shown in one element."""
+        return (await self.store.items.totals(NodeName(account.bare, NODE))).bytes <= MAX_BYTES
+
     async def _take_in(self, account: JID) -> None:
-        """Take in, once, what clients have kept before there was the node."""
+        """Take in, once, what clients have kept before there was the node (CV-2)."""
+        if await self.store.node(NodeName(account.bare, NODE)) is not None:
+            return
         kept = (await self.items.elements(account.bare, PRIVATE)).get(STORAGE)
         if kept is not None:
             await self._write(account, account, *self._read(parse(kept)))
@@ -230,7 +245,7 @@ class Bookmarks:
         """Answer for the old node; requests about the node itself go on."""
         action = query[0]
         if action.get("node") != OLD:
-            await self.all(account)
+            await self._take_in(account)
             return None
         if kind == "get" and action.tag == qname(PUBSUB, "items"):
             item = events.item_element(await self._item(account))
@@ -255,7 +270,7 @@ class Bookmarks:
 
     async def changed(self, account: JID) -> None:
         """Tell the old node to clients that want it, once for each change."""
-        if account.bare in self._writing:
+        if account.bare in self._writing or not await self._fit(account):
             return
         state = NodeState(NodeName(account.bare, OLD), replace(defaults(OLD)), 0.0, account.bare)
         event = events.published(OLD, (await self._item(account),), payloads=True, publisher=False)

@@ -47,7 +47,7 @@ class DisplayedSync:
         owner = account.bare
         is_news = False
         await self.unread.flush()
-        for item in await self.store.page(NodeName(owner, NODE), MAX_ITEMS):
+        for item in await self.store.items.page(NodeName(owner, NODE), MAX_ITEMS):
             position = self._position(owner, item)
             conversation = await self.unread.conversations.one(owner, item.id)
             if position and conversation is not None and position > conversation.displayed:

@@ -27,6 +27,7 @@ from .explain import EventExplanations
 from .faces import NodeFaces
 from .last_items import LastItems
 from .requests import FEATURES, IDENTITY, AccountDisco, IQPEPHandler, IQPEPOwnerHandler
+from .settings import PEPSettings
 
 
 def plug(
@@ -36,6 +37,7 @@ def plug(
     messages: PluginMessages,
     router: PacketRouter,
     accounts: AccountStore,
+    settings: PEPSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
     nodes = requests.engine.nodes
@@ -46,7 +48,7 @@ def plug(
 
     def host(jid: JID) -> AccountHost | None:
         is_account = jid.local is not None and jid.is_bare and table.is_local(jid)
-        return AccountHost(jid, presences, audience, faces) if is_account else None
+        return AccountHost(jid, presences, audience, faces, settings) if is_account else None
 
     async def told(event: EventTold) -> None:
         audience.told(event)

@@ -14,6 +14,7 @@ from xmppd_plugins.pubsub.state import NodeState
 from .audience import EventAudience
 from .defaults import BOOKMARKS, defaults
 from .faces import NodeFaces
+from .settings import PEPSettings
 
 MAX_NODES = 200
 """Of an account (PE-1)."""
@@ -33,11 +34,13 @@ class AccountHost:
         presences: Know who may see it.
         audience: Is told its events.
         faces: Show nodes of it elsewhere.
+        settings: The limits.
     """
 
     form = FORM
     max_nodes = MAX_NODES
     lives_once = False
+    max_bytes: int | None
 
     def __init__(
         self,
@@ -45,8 +48,10 @@ class AccountHost:
         presences: PresenceManager,
         audience: EventAudience,
         faces: NodeFaces,
+        settings: PEPSettings,
     ) -> None:
         self.jid = account
+        self.max_bytes = settings.max_bytes_per_account
         self.faces = faces
         self.presences = presences
         self.audience = audience

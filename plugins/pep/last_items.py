@@ -69,7 +69,7 @@ class LastItems:
 
     async def _send(self, viewer: JID, names: frozenset[str], owners: Iterable[str]) -> None:
         with suppress(StoreError):  # the store has logged it
-            found = await self.nodes.store.last_items(owners)
+            found = await self.nodes.store.items.last_of(owners)
             wanted = [
                 last
                 for last in found

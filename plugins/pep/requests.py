@@ -16,6 +16,9 @@ from xmppd_plugins.pubsub.state import NodeName
 from .accounts import MAX_NODES
 from .faces import NodeFaces
 
+MAX_LISTED_ITEMS = 100
+"""Of a node, in an answer of disco."""
+
 IDENTITY = DiscoIdentity("pubsub", "pep")
 FEATURES = (
     NS,
@@ -133,7 +136,8 @@ class AccountDisco:
         if state is None:
             return None
         identity = DiscoIdentity("pubsub", "leaf", state.config.title)
-        items = tuple(DiscoItem(question.entity, item.id) for item in await store.page(name, 100))
+        heads = await store.items.heads(name, MAX_LISTED_ITEMS)
+        items = tuple(DiscoItem(question.entity, head.id) for head in heads)
         return DiscoInfo((identity,), (NS,), (meta_data(state.config),), items)
 
     async def _is_shown(self, name: NodeName, asker: JID) -> bool:

@@ -1,8 +1,9 @@
 """XEP-0060: Publish-Subscribe. A service at ``pubsub.`` and each domain.
 
 Things are published at nodes, kept there, and told to whoever has subscribed. A request goes by
-``requests.py`` to the server that has the node (``nodes.py``); there ``engine.py`` and
-``following.py`` do it, store it (``tables.py``), and have subscribers told.
+``requests.py`` to the server that has the node (``nodes.py``); there ``actions.py`` has
+``engine.py`` and ``following.py`` do it, store it (``store.py``, ``items.py``), and have
+subscribers told.
 """
 
 from twisted.internet.defer import Deferred
@@ -26,11 +27,13 @@ from xmppd.store.sql import Database, Tables
 from .commands import PubSubCommands
 from .engine import Engine
 from .following import Following
+from .messages import Approval, AskNode, Departed, Overdue
 from .nodes import ServedNodes
-from .requests import Approval, AskNode, Departed, Overdue, PubSubRequests
+from .requests import PubSubRequests
 from .service import PubSubService
 from .settings import PubSubSettings
-from .tables import PubSubStore, metadata
+from .store import PubSubStore
+from .tables import metadata
 
 SWEEP_S = 3_600.0
 _log = Logger()

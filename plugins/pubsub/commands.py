@@ -9,8 +9,9 @@ from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition, StanzaError, child, element
 from xmppd.stanza.date_time import date_time
 
+from .actions import MAX_LISTED
 from .names import OWNER
-from .requests import MAX_LISTED, PubSubRequests
+from .requests import PubSubRequests
 from .state import NodeName, NodeState
 
 NOT_FOUND = Condition.ITEM_NOT_FOUND
@@ -89,7 +90,7 @@ class PubSubCommands:
                         node,
                         config.title,
                         config.access_model.value,
-                        await self.store.count(state.name),
+                        (await self.store.items.totals(state.name)).items,
                         len(state.follows),
                         state.owners,
                     )
@@ -105,8 +106,9 @@ class PubSubCommands:
     async def items(self, context: CommandContext) -> Replies:
         """A row for each item."""
         name = (await self._node(context)).name
-        for item in await self.store.page(name, context.arguments.number("most", USUAL_ITEMS)):
-            yield ItemRow(item.id, item.publisher, date_time(item.published), len(item.payload))
+        most = context.arguments.number("most", USUAL_ITEMS)
+        for item in await self.store.items.heads(name, most):
+            yield ItemRow(item.id, item.publisher, date_time(item.published), item.size)
 
     async def delete(self, context: CommandContext) -> Replies:
         """Delete it, in the name of the service."""

@@ -2,6 +2,7 @@
 
 from base64 import b32encode
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from secrets import token_bytes
 
 from xmppd.stanza import JID, Condition, Element, StanzaError
@@ -19,6 +20,7 @@ from .access import (
     may_replace,
 )
 from .config import NodeConfig, WhenFull, precondition_not_met
+from .items import LATER_THAN_ALL
 from .names import PUBLISH_OPTIONS, refused, unsupported
 from .nodes import Host, ServedNodes
 from .state import Follow, FollowState, NewItem, NodeItem, NodeName, NodeState
@@ -35,8 +37,6 @@ MAX_ANSWER_BYTES = 1 << 20
 
 MAX_OVERDUE = 1_000
 """Items whose time is over that are removed at once."""
-
-NO_LIMIT = 2**62
 
 Submitted = tuple[str | None, bytes | None]
 """The id and the payload of an item, as somebody publishes it."""
@@ -115,7 +115,7 @@ class Engine:
             token = self.nodes.token(name)
             await self.store.configure(name, token, config)
             state.config = config
-            gone = await self.store.trim(name, token, kept(host, config))
+            gone = await self.store.items.trim(name, token, kept(host, config))
             if config.notify_config:
                 await self._tell(host, state, events.configured(name.node))
             if gone and config.notify_retract:
@@ -167,7 +167,7 @@ class Engine:
             state = await self._managed(host, name, who)
             if not state.config.persist_items:
                 raise unsupported("persistent-items")
-            await self.store.purge(name, self.nodes.token(name))
+            await self.store.items.purge(name, self.nodes.token(name))
             await self._tell(host, state, events.purged(name.node))
 
     async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
@@ -243,7 +243,7 @@ class Engine:
 
     async def _check_own(self, name: NodeName, who: JID, ids: Collection[str]) -> None:
         """Let nobody take the place of an item of somebody else's."""
-        for item in (await self.store.by_id(name, ids)).values():
+        for item in (await self.store.items.heads_by_id(name, ids)).values():
             if item.publisher != who.bare:
                 raise StanzaError(Condition.FORBIDDEN, f"{item.id} is somebody else's item")
 
@@ -256,15 +256,18 @@ class Engine:
         if not config.persist_items or not most or not new:
             return [item.at(0) for item in new]
         try:
-            stored = await self.store.publish(
+            stored = await self.store.items.publish(
                 name,
                 self.nodes.token(name),
                 new,
                 most=most,
                 when_full=config.publish_node_full,
+                host_bytes=host.max_bytes,
             )
         except NodeFull as error:
             raise refused(Condition.CONFLICT, "node-full", str(error)) from error
+        except QuotaExceeded as error:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         if stored.gone and config.publish_node_full is WhenFull.RETRACT_OLDEST:
             await self._tell(host, state, events.retracted(name.node, stored.gone))
         return stored.items
@@ -313,7 +316,7 @@ class Engine:
             check_retract(standing)
             if not may_replace(standing):
                 await self._check_own(name, who, ids)
-            gone = await self.store.retract(name, self.nodes.token(name), ids)
+            gone = await self.store.items.retract(name, self.nodes.token(name), ids)
             if not gone:
                 raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
             if tell or state.config.notify_retract:
@@ -344,34 +347,50 @@ class Engine:
             state = await self.nodes.found(name)
             check_read(state.config.access_model, await self.nodes.standing(host, state, who))
             if ids:
-                found = await self.store.by_id(name, ids)
-                return ItemPage([found[id] for id in dict.fromkeys(ids) if id in found]).cut()
+                return ItemPage(await self._by_id(name, list(dict.fromkeys(ids))))
             if page is not None:
                 return await self._page(name, page)
             most = kept(host, state.config) if newest is None else newest
-            return ItemPage(await self.store.page(name, most)).cut()
+            found = await self.store.items.page(name, most, room_bytes=MAX_ANSWER_BYTES)
+            return ItemPage(found)
+
+    async def _by_id(self, name: NodeName, ids: Sequence[str]) -> list[NodeItem]:
+        """Those items that there are, as many of the first as fit into one answer (NO-10)."""
+        if len(ids) > 1:
+            heads, room = await self.store.items.heads_by_id(name, ids), MAX_ANSWER_BYTES
+            fitting: list[str] = []
+            for id in ids:
+                if id in heads:
+                    room -= heads[id].size
+                    if room < 0 and fitting:
+                        break
+                    fitting.append(id)
+            ids = fitting
+        found = await self.store.items.by_id(name, ids)
+        return [found[id] for id in ids if id in found]
 
     async def _page(self, name: NodeName, page: PageRequest) -> "ItemPage":
         if page.skipped is not None:
             raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "pages have no index here")
-        count = await self.store.count(name)
+        items, room = self.store.items, MAX_ANSWER_BYTES
+        count = (await items.totals(name)).items
         after = page.after or page.before
-        position = NO_LIMIT
+        position = LATER_THAN_ALL
         if after:
-            known = await self.store.by_id(name, (after,))
+            known = await items.heads_by_id(name, (after,))
             if after not in known:
                 raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
             position = known[after].position
         if page.before is None:
-            found = await self.store.page(name, page.most, before=position)
+            found = await items.page(name, page.most, room_bytes=room, before=position)
         else:
             bound = position if page.before else 0
-            found = await self.store.page(name, page.most, after=bound, newest=False)
-        return ItemPage(found[::-1], count, is_page=True).cut()
+            found = await items.page(name, page.most, room_bytes=room, after=bound, newest=False)
+        return ItemPage(found[::-1], count, is_page=True)
 
     async def last_item(self, state: NodeState) -> NodeItem | None:
         """The newest item of a node."""
-        found = await self.store.page(state.name, 1)
+        found = await self.store.items.page(state.name, 1)
         return found[0] if found else None
 
     # -- what is over -----------------------------------------------------------------------------
@@ -383,16 +402,16 @@ class Engine:
             if state is None:
                 return
             now = self.nodes.now()
-            over = await self.store.expired(name, now, MAX_OVERDUE)
+            over = await self.store.items.expired(name, now, MAX_OVERDUE)
             if over:
-                ids = [item.id for item in over]
-                gone = await self.store.retract(name, self.nodes.token(name), ids)
+                gone = await self.store.items.retract(name, self.nodes.token(name), over)
                 if gone and state.config.notify_retract:
                     await self._tell(host, state, events.retracted(name.node, gone))
             ended = [follow for follow in state.follows.values() if follow.is_over(now)]
             await self.unfollow(host, state, ended)
 
 
+@dataclass(frozen=True)
 class ItemPage:
     """Some items of a node.
 
@@ -402,28 +421,9 @@ class ItemPage:
         is_page: Whether they are a page of the list of all.
     """
 
-    def __init__(
-        self, items: list[NodeItem], count: int | None = None, *, is_page: bool = False
-    ) -> None:
-        self.items = items
-        self.count = count
-        self.is_page = is_page
-
-    def cut(self) -> "ItemPage":
-        """The same, with no more than fits into one answer: the newest of them if they are no page,
-        else those that come first (NO-10).
-        """
-        room = MAX_ANSWER_BYTES
-        fitting: list[NodeItem] = []
-        for item in self.items if self.is_page else reversed(self.items):
-            room -= len(item.payload)
-            if room < 0 and fitting:
-                break
-            fitting.append(item)
-        if len(fitting) == len(self.items):
-            return self
-        items = fitting if self.is_page else fitting[::-1]
-        return ItemPage(items, self.count, is_page=self.is_page)
+    items: Sequence[NodeItem]
+    count: int | None = None
+    is_page: bool = False
 
 
 def kept(host: Host, config: NodeConfig) -> int:

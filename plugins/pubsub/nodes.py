@@ -14,7 +14,8 @@ from xmppd.store.claim_tokens import Deposed
 from .access import Affiliation, Standing
 from .config import NodeConfig, NodeForm
 from .state import NodeName, NodeState
-from .tables import KIND, PubSubStore
+from .store import PubSubStore
+from .tables import KIND
 
 MOVED = "another node of the service has it by now; try again"
 
@@ -29,6 +30,7 @@ class Host(Protocol):
         jid: Its address.
         form: The form of its nodes' configuration.
         max_nodes: How many it may have.
+        max_bytes: How large the items of all of them may be together; None: there is no limit.
         lives_once: Whether each of its nodes is served at one server of the service; else at each,
             and the store sees to it that they do not get in each other's way.
     """
@@ -36,6 +38,7 @@ class Host(Protocol):
     jid: JID
     form: NodeForm
     max_nodes: int
+    max_bytes: int | None
     lives_once: bool
 
     def defaults(self, node: str) -> NodeConfig:

@@ -15,12 +15,14 @@ from xmppd.stanza.form import DATA, Field
 from xmppd.stanza.names import local_name
 
 from .access import AccessModel, Affiliation, may_read
+from .actions import MAX_LISTED
 from .config import PREFIX, NodeConfig, NodeForm, SendLast, meta_data
 from .engine import kept, new_name
 from .names import NS, OWNER
-from .requests import MAX_LISTED, PubSubRequests, approval_in
+from .requests import PubSubRequests
 from .settings import PubSubSettings
 from .state import NodeName, NodeState
+from .subscription_forms import approval_in
 
 SUBDOMAIN = "pubsub."
 IDENTITY = DiscoIdentity("pubsub", "service", "Publish and subscribe")
@@ -109,6 +111,7 @@ class PubSubService(Service):
     """
 
     lives_once = True
+    max_bytes: int | None = None
 
     def __init__(
         self,
@@ -242,7 +245,7 @@ class PubSubService(Service):
             return None
         items: tuple[DiscoItem, ...] = ()
         if may_read(model, standing):
-            page = await nodes.store.page(name, min(MAX_LISTED, kept(self, state.config)))
+            page = await nodes.store.items.heads(name, min(MAX_LISTED, kept(self, state.config)))
             items = tuple(DiscoItem(self.jid, item.id) for item in page)
         more = (
             Field(f"{PREFIX}creation_date", values=(date_time(state.created),)),

@@ -10,6 +10,9 @@ from xmppd.stanza import JID
 from .access import Affiliation
 from .config import NodeConfig
 
+AROUND_BYTES = 64
+"""What an item takes beside its payload and its id, in an answer and in the store, nearly."""
+
 
 class NodeName(Struct, frozen=True):
     """Which node is meant.
@@ -46,6 +49,24 @@ class NodeItem(Struct, frozen=True):
     payload: bytes
 
 
+class ItemHead(Struct, frozen=True):
+    """An item of a node without what is in it.
+
+    Attributes:
+        position: Rises with each item of the node.
+        id: Its own among the node's.
+        publisher: Bare JID.
+        published: Seconds since 1970.
+        size: As of :attr:`NewItem.size`.
+    """
+
+    position: int
+    id: str
+    publisher: str
+    published: float
+    size: int
+
+
 class NewItem(Struct, frozen=True):
     """An item that is about to be published.
 
@@ -62,6 +83,11 @@ class NewItem(Struct, frozen=True):
     published: float
     payload: bytes
     expires: float | None = None
+
+    @property
+    def size(self) -> int:
+        """What it takes: its payload, its id, and what is written around them, in bytes."""
+        return len(self.payload) + len(self.id.encode()) + AROUND_BYTES
 
     def at(self, position: int) -> NodeItem:
         """The same when it has its place."""
@@ -134,4 +160,4 @@ class NodeState:
         return [jid for jid, each in self.affiliations.items() if each is Affiliation.OWNER]
 
 
-__all__ = ["Follow", "FollowState", "NewItem", "NodeItem", "NodeName", "NodeState"]
+__all__ = ["Follow", "FollowState", "ItemHead", "NewItem", "NodeItem", "NodeName", "NodeState"]

@@ -141,6 +141,19 @@ class BookmarkTests(BookmarksCase):
         answer = self.old.ask("get", f"<query xmlns='{PRIVATE}'>{storage()}</query>")
         self.assertEqual(answer.findtext(f".//{{{OLD}}}password"), "masks")
 
+    def test_too_large(self) -> None:
+        """Bookmarks that do not fit into one element are shown where they are, and nowhere else."""
+        pinned = f"<extensions><pinned xmlns='urn:pin'>{'a' * 200_000}</pinned></extensions>"
+        for number in range(6):
+            self.assertEqual(self.put(f"{number}{BALL}", "Ball", pinned), "result")
+        answer = self.old.ask("get", f"<query xmlns='{PRIVATE}'>{storage()}</query>")
+        self.assertEqual(result_of(answer), "resource-constraint")
+        self.assertEqual(len(self.items()), 5)
+        for number in range(2):
+            gone = f"<retract node='{NODE}'><item id='{number}{BALL}'/></retract>"
+            self.new.ask("set", f"<pubsub xmlns='{NS}'>{gone}</pubsub>")
+        self.assertEqual(len(self.private()), 4)
+
     def test_nobody_else(self) -> None:
         """Nobody else sees any of them."""
         self.put(BALL, "Ball")

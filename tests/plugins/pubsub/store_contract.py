@@ -11,7 +11,8 @@ from xmppd.store.tables import Tables
 from xmppd_plugins.pubsub.access import Affiliation
 from xmppd_plugins.pubsub.config import NodeConfig, WhenFull
 from xmppd_plugins.pubsub.state import Follow, FollowState, NewItem, NodeName, NodeState
-from xmppd_plugins.pubsub.tables import NodeExists, NodeFull, PubSubStore, metadata, nodes, roles
+from xmppd_plugins.pubsub.store import PubSubStore
+from xmppd_plugins.pubsub.tables import NodeExists, NodeFull, metadata, nodes, roles
 
 HOST = JID.parse("pubsub.montague.lit")
 NEWS = NodeName(HOST.full, "news")
@@ -47,12 +48,14 @@ class StoreContract(Asking):
     async def put(self, store: PubSubStore, *ids: str, most: int = 10, token: int = 1) -> list[str]:
         """Publish; returns the ids of those that made room."""
         new = [NewItem(id, ROMEO, 2.5, f"<a>{id}</a>".encode(), 100.0) for id in ids]
-        kept = await store.publish(NEWS, token, new, most=most, when_full=WhenFull.DISCARD_OLDEST)
+        kept = await store.items.publish(
+            NEWS, token, new, most=most, when_full=WhenFull.DISCARD_OLDEST
+        )
         return kept.gone
 
     async def ids(self, store: PubSubStore) -> list[str]:
         """The ids of all items, the newest last."""
-        return [item.id for item in await store.page(NEWS, 100)]
+        return [item.id for item in await store.items.page(NEWS, 100)]
 
     async def test_node(self) -> None:
         """A node is read as it was made, whatever its name."""
@@ -79,15 +82,71 @@ class StoreContract(Asking):
         await self.put(store, "a", "b")
         await self.put(store, "c", "a")
         self.assertEqual(await self.ids(store), ["b", "c", "a"])
-        page = await store.page(NEWS, 2)
+        page = await store.items.page(NEWS, 2)
         self.assertEqual([item.id for item in page], ["c", "a"])
         self.assertEqual(page[1].payload, b"<a>a</a>")
         self.assertEqual((page[1].publisher, page[1].published), (ROMEO, 2.5))
-        older = await store.page(NEWS, 5, before=page[0].position)
+        older = await store.items.page(NEWS, 5, before=page[0].position)
         self.assertEqual([item.id for item in older], ["b"])
-        oldest = await store.page(NEWS, 2, newest=False)
+        oldest = await store.items.page(NEWS, 2, newest=False)
         self.assertEqual([item.id for item in oldest], ["b", "c"])
-        self.assertEqual(await store.count(NEWS), 3)
+        self.assertEqual((await store.items.totals(NEWS)).items, 3)
+
+    async def test_room_bytes(self) -> None:
+        """No more is read than there is room for, from either end; one is read in any case."""
+        store = await self.shelf(NEWS)
+        await self.put(store, "a", "b", "c")
+        size = NewItem("a", ROMEO, 2.5, b"<a>a</a>").size
+        for room, newest, oldest in (
+            (1, ["c"], ["a"]),
+            (2 * size - 1, ["c"], ["a"]),
+            (2 * size, ["b", "c"], ["a", "b"]),
+            (3 * size, ["a", "b", "c"], ["a", "b", "c"]),
+        ):
+            for wanted, from_newest in ((newest, True), (oldest, False)):
+                page = await store.items.page(NEWS, 9, room_bytes=room, newest=from_newest)
+                self.assertEqual([item.id for item in page], wanted)
+
+    async def test_heads(self) -> None:
+        """Items are listed without what is in them."""
+        store = await self.shelf(NEWS)
+        await self.put(store, "a", "b", "c")
+        heads = await store.items.heads(NEWS, 2)
+        self.assertEqual([(head.id, head.size) for head in heads], [("b", 73), ("c", 73)])
+        by_id = await store.items.heads_by_id(NEWS, ("a", "x"))
+        self.assertEqual([head.publisher for head in by_id.values()], [ROMEO])
+
+    async def test_totals(self) -> None:
+        """How many items a node has, and how large they are, is counted as they come and go."""
+        store = await self.shelf(NEWS)
+        await self.put(store, "a", "b", "c")
+        self.assertEqual(await store.items.totals(NEWS), (3, 3 * 73))
+        await self.put(store, "c", "dd")
+        self.assertEqual(await store.items.totals(NEWS), (4, 4 * 73 + 2))
+        await store.items.retract(NEWS, 1, ("a", "x"))
+        self.assertEqual(await store.items.totals(NEWS), (3, 3 * 73 + 2))
+        await self.put(store, "e", most=2)
+        self.assertEqual(await store.items.totals(NEWS), (2, 2 * 73 + 2))
+        await store.items.trim(NEWS, 1, 1)
+        self.assertEqual(await store.items.totals(NEWS), (1, 73))
+        await store.items.purge(NEWS, 1)
+        self.assertEqual(await store.items.totals(NEWS), (0, 0))
+
+    async def test_host_full(self) -> None:
+        """The items of all nodes of a host together have a limit, at which nothing is changed."""
+        store = await self.shelf(NEWS, ODD)
+        await self.put(store, "a")
+        new = [NewItem("b", ROMEO, 2.5, b"<a>b</a>")]
+        for limit, kind in ((2 * 73 - 1, QuotaExceeded), (2 * 73, None)):
+            adding = store.items.publish(
+                ODD, 1, new, most=9, when_full=WhenFull.REJECT, host_bytes=limit
+            )
+            if kind is None:
+                await adding
+            else:
+                await self.fails(adding, kind)
+                self.assertEqual(await store.items.totals(ODD), (0, 0))
+        self.assertEqual(await store.items.totals(ODD), (1, 73))
 
     async def test_room(self) -> None:
         """The oldest make room, as many as it takes."""
@@ -95,15 +154,15 @@ class StoreContract(Asking):
         self.assertEqual(await self.put(store, "a", "b", most=2), [])
         self.assertEqual(await self.put(store, "c", "d", most=3), ["a"])
         self.assertEqual(await self.ids(store), ["b", "c", "d"])
-        self.assertEqual(await store.trim(NEWS, 1, 1), ["b", "c"])
-        self.assertEqual(await store.trim(NEWS, 1, 1), [])
+        self.assertEqual(await store.items.trim(NEWS, 1, 1), ["b", "c"])
+        self.assertEqual(await store.items.trim(NEWS, 1, 1), [])
 
     async def test_full(self) -> None:
         """A node that is full keeps what it has."""
         store = await self.shelf(NEWS)
         await self.put(store, "a")
         new = [NewItem("b", ROMEO, 2.5, b"<a/>")]
-        adding = store.publish(NEWS, 1, new, most=1, when_full=WhenFull.REJECT)
+        adding = store.items.publish(NEWS, 1, new, most=1, when_full=WhenFull.REJECT)
         await self.fails(adding, NodeFull)
         self.assertEqual(await self.ids(store), ["a"])
 
@@ -111,14 +170,14 @@ class StoreContract(Asking):
         """Those that there are go, and are named."""
         store = await self.shelf(NEWS)
         await self.put(store, "a", "b", "c")
-        self.assertEqual(sorted(await store.retract(NEWS, 1, ("a", "c", "x"))), ["a", "c"])
+        self.assertEqual(sorted(await store.items.retract(NEWS, 1, ("a", "c", "x"))), ["a", "c"])
         self.assertEqual(await self.ids(store), ["b"])
 
     async def test_many_ids(self) -> None:
         """However many ids are asked for, those that there are are found."""
         store = await self.shelf(NEWS)
         await self.put(store, "1", "700")
-        found = await store.by_id(NEWS, [str(number) for number in range(1_000)])
+        found = await store.items.by_id(NEWS, [str(number) for number in range(1_000)])
         self.assertEqual(sorted(found), ["1", "700"])
 
     async def test_overdue(self) -> None:
@@ -128,7 +187,7 @@ class StoreContract(Asking):
         await store.follow(ODD, 1, [Follow(JULIET, expires=50.0)])
         self.assertEqual(await store.overdue(49.0, 10), [])
         self.assertEqual(set(await store.overdue(101.0, 10)), {NEWS, ODD})
-        self.assertEqual([item.id for item in await store.expired(NEWS, 101.0, 10)], ["a"])
+        self.assertEqual(await store.items.expired(NEWS, 101.0, 10), ["a"])
 
     async def test_people(self) -> None:
         """Affiliations and subscriptions are changed one by one, and found by whose they are."""
@@ -169,8 +228,8 @@ class StoreContract(Asking):
         """All items go."""
         store = await self.shelf(NEWS)
         await self.put(store, "a")
-        await store.purge(NEWS, 1)
-        self.assertEqual(await store.count(NEWS), 0)
+        await store.items.purge(NEWS, 1)
+        self.assertEqual(await store.items.totals(NEWS), (0, 0))
 
     async def test_deposed(self) -> None:
         """Whoever had a node before its present owner writes nothing (ST-10)."""

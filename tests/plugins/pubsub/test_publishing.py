@@ -241,12 +241,19 @@ class ReadTests(PubSubTestCase):
 
 class LargeTests(PubSubTestCase):
     def test_answer(self) -> None:
-        """An answer has a mebibyte of items at most: the newest (NO-10)."""
+        """An answer has a mebibyte of items at most: the newest, or the first of a page (NO-10)."""
         self.create(self.romeo, "news")
         for number in range(8):
             self.publish(self.romeo, "news", (str(number), "a" * 200_000))
         found = [id for id, _ in self.items(self.juliet, "news")]
         self.assertEqual(found, ["3", "4", "5", "6", "7"])
+        page = "<set xmlns='http://jabber.org/protocol/rsm'><max>8</max></set>"
+        found = [id for id, _ in self.items(self.juliet, "news", beside=page)]
+        self.assertEqual(found, ["7", "6", "5", "4", "3"])
+        wanted = "".join(f"<item id='{number}'/>" for number in range(8))
+        answer = self.ask(self.juliet, "get", f"<items node='news'>{wanted}</items>")
+        found = [item.get("id") or "" for item in answer.iter(f"{{{NS}}}item")]
+        self.assertEqual(found, ["0", "1", "2", "3", "4"])
 
 
 class UnloadTests(PubSubTestCase):

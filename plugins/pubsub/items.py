@@ -1,0 +1,364 @@
+"""The items of nodes, in the order in which they were published."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from xmppd.store.errors import QuotaExceeded
+from xmppd.store.many import QUERY_SIZES, chunks, one_of, owner_parameters
+from xmppd.store.sql import (
+    BigInteger,
+    Connection,
+    Database,
+    Select,
+    bindparam,
+    delete,
+    digest,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from .config import NodeConfig, WhenFull
+from .state import ItemHead, NewItem, NodeItem, NodeName
+from .tables import (
+    NodeFull,
+    items,
+    node_columns,
+    node_key,
+    nodes,
+    of_node,
+    read_config,
+    write_as_owner,
+)
+
+LATER_THAN_ALL = 2**62
+"""A position above those of all items."""
+
+NO_LIMIT_BYTES = 2**62
+
+_ROW = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.payload)
+_HEAD = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.size)
+_BETWEEN = (items.c.position < bindparam("before"), items.c.position > bindparam("after"))
+_ITEMS: Select[int, str, str, float, bytes] = select(*_ROW).where(*of_node(items))
+_HEADS: Select[int, str, str, float, int] = select(*_HEAD).where(*of_node(items))
+
+
+def _page(*, newest: bool) -> Select[int, str, str, float, bytes]:
+    """The statement that reads items from one end, no more payloads than there is room for: sizes
+    are added up first, so that what is left out is not read.
+    """
+    position = items.c.position
+    some = (
+        select(position, items.c.size)
+        .where(*of_node(items), *_BETWEEN)
+        .order_by(position.desc() if newest else position)
+        .limit(bindparam("limit"))
+        .subquery()
+    )
+    order = some.c.position.desc() if newest else some.c.position
+    total = func.sum(some.c.size).over(order_by=order)
+    summed = select(some.c.position, some.c.size, total.label("total")).subquery()
+    fits = (summed.c.total <= bindparam("room", type_=BigInteger)) | (
+        summed.c.total == summed.c.size
+    )
+    end = func.min(summed.c.position) if newest else func.max(summed.c.position)
+    last = select(end).where(fits).scalar_subquery()
+    within = position >= last if newest else position <= last
+    return _ITEMS.where(*_BETWEEN, within).order_by(position.desc() if newest else position)
+
+
+_PAGE = {newest: _page(newest=newest) for newest in (True, False)}
+_HEAD_PAGE = _HEADS.where(*_BETWEEN).order_by(items.c.position.desc()).limit(bindparam("limit"))
+_BY_ID = {size: _ITEMS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
+_HEADS_BY_ID = {size: _HEADS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
+_TOTALS: Select[int, int] = select(nodes.c.item_count, nodes.c.item_bytes).where(*of_node(nodes))
+_HOST_BYTES: Select[int] = select(func.sum(nodes.c.item_bytes)).where(
+    nodes.c.owner == bindparam("host_")
+)
+_EXPIRED: Select[str] = (
+    select(items.c.id)
+    .where(*of_node(items), items.c.expires < bindparam("now"))
+    .order_by(items.c.position)
+    .limit(bindparam("limit"))
+)
+_newest = items.alias("newest")
+_LAST_OF: dict[int, Select[str, str, str, int, str, str, float, bytes]] = {
+    size: select(nodes.c.host, nodes.c.name, nodes.c.config, *_ROW)
+    .join(items, (nodes.c.owner == items.c.owner) & (nodes.c.node == items.c.node))
+    .where(
+        one_of(nodes.c.owner, size),
+        items.c.position
+        == select(func.max(_newest.c.position))
+        .where(_newest.c.owner == nodes.c.owner, _newest.c.node == nodes.c.node)
+        .scalar_subquery(),
+    )
+    for size in QUERY_SIZES
+}
+
+_COUNT_ON = (
+    update(nodes)
+    .where(*of_node(nodes))
+    .values(
+        last_position=nodes.c.last_position + bindparam("new"),
+        item_count=nodes.c.item_count + bindparam("more"),
+        item_bytes=nodes.c.item_bytes + bindparam("more_bytes"),
+    )
+    .returning(nodes.c.last_position, nodes.c.item_count)
+)
+_ADD = insert(items)
+_DROP = (
+    delete(items)
+    .where(*of_node(items), items.c.item.in_(bindparam("ids", expanding=True)))
+    .returning(items.c.id, items.c.size)
+)
+_DROP_ALL = delete(items).where(*of_node(items))
+_NOTHING_LEFT = update(nodes).where(*of_node(nodes)).values(item_count=0, item_bytes=0)
+_OLDEST: Select[bytes, str] = (
+    select(items.c.item, items.c.id)
+    .where(*of_node(items))
+    .order_by(items.c.position)
+    .limit(bindparam("limit"))
+)
+
+
+class NodeTotals(NamedTuple):
+    """What a node has.
+
+    Attributes:
+        items: How many.
+        bytes: How large they are together (:attr:`~.state.NewItem.size`).
+    """
+
+    items: int
+    bytes: int
+
+
+class Published(NamedTuple):
+    """What publishing has done.
+
+    Attributes:
+        items: That were published, with their positions.
+        gone: The ids of older ones that made room.
+    """
+
+    items: list[NodeItem]
+    gone: list[str]
+
+
+@dataclass(frozen=True)
+class PublishedItems:
+    """The items of all nodes.
+
+    Attributes:
+        database: Keeps them.
+    """
+
+    database: Database
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    async def page(
+        self,
+        name: NodeName,
+        limit: int,
+        *,
+        room_bytes: int = NO_LIMIT_BYTES,
+        after: int = 0,
+        before: int = LATER_THAN_ALL,
+        newest: bool = True,
+    ) -> list[NodeItem]:
+        """Some items of a node between two positions, in their order.
+
+        Args:
+            name: Of the node.
+            limit: How many at most.
+            room_bytes: How large they may be together; the first one is there whatever its size.
+            after: Those behind this position.
+            before: Those before this one.
+            newest: Whether the newest of them are wanted; else the oldest.
+        """
+        wanted = {
+            **node_key(name),
+            "after": after,
+            "before": before,
+            "limit": limit,
+            "room": room_bytes,
+        }
+        found = [NodeItem(*row) for row in await self.database.read(_PAGE[newest], wanted)]
+        return found[::-1] if newest else found
+
+    async def heads(
+        self, name: NodeName, limit: int, *, before: int = LATER_THAN_ALL
+    ) -> list[ItemHead]:
+        """The newest items of a node before a position, in their order, without what is in them."""
+        wanted = {**node_key(name), "after": 0, "before": before, "limit": limit}
+        rows = await self.database.read(_HEAD_PAGE, wanted)
+        return [ItemHead(*row) for row in reversed(rows)]
+
+    async def by_id(self, name: NodeName, ids: Collection[str]) -> dict[str, NodeItem]:
+        """Those items of a node that have one of these ids."""
+        found: dict[str, NodeItem] = {}
+        for some in chunks(ids):
+            wanted = owner_parameters(list(some))
+            rows = await self.database.read(_BY_ID[len(wanted)], {**node_key(name), **wanted})
+            found.update((row[1], NodeItem(*row)) for row in rows)
+        return found
+
+    async def heads_by_id(self, name: NodeName, ids: Collection[str]) -> dict[str, ItemHead]:
+        """Those items of a node that have one of these ids, without what is in them."""
+        found: dict[str, ItemHead] = {}
+        for some in chunks(ids):
+            wanted = owner_parameters(list(some))
+            rows = await self.database.read(_HEADS_BY_ID[len(wanted)], {**node_key(name), **wanted})
+            found.update((row[1], ItemHead(*row)) for row in rows)
+        return found
+
+    async def last_of(self, hosts: Iterable[str]) -> list[tuple[NodeName, NodeConfig, NodeItem]]:
+        """The newest item of each node of some hosts."""
+        found: list[tuple[NodeName, NodeConfig, NodeItem]] = []
+        for some in chunks(hosts):
+            wanted = owner_parameters(list(some))
+            rows = await self.database.read(_LAST_OF[len(wanted)], wanted)
+            found += [
+                (NodeName(row[0], row[1]), read_config(row[2]), NodeItem(*row[3:])) for row in rows
+            ]
+        return found
+
+    async def totals(self, name: NodeName) -> NodeTotals:
+        """What a node has."""
+        rows = await self.database.read(_TOTALS, node_key(name))
+        return NodeTotals(*rows[0]) if rows else NodeTotals(0, 0)
+
+    async def expired(self, name: NodeName, now: float, limit: int) -> list[str]:
+        """The ids of items of a node whose time is over."""
+        wanted = {**node_key(name), "now": now, "limit": limit}
+        return [id for (id,) in await self.database.read(_EXPIRED, wanted)]
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    async def publish(
+        self,
+        name: NodeName,
+        token: int | None,
+        publishing: Sequence[NewItem],
+        *,
+        most: int,
+        when_full: WhenFull,
+        host_bytes: int | None = None,
+    ) -> Published:
+        """Add items, or replace those of the same ids.
+
+        Args:
+            name: Of the node.
+            token: Of its owner.
+            publishing: In their order.
+            most: How many the node keeps.
+            when_full: What becomes of further ones.
+            host_bytes: How large the items of all nodes of the host may be together; None: there is
+                no limit.
+
+        Raises:
+            NodeFull: There is no room.
+            QuotaExceeded: The host has no room.
+        """
+
+        def change(connection: Connection) -> Published:
+            ids = [digest(each.id) for each in publishing]
+            replaced, freed = _drop(connection, name, ids)
+            new = {
+                "new": len(publishing),
+                "more": len(publishing) - len(replaced),
+                "more_bytes": sum(each.size for each in publishing) - freed,
+            }
+            last, count = connection.execute(_COUNT_ON, {**node_key(name), **new}).one()
+            if count > most and when_full is WhenFull.REJECT:
+                raise NodeFull(f"{name.node} has {most} items already")
+            # The oldest go before the new ones come, of which there are no more than it keeps.
+            gone = _drop_oldest(connection, name, count - most)
+            if host_bytes is not None:
+                _check_bytes(connection, name, host_bytes)
+            first = last - len(publishing) + 1
+            kept = [each.at(first + number) for number, each in enumerate(publishing)]
+            rows = [
+                {
+                    **node_columns(name),
+                    "position": item.position,
+                    "item": digest(item.id),
+                    "id": item.id,
+                    "publisher": item.publisher,
+                    "published": item.published,
+                    "expires": new.expires,
+                    "size": new.size,
+                    "payload": item.payload,
+                }
+                for item, new in zip(kept, publishing, strict=True)
+            ]
+            connection.execute(_ADD, rows)
+            return Published(kept, gone)
+
+        return await write_as_owner(self.database, name, token, change)
+
+    async def retract(self, name: NodeName, token: int | None, ids: Collection[str]) -> list[str]:
+        """Remove items; returns the ids of those that there were."""
+        wanted = [digest(id) for id in ids]
+
+        def change(connection: Connection) -> list[str]:
+            return _take_out(connection, name, wanted)
+
+        return await write_as_owner(self.database, name, token, change)
+
+    async def trim(self, name: NodeName, token: int | None, most: int) -> list[str]:
+        """Remove the oldest items beyond a number; returns their ids."""
+
+        def change(connection: Connection) -> list[str]:
+            count, _ = connection.execute(_TOTALS, node_key(name)).one()
+            return _drop_oldest(connection, name, count - most)
+
+        return await write_as_owner(self.database, name, token, change)
+
+    async def purge(self, name: NodeName, token: int | None) -> None:
+        """Remove all items."""
+
+        def change(connection: Connection) -> None:
+            connection.execute(_DROP_ALL, node_key(name))
+            connection.execute(_NOTHING_LEFT, node_key(name))
+
+        await write_as_owner(self.database, name, token, change)
+
+
+def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple[list[str], int]:
+    """Remove items; returns the ids of those that there were, and how large they were."""
+    gone = connection.execute(_DROP, {**node_key(name), "ids": ids}).all()
+    return [id for id, _ in gone], sum(size for _, size in gone)
+
+
+def _take_out(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> list[str]:
+    """Remove items, and count them off; returns the ids of those that there were."""
+    gone, freed = _drop(connection, name, ids)
+    if gone:
+        off = {"new": 0, "more": -len(gone), "more_bytes": -freed}
+        connection.execute(_COUNT_ON, {**node_key(name), **off})
+    return gone
+
+
+def _drop_oldest(connection: Connection, name: NodeName, spare: int) -> list[str]:
+    """Remove so many of the oldest items; returns their ids."""
+    if spare <= 0:
+        return []
+    oldest = connection.execute(_OLDEST, {**node_key(name), "limit": spare}).all()
+    _take_out(connection, name, [item for item, _ in oldest])
+    return [id for _, id in oldest]
+
+
+def _check_bytes(connection: Connection, name: NodeName, most: int) -> None:
+    taken = connection.execute(_HOST_BYTES, {"host_": digest(name.host)}).scalar_one()
+    if taken > most:
+        raise QuotaExceeded(
+            f"the items of all nodes of {name.host} have {most} bytes at most together: "
+            "retract some, or delete a node"
+        )
+
+
+__all__ = ["LATER_THAN_ALL", "NodeTotals", "Published", "PublishedItems"]
