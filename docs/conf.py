@@ -95,7 +95,10 @@ def write_xeps(app):
         words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         xep, colon, title = words.partition("\n")[0].partition(": ")
         if colon and xep.startswith("XEP-"):
-            rows.append(f"| {{xep}}`{xep[4:]}` | `{name}` | {title} |\n")
+            rows += [
+                f"| {{xep}}`{each.removeprefix('XEP-')}` | `{name}` | {title} |\n"
+                for each in xep.split(", ")
+            ]
     XEPS.write_text(XEPS_HEAD + "".join(sorted(rows)), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""XEP-0115: Entity Capabilities. A hash stands for what software can do, and saves asking."""
+"""XEP-0115, XEP-0390: Entity Capabilities. A hash stands for all that a software can do."""
 
 from xmppd.disco.disco import Disco, Says
 from xmppd.disco.info import DiscoInfo
@@ -19,6 +19,7 @@ from xmppd.stream.stream_feature import Stream, StreamFeature
 from .clients import ClientCapabilities
 from .server import NS, ServerCapabilities
 from .tables import VerifiedHashes, metadata
+from .verification import CAPS_2
 
 
 def plug(
@@ -34,7 +35,8 @@ def plug(
     return [
         Tables(metadata),
         StreamFeature(server.advertise, needs=Stream.AUTHENTICATED),
-        Says(DiscoInfo(features=(NS,))),
+        StreamFeature(server.advertise_2, needs=Stream.AUTHENTICATED),
+        Says(DiscoInfo(features=(NS, CAPS_2))),
         Says(answer=server.say, nodes=True),
         On(PluginsChanged, server.forget),
         Offer(clients),

@@ -25,7 +25,7 @@ from xmppd.stanza.stanza import Capabilities
 from xmppd.store.errors import StoreError
 
 from .tables import VerifiedHashes
-from .verification import DISCO_INFO, info_of, verifies
+from .verification import DISCO_INFO, info_of, node_of, proves
 
 NOTIFY = "+notify"
 NOTHING: frozenset[str] = frozenset()
@@ -212,16 +212,19 @@ class ClientCapabilities:
         waiting = self._asking.get(found)
         if waiting is not None:
             waiting[asked.who.full] = asked  # once each, however often they say it
-        elif len(self._asking) < MAX_ASKED:
+        elif len(self._asking) < MAX_ASKED and self._may_ask(asked.asker.bare):
             self._asking[found] = {asked.who.full: asked}
             Deferred.fromCoroutine(self._find(found)).addErrback(_failed)
 
     async def _find(self, found: Capabilities) -> None:
         waiting = self._asking[found]
         try:
-            names = await self._remembered(found)
+            names, paid = await self._remembered(found), True
             while names is None and waiting:
-                names = await self._answer(found, waiting.pop(next(iter(waiting))))
+                asked = waiting.pop(next(iter(waiting)))
+                if paid or self._may_ask(asked.asker.bare):
+                    names = await self._answer(found, asked)
+                paid = False
             if names is not None:
                 self._known[found] = names
                 if len(self._known) > MAX_KNOWN:
@@ -244,9 +247,7 @@ class ClientCapabilities:
         """Ask one of those who have a software; what it says is true of others only if its hash is
         made of that (EC-3).
         """
-        if not self._may_ask(asked.asker.bare):
-            return None
-        node = f"{found.node}#{found.ver}" if found.hash else ""
+        node = node_of(found)
         about = f" node='{escape(node)}'" if node else ""
         query = f"<query xmlns='{DISCO_INFO}'{about}/>".encode()
         answer = await self.requests.ask(asked.who, asked.asker, query, timeout_s=ANSWER_S)
@@ -258,14 +259,14 @@ class ClientCapabilities:
             return None
         names = _wanted(info.features)
         asked.take(names)
-        if not verifies(info, found.ver, found.hash):
+        if not proves(answer.query, info, found):
             return None
         with suppress(StoreError):  # then it is asked again after the next start
             await self.kept.save(found, info.features, self.clocks.wall_clock())
         return names
 
     def _may_ask(self, account: str) -> bool:
-        """Whether no more is asked for an account than it should cause."""
+        """Count a question that an account causes; returns whether it may cause so many (EC-2)."""
         minute = int(self.clocks.seconds() // 60)
         if minute != self._minute:
             self._minute = minute
@@ -308,4 +309,4 @@ def _failed(failure: Failure) -> None:
     _log.failure("a client's capabilities could not be learned", failure)
 
 
-__all__ = ["ANSWER_S", "MAX_ASKED_PER_MINUTE", "ClientCapabilities"]
+__all__ = ["ANSWER_S", "MAX_ASKED", "MAX_ASKED_PER_MINUTE", "ClientCapabilities"]

@@ -1,6 +1,7 @@
-"""The capabilities of the server: a hash in the stream features saves clients asking for them."""
+"""The capabilities of the server: hashes in the stream features save clients asking for them."""
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from xmppd.disco.disco import Disco
 from xmppd.disco.info import DiscoInfo, DiscoQuestion
@@ -8,27 +9,49 @@ from xmppd.plugin.plugin_manager import PluginsChanged
 from xmppd.stanza import JID
 from xmppd.stream.stream_feature import Negotiation
 
-from .verification import verification_string
+from .verification import CAPS_2, hash_2, verification_string
 
 NS = "http://jabber.org/protocol/caps"
 NODE = "urn:xmppd"
+HASHES_2 = ("sha-256", "sha3-256")
+"""Those that :xep:`0300` wants everybody to know."""
+
+
+class Hashed(NamedTuple):
+    """The capabilities of a domain.
+
+    Attributes:
+        info: What it says of itself.
+        ver: The hash of :xep:`0115`.
+        hashes: Those of :xep:`0390`, by algorithm.
+    """
+
+    info: DiscoInfo
+    ver: str
+    hashes: dict[str, str]
+
+    def is_named(self, node: str) -> bool:
+        """Whether a node is that of one of the hashes."""
+        named = [f"{CAPS_2}#{hash}.{value}" for hash, value in self.hashes.items()]
+        return node in (f"{NODE}#{self.ver}", *named)
 
 
 @dataclass
 class ServerCapabilities:
-    """The disco#info of each domain, kept together with its hash. It is made once after each change
-    of plugins, so that the node of a hash is answered with what was hashed.
+    """The disco#info of each domain, kept together with its hashes. It is made once after each
+    change of plugins, so that the node of a hash is answered with what was hashed.
     """
 
     disco: Disco
-    _known: dict[str, tuple[str, DiscoInfo]] = field(default_factory=dict)  # by domain of ours
+    _known: dict[str, Hashed] = field(default_factory=dict)  # by domain of ours
 
-    def of(self, domain: str) -> tuple[str, DiscoInfo]:
-        """The hash of a domain's capabilities, and these."""
+    def of(self, domain: str) -> Hashed:
+        """The capabilities of a domain."""
         if domain not in self._known:
             server = JID.parse(domain)
             info = self.disco.server(DiscoQuestion(server, server))
-            self._known[domain] = verification_string(info), info
+            hashes = {hash: hash_2(info, hash) for hash in HASHES_2}
+            self._known[domain] = Hashed(info, verification_string(info), hashes)
         return self._known[domain]
 
     def forget(self, event: PluginsChanged) -> None:
@@ -37,13 +60,21 @@ class ServerCapabilities:
 
     def advertise(self, negotiation: Negotiation) -> bytes:
         """The stream feature (§6.3)."""
-        ver, _ = self.of(negotiation.domain)
+        ver = self.of(negotiation.domain).ver
         return f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>".encode()
+
+    def advertise_2(self, negotiation: Negotiation) -> bytes:
+        """The same by :xep:`0390`."""
+        hashes = "".join(
+            f"<hash xmlns='urn:xmpp:hashes:2' algo='{hash}'>{value}</hash>"
+            for hash, value in self.of(negotiation.domain).hashes.items()
+        )
+        return f"<c xmlns='{CAPS_2}'>{hashes}</c>".encode()
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
         """Answer the node of a hash with what was hashed (§6.2); it has no items."""
-        ver, info = self.of(question.entity.domain)
-        return replace(info, items=()) if question.node == f"{NODE}#{ver}" else None
+        known = self.of(question.entity.domain)
+        return replace(known.info, items=()) if known.is_named(question.node) else None
 
 
 __all__ = ["NODE", "NS", "ServerCapabilities"]

@@ -80,7 +80,7 @@ class VerifiedHashes:
 
 
 def _key(of: Capabilities) -> bytes:
-    return digest(f"{of.hash} {of.ver}")
+    return digest(f"{of.edition} {of.hash} {of.ver}")
 
 
 __all__ = ["MAX_KEPT", "VerifiedHashes", "metadata"]

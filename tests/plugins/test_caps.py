@@ -10,7 +10,7 @@ from xmppd.stanza import parse
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.caps.server import NODE, NS
-from xmppd_plugins.caps.verification import verification_string
+from xmppd_plugins.caps.verification import CAPS_2, hash_2, verification_string
 from xmppd_plugins.disco import INFO, ITEMS
 
 CAPS = f"{{{NS}}}c"
@@ -67,13 +67,116 @@ class HashTests(SynchronousTestCase):
         self.assertEqual(verification_string(info), "q07IKJEyjvHSyhy//CH0CxmKi8w=")
 
     def test_form_without_type(self) -> None:
-        """A form that does not say what it is does not count (§5.4)."""
-        form = parse(b"<x xmlns='jabber:x:data'><field var='os'><value>Mac</value></field></x>")
+        """A form that does not say what it is, in a hidden field, does not count (§5.4)."""
         bare = DiscoInfo((DiscoIdentity("server", "im"),), (INFO,))
-        self.assertEqual(
-            verification_string(DiscoInfo(bare.identities, bare.features, (form,))),
-            verification_string(bare),
+        for line in (
+            "<field var='os'><value>Mac</value></field>",
+            "<field var='FORM_TYPE'><value>urn:form</value></field>",
+            "<field var='FORM_TYPE' type='hidden'/>",
+        ):
+            form = parse(f"<x xmlns='jabber:x:data'>{line}</x>".encode())
+            self.assertEqual(
+                verification_string(DiscoInfo(bare.identities, bare.features, (form,))),
+                verification_string(bare),
+            )
+
+
+class Hash2Tests(SynchronousTestCase):
+    """The hash of XEP-0390."""
+
+    def test_simple(self) -> None:
+        """The XEP's simple example comes out as it says (§4.5.1)."""
+        features = [
+            "jabber.org/protocol/si",
+            "jabber.org/protocol/bytestreams",
+            "jabber.org/protocol/chatstates",
+            "jabber.org/protocol/disco#info",
+            "jabber.org/protocol/disco#items",
+            "jabber.org/protocol/ibb",
+            "jabber.org/protocol/rosterx",
+            "jabber.org/protocol/si/profile/file-transfer",
+        ]
+        more = [
+            "jabber:iq:last",
+            "jabber:iq:privacy",
+            "jabber:iq:roster",
+            "jabber:iq:time",
+            "jabber:iq:version",
+            "jabber:x:oob",
+            "urn:xmpp:ping",
+            "urn:xmpp:receipts",
+            "urn:xmpp:time",
+        ]
+        info = DiscoInfo(
+            (DiscoIdentity("client", "mobile", "BombusMod"),),
+            (*(f"http://{each}" for each in features), *more),
         )
+        self.assertEqual(hash_2(info, "sha-256"), "kzBZbkqJ3ADrj7v08reD1qcWUwNGHaidNUgD7nHpiw8=")
+        self.assertEqual(hash_2(info, "sha3-256"), "79mdYAfU9rEdTOcWDO7UEAt6E56SUzk/g6TnqUeuD9Q=")
+
+    def test_complex(self) -> None:
+        """So does the one with two languages and a form (§4.5.2)."""
+        words = [
+            "activity",
+            "activity+notify",
+            "bytestreams",
+            "chatstates",
+            "commands",
+            "disco#info",
+            "disco#items",
+            "evil",
+            "feature-neg",
+            "geoloc",
+            "geoloc+notify",
+            "ibb",
+            "iqibb",
+            "mood",
+            "mood+notify",
+            "rosterx",
+            "si",
+            "si/profile/file-transfer",
+            "tune",
+        ]
+        older = [
+            "iq:avatar",
+            "iq:browse",
+            "iq:dtcp",
+            "iq:filexfer",
+            "iq:ibb",
+            "iq:inband",
+            "iq:jidlink",
+            "iq:last",
+            "iq:oob",
+            "iq:privacy",
+            "iq:roster",
+            "iq:time",
+            "iq:version",
+            "x:data",
+            "x:event",
+            "x:oob",
+        ]
+        newer = ["avatar:metadata+notify", "ping", "receipts", "time"]
+        features = (
+            "games:board",
+            "http://www.facebook.com/xmpp/messages",
+            "http://www.xmpp.org/extensions/xep-0084.html#ns-metadata+notify",
+            *(f"http://jabber.org/protocol/{word}" for word in words),
+            *(f"jabber:{word}" for word in older),
+            *(f"urn:xmpp:{word}" for word in newer),
+        )
+        form = parse(
+            b"<x xmlns='jabber:x:data' type='result'><field type='hidden' var='FORM_TYPE'>"
+            b"<value>urn:xmpp:dataforms:softwareinfo</value></field>"
+            b"<field var='software'><value>Tkabber</value></field><field var='software_version'>"
+            b"<value>0.11.1-svn-20111216-mod (Tcl/Tk 8.6b2)</value></field>"
+            b"<field var='os'><value>Windows</value></field>"
+            b"<field var='os_version'><value>XP</value></field></x>"
+        )
+        names = (("Tkabber", "en"), ("Ткаббер", "ru"))
+        identities = tuple(DiscoIdentity("client", "pc", *name) for name in names)
+        info = DiscoInfo(identities, features, (form,))
+        self.assertEqual(hash_2(info, "sha-256"), "u79ZroNJbdSWhdSp311mddz44oHHPsEBntQ5b1jqBSY=")
+        self.assertEqual(hash_2(info, "sha3-256"), "XpUJzLAc93258sMECZ3FJpebkzuyNXDzRNwQog8eycg=")
 
 
 class StreamFeatureTests(SynchronousTestCase):
@@ -98,6 +201,22 @@ class StreamFeatureTests(SynchronousTestCase):
         self.assertEqual(verification_string(info), ver)
         self.assertEqual(noded[0].attrib.pop("node"), f"{NODE}#{ver}")
         self.assertEqual(ElementTree.tostring(noded), ElementTree.tostring(plain))
+
+    def test_second(self) -> None:
+        """The hashes of XEP-0390 are there as well, and their nodes say what was hashed."""
+        found = stream_features(self.house.logged_in("romeo")).find(f"{{{CAPS_2}}}c")
+        assert found is not None
+        (romeo,) = self.house.connect("romeo")
+        plain = ask(romeo, INFO, "montague.lit")
+        self.assertIn(CAPS_2, features(plain))
+        info = DiscoInfo((DiscoIdentity("server", "im", "xmppd"),), tuple(features(plain)))
+        for hash in found:
+            algorithm = hash.attrib["algo"]
+            self.assertEqual(hash.text, hash_2(info, algorithm))
+            node = f"{CAPS_2}#{algorithm}.{hash.text}"
+            noded = ask(romeo, INFO, "montague.lit", node)
+            self.assertEqual(features(noded), features(plain))
+        self.assertEqual({hash.get("algo") for hash in found}, {"sha-256", "sha3-256"})
 
     def test_extensions_count(self) -> None:
         """The server's contact addresses are part of the hash."""

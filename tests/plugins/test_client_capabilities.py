@@ -10,8 +10,19 @@ from xmppd.disco.info import DiscoIdentity, DiscoInfo
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.testing.client import Client, Elsewhere
 from xmppd.testing.house import House
-from xmppd_plugins.caps.clients import ANSWER_S, MAX_ASKED_PER_MINUTE, ClientCapabilities
-from xmppd_plugins.caps.verification import DISCO_INFO, verification_string, verifies
+from xmppd_plugins.caps.clients import (
+    ANSWER_S,
+    MAX_ASKED,
+    MAX_ASKED_PER_MINUTE,
+    ClientCapabilities,
+)
+from xmppd_plugins.caps.verification import (
+    CAPS_2,
+    DISCO_INFO,
+    hash_2,
+    verification_string,
+    verifies,
+)
 
 CAPS = "http://jabber.org/protocol/caps"
 IDENTITY = DiscoIdentity("client", "pc", "Balcony")
@@ -188,6 +199,35 @@ class SessionTests(CapabilitiesCase):
         self.romeo.send(presence("another"))
         self.assertNotEqual(self.question(self.romeo), "")
 
+    def test_others_ask(self) -> None:
+        """Somebody's made-up hashes keep nobody else's from being asked."""
+        for number in range(MAX_ASKED + 10):
+            self.romeo.send(presence(f"made up {number}"))
+        (juliet,) = self.house.connect("juliet")
+        juliet.send(presence(ver("urn:news+notify")))
+        self.assertNotEqual(self.question(juliet), "")
+
+    def test_long(self) -> None:
+        """A hash that is longer than any says nothing."""
+        self.romeo.send(presence("x" * 1_024))
+        self.assertEqual(self.question(self.romeo), "")
+        self.romeo.send(presence("x" * 1_023))
+        self.assertNotEqual(self.question(self.romeo), "")
+
+    def test_form(self) -> None:
+        """A form that does not hide what it is is not hashed, and the rest is."""
+        self.romeo.send(presence(ver("urn:news+notify")))
+        form = (
+            "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE'>"
+            "<value>urn:form</value></field></x>"
+        )
+        told = said(("urn:news+notify",)).replace("</query>", f"{form}</query>")
+        id = self.question(self.romeo)
+        self.romeo.send(f"<iq type='result' id='{id}' to='romeo@montague.lit'>{told}</iq>")
+        self.other.send(presence(ver("urn:news+notify")))
+        self.assertEqual(self.question(self.other), "")
+        self.assertEqual(self.wanted("2"), {"urn:news"})
+
     def test_forgotten(self) -> None:
         """A session that is gone leaves nothing behind."""
         session = self.session()
@@ -195,6 +235,56 @@ class SessionTests(CapabilitiesCase):
         self.answer(self.romeo, self.question(self.romeo), "urn:news+notify")
         self.romeo.abort()
         self.assertEqual(self.known.wanted(session), frozenset())
+
+
+class SecondTests(CapabilitiesCase):
+    """XEP-0390."""
+
+    def presence(self, *features: str, hash: str = "sha-256", also: str = "") -> str:
+        """A presence that has the hash of a client with these features."""
+        value = hash_2(DiscoInfo((IDENTITY,), features), "sha-256")
+        told = f"<hash xmlns='urn:xmpp:hashes:2' algo='{hash}'>{value}</hash>"
+        return f"<presence><c xmlns='{CAPS_2}'>{told}</c>{also}</presence>"
+
+    def test_learned(self) -> None:
+        """A client is asked for the node of its hash, once for all who have that."""
+        self.romeo.send(self.presence("urn:news+notify"))
+        (asked,) = [each for each in self.romeo.received() if DISCO_INFO in each]
+        value = hash_2(DiscoInfo((IDENTITY,), ("urn:news+notify",)), "sha-256")
+        self.assertIn(f"node='{CAPS_2}#sha-256.{value}'", asked)
+        self.answer(self.romeo, re.findall(r" id='([^']*)'", asked)[0], "urn:news+notify")
+        self.other.send(self.presence("urn:news+notify"))
+        self.assertEqual(self.question(self.other), "")
+        self.assertEqual((self.wanted("1"), self.wanted("2")), ({"urn:news"},) * 2)
+
+    def test_both(self) -> None:
+        """Of both ways the newer one holds, unless its algorithm is not known (EC-1)."""
+        older = f"<c xmlns='{CAPS}' hash='sha-1' node='urn:balcony' ver='{ver('urn:ping')}'/>"
+        self.romeo.send(self.presence("urn:news+notify", also=older))
+        (asked,) = [each for each in self.romeo.received() if DISCO_INFO in each]
+        self.assertIn(f"{CAPS_2}#", asked)
+        self.other.send(self.presence("urn:news+notify", hash="md5", also=older))
+        (asked,) = [each for each in self.other.received() if DISCO_INFO in each]
+        self.assertIn(f"urn:balcony#{ver('urn:ping')}", asked)
+        self.assertEqual(self.session("2").software, "urn:balcony")
+
+    def test_not_covered(self) -> None:
+        """What holds more than a hash covers proves nothing (§4.1)."""
+        form = (
+            "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>"
+            "<value>urn:form</value></field><reported/></x>"
+        )
+        for more in ("<more xmlns='urn:more'/>", form, "<x xmlns='jabber:x:data'/>"):
+            self.romeo.send(self.presence("urn:news+notify"))
+            told = said(("urn:news+notify",)).replace("</query>", f"{more}</query>")
+            id = self.question(self.romeo)
+            self.romeo.send(f"<iq type='result' id='{id}' to='romeo@montague.lit'>{told}</iq>")
+            self.other.send(self.presence("urn:news+notify"))
+            self.assertNotEqual(self.question(self.other), "")
+            for client in (self.romeo, self.other):
+                client.send(presence("x"))
+                client.raw()
+            self.house.clock.advance(ANSWER_S)
 
 
 class ElsewhereTests(CapabilitiesCase):

@@ -95,7 +95,7 @@ class Shell(Queue, frozen=True):
     since: float
     address: str
     encrypted: bool
-    capabilities: tuple[str, str, str] | None
+    capabilities: tuple[str, str, str, int] | None
     interested: bool
     flooded: bool
     settled: bool
@@ -295,7 +295,9 @@ class SavedSessions:
             since=session.since,
             address=session.connection.address,
             encrypted=session.connection.encrypted,
-            capabilities=None if known is None else (known.node, known.ver, known.hash),
+            capabilities=(
+                None if known is None else (known.node, known.ver, known.hash, known.edition)
+            ),
             interested=session.interested,
             flooded=session.flooded,
             settled=session.settled,

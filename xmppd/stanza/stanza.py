@@ -25,7 +25,13 @@ MAX_SOFTWARE_LENGTH = 200
 MAX_SHARED_CAPABILITIES = 4_096
 """Kinds of software that share their capabilities."""
 
+MAX_CAPABILITIES_LENGTH = 1_023
+"""Of each part of them; a longer one says nothing."""
+
 _CAPABILITIES = "{http://jabber.org/protocol/caps}c"
+_CAPABILITIES_2 = "{urn:xmpp:caps}c"
+_HASH = "{urn:xmpp:hashes:2}hash"
+_HASHES_2 = ("sha-256", "sha3-256", "sha-512", "sha3-512")
 _PRIORITY = re.compile(r"[+-]?[0-9]{1,9}\Z").match
 
 
@@ -380,18 +386,21 @@ class Message(Stanza):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The capabilities of a presence's software: a hash of its service discovery (:xep:`0115`).
+    """The capabilities of a presence's software: a hash of its service discovery (:xep:`0115`,
+    :xep:`0390`).
 
     Attributes:
-        node: The URI of the software.
+        node: The URI of the software; empty if only :xep:`0390` is told.
         ver: The hash; with older software, its version.
         hash: By which algorithm; empty with older software.
+        edition: 1: it is made as :xep:`0115` says; 2: as :xep:`0390` does.
         software: The name of the software: that URI, unless it is very long.
     """
 
     node: str
     ver: str
     hash: str
+    edition: int = 1
     software: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -399,9 +408,9 @@ class Capabilities:
 
 
 @lru_cache(MAX_SHARED_CAPABILITIES)
-def capabilities(node: str, ver: str, hash: str) -> Capabilities:
+def capabilities(node: str, ver: str, hash: str, edition: int = 1) -> Capabilities:
     """The capabilities that are written so; all sessions of one software share them."""
-    return Capabilities(node, ver, hash)
+    return Capabilities(node, ver, hash, edition)
 
 
 class Presence(Stanza):
@@ -429,11 +438,24 @@ class Presence(Stanza):
 
     @property
     def capabilities(self) -> Capabilities | None:
-        """The capabilities of its software; None if it does not say."""
-        found = self.payload.tree.find(_CAPABILITIES)
-        if found is None:
+        """The capabilities of its software, by the newer way if it says both; None if it does not
+        say.
+        """
+        first, second = map(self.payload.tree.find, (_CAPABILITIES, _CAPABILITIES_2))
+        node = "" if first is None else first.get("node", "")
+        if len(node) > MAX_CAPABILITIES_LENGTH:
             return None
-        return capabilities(found.get("node", ""), found.get("ver", ""), found.get("hash", ""))
+        if second is not None:
+            told = {each.get("algo", ""): each.text or "" for each in second.iterfind(_HASH)}
+            for hash in _HASHES_2:
+                if 0 < len(told.get(hash, "")) <= MAX_CAPABILITIES_LENGTH:
+                    return capabilities(node, told[hash].strip(), hash, 2)
+        if first is None:
+            return None
+        ver, hash = first.get("ver", ""), first.get("hash", "")
+        if max(len(ver), len(hash)) > MAX_CAPABILITIES_LENGTH:
+            return None
+        return capabilities(node, ver, hash)
 
 
 class IQ(Stanza):
