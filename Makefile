@@ -41,7 +41,7 @@ bench-peers: $(READY) ## measure it beside the XMPP servers installed here
 bench-cluster: $(READY) ## measure several nodes beside one
 	@$(DEV) bench_cluster
 
-fuzz: $(READY) ## the property tests, with many more examples
+fuzz: $(READY) ## the property tests, with many more examples and other seeds
 	@$(DEV) fuzz
 
 docs: $(READY) ## build the documentation into docs/_build

@@ -383,6 +383,12 @@ fuzz() {
     "$BIN/python" -m tests.odd_ways 120
     "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \
         $(grep -rl --include='test_*.py' '^from hypothesis' tests)
+    need_redis
+    start_postgres
+    SEED=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+    export SEED
+    echo "SEED=$SEED"
+    trial $(grep -rl 'some_seed()' tests | sed -n 's|^\(.*/test_[a-z_]*\)\.py$|\1|p' | tr / .) tests.unit.store
 }
 
 simulate() {

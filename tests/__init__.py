@@ -1,4 +1,4 @@
-"""The tests. What hypothesis tries is the same in each run; ``make fuzz`` tries something new."""
+"""The tests. What chance tries is the same in each run; ``make fuzz`` tries something new."""
 
 import signal
 from contextlib import suppress

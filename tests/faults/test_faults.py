@@ -1,17 +1,16 @@
 """Some of the faults, one of each kind; ``make faults`` has all of them."""
 
-from random import SystemRandom
-
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.faults.faults import FAULTS
 from tests.faults.matrix import run
+from tests.seeds import some_seed
 
 
 class FaultTests(SynchronousTestCase):
     def happens(self, name: str, links: str) -> None:
         """It goes well."""
-        seed = SystemRandom().randrange(1 << 32)
+        seed = some_seed()
         wrong, counts = run(FAULTS[name], links, seed)
         self.assertEqual(wrong, [], f"seed {seed}: {counts}")
 

@@ -2,7 +2,7 @@
 
 import subprocess
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from shutil import rmtree
 from tempfile import mkdtemp
 
@@ -12,6 +12,7 @@ from tests.integration.people import PASSWORD
 from tests.integration.processes import XMPPCTL, environment
 from tests.integration.raw_client import RawClient
 from tests.odd_stanzas import Meaning, meanings, odd_stanza
+from tests.seeds import some_seed
 from tests.unit.store.damage import KINDS, do_damage
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.stanza import ns
@@ -36,7 +37,7 @@ class DamagedSQLiteTests(SynchronousTestCase):
     storage: str | None = None
 
     def setUp(self) -> None:
-        self.seed = SystemRandom().randrange(2**32)
+        self.seed = some_seed()
         self.chance = Random(self.seed)
         self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
         self.addCleanup(rmtree, self.directory)

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from random import SystemRandom
 from shutil import rmtree
 from tempfile import mkdtemp
 
@@ -11,15 +10,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from bench.kills import SM, drill
 from tests.integration.people import PASSWORD
 from tests.integration.raw_client import RawClient
+from tests.seeds import some_seed
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.testing.process import ServerProcess
 
 
 class KillTests(SynchronousTestCase):
-    """A share of what ``python -m bench.kills`` does, with another seed each time."""
+    """A share of what ``python -m bench.kills`` does."""
 
     def ends(self, storage: str = "") -> None:
-        seed = SystemRandom().randrange(1 << 32)
+        seed = some_seed()
         # A short path: that of a Unix socket may have 107 characters.
         directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
         self.addCleanup(rmtree, directory)
