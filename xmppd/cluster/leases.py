@@ -125,7 +125,7 @@ class LeasedMembership(Membership):
         self._held: list[object] = []
         self._timer: IDelayedCall | None = None
         self._turn: Deferred[None] | None = None
-        self._asked: list[Deferred[None]] = []
+        self._asked: list[Deferred[bool]] = []
 
     # -- for the stages -------------------------------------------------------------------------
 
@@ -164,13 +164,14 @@ class LeasedMembership(Membership):
         return voice
 
     @override
-    async def refresh(self) -> None:
-        if not self._is_over:
-            seen = Deferred[None]()
-            self._asked.append(seen)
-            if self._turn is None:
-                self._take_turn()
-            await seen
+    async def refresh(self) -> bool:
+        if self._is_over:
+            return False
+        seen = Deferred[bool]()
+        self._asked.append(seen)
+        if self._turn is None:
+            self._take_turn()
+        return await seen
 
     @property
     @override
@@ -257,10 +258,10 @@ class LeasedMembership(Membership):
         turn.addErrback(_failed)
         turn.addCallback(lambda _: self._turn_is_over(asked))
 
-    def _turn_is_over(self, asked: list[Deferred[None]]) -> None:
+    def _turn_is_over(self, asked: list[Deferred[bool]]) -> None:
         self._turn = None
         for seen in asked:
-            seen.callback(None)
+            seen.callback(not self._is_away)
         if self._asked and not self._is_over:
             self._take_turn()
         else:

@@ -98,8 +98,12 @@ class Membership(Protocol):
     def voice(self) -> Deferred[None]:
         """An awaitable until this node may act again; it never comes if the node is fenced."""
 
-    async def refresh(self) -> None:
-        """Look at once who is in, and whether we still are."""
+    async def refresh(self) -> bool:
+        """Look at once who is in, and whether we still are.
+
+        Returns:
+            Whether that is known now; False if Redis does not answer.
+        """
 
     def is_heir_of(self, node: str) -> bool:
         """Whether what a former node has left in the store is for this one to take up: it was an
@@ -144,8 +148,9 @@ class LocalMembership:
         """It may act at once."""
         return succeed(None)
 
-    async def refresh(self) -> None:
-        """Do nothing."""
+    async def refresh(self) -> bool:
+        """True: nobody else is in."""
+        return True
 
     def is_heir_of(self, node: str) -> bool:
         """True: whichever nodes there were, all is for this one."""

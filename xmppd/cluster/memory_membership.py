@@ -69,8 +69,9 @@ class MemoryMembership(Membership):
         return succeed(None) if self.speaks else Deferred()
 
     @override
-    async def refresh(self) -> None:
-        """Do nothing: it knows."""
+    async def refresh(self) -> bool:
+        """True: it knows."""
+        return True
 
     @override
     async def leave(self) -> None:

@@ -251,11 +251,16 @@ class RedisDirectory(Directory):
         return later is not None and later.id.generation > node.generation
 
     async def _meet(self, nodes: Iterable[NodeId]) -> None:
-        """See what has become of generations that are not known here."""
+        """See what has become of generations that are not known here.
+
+        Raises:
+            DirectoryAway: It does not answer.
+        """
         unknown = {node for node in nodes if not self._is_known(node)}
         if not unknown:
             return
-        await self._membership.refresh()
+        if not await self._membership.refresh():
+            raise DirectoryAway(f"it is not known whether {min(unknown)} is there")
         for node in unknown:
             if not self._is_in(node):
                 if len(self._gone) >= MAX_GONE_NODES:

@@ -42,6 +42,7 @@ class Members(MemoryMembership):
     Attributes:
         looked: How often.
         late: Who is in, and was not seen yet.
+        away: Whether Redis does not answer who is in.
     """
 
     def __init__(self, id: NodeId, all: dict[str, Node]) -> None:
@@ -49,13 +50,16 @@ class Members(MemoryMembership):
         self.looked = 0
         self.complete = True
         self.late: set[NodeId] = set()
+        self.away = False
 
     def is_in(self, node: NodeId) -> bool:
         return node not in self.late and super().is_in(node)
 
-    async def refresh(self) -> None:
-        self.looked += 1
-        self.late.clear()
+    async def refresh(self) -> bool:
+        if not self.away:
+            self.looked += 1
+            self.late.clear()
+        return not self.away
 
 
 class RedisDirectoryCase(RedisCase, DirectoryCase):
@@ -181,6 +185,23 @@ class InRedisTests(RedisDirectoryCase):
         with self.assertRaises(ResourceTaken):
             await self.a.enter(ROMEO, conflict="refuse", max_sessions=10)
         self.assertEqual(self.members[A].looked, 3)
+
+    async def test_not_known(self) -> None:
+        """While it cannot be found out who is in, a session of a node that is not known here is
+        neither there nor gone.
+        """
+        place = await self.enter(self.b)
+        late = self.members[A]
+        late.late.add(B)
+        late.away = True
+        await self.fails(self.a.sessions_of(ROMEO.bare), DirectoryAway)
+        await self.fails(self.a.nodes_of([ROMEO.bare]), DirectoryAway)
+        await self.fails(
+            self.a.enter(JID.parse(f"{ROMEO.bare}/x"), conflict="kick", max_sessions=10),
+            DirectoryAway,
+        )
+        late.away = False
+        self.assertEqual((await self.a.sessions_of(ROMEO.bare))["balcony"], place)
 
     async def test_looked_up_once(self) -> None:
         """Of a generation that is gone that is found out once; of an earlier one than is in, and of

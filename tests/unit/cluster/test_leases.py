@@ -170,7 +170,18 @@ class MembershipTests(LeaseCase):
         looked = [Deferred.fromCoroutine(a.membership.refresh()) for _ in range(3)]
         self.assertTrue(a.membership.is_in(b.id))
         for each in looked:
-            self.assertIsNone(self.successResultOf(each))
+            self.assertTrue(self.successResultOf(each))
+
+    def test_refresh_without_redis(self) -> None:
+        """Who cannot look is told so, and knows no more than before."""
+        a = self.world.join("a")
+        b = self.world.join("b")
+        self.world.redis_away(a)
+        self.assertFalse(done(a.membership.refresh()))
+        self.assertFalse(a.membership.is_in(b.id))
+        self.world.redis_away()
+        self.assertTrue(done(a.membership.refresh()))
+        self.assertTrue(a.membership.is_in(b.id))
 
     def test_held(self) -> None:
         """What happens before anybody listens is told then."""
