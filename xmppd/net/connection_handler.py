@@ -98,7 +98,7 @@ class Admission(Typed):
 
     Attributes:
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
-        membership: Says whether anything may be taken from a wire now (CL-61).
+        membership: Says whether anything may be taken from a wire, or sent, now (CL-61).
     """
 
     preparing: TokenBucket
@@ -167,7 +167,8 @@ class ConnectionHandler(Protocol):
         self._stanzas = TokenBucket(limits.stanzas_per_s, limits.stanzas_burst)
         self._bytes = TokenBucket(limits.bytes_per_s, limits.bytes_burst)
         self._preparing = TokenBucket(PREPARING_US_PER_S, PREPARING_US_BURST)
-        self._waiting = self._admitted = self._held = False
+        self._waiting = self._admitted = self._held = self._full = False
+        self._unsaid: list[bytes] = []
         self._side = Side.NEW
         self._closing: Closing | None = None
         self._timer: IDelayedCall | None = None
@@ -266,11 +267,14 @@ class ConnectionHandler(Protocol):
 
     def pauseProducing(self) -> None:
         """Let stanzas wait, since enough bytes wait for the peer."""
+        self._full = True
         self.stream_handler.wire_is_full()
 
     def resumeProducing(self) -> None:
         """Let stanzas go on, since all bytes have left."""
-        self.stream_handler.wire_is_free()
+        self._full = False
+        if not self._unsaid:
+            self.stream_handler.wire_is_free()
 
     def stopProducing(self) -> None:
         """Do nothing: connectionLost tells the session."""
@@ -360,28 +364,54 @@ class ConnectionHandler(Protocol):
         """Send one element (CH-11)."""
         if self._element is not None:
             data = self._element(data)
-        self.transport.write(data)
+        if self.admission.membership.speaks:  # as in _say, without the call: it is each stanza's
+            self.transport.write(data)
+        else:
+            self._leave_unsaid(data)
+
+    def _say(self, data: bytes) -> None:
+        if self.admission.membership.speaks:
+            self.transport.write(data)
+        else:
+            self._leave_unsaid(data)
+
+    def _leave_unsaid(self, data: bytes) -> None:
+        """Send it when this node may act; until then stanzas wait in the session (CL-61)."""
+        if not self._unsaid:
+            self.stream_handler.wire_is_full()
+            self.admission.membership.voice().addCallback(self._say_unsaid)
+        self._unsaid.append(data)
+
+    def _say_unsaid(self, _: None) -> None:
+        if self._closing is None:
+            unsaid, self._unsaid = self._unsaid, []
+            for data in unsaid:
+                self.transport.write(data)
+            if not self._full:
+                self.stream_handler.wire_is_free()
 
     def unsent(self) -> list[bytes]:
         """The pieces that were written and have not left, where the endpoint can tell, as they were
         written.
         """
-        return self.transport.unsent() if isinstance(self.transport, Returning) else []
+        left = self.transport.unsent() if isinstance(self.transport, Returning) else []
+        return [*left, *self._unsaid]
 
     def take_unsent(self) -> list[bytes]:
         """Take back stanzas that wait for the peer to read, if they can be kept from being sent."""
+        unsaid, self._unsaid = list(filter(is_stanza, self._unsaid)), []
         if not isinstance(self.transport, Returning):
-            return []
-        return self.transport.take_queued(is_stanza)
+            return unsaid
+        return [*self.transport.take_queued(is_stanza), *unsaid]
 
     def open(self, header: StreamHeader) -> None:
         """Begin our side of the stream, or begin it anew."""
         self._side = Side.OPEN
-        self.transport.write(self.framing.header(header))
+        self._say(self.framing.header(header))
 
     def offer(self, features: bytes) -> None:
         """Send the features of the stream, as elements."""
-        self.transport.write(self.framing.features(features))
+        self._say(self.framing.features(features))
 
     def restart(self) -> None:
         """Expect a new stream header."""
@@ -439,7 +469,7 @@ class ConnectionHandler(Protocol):
         """End our side of the stream, and read on for a while until the peer ends its side."""
         if self._side is not Side.ENDED and self._closing is None:
             self._side = Side.ENDED
-            self.transport.write(self.framing.end)
+            self._say(self.framing.end)
             self._patience = self.clock.callLater(self.limits.close_timeout_s, self.peer_closed)
 
     def peer_closed(self) -> None:

@@ -1,5 +1,6 @@
 """What clients see of a node that may not act for a while, or never again."""
 
+import re
 from dataclasses import replace
 
 from twisted.internet.task import Clock
@@ -9,7 +10,7 @@ from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
 from xmppd.cluster.node import Node, NodeId
-from xmppd.stanza import ns
+from xmppd.stanza import Message, ns
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 
@@ -45,6 +46,16 @@ class LeasedHouse(House):
         self.stopped_s += seconds
 
 
+def deliver(house: House, message: str) -> None:
+    """Have the server route a message of romeo's, as when that has waited for the store."""
+    from_romeo = message.replace("<message ", "<message from='romeo@montague.lit/1' ")
+    house.server.packet_router.route_on(Message.from_bytes(from_romeo.encode()))
+
+
+def _bodies(raw: bytes) -> list[bytes]:
+    return re.findall(b"<body>(.)</body>", raw)
+
+
 class SilenceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
@@ -68,6 +79,51 @@ class SilenceTests(SynchronousTestCase):
         self.assertLess(heard.index(b">1<"), heard.index(b">2<"))
         self.romeo.send(HELLO.format(3))
         self.assertIn(b">3<", self.juliet.raw())
+
+    def test_nothing_is_sent(self) -> None:
+        """What would be sent because a wait is over is sent when the lease is renewed, in order,
+        and so is what comes behind it.
+        """
+        self.house.pause(6.0)
+        deliver(self.house, HELLO.format(1))
+        deliver(self.house, HELLO.format(2))
+        self.assertEqual(self.juliet.raw(), b"")
+        self.clock.advance(1.0)
+        deliver(self.house, HELLO.format(3))
+        self.assertEqual(_bodies(self.juliet.raw()), [b"1", b"2", b"3"])
+
+    def test_lost_before_it_is_sent(self) -> None:
+        """If the wire is lost before that, it is routed again, like all that the client has not
+        got.
+        """
+        self.house.pause(6.0)
+        deliver(self.house, HELLO.format(1))
+        self.juliet.abort()
+        self.clock.advance(1.0)
+        waiting = done(self.house.store.offline.offline_messages("juliet@montague.lit"))
+        self.assertEqual([_bodies(each.stanza) for each in waiting], [[b"1"]])
+
+    def test_not_sent_when_fenced(self) -> None:
+        """A node that was declared dead meanwhile never sends it."""
+        self.house.boards.fence(self.house.membership.id, "b.1")
+        self.house.pause(6.0)
+        deliver(self.house, HELLO.format(1))
+        self.clock.advance(1.0)
+        raw = self.juliet.raw()
+        self.assertTrue(raw.startswith(b"<stream:error><reset "), raw)
+        self.assertNotIn(b"<message", raw)
+
+    def test_login_is_sent_later(self) -> None:
+        """A login that goes on meanwhile is answered in its order, too."""
+        client = self.house.unauthenticated()
+        client.raw()
+        self.house.pause(6.0)
+        client.handler.write(b"<success/>")
+        client.handler.offer(b"<bind/>")
+        self.assertEqual(client.raw(), b"")
+        self.clock.advance(1.0)
+        raw = client.raw()
+        self.assertLess(raw.index(b"<success/>"), raw.index(b"<bind/>"))
 
     def test_end_of_wire(self) -> None:
         """Neither is that a wire is lost: contacts hear of it when the node may act again."""
