@@ -31,7 +31,7 @@ class DirectoryError(Exception):
 
 
 class ResourceTaken(DirectoryError):
-    """An error: another session has the resource, and the policy lets it keep that.
+    """An error: another session has the resource, and keeps it.
 
     Attributes:
         holder: Where it is.
@@ -116,7 +116,7 @@ class Directory(Protocol):
             Whether it is at this one now; False if it is not there any more.
         """
 
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered:
         """Say again that a session is here: the directory may have lost it, or another node may
         have replaced it and died before it could say so.
 
@@ -128,7 +128,10 @@ class Directory(Protocol):
 
         Returns:
             Its serial from now on, and of all others only the one that it has replaced, whose node
-            nobody else tells; None if a later session has its place.
+            nobody else tells.
+
+        Raises:
+            ResourceTaken: A later session has its place.
         """
 
     async def sessions_of(self, account: str) -> Mapping[str, Location]:
@@ -190,7 +193,7 @@ class LocalDirectory:
         """False: there is no other node."""
         return False
 
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered:
         """It is here."""
         return Entered(serial)
 

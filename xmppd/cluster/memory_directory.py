@@ -92,14 +92,14 @@ class MemoryDirectory(Directory):
         return sessions.get(jid.resource or "") == here
 
     @override
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered:
         self._refuse_fenced()
         resource = jid.resource or ""
         held = self.state.sessions(jid.bare).get(resource)
         if held == Location(self.id, serial):
             return Entered(serial)
         if held is not None and held.serial > serial:
-            return None
+            raise ResourceTaken(held)
         serial = serial if rebuild else self.state.next_serial()
         sessions = self.state.accounts.setdefault(jid.bare, {})
         sessions[resource] = Location(self.id, serial)

@@ -119,7 +119,7 @@ class RedisDirectory(Directory):
         return moved == 1
 
     @override
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered:
         resource = jid.resource or ""
         keys = (self._sessions + jid.bare, self._fenced)
         void: dict[str, str] = {}
@@ -132,7 +132,7 @@ class RedisDirectory(Directory):
             if entered is not None:
                 return Entered(self._noted(entered), others)
             if others:
-                return None
+                raise ResourceTaken(others[resource])
         raise DirectoryAway(f"the places of {jid.bare} change too fast")
 
     # -- accounts ---------------------------------------------------------------------------------

@@ -207,12 +207,12 @@ class Locations:
 
     def _has_nobody(self, jid: JID, location: Location) -> bool:
         """Whether a place is that of an earlier attempt of this login, whose answer was lost."""
+        return self.siblings.arriving[jid.bare] == 1 and self._is_unknown(jid, location)
+
+    def _is_unknown(self, jid: JID, location: Location) -> bool:
+        """Whether a place is at this node, and no session here is known to have it."""
         here = self.sessions.local_sessions(jid.bare)
-        return (
-            location.node == self.id
-            and self.siblings.arriving[jid.bare] == 1
-            and all(session.serial != location.serial for session in here)
-        )
+        return location.node == self.id and all(each.serial != location.serial for each in here)
 
     async def _end_left_behind(self, nodes: Iterable[NodeId], account: str, device: str) -> None:
         """Have sessions end on other nodes that a client has left behind (LI-5)."""
@@ -283,9 +283,12 @@ class Locations:
         bare = session.account.bare
         self._over(bare)
         if jid is not None and not session.bound:
+            self._unentered.pop(session, None)
             self._leave(jid, session.serial)
         elif jid is not None and session.id in self.sessions.sessions:
             self.siblings.settle(session)
+            if session in self._unentered:
+                self.sweep()
         self.siblings.forget_absent(bare)
 
     def _over(self, account: str) -> None:
@@ -414,30 +417,51 @@ class Locations:
         Raises:
             DirectoryAway: The directory does not answer.
         """
-        if not session.bound or session.moving:
-            return  # its login is under way, or who has it is being found out
+        if session.moving:
+            return  # who has it is being found out
+        if not session.bound:
+            self._unentered[session] = None  # done as soon as its login is over
+            return
         jid, before = session.jid, session.serial
         self.siblings.arriving[jid.bare] += 1
         try:
             entered = await self.directory.reassert(jid, before, rebuild=rebuild)
-            serial = None if entered is None else entered.serial
-            is_void = serial is not None and self._is_void(jid, serial)
+            is_void = self._is_void(jid, entered.serial)
+        except ResourceTaken as error:
+            self._is_refused(session, error.holder)
+            return
+        except DirectoryAway:
+            self._tidy_later(jid.bare)  # it may have another place by now, which is not known here
+            raise
         finally:
             self._over(jid.bare)
-        replaced = None if entered is None else entered.others.get(jid.resource or "")
-        if before and serial != before:
-            self.disagreements += 1
+        replaced = entered.others.get(jid.resource or "")
         if replaced is not None:
             await self._unbind(replaced, jid.full, REPLACED)
         if session.id not in self.sessions.sessions:
-            if serial is not None:
-                self._leave(jid, serial)
-        elif serial is None or is_void:
+            self._leave(jid, entered.serial)
+        elif is_void:
             session.connection.close(REPLACED)
-        elif serial != before:
-            session.serial = serial
-            self.siblings.tell(session)
-            later = self.on_reentered(session) if before else None
+        elif entered.serial != before:
+            await self._reentered(session, entered.serial)
+
+    def _is_refused(self, session: LocalClientSession, holder: Location) -> None:
+        """End a session whose place is another's; it may also be its own, by an answer that was
+        lost, or that of a login under way, which ends it.
+        """
+        self.disagreements += 1
+        if self._is_unknown(session.jid, holder):
+            self._tidy_later(session.jid.bare)
+        else:
+            session.connection.close(REPLACED)
+
+    async def _reentered(self, session: LocalClientSession, serial: int) -> None:
+        """Note the new place of a session here."""
+        before, session.serial = session.serial, serial
+        self.siblings.tell(session)
+        if before:
+            self.disagreements += 1
+            later = self.on_reentered(session)
             if later is not None:
                 await later
 
@@ -505,7 +529,8 @@ class Locations:
             for account in tuple(self._untidy):
                 await self.tidy(account)
             for session in tuple(self._unentered):
-                await self.restore(session)
+                if session.bound:
+                    await self.restore(session)
             for session in tuple(self._unmet):
                 if session.bound:
                     await self._meet(session)
@@ -530,7 +555,8 @@ class Locations:
         return [session for session in some if session is not None and session.serial]
 
     async def tidy(self, account: str) -> None:
-        """Give back places of an account here that no session has.
+        """Give back places of an account here that no session has. A session whose place is another
+        one than is known here has that from now on: an answer was lost.
 
         Raises:
             DirectoryAway: The directory does not answer.
@@ -538,9 +564,14 @@ class Locations:
         places = await self.directory.sessions_of(account)
         if self.siblings.arriving[account]:
             return  # it may have a place that is not known here yet
-        here = {each.jid.resource: each.serial for each in self.sessions.local_sessions(account)}
+        here = {each.jid.resource: each for each in self.sessions.local_sessions(account)}
         for resource, location in places.items():
-            if location.node == self.id and here.get(resource) != location.serial:
+            session = here.get(resource)
+            if location.node != self.id or (session and session.serial == location.serial):
+                continue
+            if session is not None and not session.moving and session.serial < location.serial:
+                await self._reentered(session, location.serial)
+            else:
                 await self.directory.leave(JID.prepared(f"{account}/{resource}"), location.serial)
         self._untidy.pop(account, None)
 

@@ -59,7 +59,7 @@ class LateDirectory(Directory):
         return await self._ask(lambda: self.directory.move(jid, old))
 
     @override
-    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered | None:
+    async def reassert(self, jid: JID, serial: int, *, rebuild: bool) -> Entered:
         return await self._ask(lambda: self.directory.reassert(jid, serial, rebuild=rebuild))
 
     @override

@@ -206,11 +206,13 @@ class DirectoryContract:
             test.assertEqual(await self.a.reassert(ROMEO, first, rebuild=rebuild), Entered(first))
         second = await self.enter(self.b)
         for rebuild in (False, True):
-            test.assertIsNone(await self.a.reassert(ROMEO, first, rebuild=rebuild))
+            refused = self.a.reassert(ROMEO, first, rebuild=rebuild)
+            error = await test.fails(refused, ResourceTaken)
+            assert isinstance(error, ResourceTaken)
+            test.assertEqual(error.holder, Location(B, second))
         test.assertEqual(await self.sessions(), {"balcony": Location(B, second)})
         await self.lose(B)
         third = await self.a.reassert(ROMEO, first, rebuild=False)
-        assert third is not None
         test.assertGreater(third.serial, second)
         test.assertEqual(third.others, {})
         found = await self.c.nodes_of([ROMEO.bare])
@@ -222,19 +224,18 @@ class DirectoryContract:
         """
         test = self.case
         first, second = await self.enter(self.a), await self.enter(self.b)
-        for order in ((self.a, self.b), (self.b, self.a)):
-            await self.lose_all()
-            test.assertEqual(await self.sessions(), {})
-            answers = [
-                await each.reassert(ROMEO, first if each is self.a else second, rebuild=True)
-                for each in order
-            ]
-            if order[0] is self.a:
-                replaced = {"balcony": Location(A, first)}
-                test.assertEqual(answers, [Entered(first), Entered(second, replaced)])
-            else:
-                test.assertEqual(answers, [Entered(second), None])
-            test.assertEqual(await self.sessions(), {"balcony": Location(B, second)})
+        await self.lose_all()
+        test.assertEqual(await self.sessions(), {})
+        earlier = await self.a.reassert(ROMEO, first, rebuild=True)
+        later = await self.b.reassert(ROMEO, second, rebuild=True)
+        test.assertEqual(earlier, Entered(first))
+        test.assertEqual(later, Entered(second, {"balcony": Location(A, first)}))
+        test.assertEqual(await self.sessions(), {"balcony": Location(B, second)})
+        await self.lose_all()
+        later = await self.b.reassert(ROMEO, second, rebuild=True)
+        test.assertEqual(later, Entered(second))
+        await test.fails(self.a.reassert(ROMEO, first, rebuild=True), ResourceTaken)
+        test.assertEqual(await self.sessions(), {"balcony": Location(B, second)})
         test.assertGreater(await self.enter(self.c), second)
 
     async def test_lost(self) -> None:

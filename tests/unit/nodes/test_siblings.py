@@ -8,8 +8,10 @@ from tests.unit.nodes.test_logins import ask, bound, faults, service
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.memory_bus import MemoryBus
+from xmppd.cluster.memory_directory import MemoryDirectory
 from xmppd.cluster.memory_membership import MemoryMembership
 from xmppd.cluster.node import Location, NodeId
+from xmppd.roster.roster import Roster
 from xmppd.routing.siblings import MEET_S
 from xmppd.session.remote_session import RemoteSession
 from xmppd.stanza import JID, ns
@@ -391,6 +393,62 @@ class ReassertionTests(SynchronousTestCase):
             self.nodes.settle()
             self.assertEqual(list(faults(self.nodes)), [])
             self.assertEqual(len(bound(self.nodes)), 1)
+
+    def test_lost_answer(self) -> None:
+        """If it is not heard where a session was entered anew, the session has that place all the
+        same, as soon as the directory answers.
+        """
+        before = self.romeo.session.serial
+        del self.nodes.directory.accounts[ROMEO.bare]["1"]
+        later = done(MemoryDirectory(self.nodes["a"].id, self.nodes.directory)
+                     .reassert(ROMEO.with_resource("1"), before, rebuild=False))  # fmt: skip
+        self.reassert()
+        self.assertFalse(self.romeo.closed)
+        self.nodes.clock.advance(15)
+        self.nodes.settle()
+        self.assertFalse(self.romeo.closed)
+        self.assertEqual((self.romeo.session.serial, self.greeted), (later.serial, [later.serial]))
+        self.assertEqual(list(faults(self.nodes)), [])
+
+    def test_lost_answer_and_session(self) -> None:
+        """If that session ends before, the place is given back."""
+        self.nodes.directories["a"].away = True
+        work = Deferred.fromCoroutine(self.locations.reassert(self.romeo.session))
+        self.nodes.settle()
+        self.failureResultOf(work, DirectoryAway)
+        self.romeo.abort()
+        self.nodes.settle()
+        place = Location(self.nodes["a"].id, 1_000)
+        self.nodes.directory.accounts[ROMEO.bare] = {"1": place}
+        self.nodes.directories["a"].away = False
+        self.nodes.clock.advance(15)
+        self.nodes.settle()
+        self.assertEqual(self.nodes.directory.accounts.get(ROMEO.bare, {}), {})
+
+    def test_while_it_logs_in(self) -> None:
+        """A session whose login is under way when the directory loses everything is there again as
+        soon as it is bound.
+        """
+        client = self.nodes["a"].logged_in("romeo")
+        reading = Deferred[None]()
+        read = self.nodes["a"].server.roster_manager.roster
+
+        async def read_late(account: JID) -> Roster:
+            await reading
+            return await read(account)
+
+        self.patch(self.nodes["a"].server.binding.rosters, "roster", read_late)
+        ask(client, "2")
+        self.nodes.settle()
+        self.nodes.directory.accounts.clear()
+        work = Deferred.fromCoroutine(self.nodes["a"].server._enter_all())
+        self.nodes.settle()
+        self.successResultOf(work)
+        self.assertEqual(set(self.nodes.directory.sessions(ROMEO.bare)), {"1"})
+        reading.callback(None)
+        self.nodes.settle()
+        self.assertEqual(set(self.nodes.directory.sessions(ROMEO.bare)), {"1", "2"})
+        self.assertEqual(list(faults(self.nodes)), [])
 
     def test_away(self) -> None:
         """While the directory does not answer, the session stays."""
