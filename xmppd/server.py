@@ -825,7 +825,7 @@ class XMPPServer:
         membership.on_silence = self._close_wires
         membership.on_loss = self._enter_all
         membership.on_isolation = self.drain.isolated
-        self.store.write_while(lambda: membership.speaks)
+        self.store.write_while(lambda: membership.speaks, membership.voice)
         membership.listen(self.events.fire)
         self.cluster.claims.highest_token = self.store.claim_tokens.highest_token
         self.cluster.bus.take = self.entry_handler.take

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from secrets import token_hex
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger
 
@@ -129,9 +130,17 @@ class Store:
                 )
         return value.decode()
 
-    def write_while(self, may_write: Callable[[], bool]) -> None:
-        """Write only while this is so, if other nodes write to the database as well."""
+    def write_while(
+        self, may_write: Callable[[], bool], voice: Callable[[], Deferred[None]]
+    ) -> None:
+        """Write only while this is so, if other nodes write to the database as well.
+
+        Args:
+            may_write: Whether it is so now.
+            voice: An awaitable until it is so again, which need not come.
+        """
         self._watched.may_write = may_write
+        self._watched.voice = voice
 
     def abandon(self) -> None:
         """Write nothing more, and read nothing, since other nodes take this one for dead."""

@@ -1,9 +1,10 @@
 """Watched: failures of the database are logged when they begin and end, not each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection, Select
+from twisted.internet import defer
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
@@ -19,6 +20,10 @@ CALM_S = 2.0
 """The time without failures, and with a success, after which it works again."""
 
 _log = Logger()
+
+
+class NotNow(StoreError):
+    """An error: this node may not act just now, and perhaps may in a moment."""
 
 
 class Episode:
@@ -85,16 +90,19 @@ class Watched(Database):
 
     Attributes:
         may_write: Whether this server may write now, where other nodes write to it as well.
+        voice: An awaitable until it may, which need not come.
     """
 
     def __init__(self, database: Database, clock: IReactorTime) -> None:
         self.alone = database.alone
         self.shared = database.shared
         self._database = database
+        self._clock = clock
         self._reading = Episode(clock, "read")
         self._writing = Episode(clock, "written")
         self._is_abandoned = False
         self.may_write: Callable[[], bool] = lambda: True
+        self.voice: Callable[[], defer.Deferred[None]] = lambda: defer.succeed(None)
 
     def abandon(self) -> None:
         """Read and write nothing more, not even what is under way and has not begun."""
@@ -127,7 +135,11 @@ class Watched(Database):
         if self.shared:
             change = partial(self._if_allowed, change)
         try:
-            result = await self._database.write(change, limit_s)
+            result = await self._when_allowed(
+                lambda: self._database.write(change, limit_s), limit_s
+            )
+        except NotNow:
+            raise
         except StoreError as error:
             self._writing.failed(error)
             raise
@@ -147,7 +159,11 @@ class Watched(Database):
         if self.shared:
             check = self._check_allowed
         try:
-            await self._database.append(*parts, check=check, limit_s=limit_s)
+            await self._when_allowed(
+                lambda: self._database.append(*parts, check=check, limit_s=limit_s), limit_s
+            )
+        except NotNow:
+            raise
         except StoreError as error:
             self._writing.failed(error)
             raise
@@ -156,13 +172,29 @@ class Watched(Database):
 
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""
-        if not self.may_write():
-            raise StoreError(NOT_ALLOWED)
+        self._check_allowed()
         return change(connection)
 
     def _check_allowed(self) -> None:
         if not self.may_write():
-            raise StoreError(NOT_ALLOWED)
+            raise NotNow(NOT_ALLOWED)
+
+    async def _when_allowed(self, work: Callable[[], Awaitable[T]], limit_s: float) -> T:
+        """Do something, and once more if this node may not act: as soon as it may.
+
+        Raises:
+            NotNow: It may not for so long, or again.
+        """
+        try:
+            return await work()
+        except NotNow:
+            if self._is_abandoned:
+                raise
+        try:
+            await self.voice().addTimeout(limit_s, self._clock)
+        except defer.TimeoutError as error:
+            raise NotNow(NOT_ALLOWED) from error
+        return await work()
 
     @override
     def free_bytes(self) -> float:

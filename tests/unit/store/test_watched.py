@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.store.accounts import accounts
 from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import QuotaExceeded, StoreError
+from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.watched import CALM_S, Watched
 from xmppd.testing.client import done
 
@@ -145,27 +146,50 @@ class SharedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.fickle = Fickle()
         self.fickle.shared = True
-        self.database = Watched(self.fickle, Clock())
+        self.clock = Clock()
+        self.database = Watched(self.fickle, self.clock)
         self.made: list[str] = []
+        self.voice = Deferred[None]()
+        self.database.voice = self.wait_for_voice
+
+    def wait_for_voice(self) -> Deferred[None]:
+        self.voice = Deferred()
+        return self.voice
 
     def change(self, connection: Connection) -> None:
         self.made.append("change")
 
     def test_not_allowed(self) -> None:
-        """While this node may not act nothing is written, and afterwards it is."""
+        """While this node may not act nothing is written, and as soon as it may it is."""
         allowed = [False, True]
         self.database.may_write = lambda: allowed.pop(0)
-        self.failureResultOf(Deferred.fromCoroutine(self.database.write(self.change)), StoreError)
+        writing = Deferred.fromCoroutine(self.database.write(self.change))
+        self.assertNoResult(writing)
         self.assertEqual(self.made, [])
-        done(self.database.write(self.change))
+        self.voice.callback(None)
+        self.successResultOf(writing)
         self.assertEqual(self.made, ["change"])
+
+    def test_too_long(self) -> None:
+        """A change waits for that as long as it may take, and is refused then."""
+        self.database.may_write = lambda: False
+        with capturedLogs() as lines:
+            writing = Deferred.fromCoroutine(self.database.write(self.change))
+            appending = Deferred.fromCoroutine(self.database.append())
+            self.clock.advance(CALL_LIMIT_S)
+        self.failureResultOf(writing, StoreError)
+        self.failureResultOf(appending, StoreError)
+        self.assertEqual(self.made, [])
+        self.assertEqual(lines, [])  # it is not the database that fails
 
     def test_appending(self) -> None:
         """Nothing is appended either, unless it may act when its turn has come."""
         allowed = [False, True]
         self.database.may_write = lambda: allowed.pop(0)
-        self.failureResultOf(Deferred.fromCoroutine(self.database.append()), StoreError)
-        done(self.database.append())
+        appending = Deferred.fromCoroutine(self.database.append())
+        self.assertNoResult(appending)
+        self.voice.callback(None)
+        self.successResultOf(appending)
         self.assertEqual(allowed, [])
 
     def test_abandoned(self) -> None:
