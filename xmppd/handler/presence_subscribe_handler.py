@@ -249,12 +249,18 @@ class PresenceSubscribeHandler:
             await self._show_presence(to, sender)
 
     async def _reach(self, presence: Presence, sender: JID, to: JID) -> None:
-        """Move the contact's side, at the node where the contact is; here if it is nowhere (CL-45).
+        """Move the contact's side, at the node where the contact is; here if it is nowhere (CL-45),
+        or if that is not known any more: the sender's side is changed already (CL-143).
 
         Raises:
-            StanzaError: REMOTE_SERVER_TIMEOUT: it cannot be found out where that is.
+            StanzaError: REMOTE_SERVER_TIMEOUT: it cannot be found out where to ask the contact;
+                whoever asks can do so again.
         """
-        await self._find(presence)
+        try:
+            await self._find(presence)
+        except StanzaError:
+            if presence.type == "subscribe":
+                raise
         if not self.routing_table.pass_on(presence):
             await self._received(presence, sender, to)
         elif presence.type == "unsubscribe" and not self._is_shown(to, sender):

@@ -27,6 +27,18 @@ async def away(accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
     raise DirectoryAway("it does not answer")
 
 
+class AwayLater:
+    """A directory that says once that an account is nowhere, and is away from then on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def nodes_of(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
+        """The nodes of these accounts."""
+        self.asked += 1
+        return {} if self.asked == 1 else await away(accounts)
+
+
 class AnswersTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.nodes = Nodes(
@@ -177,6 +189,35 @@ class LateTests(AnswersTestCase):
         for owner, contact in ((ROMEO, JULIET), (JULIET, ROMEO)):
             (item,) = done(self.a.store.rosters.roster(owner)).items
             self.assertEqual((item.jid, item.subscription), (contact, "both"))
+
+    def test_not_known_any_more(self) -> None:
+        """If that is known no more when one half has been changed, the other is changed all the
+        same (CL-143).
+        """
+        (romeo,) = self.a.connect("romeo")
+        self.cut()
+        self.patch(self.a.server.cluster.directory, "nodes_of", AwayLater().nodes_of)
+        romeo.send(f"<presence to='{JULIET}' type='unsubscribed'/>")
+        self.nodes.clock.advance(3)
+        self.assertNotIn("error", "".join(romeo.received()))
+        (item,) = done(self.a.store.rosters.roster(ROMEO)).items
+        self.assertEqual(item.subscription, "to")
+        (item,) = done(self.a.store.rosters.roster(JULIET)).items
+        self.assertEqual(item.subscription, "from")
+
+    def test_request_not_known_any_more(self) -> None:
+        """A request is refused then, and can be made again."""
+        (romeo,), (nurse,) = self.a.connect("romeo"), self.b.connect("nurse")
+        self.cut()
+        self.patch(self.a.server.cluster.directory, "nodes_of", AwayLater().nodes_of)
+        romeo.send("<presence to='nurse@montague.lit' type='subscribe'/>")
+        self.nodes.clock.advance(3)
+        self.assertIn("remote-server-timeout", "".join(romeo.received()))
+        self.cut(mend=True)
+        self.patch(self.a.server.cluster.directory, "nodes_of", AwayLater().nodes_of)
+        romeo.send("<presence to='nurse@montague.lit' type='subscribe'/>")
+        self.nodes.settle()
+        self.assertIn("type='subscribe'", "".join(nurse.received()))
 
     def test_all_are_told(self) -> None:
         """While the directory is away, all nodes are told what was changed (CL-145)."""
