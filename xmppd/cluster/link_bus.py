@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from itertools import count
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
@@ -72,6 +72,20 @@ class Detour(Protocol):
         """Carry nothing more to a node."""
 
 
+class _Asked(NamedTuple):
+    """A question beside all that has an order.
+
+    Attributes:
+        connection: By which it was asked.
+        question: As it was.
+        answer: Fired with the answer.
+    """
+
+    connection: LinkProtocol
+    question: LinkQuestion
+    answer: "defer.Deferred[LinkAnswer]"
+
+
 class LinkBus(Conversations, LinkEnd):
     """A bus whose conversations go by a connection with each other node.
 
@@ -108,7 +122,7 @@ class LinkBus(Conversations, LinkEnd):
         self._links: dict[NodeId, Link] = {}
         self._connections: set[LinkProtocol] = set()
         self._no_connections: defer.Deferred[None] | None = None
-        self._asked: dict[int, tuple[LinkProtocol, defer.Deferred[LinkAnswer]]] = {}
+        self._asked: dict[int, _Asked] = {}
         self._questions = count(1)
         self._looking = LoopingCall(self.look)
         self._looking.clock = clock
@@ -195,10 +209,11 @@ class LinkBus(Conversations, LinkEnd):
         if link is None or link.connection is None:
             raise Unreachable(f"there is no connection with node {node}")
         number = next(self._questions)
+        question = LinkQuestion(number, entry)  # type: ignore[arg-type]  # it is one of them
         answer = defer.Deferred[LinkAnswer]()
         answer.addTimeout(within_s, self.clock)
-        self._asked[number] = link.connection, answer
-        link.connection.say(LinkQuestion(number, entry))  # type: ignore[arg-type]
+        self._asked[number] = _Asked(link.connection, question, answer)
+        link.connection.say(question)
         try:
             got = await answer
         except defer.TimeoutError as error:
@@ -278,13 +293,19 @@ class LinkBus(Conversations, LinkEnd):
     @override
     def closed(self, connection: LinkProtocol, why: str) -> None:
         self.door.closed(connection, why)
-        for asked, answer in tuple(self._asked.values()):
-            if asked is connection:
-                answer.errback(Unreachable(f"the connection was lost: {why}"))
         node = connection.dialled.id if connection.dialled is not None else connection.node
         link = None if node is None else self._links.get(node)
         if link is not None:
             link.closed(connection, why)
+        other = None if link is None else link.connection
+        for number, asked in tuple(self._asked.items()):
+            if asked.connection is not connection:
+                continue
+            if other is None:
+                asked.answer.errback(Unreachable(f"the connection was lost: {why}"))
+            else:  # there were two, and that one stays
+                self._asked[number] = asked._replace(connection=other)
+                other.say(asked.question)
 
     @override
     def gone(self, connection: LinkProtocol) -> None:
@@ -319,8 +340,8 @@ class LinkBus(Conversations, LinkEnd):
         if answer.entry is not None:
             self.decoder.check(answer.entry)
         asked = self._asked.get(answer.number)
-        if asked is not None and asked[0] is connection and not asked[1].called:
-            asked[1].callback(answer)
+        if asked is not None and asked.connection is connection and not asked.answer.called:
+            asked.answer.callback(answer)
 
 
 def _log_failure(failure: Failure) -> None:

@@ -214,6 +214,24 @@ class LinkBusTests(TestCase):
         error = await self.assertFailure(self.ask_beside(), Unreachable)
         self.assertEqual(str(error), "there is no connection with node b.1")
 
+    async def test_asked_again(self) -> None:
+        """If another connection takes the place of the one by which it was asked, it goes by that:
+        nodes that dial each other at the same time have two for a moment.
+        """
+        await start(self.a, self.b)
+        asked: list[BusEntry] = []
+
+        def take(sender: NodeId, entry: BusEntry) -> Outcome:
+            asked.append(entry)
+            return Deferred() if len(asked) == 1 else message("here")
+
+        self.b.bus.take_beside = take
+        answer = self.ask_beside()
+        await until(lambda: len(asked) == 1)
+        link = self.a.bus._links[self.b.id]
+        link._attempt, link._dialling = link._dial(link.node)
+        self.assertEqual(await answer, message("here"))
+
     def ask_beside(self) -> "Deferred[BusEntry | None]":
         """Ask the other node."""
         return Deferred.fromCoroutine(self.a.bus.ask_beside(self.b.id, message("?"), 5))
