@@ -76,6 +76,10 @@ class InternalComponent:
         """
         return stanza.sender.bare
 
+    def refusal(self, stanza: Stanza, error: StanzaError) -> Stanza:
+        """The answer to a stanza that was not taken; a subclass may put more into it."""
+        return stanza.error(error)
+
     def said(self) -> Iterable[Says]:
         """Its parts of disco, beside being an item of the server."""
         return ()
@@ -221,7 +225,7 @@ class InternalComponent:
             _log.failure("{domain} failed on {stanza}", domain=self.jid, stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
         if stanza.answerable:
-            self.send(stanza.error(error))
+            self.send(self.refusal(stanza, error))
 
     def stop(self) -> None:
         """Cancel all stanzas that are being handled; each is answered as unavailable."""

@@ -1,0 +1,97 @@
+"""Entrance: what a session that enters a room has yet to be shown."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from xmppd.stanza import JID, Presence, Stanza
+
+MAX_MESSAGES = 1_000
+"""Messages that wait behind an entrance; older ones are left to the archive."""
+
+
+class Entrance:
+    """Shows a room to a session as fast as it reads: first the occupants as they are when it is
+    their turn, then what was asked for, then what happened meanwhile (RM-21).
+
+    What an occupant does before it was shown is seen when it is; what it does later waits, and only
+    the last of it.
+
+    Args:
+        occupants: Their JIDs at the room, in order; the session's own is the last.
+        show: Makes the presence of one; None if it is not to be seen any more.
+        behind: Made when all occupants are shown: history and subject.
+        over: Called when nothing is left: from now on the session is told at once.
+    """
+
+    __slots__ = ("_behind", "_known", "_messages", "_number", "_over", "_show", "_then", "_unseen")
+
+    def __init__(
+        self,
+        occupants: Iterable[JID],
+        show: Callable[[JID], Presence | None],
+        behind: Callable[[], Iterable[Stanza]],
+        over: Callable[[], None],
+    ) -> None:
+        self._unseen = dict.fromkeys(occupants)
+        self._known = set(self._unseen)  # was shown, or is about to be
+        self._show = show
+        self._behind = behind
+        self._over = over
+        self._then: dict[JID | int, Stanza] = {}
+        self._number = self._messages = 0
+
+    def add(self, stanza: Stanza) -> None:
+        """Take something that the session is told while it enters."""
+        occupant = stanza.sender
+        if not isinstance(stanza, Presence):
+            self._add_message(stanza)
+        elif occupant in self._unseen:
+            if stanza.type == "unavailable":
+                del self._unseen[occupant]
+                self._known.discard(occupant)
+        else:
+            self._then.pop(occupant, None)
+            if stanza.type != "unavailable" or occupant in self._known:
+                self._then[occupant] = stanza
+
+    def _add_message(self, stanza: Stanza) -> None:
+        if self._messages >= MAX_MESSAGES:
+            oldest = next(key for key in self._then if isinstance(key, int))
+            del self._then[oldest]
+        else:
+            self._messages += 1
+        self._then[self._number] = stanza
+        self._number += 1
+
+    def end(self) -> None:
+        """Show nothing more, since the session has left."""
+        self._unseen.clear()
+        self._then.clear()
+        self._behind, self._over = tuple, _nothing
+
+    def stanzas(self) -> Iterator[Stanza]:
+        """All of it, each made when it is drawn; to nobody yet."""
+        while self._unseen:
+            occupant = next(iter(self._unseen))
+            del self._unseen[occupant]
+            presence = self._show(occupant)
+            if presence is not None:
+                yield presence
+        yield from self._behind()
+        while self._then:
+            key = next(iter(self._then))
+            stanza = self._then.pop(key)
+            if isinstance(key, int):
+                self._messages -= 1
+            elif stanza.type == "unavailable":
+                self._known.discard(key)
+            else:
+                self._known.add(key)
+            yield stanza
+        self._over()
+
+
+def _nothing() -> None:
+    """Do nothing: the session is not there any more."""
+
+
+__all__ = ["MAX_MESSAGES", "Entrance"]

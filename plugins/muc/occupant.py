@@ -1,0 +1,97 @@
+"""Occupants of a room, and the sessions by which they are in it."""
+
+from typing import NamedTuple
+
+from xmppd.net.token_bucket import TokenBucket
+from xmppd.stanza import JID, Presence
+
+from .entrance import Entrance
+from .ranks import Role
+
+
+class Said(NamedTuple):
+    """A presence that a client has sent to a room.
+
+    Attributes:
+        presence: In its name and to nobody, without what only the room may say.
+        priority: Its own.
+    """
+
+    presence: Presence
+    priority: int = 0
+
+
+class OccupantSession:
+    """A session that is in a room.
+
+    Attributes:
+        jid: Its full JID.
+        occupant: Whose it is.
+        presence: What its client last said, in its name and to nobody, without what only the room
+            may say.
+        priority: Of that presence.
+        number: Rises with each session that enters the room.
+        entrance: What it has yet to be shown; None when it was shown all that came before.
+    """
+
+    __slots__ = ("entrance", "jid", "number", "occupant", "presence", "priority")
+
+    def __init__(self, jid: JID, occupant: "Occupant", said: Said, number: int) -> None:
+        self.jid = jid
+        self.occupant = occupant
+        self.number = number
+        self.entrance: Entrance | None = None
+        self.says(said)
+
+    def says(self, said: Said) -> None:
+        """Take another presence."""
+        self.presence, self.priority = said
+
+    def end_entrance(self) -> None:
+        """Show it nothing more of what it was about to be shown."""
+        if self.entrance is not None:
+            self.entrance.end()
+            self.entrance = None
+
+
+class Occupant:
+    """Somebody in a room under a nick, with one or more sessions of one account (RM-15).
+
+    Attributes:
+        jid: Of the room, with the nick as resource.
+        person: Bare JID of the account.
+        id: By which others know them again, whatever their nick (:xep:`0421`).
+        role: What they are in the room just now.
+        sessions: By full JID.
+        bucket: How much they may say just now; None until they say something.
+        unheard: Whether they have said nothing yet in a room so large that their presence is shown
+            only when they do (RM-22).
+    """
+
+    __slots__ = ("bucket", "id", "jid", "person", "role", "sessions", "unheard")
+
+    def __init__(self, jid: JID, person: JID, id: str, role: Role) -> None:
+        self.jid = jid
+        self.person = person
+        self.id = id
+        self.role = role
+        self.sessions: dict[str, OccupantSession] = {}
+        self.bucket: TokenBucket | None = None
+        self.unheard = False
+
+    @property
+    def nick(self) -> str:
+        """The name by which others see them."""
+        return self.jid.resource or ""
+
+    @property
+    def shown(self) -> OccupantSession:
+        """The session whose presence others see: of the highest priority, then the newest."""
+        return max(self.sessions.values(), key=_rank)
+
+
+def _rank(session: OccupantSession) -> tuple[int, int]:
+    return session.priority, session.number
+
+
+__all__ = ["Occupant", "OccupantSession", "Said"]

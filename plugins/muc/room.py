@@ -1,0 +1,418 @@
+"""Room: who is in, and as what. It does nothing itself: what is to be told it returns."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from xmppd.stanza import JID, Message, Presence, Stanza
+from xmppd.stanza.pulled import Pulled
+
+from .config import RoomConfig
+from .effects import GONE, OWN, Effect, Onlookers, RoomItem, presences
+from .effects import view as shown_as
+from .entrance import Entrance
+from .nicks import folded
+from .occupant import Occupant, OccupantSession, Said
+from .privileges import RolePrivilege, may, sees_jids
+from .ranks import Role, RoomAffiliation, RoomStanding
+
+NON_ANONYMOUS = 100
+LOGGED = 170
+RENAMED = 303
+
+
+class Affiliated(NamedTuple):
+    """What a person, or a whole domain, is to a room.
+
+    Attributes:
+        jid: Bare JID, or domain.
+        affiliation: What it is.
+        nick: The nick that is kept for them; empty if there is none.
+        reason: Of a ban.
+        actor: Bare JID of who has banned them.
+    """
+
+    jid: str
+    affiliation: RoomAffiliation
+    nick: str = ""
+    reason: str = ""
+    actor: str = ""
+
+
+class Room:
+    """A room: its configuration, its lists, and who is in.
+
+    Args:
+        jid: Its bare JID.
+        config: How it is configured.
+        affiliated: Its lists.
+        key: By which the ids of occupants are made.
+        large_occupants: From how many on it is large.
+
+    Attributes:
+        locked: Whether its owner has yet to say how it is to be (RM-24).
+        subject: Its subject, with the time when it was changed; None if it has none.
+        occupants: By folded nick.
+        sessions: Those that are in, by full JID.
+    """
+
+    def __init__(
+        self,
+        jid: JID,
+        config: RoomConfig,
+        affiliated: Iterable[Affiliated] = (),
+        *,
+        key: bytes,
+        large_occupants: int = 1_000,
+    ) -> None:
+        self.jid = jid
+        self.config = config
+        self.affiliated = {each.jid: each for each in affiliated}
+        self.key = key
+        self.large_occupants = large_occupants
+        self.locked = False
+        self.subject: Message | None = None
+        self.occupants: dict[str, Occupant] = {}
+        self.sessions: dict[str, OccupantSession] = {}
+        self._entered = 0
+
+    # -- who is what ------------------------------------------------------------------------------
+
+    def affiliation(self, person: JID) -> RoomAffiliation:
+        """What somebody is to the room; what their whole domain is, if they are not listed."""
+        found = self.affiliated.get(person.bare) or self.affiliated.get(person.domain)
+        return RoomAffiliation.NONE if found is None else found.affiliation
+
+    def standing(self, sender: JID) -> RoomStanding:
+        """What a session is to the room, and in it."""
+        session = self.sessions.get(sender.full)
+        role = Role.NONE if session is None else session.occupant.role
+        return RoomStanding(self.affiliation(sender), role)
+
+    def occupant(self, nick: str) -> Occupant | None:
+        """Who is in by this nick, or one that looks like it."""
+        return self.occupants.get(folded(nick))
+
+    def reserved(self, nick: str) -> str | None:
+        """The bare JID for which a nick is kept; None if it is free."""
+        key = folded(nick)
+        for each in self.affiliated.values():
+            if each.nick and folded(each.nick) == key:
+                return each.jid
+        return None
+
+    def item(self, occupant: Occupant) -> RoomItem:
+        """What is said of an occupant."""
+        return RoomItem(self.affiliation(occupant.person), occupant.role)
+
+    # -- who sees whom ----------------------------------------------------------------------------
+
+    def is_shown(self, occupant: Occupant) -> bool:
+        """Whether all see its presence, not only moderators (RM-22)."""
+        if occupant.unheard:
+            return False
+        return may(occupant.role, RolePrivilege.BE_SEEN, self.config)
+
+    def knows(self, viewer: Occupant) -> bool:
+        """Whether an occupant is shown JIDs."""
+        return sees_jids(RoomStanding(self.affiliation(viewer.person), viewer.role), self.config)
+
+    def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
+        """Who is told of an occupant.
+
+        Args:
+            occupant: Them.
+            only: Nobody but these.
+        """
+        knowing: list[OccupantSession] = []
+        others: list[OccupantSession] = []
+        is_shown = self.is_shown(occupant)
+        for viewer in self.occupants.values() if only is None else only:
+            if viewer is not occupant and (is_shown or viewer.role is Role.MODERATOR):
+                (knowing if self.knows(viewer) else others).extend(viewer.sessions.values())
+        return Onlookers(tuple(occupant.sessions.values()), knowing, others)
+
+    def _show(self, occupant: Occupant, onlookers: Onlookers | None = None) -> list[Effect]:
+        session = occupant.shown
+        told = onlookers or self.onlookers(occupant)
+        return presences(session, session.presence, self.item(occupant), told)
+
+    # -- entering ---------------------------------------------------------------------------------
+
+    def enter(
+        self, sender: JID, said: Said, nick: JID, id: str, role: Role
+    ) -> tuple[OccupantSession, list[Effect]]:
+        """Let a session in, which may be a further one of an occupant (RM-15).
+
+        Args:
+            sender: Its full JID.
+            said: What its client says, to nobody.
+            nick: The JID that it takes at the room.
+            id: By which others know its account.
+            role: That of a new occupant.
+
+        Returns:
+            It, and what others are told. What it is told itself is its :meth:`entrance`.
+        """
+        key = folded(nick.resource or "")
+        occupant = self.occupants.get(key)
+        if occupant is None:
+            occupant = self.occupants[key] = Occupant(nick, sender.to_bare(), id, role)
+            is_large = len(self.occupants) > self.large_occupants
+            occupant.unheard = is_large and role is not Role.MODERATOR
+        session = self._add(sender, occupant, said)
+        told = self._show(occupant) if occupant.shown is session else []
+        return session, [_without(each, session) for each in told]
+
+    def _add(self, jid: JID, occupant: Occupant, said: Said) -> OccupantSession:
+        self._entered += 1
+        session = OccupantSession(jid, occupant, said, self._entered)
+        self.sessions[jid.full] = occupant.sessions[jid.full] = session
+        return session
+
+    def entrance(
+        self,
+        session: OccupantSession,
+        codes: tuple[int, ...],
+        behind: Callable[[], Iterable[Stanza]],
+    ) -> Entrance:
+        """What a session that has entered is shown (RM-12): the others, itself, then what is
+        behind that.
+
+        Args:
+            session: It.
+            codes: Said of itself, beside what the room is.
+            behind: Gives history and subject, when it is their turn.
+        """
+        session.end_entrance()
+        own = session.occupant
+        others = [each.jid for each in self.occupants.values() if each is not own]
+
+        def show(occupant: JID) -> Presence | None:
+            if occupant.resource == session.occupant.nick:
+                return _pulled(self.own_view(session, codes))
+            seen = self.view(session, occupant.resource or "")
+            return None if seen is None else _pulled(seen)
+
+        def over() -> None:
+            session.entrance = None
+
+        session.entrance = Entrance([*others, own.jid], show, behind, over)
+        return session.entrance
+
+    def own_view(self, session: OccupantSession, codes: tuple[int, ...]) -> Presence:
+        """The presence of a session as it is shown to itself when it enters."""
+        config = self.config
+        said = (
+            OWN,
+            *(() if config.is_anonymous else (NON_ANONYMOUS,)),
+            *((LOGGED,) if config.enablelogging else ()),
+            *codes,
+        )
+        occupant = session.occupant
+        return shown_as(occupant, session.presence, self.item(occupant), said, session.jid)
+
+    def view(self, viewer: OccupantSession, nick: str) -> Presence | None:
+        """The presence of an occupant as another one sees it; None if it does not."""
+        found = self.occupant(nick)
+        if found is None:
+            return None
+        if not self.is_shown(found) and viewer.occupant.role is not Role.MODERATOR:
+            return None
+        shown = found.shown
+        jid = shown.jid if self.knows(viewer.occupant) else None
+        return shown_as(found, shown.presence, self.item(found), (), jid)
+
+    # -- being there ------------------------------------------------------------------------------
+
+    def update(self, session: OccupantSession, said: Said) -> list[Effect]:
+        """Take another presence of a session that is in (RM-17)."""
+        occupant = session.occupant
+        before = occupant.shown
+        session.says(said)
+        if occupant.shown is session or before is session:
+            return self._show(occupant)
+        return self._show_self(session)
+
+    def _show_self(self, session: OccupantSession) -> list[Effect]:
+        own = Onlookers((session,), (), ())
+        return presences(session, session.presence, self.item(session.occupant), own)
+
+    def speaks(self, occupant: Occupant) -> list[Effect]:
+        """Note that somebody says something: from now on they are seen (RM-22)."""
+        if not occupant.unheard:
+            return []
+        unseeing = [each for each in self.occupants.values() if each.role is not Role.MODERATOR]
+        occupant.unheard = False
+        seen = self.onlookers(occupant, only=unseeing)
+        return self._show(occupant, Onlookers((), seen.knowing, seen.others))
+
+    def rename(self, session: OccupantSession, nick: JID, said: Said) -> list[Effect]:
+        """Give a session another nick, under which its account may be in already (RM-17).
+
+        Args:
+            session: It.
+            nick: The JID that it takes at the room; nobody else has it.
+            said: What its client says.
+        """
+        old, new = session.occupant, self.occupant(nick.resource or "")
+        if new is old or (new is None and len(old.sessions) == 1):
+            told = self._say_renamed(session, self.onlookers(old), nick)
+            del self.occupants[folded(old.nick)]
+            old.jid = nick
+            self.occupants[folded(old.nick)] = old
+            session.says(said)
+            return told + self._show(old)
+        others = self.onlookers(old)
+        left_by = old.shown is session
+        del old.sessions[session.jid.full]
+        if old.sessions:
+            told = self._say_renamed(session, Onlookers((session,), (), ()), nick)
+            told += self._show(old) if left_by else []
+        else:
+            told = self._say_renamed(session, others, nick)
+            del self.occupants[folded(old.nick)]
+        if new is None:
+            new = self.occupants[folded(nick.resource or "")] = Occupant(
+                nick, old.person, old.id, old.role
+            )
+        session.occupant = new
+        new.sessions[session.jid.full] = session
+        session.says(said)
+        return told + (self._show(new) if new.shown is session else self._show_self(session))
+
+    def _say_renamed(
+        self, session: OccupantSession, onlookers: Onlookers, nick: JID
+    ) -> list[Effect]:
+        gone = Presence.make(None, self.jid, type=GONE)
+        item = self.item(session.occupant)._replace(nick=nick.resource or "")
+        return presences(session, gone, item, onlookers, (RENAMED,))
+
+    # -- leaving ----------------------------------------------------------------------------------
+
+    def leave(
+        self,
+        session: OccupantSession,
+        said: Presence | None = None,
+        codes: tuple[int, ...] = (),
+        item: RoomItem | None = None,
+        extra: str = "",
+    ) -> list[Effect]:
+        """Let a session go. Others are told only if it is the last one of its occupant.
+
+        Args:
+            session: It.
+            said: What is said last, by its client or in its place.
+            codes: Why it goes.
+            item: What is said of it, if somebody has sent it away.
+            extra: More of that, as XML.
+        """
+        occupant = session.occupant
+        onlookers = self.onlookers(occupant)
+        was_shown = occupant.shown is session
+        del self.sessions[session.jid.full], occupant.sessions[session.jid.full]
+        session.end_entrance()
+        gone = said or Presence.make(None, self.jid, type=GONE)
+        item = item or RoomItem(self.affiliation(occupant.person))
+        if occupant.sessions:
+            told = presences(session, gone, item, Onlookers((session,), (), ()), codes, extra)
+            return told + (self._show(occupant) if was_shown else [])
+        del self.occupants[folded(occupant.nick)]
+        onlookers = Onlookers((session,), onlookers.knowing, onlookers.others)
+        return presences(session, gone, item, onlookers, codes, extra)
+
+    def send_away(
+        self,
+        occupant: Occupant,
+        codes: tuple[int, ...],
+        item: RoomItem,
+        said: Presence | None = None,
+    ) -> list[Effect]:
+        """Have all sessions of an occupant leave at once; others are told once."""
+        onlookers = self.onlookers(occupant)
+        shown = occupant.shown
+        gone = said or Presence.make(None, self.jid, type=GONE)
+        for session in occupant.sessions.values():
+            del self.sessions[session.jid.full]
+            session.end_entrance()
+        del self.occupants[folded(occupant.nick)]
+        return presences(shown, gone, item, onlookers, codes)
+
+    def close(self, destroyed: str = "", codes: tuple[int, ...] = ()) -> list[Effect]:
+        """Have everybody leave, since the room ends; each is told of itself only.
+
+        Args:
+            destroyed: What is said if the room is destroyed, as XML.
+            codes: Why it ends otherwise.
+        """
+        told = []
+        for occupant in tuple(self.occupants.values()):
+            gone = Presence.make(None, self.jid, type=GONE)
+            own = Onlookers(tuple(occupant.sessions.values()), (), ())
+            item = RoomItem(RoomAffiliation.NONE)
+            told += presences(occupant.shown, gone, item, own, codes, destroyed)
+            for session in own.own:
+                session.end_entrance()
+        self.occupants.clear()
+        self.sessions.clear()
+        return told
+
+    # -- another role -----------------------------------------------------------------------------
+
+    def change_role(
+        self, occupant: Occupant, role: Role, item: RoomItem | None = None
+    ) -> list[Effect]:
+        """Give an occupant another role, other than none; who may see others by that is shown them.
+
+        Args:
+            occupant: Them.
+            role: What they are from now on.
+            item: What is said of them, if it is more than that.
+        """
+        before = occupant.role
+        was_shown = self.is_shown(occupant)
+        hidden = [each for each in self.occupants.values() if not self.is_shown(each)]
+        occupant.role = role
+        if role is Role.MODERATOR:
+            occupant.unheard = False
+        told = []
+        if was_shown and not self.is_shown(occupant):
+            others = [each for each in self.occupants.values() if each.role is not Role.MODERATOR]
+            occupant_gone = self._hide(occupant, others)
+            told += occupant_gone
+        session = occupant.shown
+        item = item or self.item(occupant)
+        told += presences(session, session.presence, item, self.onlookers(occupant))
+        if (before is Role.MODERATOR) != (role is Role.MODERATOR):
+            for each in hidden:
+                if each is occupant:
+                    continue
+                if role is Role.MODERATOR:
+                    seen = self.onlookers(each, only=(occupant,))
+                    told += self._show(each, Onlookers((), seen.knowing, seen.others))
+                else:
+                    told += self._hide(each, (occupant,))
+        return told
+
+    def _hide(self, occupant: Occupant, viewers: Iterable[Occupant]) -> list[Effect]:
+        """Show an occupant as gone to viewers who are not to see it any more."""
+        sessions = [
+            session
+            for viewer in viewers
+            if viewer is not occupant
+            for session in viewer.sessions.values()
+        ]
+        gone = Presence.make(None, self.jid, type=GONE)
+        item = RoomItem(self.affiliation(occupant.person))
+        return presences(occupant.shown, gone, item, Onlookers((), (), sessions))
+
+
+def _without(told: Effect, session: OccupantSession) -> Effect:
+    return Effect(told.stanza, [each for each in told.recipients if each is not session])
+
+
+def _pulled(shown: Presence) -> Presence:
+    payload = Pulled(shown.payload.raw)
+    return Presence(None, shown.sender, shown.id, shown.type, payload)
+
+
+__all__ = ["Affiliated", "Room"]

@@ -1,0 +1,159 @@
+"""RoomService: the rooms at a domain of their own (:xep:`0045`)."""
+
+from msgspec import Struct
+
+from xmppd.components.service import Service
+from xmppd.components.service_domains import ServiceDomains
+from xmppd.disco.disco import DiscoAnswer
+from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
+from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTIONS
+from xmppd.nodes.plugin_messages import PluginMessages
+from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza.stanza import error_bytes
+
+from .entry import RoomEntry
+from .hall import Hall
+from .names import JOIN, MUC, OCCUPANT_ID
+from .requests import IQRoomOwnerHandler
+from .room import Room
+from .rooms import KIND
+from .talk import RoomTalk
+
+SUBDOMAIN = "conference."
+IDENTITY = DiscoIdentity("conference", "text", "Rooms")
+FEATURES = DiscoInfo(features=(MUC, OCCUPANT_ID))
+
+_KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
+
+
+class ForRoom(Struct, frozen=True):
+    """A stanza for the node that has a room.
+
+    Attributes:
+        kind: Such as ``message``.
+        wire: Its bytes, with its sender and addressee.
+    """
+
+    kind: str
+    wire: bytes
+
+
+class RoomAccepted(Struct, frozen=True):
+    """The answer to that: it waits there for its turn."""
+
+
+class RoomService(Service):
+    """Rooms at ``conference.`` and a domain of ours.
+
+    What is sent to one room waits in one line, whoever has sent it; the rooms do not wait for each
+    other. A room lives at one node of the service, which gets what comes for it elsewhere.
+
+    Args:
+        services: Its place.
+        domain: That of the accounts.
+        hall: Where the rooms are.
+        messages: Lead to other nodes.
+    """
+
+    def __init__(
+        self, services: ServiceDomains, domain: str, hall: Hall, messages: PluginMessages
+    ) -> None:
+        super().__init__(services, SUBDOMAIN + domain, IDENTITY, IQRoomOwnerHandler(hall))
+        self.hall = hall
+        self.messages = messages
+        self.entry = RoomEntry(hall)
+        self.talk = RoomTalk(hall)
+
+    def line(self, stanza: Stanza) -> str:
+        to = stanza.to
+        return stanza.sender.bare if to is None or to.local is None else to.bare
+
+    # -- whose is it ------------------------------------------------------------------------------
+
+    def stanza_received(self, stanza: Stanza) -> Later:
+        to = stanza.to
+        if to is None or to.local is None:
+            return super().stanza_received(stanza)
+        if isinstance(stanza, IQ) and not stanza.answerable and self._answered(stanza):
+            return None
+        if to.bare in self.hall.rooms.loaded:
+            return self._receive_here(stanza, to.bare)
+        return self._find_and_receive(stanza, to.bare)
+
+    def _answered(self, answer: IQ) -> bool:
+        """Whether it is for a request that this node has sent."""
+        return self._iq_router.requests.answered(answer)
+
+    async def _find_and_receive(self, stanza: Stanza, name: str) -> None:
+        owner = await self.hall.rooms.owner(name)
+        if owner != self._iq_router.routing_table.membership.id:
+            await self.messages.ask((KIND, name), ForRoom(stanza.name, stanza.wire()), RoomAccepted)
+            return
+        try:
+            later = self._receive_here(stanza, name)
+            if later is not None:
+                await later
+        finally:
+            await self.hall.rooms.settle(name)
+
+    def _receive_here(self, stanza: Stanza, name: str) -> Later:
+        room = self.hall.rooms.loaded[name]
+        later = self._take(room, stanza)
+        if later is None and room is not None and room.sessions:
+            return None
+        return self._settle_behind(name, later)
+
+    async def _settle_behind(self, name: str, later: Later) -> None:
+        try:
+            if later is not None:
+                await later
+        finally:
+            await self.hall.rooms.settle(name)
+
+    def take_over(self, stanza: Stanza) -> RoomAccepted:
+        """Take what another node has got for a room that is here.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: too much waits.
+        """
+        if not self.deliver(stanza, stanza.wire()):
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for this room")
+        return RoomAccepted()
+
+    # -- its work ---------------------------------------------------------------------------------
+
+    def _take(self, room: Room | None, stanza: Stanza) -> Later:
+        match stanza:
+            case Presence() if stanza.type in SUBSCRIPTIONS:
+                return self.presence(stanza)
+            case Presence():
+                return self.entry.take_presence(room, stanza)
+            case Message():
+                return self.talk.take_message(room, stanza)
+        return super().stanza_received(stanza)
+
+    def refusal(self, stanza: Stanza, error: StanzaError) -> Stanza:
+        """An error from a room says which room it is, and to whom it would not let in, what it was
+        asked (RM-10).
+        """
+        answer = super().refusal(stanza, error)
+        to = stanza.to
+        if not isinstance(stanza, Presence) or to is None or to.local is None:
+            return answer
+        join = stanza.payload.tree.find(JOIN)
+        made = error_bytes(error).replace(b"<error ", b"<error by='%b' " % to.to_bare().wire, 1)
+        children = [made] if join is None else [f"<x xmlns='{MUC}'/>".encode(), made]
+        return Presence.make(answer.to, answer.sender, *children, id=stanza.id, type="error")
+
+    # -- disco ------------------------------------------------------------------------------------
+
+    def says(self, question: DiscoQuestion) -> DiscoAnswer:
+        return None if question.entity.local is not None or question.node else FEATURES
+
+
+def stanza_for(entry: ForRoom) -> Stanza:
+    """The stanza that another node has sent here."""
+    return _KINDS[entry.kind].from_bytes(entry.wire)
+
+
+__all__ = ["ForRoom", "RoomAccepted", "RoomService", "stanza_for"]

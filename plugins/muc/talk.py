@@ -1,0 +1,129 @@
+"""RoomTalk: messages to rooms, and to those who are in them."""
+
+from base64 import b32encode
+from secrets import token_bytes
+
+from xmppd.net.token_bucket import TokenBucket
+from xmppd.stanza import Condition, Later, Message, StanzaError, Tree, escape
+
+from .effects import Effect, occupant_id, user
+from .hall import Hall
+from .names import STANZA_ID, is_forged
+from .occupant import Occupant, OccupantSession
+from .privileges import RolePrivilege, check_role
+from .room import Room
+
+
+class RoomTalk:
+    """Says to all in a room what one of them says (RM-40), and to one what is for them (RM-50).
+
+    Args:
+        hall: Where the rooms are.
+    """
+
+    def __init__(self, hall: Hall) -> None:
+        self.hall = hall
+
+    def take_message(self, room: Room | None, message: Message) -> Later:
+        """Take a message to a room, or to somebody in it.
+
+        Raises:
+            StanzaError: Its sender may not say that.
+        """
+        if room is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such room")
+        session = room.sessions.get(message.sender.full)
+        if session is None:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")
+        if message.to is not None and message.to.resource is not None:
+            self._say_to_one(room, session, message, message.to.resource)
+            return None
+        if message.type != "groupchat":
+            raise StanzaError(Condition.BAD_REQUEST, "what is for all is of type groupchat")
+        return self._say_to_all(room, session, message)
+
+    def _check_size(self, message: Message) -> None:
+        most = self.hall.settings.max_message_bytes
+        if len(message.payload.raw) > most:
+            raise StanzaError(
+                Condition.POLICY_VIOLATION, f"a message here has {most} bytes at most"
+            )
+
+    def _check_rate(self, occupant: Occupant) -> None:
+        settings = self.hall.settings
+        if occupant.bucket is None:
+            occupant.bucket = TokenBucket(settings.messages_per_s, settings.burst_messages)
+        now = self.hall.clocks.seconds()
+        if occupant.bucket.take(1, now) > 0:
+            occupant.bucket.take(-1, now)  # what is refused costs nothing
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                f"{settings.messages_per_s:g} messages a second are enough; wait a moment",
+            )
+
+    # -- to all -----------------------------------------------------------------------------------
+
+    def _say_to_all(self, room: Room, session: OccupantSession, message: Message) -> Later:
+        occupant = session.occupant
+        is_subject = _is_subject(message.payload.tree)
+        privilege = RolePrivilege.SUBJECT if is_subject else RolePrivilege.SPEAK
+        check_role(room.standing(session.jid), privilege, room.config)
+        self._check_size(message)
+        self._check_rate(session.occupant)
+        said = _in_name_of(occupant, room, message).with_child(_stanza_id(room))
+        if is_subject:
+            return self._change_subject(room, occupant, said)
+        self._tell(room, occupant, said)
+        return None
+
+    async def _change_subject(self, room: Room, occupant: Occupant, said: Message) -> None:
+        await self.hall.keep_subject(room, said)
+        self._tell(room, occupant, said)
+
+    def _tell(self, room: Room, occupant: Occupant, said: Message) -> None:
+        """Have all hear it, the sender included, in one order for all."""
+        self.hall.tell(room, [*room.speaks(occupant), Effect(said, room.sessions.values())])
+
+    # -- to one -----------------------------------------------------------------------------------
+
+    def _say_to_one(
+        self, room: Room, session: OccupantSession, message: Message, nick: str
+    ) -> None:
+        if message.type == "groupchat":
+            raise StanzaError(Condition.BAD_REQUEST, "what is for all is sent to the room itself")
+        check_role(room.standing(session.jid), RolePrivilege.PRIVATE_MESSAGE, room.config)
+        reader = room.occupant(nick)
+        if reader is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+        self._check_size(message)
+        self._check_rate(session.occupant)
+        said = _in_name_of(session.occupant, room, message).with_child(user())
+        first, *others = sorted(reader.sessions.values(), key=lambda each: -each.priority)
+        self.hall.teller.hand_on(said.addressed(first.jid))
+        self.hall.tell(room, [Effect(said, others)])
+
+
+def _is_subject(tree: Tree) -> bool:
+    """Whether a message changes the subject: with a text or thread it is one as any (RM-51)."""
+    tags = {child.tag for child in tree}
+    return "subject" in tags and "body" not in tags and "thread" not in tags
+
+
+def _in_name_of(occupant: Occupant, room: Room, message: Message) -> Message:
+    """A message as its sender's occupant says it, to nobody yet: without what only the room may
+    say, and with the id by which others know the occupant (RM-41).
+    """
+    jid = room.jid.full
+    left = message.without_children(lambda child: is_forged(child, jid))
+    payload = left.payload.without_to()
+    said = Message(None, occupant.jid, message.id, message.type, payload)
+    return said.with_child(occupant_id(occupant))
+
+
+def _stanza_id(room: Room) -> bytes:
+    """The element with the id that the room gives to what is said in it (:xep:`0359`)."""
+    id = b32encode(token_bytes(10)).decode().lower()
+    return f"<stanza-id xmlns='{STANZA_ID}' by='{escape(room.jid.full)}' id='{id}'/>".encode()
+
+
+__all__ = ["RoomTalk"]
