@@ -15,11 +15,14 @@ from xmppd.components.service_domains import ServiceDomains
 from xmppd.host.clocks import Clocks
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.place import AtUnload, Part
+from xmppd.store.sql import Database, Tables
 
 from .hall import Hall
 from .rooms import Rooms
 from .service import ForRoom, RoomAccepted, RoomService, stanza_for
 from .settings import RoomSettings
+from .store import RoomStore
+from .tables import metadata
 from .teller import RoomTeller
 
 SWEEP_S = 60.0
@@ -34,6 +37,7 @@ def sweeping(rooms: Rooms, clock: IReactorTime) -> AtUnload:
 
 
 def plug(
+    database: Database,
     services: ServiceDomains,
     commands: CommandTable,
     messages: PluginMessages,
@@ -43,7 +47,7 @@ def plug(
     settings: RoomSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
-    rooms = Rooms(claims, clocks.seconds, settings.large_room_occupants)
+    rooms = Rooms(RoomStore(database), claims, clocks.seconds, settings)
     teller = RoomTeller(services.packet_router)
     hall = Hall(rooms, teller, commands, settings, clocks)
     hosts = {
@@ -58,4 +62,4 @@ def plug(
         assert stanza.to is not None, "it is for a room"
         return hosts[stanza.to.domain].take_over(stanza)
 
-    return [rooms, Tell(ForRoom, take), *hosts.values(), sweeping(rooms, clock)]
+    return [Tables(metadata), rooms, Tell(ForRoom, take), *hosts.values(), sweeping(rooms, clock)]

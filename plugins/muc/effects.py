@@ -12,6 +12,7 @@ from xmppd.stanza import JID, Message, Presence, Stanza, escape
 from .names import MUC_USER, OCCUPANT_ID
 from .occupant import Occupant, OccupantSession
 from .ranks import Role, RoomAffiliation
+from .state import Destroyed
 
 GONE = "unavailable"
 OWN = 110
@@ -132,6 +133,15 @@ def presences(
     return told
 
 
+def destroyed(where: Destroyed, password: str = "") -> str:
+    """What a room says last, as XML: where its people go, with the password there."""
+    head = f"<destroy jid='{escape(where.forward)}'" if where.forward else "<destroy"
+    inner = f"<reason>{escape(where.reason)}</reason>" if where.reason else ""
+    if password:
+        inner += f"<password>{escape(password)}</password>"
+    return f"{head}>{inner}</destroy>" if inner else f"{head}/>"
+
+
 def notice(room: JID, codes: Iterable[int], inner: str = "") -> Message:
     """A message in which the room tells of a change."""
     return Message.make(None, room, user(inner, codes), type="groupchat")
@@ -143,6 +153,7 @@ __all__ = [
     "Effect",
     "Onlookers",
     "RoomItem",
+    "destroyed",
     "notice",
     "occupant_id",
     "presences",

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from xmppd.stanza import JID, Condition, Later, Presence, Stanza, StanzaError, Tree, qname
 
-from .config import RoomConfig
 from .hall import Hall
 from .names import JOIN, MUC, is_forged
 from .nicks import check_nick
@@ -19,7 +18,7 @@ from .privileges import (
     may,
 )
 from .ranks import Role, RoomAffiliation
-from .room import Affiliated, Room
+from .room import Room
 
 CREATED = 201
 RENAMED_BY_US = 210
@@ -131,16 +130,13 @@ class RoomEntry:
         if occupant is not None and occupant.person != sender.to_bare():
             raise StanzaError(Condition.CONFLICT, "somebody else has this nick, or one like it")
 
-    def _create(self, presence: Presence, nick: JID, join: Tree) -> Later:
+    async def _create(self, presence: Presence, nick: JID, join: Tree) -> None:
+        """Make the room that somebody enters, and is the owner of (RM-24)."""
         sender = presence.sender
-        self.hall.check_create(sender)
+        await self.hall.check_create(nick.to_bare(), sender)
         check_nick(nick.resource or "")
-        room = self.hall.rooms.create(nick.to_bare(), RoomConfig())
-        owner = Affiliated(sender.bare, RoomAffiliation.OWNER)
-        room.affiliated[owner.jid] = owner
-        room.locked = not self.hall.settings.instant
+        room = await self.hall.create(nick.to_bare(), sender)
         self._let_in(room, presence, nick, join, CREATED)
-        return None
 
     def _let_in(self, room: Room, presence: Presence, nick: JID, join: Tree, *codes: int) -> None:
         sender = presence.sender

@@ -4,16 +4,18 @@ from collections.abc import Iterable
 
 from xmppd.command.command_table import CommandTable
 from xmppd.host.clocks import Clocks
-from xmppd.stanza import JID, Condition, Message, Stanza, StanzaError, Tree, ns
+from xmppd.stanza import JID, Condition, Message, Stanza, StanzaError, Tree, escape, ns
 from xmppd.stanza.date_time import date_time
 
-from .effects import Effect
+from .config import RoomConfig
+from .effects import Effect, destroyed
 from .occupant import OccupantSession
-from .occupant_ids import occupant_id
-from .ranks import RoomAffiliation
+from .occupant_ids import new_key, occupant_id
+from .ranks import RoomAffiliation, RoomStanding
 from .room import Room
 from .rooms import Rooms
 from .settings import RoomSettings
+from .state import Affiliated, Destroyed, KeptRoom, RoomChange
 from .teller import RoomTeller
 
 
@@ -61,20 +63,67 @@ class Hall:
         """What somebody may do in a room, listed there or not."""
         return RoomAffiliation.OWNER if self.is_admin(person) else room.affiliation(person)
 
+    def standing(self, room: Room, sender: JID) -> RoomStanding:
+        """What somebody may do in a room, by what they are to it and in it."""
+        return RoomStanding(self.affiliation(room, sender), room.standing(sender).role)
+
+    def nick(self, room: Room, sender: JID) -> str:
+        """The nick of a session; empty if it is not in."""
+        session = room.sessions.get(sender.full)
+        return "" if session is None else session.occupant.nick
+
     def occupant_id(self, room: Room, person: JID) -> str:
         """The id by which others know somebody in a room (RM-43)."""
         return occupant_id(room.key, room.jid, person)
 
-    def check_create(self, who: JID) -> None:
-        """Let somebody make a room.
+    async def check_create(self, jid: JID, who: JID) -> None:
+        """Let somebody make a room (RM-25).
 
         Raises:
-            StanzaError: NOT_ALLOWED: they may not.
+            StanzaError: NOT_ALLOWED: they may not; GONE: it was destroyed, and its people are
+                somewhere else.
         """
+        where = await self.rooms.store.forward(jid, self.clocks.wall_clock())
+        if where is not None and where.forward:
+            raise StanzaError(
+                Condition.GONE, where.reason or None, uri=f"xmpp:{where.forward}?join"
+            )
         allowed = self.settings.create
         is_ours = who.domain in self.commands.domains
         if not (allowed == "all" or (allowed == "local" and is_ours) or self.is_admin(who)):
             raise StanzaError(Condition.NOT_ALLOWED, "there is no such room, and you may make none")
+
+    async def create(self, jid: JID, owner: JID) -> Room:
+        """Make a room; it is locked, unless rooms are open at once."""
+        listed = Affiliated(owner.bare, RoomAffiliation.OWNER)
+        kept = KeptRoom(
+            jid,
+            RoomConfig(),
+            new_key(),
+            self.clocks.wall_clock(),
+            owner.bare,
+            locked=not self.settings.instant,
+            affiliated=(listed,),
+        )
+        return await self.rooms.create(kept)
+
+    async def change(self, room: Room, what: RoomChange, actor: JID) -> None:
+        """Have something of a room be otherwise, and those who are in it told.
+
+        Raises:
+            StanzaError: Another node has it by now.
+        """
+        self.tell(room, await self.rooms.change(room, what, self.nick(room, actor)))
+
+    async def destroy(self, room: Room, where: Destroyed | None = None, password: str = "") -> None:
+        """Have a room be no more, and those who are in it told where to go (RM-55).
+
+        Raises:
+            StanzaError: Another node has it by now.
+        """
+        until = self.clocks.wall_clock() + self.settings.forward_destroyed_s
+        await self.rooms.destroy(room, where if where and where.forward else None, until)
+        self.tell(room, room.close(destroyed(where or Destroyed(""), password)))
 
     def tell(self, room: Room, effects: Iterable[Effect]) -> None:
         """Tell people what has happened in a room."""
@@ -91,9 +140,11 @@ class Hall:
         return room.subject
 
     async def keep_subject(self, room: Room, said: Message) -> None:
-        """Keep the subject of a room, which may be empty."""
-        stamp = f"<delay xmlns='{ns.DELAY}' stamp='{date_time(self.clocks.wall_clock())}'/>"
-        room.subject = said.with_child(stamp.encode())
+        """Keep the subject of a room, which may be empty, with its time (RM-51)."""
+        stamp = date_time(self.clocks.wall_clock())
+        delay = f"<delay xmlns='{ns.DELAY}' from='{escape(room.jid.full)}' stamp='{stamp}'/>"
+        kept = said.with_child(delay.encode()).wire()
+        await self.rooms.change(room, RoomChange(subject=kept))
 
 
 __all__ = ["Hall"]

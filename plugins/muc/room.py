@@ -1,12 +1,10 @@
 """Room: who is in, and as what. It does nothing itself: what is to be told it returns."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.pulled import Pulled
 
-from .config import RoomConfig
 from .effects import GONE, OWN, Effect, Onlookers, RoomItem, presences
 from .effects import view as shown_as
 from .entrance import Entrance
@@ -14,63 +12,43 @@ from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
 from .privileges import RolePrivilege, may, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
+from .state import KeptRoom
 
 NON_ANONYMOUS = 100
 LOGGED = 170
 RENAMED = 303
 
 
-class Affiliated(NamedTuple):
-    """What a person, or a whole domain, is to a room.
-
-    Attributes:
-        jid: Bare JID, or domain.
-        affiliation: What it is.
-        nick: The nick that is kept for them; empty if there is none.
-        reason: Of a ban.
-        actor: Bare JID of who has banned them.
-    """
-
-    jid: str
-    affiliation: RoomAffiliation
-    nick: str = ""
-    reason: str = ""
-    actor: str = ""
-
-
 class Room:
-    """A room: its configuration, its lists, and who is in.
+    """A room: what is kept of it, and who is in.
 
     Args:
-        jid: Its bare JID.
-        config: How it is configured.
-        affiliated: Its lists.
-        key: By which the ids of occupants are made.
+        kept: It, as the store has it.
         large_occupants: From how many on it is large.
 
     Attributes:
+        jid: Its bare JID.
+        config: How it is configured.
+        key: By which the ids of occupants are made.
+        creator: Bare JID of who made it; empty if nobody of ours did.
         locked: Whether its owner has yet to say how it is to be (RM-24).
         subject: Its subject, with the time when it was changed; None if it has none.
+        affiliated: Its lists, by JID.
+        version: Of these.
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
     """
 
-    def __init__(
-        self,
-        jid: JID,
-        config: RoomConfig,
-        affiliated: Iterable[Affiliated] = (),
-        *,
-        key: bytes,
-        large_occupants: int = 1_000,
-    ) -> None:
-        self.jid = jid
-        self.config = config
-        self.affiliated = {each.jid: each for each in affiliated}
-        self.key = key
+    def __init__(self, kept: KeptRoom, large_occupants: int) -> None:
+        self.jid = kept.jid
+        self.config = kept.config
+        self.key = kept.key
+        self.creator = kept.creator
+        self.locked = kept.locked
+        self.subject = Message.from_bytes(kept.subject) if kept.subject else None
+        self.affiliated = {each.jid: each for each in kept.affiliated}
+        self.version = kept.version
         self.large_occupants = large_occupants
-        self.locked = False
-        self.subject: Message | None = None
         self.occupants: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
         self._entered = 0
@@ -131,7 +109,8 @@ class Room:
                 (knowing if self.knows(viewer) else others).extend(viewer.sessions.values())
         return Onlookers(tuple(occupant.sessions.values()), knowing, others)
 
-    def _show(self, occupant: Occupant, onlookers: Onlookers | None = None) -> list[Effect]:
+    def show(self, occupant: Occupant, onlookers: Onlookers | None = None) -> list[Effect]:
+        """Show an occupant to onlookers: by default, to all who are told of it."""
         session = occupant.shown
         told = onlookers or self.onlookers(occupant)
         return presences(session, session.presence, self.item(occupant), told)
@@ -160,7 +139,7 @@ class Room:
             is_large = len(self.occupants) > self.large_occupants
             occupant.unheard = is_large and role is not Role.MODERATOR
         session = self._add(sender, occupant, said)
-        told = self._show(occupant) if occupant.shown is session else []
+        told = self.show(occupant) if occupant.shown is session else []
         return session, [_without(each, session) for each in told]
 
     def _add(self, jid: JID, occupant: Occupant, said: Said) -> OccupantSession:
@@ -230,7 +209,7 @@ class Room:
         before = occupant.shown
         session.says(said)
         if occupant.shown is session or before is session:
-            return self._show(occupant)
+            return self.show(occupant)
         return self._show_self(session)
 
     def _show_self(self, session: OccupantSession) -> list[Effect]:
@@ -244,7 +223,7 @@ class Room:
         unseeing = [each for each in self.occupants.values() if each.role is not Role.MODERATOR]
         occupant.unheard = False
         seen = self.onlookers(occupant, only=unseeing)
-        return self._show(occupant, Onlookers((), seen.knowing, seen.others))
+        return self.show(occupant, Onlookers((), seen.knowing, seen.others))
 
     def rename(self, session: OccupantSession, nick: JID, said: Said) -> list[Effect]:
         """Give a session another nick, under which its account may be in already (RM-17).
@@ -261,13 +240,13 @@ class Room:
             old.jid = nick
             self.occupants[folded(old.nick)] = old
             session.says(said)
-            return told + self._show(old)
+            return told + self.show(old)
         others = self.onlookers(old)
         left_by = old.shown is session
         del old.sessions[session.jid.full]
         if old.sessions:
             told = self._say_renamed(session, Onlookers((session,), (), ()), nick)
-            told += self._show(old) if left_by else []
+            told += self.show(old) if left_by else []
         else:
             told = self._say_renamed(session, others, nick)
             del self.occupants[folded(old.nick)]
@@ -278,7 +257,7 @@ class Room:
         session.occupant = new
         new.sessions[session.jid.full] = session
         session.says(said)
-        return told + (self._show(new) if new.shown is session else self._show_self(session))
+        return told + (self.show(new) if new.shown is session else self._show_self(session))
 
     def _say_renamed(
         self, session: OccupantSession, onlookers: Onlookers, nick: JID
@@ -315,7 +294,7 @@ class Room:
         item = item or RoomItem(self.affiliation(occupant.person))
         if occupant.sessions:
             told = presences(session, gone, item, Onlookers((session,), (), ()), codes, extra)
-            return told + (self._show(occupant) if was_shown else [])
+            return told + (self.show(occupant) if was_shown else [])
         del self.occupants[folded(occupant.nick)]
         onlookers = Onlookers((session,), onlookers.knowing, onlookers.others)
         return presences(session, gone, item, onlookers, codes, extra)
@@ -377,8 +356,7 @@ class Room:
         told = []
         if was_shown and not self.is_shown(occupant):
             others = [each for each in self.occupants.values() if each.role is not Role.MODERATOR]
-            occupant_gone = self._hide(occupant, others)
-            told += occupant_gone
+            told += self.hide(occupant, others)
         session = occupant.shown
         item = item or self.item(occupant)
         told += presences(session, session.presence, item, self.onlookers(occupant))
@@ -388,12 +366,12 @@ class Room:
                     continue
                 if role is Role.MODERATOR:
                     seen = self.onlookers(each, only=(occupant,))
-                    told += self._show(each, Onlookers((), seen.knowing, seen.others))
+                    told += self.show(each, Onlookers((), seen.knowing, seen.others))
                 else:
-                    told += self._hide(each, (occupant,))
+                    told += self.hide(each, (occupant,))
         return told
 
-    def _hide(self, occupant: Occupant, viewers: Iterable[Occupant]) -> list[Effect]:
+    def hide(self, occupant: Occupant, viewers: Iterable[Occupant]) -> list[Effect]:
         """Show an occupant as gone to viewers who are not to see it any more."""
         sessions = [
             session
@@ -415,4 +393,4 @@ def _pulled(shown: Presence) -> Presence:
     return Presence(None, shown.sender, shown.id, shown.type, payload)
 
 
-__all__ = ["Affiliated", "Room"]
+__all__ = ["Room"]

@@ -7,24 +7,32 @@ from xmppd.cluster.claims import Claims, Owned
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.node import Node, NodeId
 from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.store.claim_tokens import Deposed
+from xmppd.store.errors import QuotaExceeded
 
-from .config import RoomConfig
-from .occupant_ids import new_key
+from .changes import changed
+from .effects import Effect
 from .room import Room
+from .settings import RoomSettings
+from .state import Destroyed, KeptRoom, RoomChange
+from .store import NoSuchRoom, RoomExists, RoomStore
+from .tables import KIND
 
-KIND = "muc"
 KEPT_S = 600.0
 """How long a room stays in memory when nobody is in it any more, and how long one that nobody has
 configured is there at all."""
 
+MOVED = "another node of the service has this room by now; try again"
+
 
 class Rooms(Owned):
-    """The rooms of all services that are here (RM-60).
+    """The rooms of all services that are here (CL-77).
 
     Args:
+        store: Keeps them.
         claims: Know which node has a room.
         seconds: The steady clock.
-        large_occupants: From how many on a room is large.
+        settings: The limits.
 
     Attributes:
         loaded: By bare JID; None where it is known that there is no such room.
@@ -32,16 +40,25 @@ class Rooms(Owned):
 
     kind = KIND
 
-    def __init__(self, claims: Claims, seconds: Callable[[], float], large_occupants: int) -> None:
+    def __init__(
+        self,
+        store: RoomStore,
+        claims: Claims,
+        seconds: Callable[[], float],
+        settings: RoomSettings,
+    ) -> None:
+        self.store = store
         self.claims = claims
         self.seconds = seconds
-        self.large_occupants = large_occupants
+        self.settings = settings
         self.loaded: dict[str, Room | None] = {}
+        self._tokens: dict[str, int] = {}
         self._empty_since: dict[str, float] = {}
 
     # -- as things that live once -----------------------------------------------------------------
 
     async def take_up(self, name: str, token: int, state: bytes | None) -> None:
+        self._tokens[name] = token
         await self._load(name)
 
     async def lay_down(self, name: str) -> bytes:
@@ -50,14 +67,25 @@ class Rooms(Owned):
 
     def lost(self, name: str) -> None:
         self.loaded.pop(name, None)
+        self._tokens.pop(name, None)
         self._empty_since.pop(name, None)
 
     def absent(self, node: Node) -> None:
-        """Do nothing: each occupant of a lost node leaves when its server says so."""
+        """Do nothing: whoever was at a lost node leaves when a stanza for them comes back."""
 
     async def _load(self, name: str) -> None:
-        """The one place at which a room comes into memory."""
-        self.loaded[name] = None
+        """Have a room in memory as it is kept: there is no other way for it to come there.
+
+        Nobody is in it, so one that is not to stay, or was never opened, is over.
+        """
+        kept = await self.store.load(JID.prepared(name))
+        if kept is not None and (kept.locked or not kept.config.persistentroom):
+            await self.store.destroy(kept.jid, self._tokens[name])
+            kept = None
+        self.loaded[name] = None if kept is None else self._room(kept)
+
+    def _room(self, kept: KeptRoom) -> Room:
+        return Room(kept, self.settings.large_room_occupants)
 
     # -- for the services -------------------------------------------------------------------------
 
@@ -72,27 +100,88 @@ class Rooms(Owned):
             owner = await found if isinstance(found, Awaitable) else found
         except DirectoryAway as error:
             raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, str(error)) from error
-        if name not in self.loaded and self.claims.mine(KIND, name) is not None:
-            await self._load(name)
         return owner
 
-    def create(self, jid: JID, config: RoomConfig) -> Room:
-        """Make a room, for the time being in memory only."""
-        room = Room(jid, config, key=new_key(), large_occupants=self.large_occupants)
-        self.loaded[jid.full] = room
+    async def create(self, kept: KeptRoom) -> Room:
+        """Make a room, and keep it.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: its creator has made too many; or another node has it.
+        """
+        name, most = kept.jid.full, self.settings.max_rooms_per_account
+        try:
+            await self.store.create(kept, self._token(name), max_rooms=most)
+        except QuotaExceeded as error:
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
+        except (Deposed, RoomExists) as error:
+            raise self._moved(name) from error
+        room = self.loaded[name] = self._room(kept)
         return room
 
+    async def change(self, room: Room, what: RoomChange, actor: str = "") -> list[Effect]:
+        """Have something of a room be otherwise: when it is kept so, and not before (RM-3).
+
+        Returns:
+            What is told of it.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_TIMEOUT: another node has the room by now.
+        """
+        try:
+            version = await self.store.change(room.jid, self._token(room.jid.full), what)
+        except (Deposed, NoSuchRoom) as error:
+            raise self._moved(room.jid.full) from error
+        return changed(room, what, version, actor)
+
+    async def destroy(self, room: Room, where: Destroyed | None = None, until: float = 0.0) -> None:
+        """Have a room be no more; whoever is in it is told by who does that.
+
+        Args:
+            room: It.
+            where: Where its people go.
+            until: For how long that is told, in seconds since 1970.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_TIMEOUT: another node has the room by now.
+        """
+        name = room.jid.full
+        try:
+            await self.store.destroy(room.jid, self._token(name), where, until)
+        except Deposed as error:
+            raise self._moved(name) from error
+        self.loaded[name] = None
+
+    def _token(self, name: str) -> int:
+        token = self._tokens.get(name)
+        if token is None:
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED)
+        return token
+
+    def _moved(self, name: str) -> StanzaError:
+        self.lost(name)
+        return StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED)
+
+    # -- rooms in which nobody is -----------------------------------------------------------------
+
     async def settle(self, name: str) -> None:
-        """Forget a room that does not exist; note since when nobody is in one that does."""
+        """Forget a room that is not there, or not to stay when nobody is in it; note since when
+        nobody is in another.
+        """
         room = self.loaded.get(name)
         if room is None:
             await self.forget(name)
         elif room.sessions:
             self._empty_since.pop(name, None)
-        elif room.config.persistentroom or room.locked:
+        elif room.locked or room.config.persistentroom:
             self._empty_since.setdefault(name, self.seconds())
         else:
-            await self.forget(name)
+            await self._end(room)
+
+    async def _end(self, room: Room) -> None:
+        """Have a room be no more in which nobody is."""
+        with suppress(StanzaError):
+            await self.destroy(room)
+        await self.forget(room.jid.full)
 
     async def forget(self, name: str) -> None:
         """Have a room be nobody's: it is read again when somebody wants it."""
@@ -101,10 +190,14 @@ class Rooms(Owned):
             await self.claims.end(KIND, name)
 
     async def forget_empty(self) -> None:
-        """Forget the rooms in which nobody was for long."""
+        """Forget the rooms in which nobody was for long; one that was never opened is over."""
         before = self.seconds() - KEPT_S
         for name in [name for name, since in self._empty_since.items() if since <= before]:
-            await self.forget(name)
+            room = self.loaded.get(name)
+            if room is not None and room.locked:
+                await self._end(room)
+            else:
+                await self.forget(name)
 
 
-__all__ = ["KEPT_S", "KIND", "Rooms"]
+__all__ = ["KEPT_S", "Rooms"]

@@ -14,9 +14,9 @@ from xmppd.stanza.stanza import error_bytes
 from .entry import RoomEntry
 from .hall import Hall
 from .names import JOIN, MUC, OCCUPANT_ID
-from .requests import IQRoomOwnerHandler
+from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .room import Room
-from .rooms import KIND
+from .tables import KIND
 from .talk import RoomTalk
 
 SUBDOMAIN = "conference."
@@ -58,7 +58,13 @@ class RoomService(Service):
     def __init__(
         self, services: ServiceDomains, domain: str, hall: Hall, messages: PluginMessages
     ) -> None:
-        super().__init__(services, SUBDOMAIN + domain, IDENTITY, IQRoomOwnerHandler(hall))
+        super().__init__(
+            services,
+            SUBDOMAIN + domain,
+            IDENTITY,
+            IQRoomOwnerHandler(hall),
+            IQRoomAdminHandler(hall),
+        )
         self.hall = hall
         self.messages = messages
         self.entry = RoomEntry(hall)

@@ -53,6 +53,7 @@ class StanzaError(Exception):
         type: What to do about it, where it differs from the condition's usual type.
         application: ``(namespace, name)`` of an application-specific condition.
         attribute: ``(name, value)`` of an attribute that this has.
+        uri: With GONE and REDIRECT, where to go instead (:rfc:`6120#section-8.3.3.5`).
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class StanzaError(Exception):
         type: ErrorType | None = None,
         application: tuple[str, str] | None = None,
         attribute: tuple[str, str] | None = None,
+        uri: str = "",
     ) -> None:
         super().__init__(condition.tag, text)
         self.condition = condition
@@ -70,6 +72,7 @@ class StanzaError(Exception):
         self.type = type or condition.usual
         self.application = application
         self.attribute = attribute
+        self.uri = uri
 
     def untraced(self) -> "StanzaError":
         """The same without its traceback, so that it can be kept."""
@@ -79,6 +82,7 @@ class StanzaError(Exception):
             type=self.type,
             application=self.application,
             attribute=self.attribute,
+            uri=self.uri,
         )
 
 

@@ -492,7 +492,10 @@ class IQ(Stanza):
 
 def error_bytes(error: StanzaError) -> bytes:
     """The ``<error/>`` child of a stanza."""
-    condition = f"<{error.condition.tag} xmlns='{ns.STANZA_ERRORS}'/>"
+    tag = error.condition.tag
+    condition = f"<{tag} xmlns='{ns.STANZA_ERRORS}'/>"
+    if error.uri:
+        condition = f"<{tag} xmlns='{ns.STANZA_ERRORS}'>{escape(error.uri)}</{tag}>"
     text = application = ""
     if error.text:
         text = f"<text xmlns='{ns.STANZA_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
