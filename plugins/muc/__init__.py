@@ -5,16 +5,24 @@
 what is to be told it returns, as ``effects.py`` has it, and ``teller.py`` tells it.
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from xmppd.cluster.claims import Claims
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
+from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.place import AtUnload, Part
+from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
 
 from .hall import Hall
@@ -26,14 +34,29 @@ from .tables import metadata
 from .teller import RoomTeller
 
 SWEEP_S = 60.0
+_log = Logger()
 
 
-def sweeping(rooms: Rooms, clock: IReactorTime) -> AtUnload:
-    """Forgetting rooms in which nobody is, until the plugin goes."""
-    call = LoopingCall(lambda: Deferred.fromCoroutine(rooms.forget_empty()))
+def sweeping(hosts: Mapping[str, RoomService], rooms: Rooms, clock: IReactorTime) -> AtUnload:
+    """Putting rooms away in which nobody is, and looking after who is silent, until the plugin
+    goes.
+    """
+
+    async def sweep() -> None:
+        for name in rooms.long_empty():
+            host = hosts[JID.prepared(name).domain]
+            await host.in_line(name, partial(rooms.put_away, name))
+        for host in hosts.values():
+            host.absent.ask_silent()
+
+    call = LoopingCall(lambda: Deferred.fromCoroutine(sweep()).addErrback(_failed))
     call.clock = clock
     call.start(SWEEP_S, now=False)
     return AtUnload(call.stop)
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("rooms could not be put away", failure)
 
 
 def plug(
@@ -47,9 +70,9 @@ def plug(
     settings: RoomSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
-    rooms = Rooms(RoomStore(database), claims, clocks.seconds, settings)
     teller = RoomTeller(services.packet_router)
-    hall = Hall(rooms, teller, commands, settings, clocks)
+    rooms = Rooms(RoomStore(database), claims, teller, clocks.seconds, settings)
+    hall = Hall(rooms, commands, settings, clocks)
     hosts = {
         host.jid.domain: host
         for host in (
@@ -62,4 +85,11 @@ def plug(
         assert stanza.to is not None, "it is for a room"
         return hosts[stanza.to.domain].take_over(stanza)
 
-    return [Tables(metadata), rooms, Tell(ForRoom, take), *hosts.values(), sweeping(rooms, clock)]
+    return [
+        Tables(metadata),
+        rooms,
+        Tell(ForRoom, take),
+        *hosts.values(),
+        *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
+        sweeping(hosts, rooms, clock),
+    ]

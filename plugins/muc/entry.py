@@ -145,6 +145,7 @@ class RoomEntry:
         id = self.hall.occupant_id(room, sender)
         said = self._said(room, presence, role)
         session, told = room.enter(sender, said, nick, id, role)
+        session.heard = self.hall.clocks.seconds()
         self.hall.tell(room, told)
         if presence.payload.tree.get("to", nick.full) != nick.full:
             codes += (RENAMED_BY_US,)

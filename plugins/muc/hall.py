@@ -16,7 +16,6 @@ from .room import Room
 from .rooms import Rooms
 from .settings import RoomSettings
 from .state import Affiliated, Destroyed, KeptRoom, RoomChange
-from .teller import RoomTeller
 
 
 class Hall:
@@ -24,7 +23,6 @@ class Hall:
 
     Args:
         rooms: Those that are here.
-        teller: Tells people.
         commands: Know the administrators, who own all rooms, and whose accounts are ours.
         settings: The limits.
         clocks: Tell the time.
@@ -33,13 +31,12 @@ class Hall:
     def __init__(
         self,
         rooms: Rooms,
-        teller: RoomTeller,
         commands: CommandTable,
         settings: RoomSettings,
         clocks: Clocks,
     ) -> None:
         self.rooms = rooms
-        self.teller = teller
+        self.teller = rooms.teller
         self.commands = commands
         self.settings = settings
         self.clocks = clocks

@@ -31,15 +31,28 @@ class OccupantSession:
             may say.
         priority: Of that presence.
         number: Rises with each session that enters the room.
+        heard: The moment when something came from it last, on the steady clock.
+        unanswered: How often it was asked since then whether it is there.
         entrance: What it has yet to be shown; None when it was shown all that came before.
     """
 
-    __slots__ = ("entrance", "jid", "number", "occupant", "presence", "priority")
+    __slots__ = (
+        "entrance",
+        "heard",
+        "jid",
+        "number",
+        "occupant",
+        "presence",
+        "priority",
+        "unanswered",
+    )
 
     def __init__(self, jid: JID, occupant: "Occupant", said: Said, number: int) -> None:
         self.jid = jid
         self.occupant = occupant
         self.number = number
+        self.heard = 0.0
+        self.unanswered = 0
         self.entrance: Entrance | None = None
         self.says(said)
 

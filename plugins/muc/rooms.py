@@ -17,7 +17,9 @@ from .settings import RoomSettings
 from .state import Destroyed, KeptRoom, RoomChange
 from .store import NoSuchRoom, RoomExists, RoomStore
 from .tables import KIND
+from .teller import RoomTeller
 
+STOPPED = 332
 KEPT_S = 600.0
 """How long a room stays in memory when nobody is in it any more, and how long one that nobody has
 configured is there at all."""
@@ -31,6 +33,7 @@ class Rooms(Owned):
     Args:
         store: Keeps them.
         claims: Know which node has a room.
+        teller: Tells people.
         seconds: The steady clock.
         settings: The limits.
 
@@ -44,11 +47,13 @@ class Rooms(Owned):
         self,
         store: RoomStore,
         claims: Claims,
+        teller: RoomTeller,
         seconds: Callable[[], float],
         settings: RoomSettings,
     ) -> None:
         self.store = store
         self.claims = claims
+        self.teller = teller
         self.seconds = seconds
         self.settings = settings
         self.loaded: dict[str, Room | None] = {}
@@ -62,8 +67,15 @@ class Rooms(Owned):
         await self._load(name)
 
     async def lay_down(self, name: str) -> bytes:
-        self.lost(name)
+        self.part(name)
         return b""
+
+    def part(self, name: str) -> None:
+        """Have everybody leave a room that is not served here any more (RM-56)."""
+        room = self.loaded.get(name)
+        if room is not None:
+            self.teller.tell(room.close(codes=(STOPPED,)))
+        self.lost(name)
 
     def lost(self, name: str) -> None:
         self.loaded.pop(name, None)
@@ -189,15 +201,20 @@ class Rooms(Owned):
         with suppress(DirectoryAway):  # it is void when this node is gone
             await self.claims.end(KIND, name)
 
-    async def forget_empty(self) -> None:
-        """Forget the rooms in which nobody was for long; one that was never opened is over."""
+    def long_empty(self) -> list[str]:
+        """The rooms in which nobody was for long, by bare JID."""
         before = self.seconds() - KEPT_S
-        for name in [name for name, since in self._empty_since.items() if since <= before]:
-            room = self.loaded.get(name)
-            if room is not None and room.locked:
-                await self._end(room)
-            else:
-                await self.forget(name)
+        return [name for name, since in self._empty_since.items() if since <= before]
+
+    async def put_away(self, name: str) -> None:
+        """Forget a room in which nobody is; one that was never opened is over."""
+        room = self.loaded.get(name)
+        if room is None or room.sessions:
+            return
+        if room.locked:
+            await self._end(room)
+        else:
+            await self.forget(name)
 
 
 __all__ = ["KEPT_S", "Rooms"]

@@ -2,15 +2,28 @@
 
 from msgspec import Struct
 
-from xmppd.components.service import Service
+from xmppd.components.service import ANSWER_S, Service
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTIONS
 from xmppd.nodes.plugin_messages import PluginMessages
-from xmppd.stanza import IQ, Condition, Later, Message, Presence, Stanza, StanzaError
+from xmppd.stanza import (
+    IQ,
+    JID,
+    Condition,
+    Later,
+    Message,
+    Presence,
+    Stanza,
+    StanzaError,
+    ns,
+    qname,
+)
+from xmppd.stanza.names import namespace_of
 from xmppd.stanza.stanza import error_bytes
 
+from .absent import AbsentOccupants
 from .entry import RoomEntry
 from .hall import Hall
 from .names import JOIN, MUC, OCCUPANT_ID
@@ -22,6 +35,12 @@ from .talk import RoomTalk
 SUBDOMAIN = "conference."
 IDENTITY = DiscoIdentity("conference", "text", "Rooms")
 FEATURES = DiscoInfo(features=(MUC, OCCUPANT_ID))
+
+_PING = qname(ns.PING, "ping")
+_OF_ACCOUNTS = frozenset(
+    ("vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0", "http://jabber.org/protocol/pubsub")
+)
+"""Namespaces of requests that an occupant's account answers."""
 
 _KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
 
@@ -69,6 +88,7 @@ class RoomService(Service):
         self.messages = messages
         self.entry = RoomEntry(hall)
         self.talk = RoomTalk(hall)
+        self.absent = AbsentOccupants(hall, self.jid.full, self.in_line, self._ping, services.clock)
 
     def line(self, stanza: Stanza) -> str:
         to = stanza.to
@@ -129,7 +149,14 @@ class RoomService(Service):
     # -- its work ---------------------------------------------------------------------------------
 
     def _take(self, room: Room | None, stanza: Stanza) -> Later:
+        session = None if room is None else room.sessions.get(stanza.sender.full)
+        if session is not None:
+            session.heard, session.unanswered = self.hall.clocks.seconds(), 0
         match stanza:
+            case Presence() | Message() if stanza.type == "error":
+                if room is not None:
+                    self.absent.came_back(room, stanza)
+                return None
             case Presence() if stanza.type in SUBSCRIPTIONS:
                 return self.presence(stanza)
             case Presence():
@@ -138,18 +165,48 @@ class RoomService(Service):
                 return self.talk.take_message(room, stanza)
         return super().stanza_received(stanza)
 
+    def resource_request(self, iq: IQ) -> Later:
+        """Have a request answered by who is in a room under a nick, or in their name (RM-53)."""
+        to = iq.to
+        room = None if to is None else self.hall.rooms.loaded.get(to.bare)
+        session = None if room is None else room.sessions.get(iq.sender.full)
+        if to is None or room is None or session is None:
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")
+        asked = room.occupant(to.resource or "")
+        if asked is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+        tag = iq.payload.tree[0].tag
+        if tag == _PING and asked is session.occupant:
+            self.send(iq.result())  # RM-34
+        else:
+            of_account = namespace_of(tag) in _OF_ACCOUNTS
+            other = asked.person if of_account else asked.shown.jid
+            self.pass_on(iq, other, session.occupant.jid)
+        return None
+
+    async def _ping(self, session: JID, room: JID) -> IQ | None:
+        requests = self._iq_router.requests
+        ping = f"<ping xmlns='{ns.PING}'/>".encode()
+        return await requests.ask(session, room, ping, timeout_s=ANSWER_S, send=self.send)
+
+    def stopped(self) -> None:
+        """Tell all who are in that the service is gone (RM-56)."""
+        self.absent.stop()
+        for name in tuple(self.hall.rooms.loaded):
+            if JID.prepared(name).domain == self.jid.domain:
+                self.hall.rooms.part(name)
+
     def refusal(self, stanza: Stanza, error: StanzaError) -> Stanza:
         """An error from a room says which room it is, and to whom it would not let in, what it was
         asked (RM-10).
         """
-        answer = super().refusal(stanza, error)
         to = stanza.to
-        if not isinstance(stanza, Presence) or to is None or to.local is None:
-            return answer
-        join = stanza.payload.tree.find(JOIN)
+        if to is None or to.local is None:
+            return super().refusal(stanza, error)
         made = error_bytes(error).replace(b"<error ", b"<error by='%b' " % to.to_bare().wire, 1)
-        children = [made] if join is None else [f"<x xmlns='{MUC}'/>".encode(), made]
-        return Presence.make(answer.to, answer.sender, *children, id=stanza.id, type="error")
+        is_join = isinstance(stanza, Presence) and stanza.payload.tree.find(JOIN) is not None
+        children = [f"<x xmlns='{MUC}'/>".encode(), made] if is_join else [made]
+        return stanza.make(stanza.sender, to, *children, id=stanza.id, type="error")
 
     # -- disco ------------------------------------------------------------------------------------
 

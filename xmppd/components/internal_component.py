@@ -1,7 +1,7 @@
 """InternalComponent: a component inside the server, with a domain and without a socket."""
 
 from collections import Counter, deque
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -54,6 +54,7 @@ class InternalComponent:
         self._clock = clock
         self._waiting: deque[tuple[Stanza, int]] = deque()
         self._lines: dict[str, deque[tuple[Stanza, int]]] = {}  # those that wait, by line
+        self._turns: dict[str, deque[Deferred[None]]] = {}  # what waits to have a line alone
         self._works: set[Deferred[None]] = set()
         self._apart: Counter[str] = Counter()  # by sender
         self._held = self._held_bytes = 0
@@ -121,6 +122,24 @@ class InternalComponent:
                 del self._apart[sender]
 
         self._start(self._finish(stanza, work)).addBoth(done)
+
+    async def in_line(self, line: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do something while nothing of a line is being handled: what comes for it meanwhile waits.
+
+        Args:
+            line: Its name, as :meth:`line` gives it.
+            work: Makes what is awaited when it is its turn.
+        """
+        if line in self._lines:
+            turn = Deferred[None]()
+            self._turns.setdefault(line, deque()).append(turn)
+            await turn
+        else:
+            self._lines[line] = deque()
+        try:
+            await work()
+        finally:
+            self._go_on(line)
 
     def started(self) -> None:
         """Called when the component is in place; a subclass may begin."""
@@ -194,6 +213,17 @@ class InternalComponent:
     async def _wait(self, stanza: Stanza, line: str, cost: int, later: Awaitable[None]) -> None:
         await self._finish(stanza, later)
         self._let_go(cost)
+        self._go_on(line)
+
+    def _go_on(self, line: str) -> None:
+        """Give a line to who waits for it, else to the stanzas that wait in it."""
+        turns = self._turns.get(line)
+        if turns:
+            turn = turns.popleft()
+            if not turns:
+                del self._turns[line]
+            turn.callback(None)
+            return
         self._waiting.extendleft(reversed(self._lines.pop(line)))
         if self._waiting and not self._busy:
             self._work()

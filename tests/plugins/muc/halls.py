@@ -18,10 +18,11 @@ INSTANT = f"<query xmlns='{MUC}#owner'><x xmlns='jabber:x:data' type='submit'/><
 class RoomsCase(SynchronousTestCase):
     """A house in memory, with rooms."""
 
+    plugins: tuple[str, ...] = ("disco", "ping", "muc")
     people = ("romeo", "juliet", "nurse")
 
     def setUp(self) -> None:
-        self.house = House(plugins=("disco", "ping", "muc"), config=self.config())
+        self.house = House(plugins=self.plugins, config=self.config())
         for name in self.people:
             self.house.add(name, {})
 

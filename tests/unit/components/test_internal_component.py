@@ -51,6 +51,57 @@ class Confused(InternalComponent):
         await answer
 
 
+class Slow(Confused):
+    """Waits with each stanza, in one line for all."""
+
+    def line(self, stanza: Stanza) -> str:
+        return "all"
+
+
+class LineTests(SynchronousTestCase):
+    """What is done in a line beside its stanzas."""
+
+    def setUp(self) -> None:
+        self.house = House(romeo={})
+        self.slow = Slow(self.house)
+        self.house.server.service_domains.put(self.slow, "slow")
+        (self.romeo,) = self.house.connect("romeo")
+        self.done: list[Deferred[None]] = []
+
+    def begin(self) -> Deferred[None]:
+        def work() -> Deferred[None]:
+            self.done.append(Deferred())
+            return self.done[-1]
+
+        return Deferred.fromCoroutine(self.slow.in_line("all", work))
+
+    def say(self) -> None:
+        self.romeo.send("<message to='hall.montague.lit'><body>Hi</body></message>")
+
+    def test_alone(self) -> None:
+        """A stanza waits while something is done in its line."""
+        over = self.begin()
+        self.say()
+        self.assertEqual(self.slow.begun, [])
+        self.done[0].callback(None)
+        self.successResultOf(over)
+        self.assertEqual(len(self.slow.begun), 1)
+
+    def test_behind(self) -> None:
+        """What is to be done waits for the stanza that is being handled, and comes before those
+        behind that.
+        """
+        self.say()
+        self.say()
+        over = self.begin()
+        self.assertEqual(self.done, [])
+        self.slow.begun[0].callback(None)
+        self.assertEqual((len(self.done), len(self.slow.begun)), (1, 1))
+        self.done[0].errback(ZeroDivisionError())
+        self.failureResultOf(over, ZeroDivisionError)
+        self.assertEqual(len(self.slow.begun), 2)
+
+
 class InternalTests(SynchronousTestCase):
     """What is sent to it, and what it sends (CO-11)."""
 
