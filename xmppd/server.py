@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -41,12 +42,14 @@ from xmppd.config.config import (
     AuthSettings,
     Config,
     ContactSettings,
+    ListenSettings,
     OfflineSettings,
     PresenceSettings,
     RegistrationSettings,
     S2SSettings,
     StreamSettings,
     TokenSettings,
+    WebSettings,
 )
 from xmppd.config.settings import Settings, SettingsTable
 from xmppd.disco.disco import Disco, Says
@@ -152,6 +155,9 @@ from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
+from xmppd.web.http_connections import HTTPConnections
+from xmppd.web.http_doors import HTTPDoors
+from xmppd.web.http_path import HTTPPaths
 
 SETTLE_S = 2.0
 """A node that leaves waits so long for others to handle what it has told them."""
@@ -253,6 +259,7 @@ class XMPPServer:
         self.component_trust, self.components, self.service_domains = self._components()
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
+        self.http_paths, self.http_connections, self.http_doors = self._web()
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -595,6 +602,18 @@ class XMPPServer:
         }
         return Listeners(kinds, self.tls, self.clock, self.config)
 
+    def _web(self) -> tuple[HTTPPaths, HTTPConnections, HTTPDoors]:
+        paths = HTTPPaths()
+        connections = HTTPConnections(self.config.web, self.clock, self.descriptors)
+        doors = HTTPDoors(paths, connections, self.domains, self.tls, self.clock, self.wall_clock)
+        return paths, connections, doors
+
+    def listener(self, listen: ListenSettings) -> ServerFactory:
+        """The factory for those who come in by an endpoint."""
+        if listen.kind == "http":
+            return self.http_doors.listener(listen)
+        return self.listeners.listener(listen)
+
     def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals, Moves]:
         """What nodes tell each other."""
         grace_s = self.config.cluster.grace_s
@@ -800,6 +819,7 @@ class XMPPServer:
             Settings(StreamSettings, self.offline_message_flood.use),
             Settings(StreamSettings, self.components.connections.use),
             Settings(S2SSettings, self.foreign_routes.use),
+            Settings(WebSettings, self.http_connections.use),
             Settings(AuthSettings, self.attempts.use),
             Settings(AuthSettings, self.authentication.use),
             Settings(AuthSettings, self.components.attempts.use),
@@ -913,6 +933,7 @@ class XMPPServer:
             self.stream_features,
             self.inline_features,
             self.service_domains,
+            self.http_doors,
         )
         return {
             **{stage.__class__: stage for stage in stages},
@@ -955,6 +976,7 @@ class XMPPServer:
         self.client_connections.start()
         self.server_connections.start()
         self.components.start()
+        self.http_connections.start()
 
     async def _look_for_admins(self) -> None:
         """Warn of administrators without an account, which may be a mistake in writing."""
@@ -1013,6 +1035,7 @@ class XMPPServer:
         await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
         await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())
         await until(self.clock, StopLimits.PEERS, began, self._close_peers(error))
+        await until(self.clock, StopLimits.WEB, began, self.http_connections.close())
         await until(self.clock, StopLimits.SESSIONS, began, self._save_sessions())
         await until(self.clock, StopLimits.NODES, began, self._leave_nodes())
         self.requests.stop()
@@ -1048,6 +1071,8 @@ class XMPPServer:
             self.components.connections,
         ):
             connections.stop()
+        self.http_connections.stop()
+        self.http_connections.abort()
         self.foreign_routes.stop()
 
     async def _enter_all(self) -> None:

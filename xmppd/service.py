@@ -226,9 +226,10 @@ class XMPPService(Service):
         await self._build(store, machine, await self._cluster(store, machine))
         doors = [endpoint for endpoint in self.endpoints if endpoint.listen.kind != "node"]
         for endpoint in doors:
-            await endpoint.open(self.server.listeners.listener(endpoint.listen))
+            await endpoint.open(self.server.listener(endpoint.listen))
             life.push_async_callback(endpoint.close)
         self.server.drain.doors = doors
+        self.server.http_doors.endpoints = tuple(doors)
         await self._listen_for_commands(directory.socket)
 
     async def _end_life(self) -> None:

@@ -1,7 +1,8 @@
 """Guestbooks: each account has one, which those sign who may see its presence.
 
 An example with nearly all kinds of parts, in several files; copy it into the directory of
-``[plugins]``. Clients sign and read a book by iq, by a message to the service and by commands; who
+``[plugins]``. Clients sign and read a book by iq, by a message to the service and by commands, and
+browsers on its page; who
 watches a book is told of each entry, and of visitors. The owner erases, and so do administrators.
 Where several nodes are one service, each book is written at one of them.
 """
@@ -36,6 +37,7 @@ from .commands import SIGN_FORM, commands
 from .entries import Entries, metadata
 from .forgeries import NoForgedNotices
 from .iq import IQGuestbookHandler, IQSignHandler, IQWatchHandler
+from .page import GuestbookPage
 from .service import GuestbookService
 from .settings import GuestbookSettings
 from .watchers import Watchers
@@ -125,6 +127,7 @@ def plug(
         IQWatchHandler(watchers),
         *commands(guestbook),
         SIGN_FORM,
+        GuestbookPage(guestbook).path(),
         *(GuestbookService(services, domain, guestbook, watchers) for domain in domains),
         watchers,
         On(SessionClosed, watchers.closed),

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import get_args
+from urllib.parse import urlsplit
 
 from xmppd.config.config import (
     AuthSettings,
     ClusterSettings,
     Config,
     Level,
+    ListenSettings,
     host_and_port,
     name_server,
 )
@@ -128,12 +130,44 @@ def _check_certificates(config: Config) -> None:
                 f'listen.endpoint "{listen.endpoint}" is for nodes, who know no STARTTLS; '
                 'set listen.tls = "direct", or "none" where nobody else can listen.'
             )
+        if listen.kind == "http" and listen.tls == "starttls":
+            raise ConfigError(
+                f'listen.endpoint "{listen.endpoint}" is for HTTP, which knows no STARTTLS; '
+                'set listen.tls = "direct", or "none" on this machine or behind a proxy.'
+            )
+        if listen.serve and not _speaks_http(listen):
+            raise ConfigError(
+                f'listen.serve is for HTTP, which "{listen.endpoint}" does not speak; set '
+                'listen.kind = "http".'
+            )
         bare = next((d.name for d in config.domain if not d.certificate), None)
         if listen.tls != "none" and listen.kind != "node" and bare is not None:
             raise ConfigError(
                 f'listen.endpoint "{listen.endpoint}" has tls = "{listen.tls}" but domain '
                 f'"{bare}" has no certificate; add domain.certificate, or set listen.tls = "none".'
             )
+
+
+def _speaks_http(listen: ListenSettings) -> bool:
+    return listen.kind == "http"
+
+
+def _check_web(config: Config) -> None:
+    settings = config.web
+    try:
+        settings.proxies  # noqa: B018  # it raises
+    except ValueError:
+        raise ConfigError(
+            'web.trusted_proxies has what is no address; write each as "192.0.2.1", or a network '
+            'as "192.0.2.0/24".'
+        ) from None
+    parts = urlsplit(settings.url)
+    if settings.url and (
+        parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
+    ):
+        raise ConfigError(
+            f'web.url cannot be "{settings.url}"; write it as "https://chat.example.org".'
+        )
 
 
 def _check_mechanisms(config: Config) -> None:
@@ -353,6 +387,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     _check_admins,
     _check_names,
     _check_certificates,
+    _check_web,
     _check_mechanisms,
     _check_tokens,
     _check_remote_domains,

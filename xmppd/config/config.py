@@ -1,6 +1,7 @@
 """The tables of the file as frozen, typed values, each with its default."""
 
-from ipaddress import ip_address
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,8 +22,14 @@ class ListenSettings(Section, frozen=True):
     """A ``[[listen]]`` table: one listener, named by a Twisted endpoint string."""
 
     endpoint: str
-    kind: Literal["client", "server", "component", "node"] = "client"
+    kind: Literal["client", "server", "component", "node", "http"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
+    serve: tuple[Literal["web", "metrics"], ...] = ()
+
+    @property
+    def sites(self) -> frozenset[Literal["web", "metrics"]]:
+        """What is served there by HTTP."""
+        return frozenset(self.serve or (("web",) if self.kind == "http" else ()))
 
 
 class DomainSettings(Section, frozen=True):
@@ -101,6 +108,42 @@ class StreamSettings(Section, frozen=True):
     bytes_burst: int = 1_048_576
     max_unauthenticated: int = 5_000
     max_streams_per_address: int = 1_000
+
+
+class WebSettings(Section, frozen=True):
+    """``[web]``: HTTP: how the world reaches it, who is believed, and the limits."""
+
+    url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ("*",)
+    max_head_bytes: int = 16_384
+    max_body_bytes: int = 1_048_576
+    head_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    keep_alive_s: float = 75.0
+    max_connections_per_address: int = 100
+    max_silent_connections: int = 5_000
+    max_waiting_requests: int = 8
+
+    @property
+    def url_host(self) -> str:
+        """The host of the URL; empty without one."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of trusted proxies.
+
+        Raises:
+            ValueError: One of them is none.
+        """
+        return _networks(self.trusted_proxies)
+
+
+@lru_cache(1)
+def _networks(texts: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The networks, kept since they are asked for with each request."""
+    return tuple(ip_network(text) for text in texts)
 
 
 class RemoteDomainSettings(Section, frozen=True):
@@ -429,6 +472,7 @@ class Config(Section, frozen=True):
     component_stream: ComponentStreamSettings = ComponentStreamSettings()
     tls: Annotated[TLSSettings, Mark.RESTART] = TLSSettings()
     stream: StreamSettings = StreamSettings()
+    web: WebSettings = WebSettings()
     s2s: S2SSettings = S2SSettings()
     auth: AuthSettings = AuthSettings()
     tokens: TokenSettings = TokenSettings()
@@ -459,9 +503,11 @@ class Config(Section, frozen=True):
         has_door = any(listen.kind == "node" for listen in self.listen)
         return "direct" if has_door and self.cluster.address else "redis"
 
-    def streams(self, kind: Literal["client", "server", "component", "node"]) -> StreamSettings:
+    def streams(
+        self, kind: Literal["client", "server", "component", "node", "http"]
+    ) -> StreamSettings:
         """The limits of streams of one kind: ``[stream]``, and what is said in its place."""
-        if kind in ("client", "node"):
+        if kind in ("client", "node", "http"):
             return self.stream
         return (self.s2s if kind == "server" else self.component_stream).over(self.stream)
 

@@ -19,6 +19,7 @@ class StopLimits(Enum):
     CLIENTS = "closing the streams of clients", 7.0
     STANZAS = "handling what clients had sent and not read", 13.0
     PEERS = "closing the streams of servers and components", 18.0
+    WEB = "answering what was asked by HTTP", 19.0
     SESSIONS = "saving sessions", 25.0
     NODES = "leaving the other nodes", 26.0
     PLUGINS = "unloading plugins", 27.0

@@ -128,8 +128,10 @@ def _behind_proxy(
     listen: ListenSettings, inner: str, stream: StreamSettings, reactor: IReactorCore
 ) -> IStreamServerEndpoint:
     if listen.tls == "direct":  # it would begin before the header that is in the clear
+        instead = "none" if listen.kind == "http" else "starttls"
         raise ListenError(
-            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; use "starttls"'
+            f'listen.endpoint "{listen.endpoint}" cannot have listen.tls = "direct"; '
+            f'use "{instead}"'
         )
     inside = structs.replace(listen, endpoint=inner)
     wrapped: IStreamServerEndpoint = proxyEndpoint(_endpoint(inside, stream, reactor))

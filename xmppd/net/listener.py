@@ -114,6 +114,12 @@ class Listeners:
         self._listeners.append((listen, listener))
         return listener
 
+    def client(self, binding: TransportBinding) -> ConnectionHandler:
+        """A new connection of a client that comes by another way than an endpoint of ours."""
+        kind = self.kinds["client"]
+        limits = wire_limits(self._config.streams("client"))
+        return ConnectionHandler(kind.make_stream, limits, binding, self.clock, kind.connections)
+
     def _binding(self, listen: ListenSettings) -> TransportBinding:
         """The way in which streams are bound to the connections there."""
         if self.tls is None or listen.tls == "none":

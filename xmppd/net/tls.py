@@ -20,10 +20,14 @@ from zope.interface import implementer
 from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
 
-Kind = Literal["client", "server"]
+Kind = Literal["client", "server", "http"]
 
-_ALPN: dict[Kind, bytes] = {"client": b"xmpp-client", "server": b"xmpp-server"}
-"""Protocol names of :xep:`0368`."""
+_ALPN: dict[Kind, bytes] = {
+    "client": b"xmpp-client",
+    "server": b"xmpp-server",
+    "http": b"http/1.1",
+}
+"""Protocol names of :xep:`0368`, and that of HTTP: there is no other version of it (HT-10)."""
 
 _MINIMUM = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 

@@ -30,6 +30,7 @@ from xmppd.store.tables import Tables
 from xmppd.stream.bound_extra import BoundExtra
 from xmppd.stream.inline_feature import InlineFeature
 from xmppd.stream.stream_feature import StreamFeature
+from xmppd.web.http_path import HTTPPath
 
 PLUGIN_LIMIT_S = 60.0
 """The time that a plugin may have something waited for while it is loaded or taken out."""
@@ -139,6 +140,7 @@ Part = (
     | Service
     | Command
     | CommandForm
+    | HTTPPath
     | Metric
     | SessionState
     | Settings[Any]
@@ -170,6 +172,7 @@ class Places:
             Service: server.service_domains,
             Command: server.commands,
             CommandForm: server.command_forms,
+            HTTPPath: server.http_paths,
             Metric: server.metrics,
             SessionState: server.saved_sessions,
             Settings: server.settings,

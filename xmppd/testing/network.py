@@ -3,12 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Protocol
+from typing import Protocol as Typed
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IProtocol, ISystemHandle
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -33,10 +34,10 @@ class MemoryTransport(StringTransport):
         lost: Whether it is closed.
     """
 
-    protocol: ConnectionHandler
+    protocol: Protocol
     ended = lost = False
 
-    def __init__(self, address: str, protocol: ConnectionHandler) -> None:
+    def __init__(self, address: str, protocol: Protocol) -> None:
         super().__init__(peerAddress=IPv4Address("TCP", address, 40_000))  # type: ignore[no-untyped-call]
         self.protocol = protocol
 
@@ -70,7 +71,7 @@ class MemoryTransport(StringTransport):
             protocol.connectionLost(Failure(reason))
 
 
-class Home(Protocol):
+class Home(Typed):
     """A house, as far as the network and its clients know it.
 
     Attributes:

@@ -65,6 +65,7 @@ class ServerProcess:
         host: The address to connect to.
         port: For STARTTLS; 0 before it has started.
         direct_tls_port: For TLS from the first byte.
+        https_port: For HTTP, with TLS.
         component_port: For components, in clear; 0 if there are none.
         directory: The directory of its files.
         domains: The domains it serves.
@@ -75,6 +76,7 @@ class ServerProcess:
     host = HOST
     port = 0
     direct_tls_port = 0
+    https_port = 0
     component_port = 0
 
     def __init__(
@@ -139,6 +141,7 @@ class ServerProcess:
             os.close(gone)
             path.unlink()
         self.port, self.direct_tls_port = self.ports("client")
+        self.https_port = next(iter(self.ports("http")), 0)
         self.component_port = next(iter(self.ports("component")), 0)
 
     def stop(self) -> None:
@@ -218,7 +221,7 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        self.port = self.direct_tls_port = self.component_port = 0
+        self.port = self.direct_tls_port = self.https_port = self.component_port = 0
         if process is None:
             return
         process.send_signal(how)
@@ -252,6 +255,7 @@ class ServerProcess:
         endpoint = f"epoll:0:interface={HOST}"
         for tls in ("starttls", "direct"):
             arrays.append(("listen", {"endpoint": endpoint, "tls": tls}))
+        arrays.append(("listen", {"endpoint": endpoint, "kind": "http", "tls": "direct"}))
         if "component" in settings:
             arrays.append(("listen", {"endpoint": endpoint, "kind": "component", "tls": "none"}))
         for name, one in sorted(arrays, key=lambda each: each[0] in settings):

@@ -21,6 +21,7 @@ from xmppd.config.config import (
     StreamSettings,
 )
 from xmppd.config.config_file import load
+from xmppd.config.section import Section
 from xmppd.config.table import ConfigError
 
 REFERENCE = Path(__file__).parents[3] / "etc" / "xmppd.toml"
@@ -299,6 +300,22 @@ class MistakeTests(FileCase):
             'domain.key of "example.org" has no certificate; add domain.certificate.',
         )
 
+    def test_http(self) -> None:
+        """HTTP knows no STARTTLS, and is served only where it is spoken."""
+        listen = "[[listen]]\nendpoint = 'tcp:0'\nkind = 'http'\n"
+        self.assertIn("knows no STARTTLS", self.refusal(SECURE + listen))
+        self.load(SECURE + listen + "tls = 'direct'\nserve = ['web', 'metrics']\n")
+        self.load(SECURE + listen + "tls = 'none'\n")
+        self.assertIn(
+            'set listen.kind = "http"',
+            self.refusal(SECURE + "[[listen]]\nendpoint = 'tcp:0'\nserve = ['web']\n"),
+        )
+        self.assertIn("web.url", self.refusal(SECURE + "[web]\nurl = 'chat.example.org'\n"))
+        self.assertIn(
+            "web.trusted_proxies",
+            self.refusal(SECURE + "[web]\ntrusted_proxies = ['proxy.example.org']\n"),
+        )
+
     def test_mechanisms(self) -> None:
         """Mechanisms are known ones, and there is one that can be used."""
         self.assertIn("is empty", self.refusal(DOMAIN + "[auth]\nmechanisms = []"))
@@ -530,9 +547,12 @@ class ReferenceTests(SynchronousTestCase):
                     self.assertEqual((type(default), default), (type(documented), documented))
 
     def assert_sample(self, key: str, documented: object) -> None:
-        kind = {"domain": DomainSettings, "listen": ListenSettings, "component": ComponentSettings}[
-            key
-        ]
+        kinds: dict[str, type[Section]] = {
+            "domain": DomainSettings,
+            "listen": ListenSettings,
+            "component": ComponentSettings,
+        }
+        kind = kinds[key]
         assert isinstance(documented, list)
         sample: dict[str, object] = documented[0]
         self.assertEqual([field.name for field in fields(kind)], list(sample))

@@ -1,0 +1,111 @@
+"""HTTPDoors: the listeners of HTTP, and the address by which the world reaches them."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import ServerFactory
+
+from xmppd.config.config import ListenSettings, WebSettings
+from xmppd.net.certificate import ascii_domain
+from xmppd.net.tls import TLS
+from xmppd.web.http_channel import HTTPChannel, HTTPDoor
+from xmppd.web.http_connections import HTTPConnections
+from xmppd.web.http_path import HTTPPaths
+
+
+class HTTPListener(ServerFactory):
+    """The factory of the connections at one endpoint.
+
+    Args:
+        door: What they have in common.
+    """
+
+    noisy = False
+
+    def __init__(self, door: HTTPDoor) -> None:
+        self.door = door
+
+    def buildProtocol(self, addr: IAddress | None) -> HTTPChannel:
+        """The protocol of a new connection."""
+        return HTTPChannel(self.door)
+
+
+class Listening(Protocol):
+    """An endpoint that is open, or was."""
+
+    @property
+    def listen(self) -> ListenSettings:
+        """Its configuration."""
+
+    @property
+    def where(self) -> str:
+        """The address it listens on, such as ``127.0.0.1:5443``."""
+
+
+class HTTPDoors:
+    """The listeners of HTTP, one for each endpoint.
+
+    Args:
+        paths: All there are.
+        connections: Those of all listeners.
+        domains: Those that are served.
+        tls: The certificates; None if there are none.
+        clock: The reactor's.
+        wall_clock: Tells the time of day.
+
+    Attributes:
+        endpoints: All that are open, of every kind.
+    """
+
+    def __init__(
+        self,
+        paths: HTTPPaths,
+        connections: HTTPConnections,
+        domains: Iterable[str],
+        tls: TLS | None,
+        clock: IReactorTime,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.paths = paths
+        self.connections = connections
+        self.endpoints: tuple[Listening, ...] = ()
+        self._domains = frozenset(map(ascii_domain, domains))
+        self._tls = tls
+        self._clock = clock
+        self._wall_clock = wall_clock
+
+    @property
+    def settings(self) -> WebSettings:
+        """The present ones."""
+        return self.connections.settings
+
+    def listener(self, listen: ListenSettings) -> HTTPListener:
+        """The factory for those who come in by an endpoint."""
+        contexts = None
+        if self._tls is not None and listen.tls == "direct":
+            contexts = self._tls.context_factory("http", direct_tls=True)
+        door = HTTPDoor(
+            self.paths,
+            listen.sites,
+            self._domains,
+            contexts,
+            self.connections,
+            self._clock,
+            self._wall_clock,
+        )
+        return HTTPListener(door)
+
+    def base_url(self, domain: str) -> str | None:
+        """The URL by which the world reaches the paths of a domain, without a slash at its end:
+        ``web.url``, or else that of the first listener with TLS. None if neither is there.
+        """
+        if self.settings.url:
+            return self.settings.url.rstrip("/")
+        for endpoint in self.endpoints:
+            listen = endpoint.listen
+            if "web" in listen.sites and listen.tls == "direct" and endpoint.where:
+                port = endpoint.where.rpartition(":")[2]
+                host = ascii_domain(domain)
+                return f"https://{host}" if port == "443" else f"https://{host}:{port}"
+        return None

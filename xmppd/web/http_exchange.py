@@ -1,0 +1,109 @@
+"""HTTPExchange: one request of a connection and its answer; and how an answer is written (HT-9)."""
+
+from email.utils import formatdate
+
+from xmppd.web.http_path import Guarded
+from xmppd.web.request import REASONS, BodyStream, HTTPRequest, HTTPResponse, Pairs, Pieces
+from xmppd.web.request_reader import Head
+
+ALWAYS: Pairs = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+STRICT: Pairs = (("Strict-Transport-Security", "max-age=31536000"),)
+WITHOUT_BODY = frozenset((101, 204, 304))
+
+
+class HTTPExchange:
+    """A request under way.
+
+    Attributes:
+        head: As it was sent.
+        request: The same as a value, once it is known to make sense.
+        path: Who answers it.
+        response: The answer, once there is one.
+        complete: Whether all of its body was read.
+        awaits_continue: Whether the client waits to be told that its body is wanted.
+        keep_alive: Whether the connection goes on behind the answer.
+        pieces: Of a small body, as far as it has come.
+        stream: Of a large one.
+    """
+
+    __slots__ = (
+        "awaits_continue",
+        "complete",
+        "head",
+        "keep_alive",
+        "path",
+        "pieces",
+        "request",
+        "response",
+        "size_bytes",
+        "stream",
+    )
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.request: HTTPRequest | None = None
+        self.path: Guarded | None = None
+        self.response: HTTPResponse | None = None
+        self.complete = self.awaits_continue = False
+        self.keep_alive = head.keep_alive
+        self.pieces: list[bytes] | None = None
+        self.size_bytes = 0
+        self.stream: BodyStream | None = None
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the head."""
+        return self.head.chunked or bool(self.head.length)
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether somebody takes the body."""
+        return self.response is None and (self.pieces is not None or self.stream is not None)
+
+    @property
+    def route(self) -> str:
+        """The path that is answered for, without what may be secret in one below it."""
+        return self.path.part.path if self.path is not None else "-"
+
+    def is_chunked(self, response: HTTPResponse) -> bool:
+        """Whether an answer is sent in chunks, since nobody knows its length."""
+        body = response.body
+        return isinstance(body, Pieces) and body.length is None and self.head.version != "1.0"
+
+    def head_of(self, response: HTTPResponse, wall_s: float, extra: Pairs) -> bytes:
+        """The head of the answer.
+
+        Args:
+            response: The answer.
+            wall_s: The time, in seconds since 1970.
+            extra: Further headers.
+
+        Raises:
+            ValueError: A header has a line break.
+        """
+        status, body = response.status, response.body
+        length = body.length if isinstance(body, Pieces) else len(body)
+        headers: list[tuple[str, str]] = [
+            ("Date", formatdate(wall_s, usegmt=True)),
+            *ALWAYS,
+            *extra,
+        ]
+        headers += response.headers
+        if status not in WITHOUT_BODY:
+            if length is not None:
+                headers.append(("Content-Length", str(length)))
+            elif self.is_chunked(response):
+                headers.append(("Transfer-Encoding", "chunked"))
+        if self.request is not None and self.path is not None:
+            headers += self.path.part.cross_origin(self.request)
+        if status != 101 and not self.keep_alive:
+            headers.append(("Connection", "close"))
+        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        text = "\r\n".join(lines)
+        if text.count("\r") != len(headers) or text.count("\n") != len(headers):
+            raise ValueError("a header of an answer has a line break")
+        return f"{text}\r\n\r\n".encode("latin-1")

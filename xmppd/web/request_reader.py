@@ -1,0 +1,192 @@
+"""RequestReader: bytes of a connection in, heads and bodies of requests out. The one door to
+httptools, which is llhttp: it refuses what is ambiguous (HT-5), and has no limits at all (HT-4).
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import httptools
+
+from xmppd.web.request import HTTPError
+
+_BLANK_LINE = b"\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Head:
+    """The head of a request, as it was sent.
+
+    Attributes:
+        target: The bytes between method and version.
+        headers: Their names in small letters.
+        method: Such as ``GET``.
+        version: ``1.1``, or ``1.0``.
+        keep_alive: Whether the client wants the connection to go on.
+        upgrade: Whether the request asks for another protocol, so that llhttp reads no further.
+    """
+
+    target: bytes = b""
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    method: str = ""
+    version: str = ""
+    keep_alive: bool = False
+    upgrade: bool = False
+
+    def all(self, name: bytes) -> list[bytes]:
+        """The values of all headers of a name."""
+        return [value for key, value in self.headers if key == name]
+
+    @property
+    def length(self) -> int | None:
+        """The bytes that ``Content-Length`` announces; None without one."""
+        values = self.all(b"content-length")
+        return int(values[0]) if values else None
+
+    @property
+    def chunked(self) -> bool:
+        """Whether the body comes in chunks."""
+        return bool(self.all(b"transfer-encoding"))
+
+
+class Sink(Protocol):
+    """Takes what was read; nothing of it may raise."""
+
+    def head(self, head: Head) -> None:
+        """Take the head of a request; its body follows, and its end."""
+
+    def body(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+
+    def end(self) -> None:
+        """Note that the request is complete."""
+
+
+class RequestReader:
+    """The requests of one connection.
+
+    llhttp cannot be stopped within the bytes that it was fed. But a head, and a body in chunks, end
+    with an empty line, and any other body behind a number of bytes: so it is fed up to there, at
+    most one request at a time, and what comes behind waits.
+
+    Args:
+        sink: Takes what was read.
+        max_head_bytes: Of one head; and of all that is no body between two pieces of it.
+    """
+
+    def __init__(self, sink: Sink, max_head_bytes: int) -> None:
+        self._sink = sink
+        self._max_head_bytes = max_head_bytes
+        self._begin()
+
+    def _begin(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._new_request()
+
+    def _new_request(self) -> None:
+        self._head = Head()
+        self._in_body = False
+        self._left: int | None = None  # of a body whose length was announced
+        self._framing_bytes = 0  # since the last piece of the body
+        self._tail = b""
+        self.ended = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether a head has begun and is not complete."""
+        return bool(self._framing_bytes) and not self._in_body
+
+    @property
+    def in_body(self) -> bool:
+        """Whether a body is not complete."""
+        return self._in_body
+
+    def feed(self, data: bytes) -> bytes:
+        """Read on, at most to the end of a request.
+
+        Returns:
+            The bytes that were not read, since a request has ended before them.
+
+        Raises:
+            HTTPError: This is no request, or too much of one; nothing more can be read.
+        """
+        while data:
+            piece, data = self._cut(data)
+            self._feed(piece)
+            if self.ended:
+                self._next_request()
+                break
+        return data
+
+    def _cut(self, data: bytes) -> tuple[bytes, bytes]:
+        """The bytes up to where this request may end, and those behind."""
+        if self._left is not None:
+            return data[: self._left], data[self._left :]
+        tail = self._tail
+        at = (tail + data[:3]).find(_BLANK_LINE) if tail else -1
+        end = at + 4 - len(tail) if at >= 0 else data.find(_BLANK_LINE) + 4
+        if at < 0 and end < 4:
+            self._tail = (tail + data[-3:])[-3:]
+            return data, b""
+        self._tail = b""
+        return data[:end], data[end:]
+
+    def _feed(self, piece: bytes) -> None:
+        left = self._left
+        if left is None:
+            self._framing_bytes += len(piece)
+            if self._framing_bytes > self._max_head_bytes + (len(piece) if self._in_body else 0):
+                raise HTTPError(431, f"The head is larger than {self._max_head_bytes} bytes.")
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            return
+        except httptools.HttpParserError:
+            raise HTTPError(400, "This is no request of HTTP/1.1.") from None
+        if left is not None:
+            self._left = left - len(piece)
+
+    def _next_request(self) -> None:
+        if self._head.upgrade:  # llhttp would not read on
+            self._begin()
+        else:
+            self._new_request()
+
+    def close(self) -> None:
+        """Let go of llhttp, which holds on to this."""
+        del self._parser
+
+    # -- called by httptools ----------------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the target."""
+        self._head.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; those behind a body in chunks are of no use."""
+        if not self._in_body:
+            self._head.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Take the head."""
+        head, parser = self._head, self._parser
+        head.method = parser.get_method().decode("ascii")
+        head.version = parser.get_http_version()
+        head.keep_alive = parser.should_keep_alive()
+        head.upgrade = parser.should_upgrade()
+        self._in_body = True
+        self._framing_bytes = 0
+        if not head.chunked and not head.upgrade:
+            self._left = head.length
+        if head.chunked and head.all(b"transfer-encoding") != [b"chunked"]:
+            return  # an error follows
+        self._sink.head(head)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._framing_bytes = 0
+        self._sink.body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete."""
+        self.ended = True
+        self._sink.end()
