@@ -104,7 +104,7 @@ def plug(
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
     archive.copied = followers.of
     archive.ask_others = messages.all_take
-    archive.joined.append(Retractions(archive, turns.next).note)
+    archive.joined.append(Retractions(archive, waiting, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
     preferences = Preferences(archive, rosters, messages)
     return [

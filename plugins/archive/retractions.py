@@ -17,6 +17,7 @@ from .archive import Archive
 from .entries import ArchiveEntry, Selection
 from .ids import first_at, microseconds_of
 from .routed import SID, STANZA_ID, read_back
+from .waiting import WaitingMessages
 
 RETRACT = "urn:xmpp:message-retract:1"
 TOMBSTONES = f"{RETRACT}#tombstone"
@@ -46,11 +47,15 @@ class Retractions:
 
     Args:
         archive: Has them.
+        waiting: Those of them that wait for their recipient.
         next_turn: Waits for the next turn of the reactor.
     """
 
-    def __init__(self, archive: Archive, next_turn: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, archive: Archive, waiting: WaitingMessages, next_turn: Callable[[], Awaitable[None]]
+    ) -> None:
         self.archive = archive
+        self.waiting = waiting
         self.next_turn = next_turn
         self._under_way = 0
 
@@ -76,10 +81,14 @@ class Retractions:
 
     async def _retract(self, owner: str, retraction: Message, id: str, position: int) -> None:
         found = await self._find(owner, retraction, id, position)
-        if found is not None and found.stanza is not None and not found.is_tombstone:
+        if found is None or found.stanza is None:
+            return
+        if not found.is_tombstone:
             moment = microseconds_of(position)
             made = tombstone(found.stanza, retraction.id or "", moment // 1_000_000)
             await self.archive.bury(owner, found.position, made)
+        if not found.is_sent:
+            await self.waiting.take_back(owner, found.position)
 
     async def _find(
         self, owner: str, retraction: Message, id: str, position: int
