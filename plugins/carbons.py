@@ -6,7 +6,7 @@ from functools import partial
 
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
-from xmppd.message.follower import Course, Follower, Followers, Remark
+from xmppd.message.follower import ANSWERED, Course, Follower, Followers, Remark
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
@@ -102,12 +102,13 @@ class Carbons(Follower):
         sessions = self.sessions.get(course.account, ())
         if course.is_sent:
             return [session for session in sessions if session.jid.full != sender]
-        got, to = course.got, "" if message.to is None else message.to.full
+        got = message.to if course.decision is ANSWERED else None
         return [
             session
             for session in sessions
-            if session not in got
-            and session.jid.full not in (sender, to)
+            if session not in course.got
+            and session.jid.full != sender
+            and session.jid != got
             and (session.privacy is None or session.privacy.lets_in(message))
         ]
 

@@ -167,6 +167,25 @@ class CopyTests(CarbonsTestCase):
         self.assertEqual(self.got(), ["received"] * 3)
         self.assertEqual(len(done(self.house.store.offline.offline_messages(JULIET))), 1)
 
+    def test_about_to_come(self) -> None:
+        """So is a chat message to one that is about to become available, and has to wait for what
+        was stored before (MR-7), also to that one itself.
+        """
+        for client in self.juliet:
+            client.send("</stream:stream>")
+        self.romeo.send(message(JULIET))
+        phone, desk = self.house.bind("juliet", "phone"), self.house.bind("juliet", "desk")
+        for client in (phone, desk):
+            self.assertEqual(enable(client), "result")
+        self.romeo.send(message(JULIET))
+        for client in (phone, desk):
+            client.raw()
+        self.romeo.send(message(f"{JULIET}/phone"))
+        for client in (phone, desk):
+            self.assertEqual(list(map(in_a_word, client.received())), ["received"])
+        phone.send("<presence/>")
+        self.assertEqual(phone.raw().count(b"<body>"), 3)
+
     def test_bounced(self) -> None:
         """A message that comes back to its sender is not copied."""
         self.romeo.send(message(f"{JULIET}/gone", kind="normal"))
