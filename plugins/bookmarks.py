@@ -5,7 +5,7 @@ one element, in private storage (:xep:`0049`) or in the node ``storage:bookmarks
 made of these, and changes these (CV-1).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.host.clocks import Clocks
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.stanza import (
     JID,
@@ -120,6 +121,9 @@ class Bookmarks:
         items: Private storage.
         audience: Is told of the old node.
         clocks: Tell the time.
+
+    Attributes:
+        listeners: Each is called with an account whose bookmarks have changed.
     """
 
     def __init__(
@@ -134,6 +138,7 @@ class Bookmarks:
         self.items = items
         self.audience = audience
         self.clocks = clocks
+        self.listeners: list[Callable[[JID], Awaitable[None]]] = []
         self._writing: set[str] = set()
 
     # -- the node ---------------------------------------------------------------------------------
@@ -269,13 +274,15 @@ class Bookmarks:
         return NodeItem(1, CURRENT, account.bare, now, await self.shown(account))
 
     async def changed(self, account: JID) -> None:
-        """Tell the old node to clients that want it, once for each change."""
+        """Tell the old node to clients that want it, and listeners, once for each change."""
         if account.bare in self._writing or not await self._fit(account):
             return
         state = NodeState(NodeName(account.bare, OLD), replace(defaults(OLD)), 0.0, account.bare)
         event = events.published(OLD, (await self._item(account),), payloads=True, publisher=False)
         message = Message.make(None, account, event, id=new_name(), type="headline")
         await self.audience.tell(state, message, ())
+        for listener in self.listeners:
+            await listener(account)
 
 
 def _bytes(found: Tree | Element) -> bytes:
@@ -300,4 +307,4 @@ def plug(
     faces.by_node[NODE] = faces.by_node[OLD] = bookmarks
     faces.changed[NODE] = bookmarks.changed
     private.by_tag[STORAGE] = bookmarks
-    return [AtUnload(stop), Says(DiscoInfo(features=FEATURES), Of.ACCOUNT)]
+    return [AtUnload(stop), Offer(bookmarks), Says(DiscoInfo(features=FEATURES), Of.ACCOUNT)]

@@ -77,6 +77,7 @@ from xmppd.login.sasl2 import SASL2
 from xmppd.login.scram_upgrade import ScramUpgrades
 from xmppd.message.follower import Followers
 from xmppd.message.held_messages import HeldMessages
+from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
@@ -242,7 +243,7 @@ class XMPPServer:
         self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
         self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
         self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
-        self.unread_counts = UnreadCounts()
+        self.unread_counts, self.muting = UnreadCounts(), Muting()
         (
             self.broadcast_counts,
             self.presence_update_handler,
@@ -916,6 +917,7 @@ class XMPPServer:
             self.offline_message_strategy,
             self.followers,
             self.unread_counts,
+            self.muting,
             self.message_router,
             self.presence_router,
             self.iq_router,

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.host.turns import Turns
+from xmppd.message.muting import Muting
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
@@ -26,13 +27,14 @@ def plug(
     archive: Archive,
     expiry: Expiry,
     counts: UnreadCounts,
+    muting: Muting,
     turns: Turns,
     clock: IReactorTime,
 ) -> list[Part]:
     """The parts of this feature."""
     conversations = InboxEntries(database)
-    unread = UnreadMessages(archive, conversations, clock, turns.next)
-    counts.count = unread.of
+    unread = UnreadMessages(archive, conversations, muting, clock, turns.next)
+    counts.count = unread.to_be_told
     expiry.behind.append(conversations.expire)
 
     async def stop() -> None:

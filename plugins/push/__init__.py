@@ -13,6 +13,7 @@ from xmppd.handler.presence_subscribe_handler import SubscriptionAsked
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric, Reading
 from xmppd.message.follower import Followers
+from xmppd.message.muting import Muting
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.place import AtLoad, AtUnload, Part
@@ -55,12 +56,13 @@ def plug(
     rosters: RosterManager,
     clocks: Clocks,
     unread: UnreadCounts,
+    muting: Muting,
     settings: PushSettings,
 ) -> list[Part]:
     """The parts of this feature."""
     registrations = Registrations(database)
     publisher = Publisher(registrations, requests, clocks, unread, settings)
-    triggers = PushTriggers(publisher, followers, routing_table, messages)
+    triggers = PushTriggers(publisher, followers, routing_table, messages, muting)
     publisher.changed = triggers.changed
 
     def counts(account: str) -> dict[str, int]:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure as Trouble
 from xmppd.account.accounts import AccountRemoved
 from xmppd.handler.presence_subscribe_handler import SubscriptionAsked
 from xmppd.message.follower import Course, Follower, Followers, Remark, Sought
+from xmppd.message.muting import Muting
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
@@ -101,6 +102,7 @@ class PushTriggers(Follower):
         followers: Tell of the messages of accounts with registrations.
         routing_table: Knows the sessions of accounts.
         messages: Carry what nodes have to say to each other.
+        muting: Knows what accounts do not want to be told of.
 
     Attributes:
         accounts: The bare JIDs of those that have registrations.
@@ -112,12 +114,14 @@ class PushTriggers(Follower):
         followers: Followers,
         routing_table: RoutingTable,
         messages: PluginMessages,
+        muting: Muting,
     ) -> None:
         self.publisher = publisher
         self.registrations = publisher.registrations
         self.followers = followers
         self.routing_table = routing_table
         self.messages = messages
+        self.muting = muting
         self.clock = publisher.requests.clock
         self.accounts: set[str] = set()
         self._changes = 0
@@ -259,9 +263,16 @@ class PushTriggers(Follower):
     async def _announce(self, account: str, notice: Notice, course: Course | None = None) -> None:
         """Tell of something all registrations that were not told of it before."""
         found = await self.of(account)
+        if course is not None and await self._is_muted(course):
+            return
         if course is not None and course.is_again:
             found = tuple([each for each in found if not self._was_told(course, each)])
         await self._tell(account, found, notice, course)
+
+    async def _is_muted(self, course: Course) -> bool:
+        """Whether the account does not want to be told of a message (PN-8)."""
+        muted = (await self.muting.of(course.account)).get(course.message.sender.bare)
+        return muted is not None and muted.covers(course.tree, course.account)
 
     async def _tell(
         self,
@@ -431,6 +442,9 @@ class PushTriggers(Follower):
             return ()
         if notice_of(course, "nothing") is None:
             return ()
+        if await self._is_muted(course):
+            says = f"{course.account} has muted the conversation, so no push service is told"
+            return [Remark("muted", says, "PN-8")]
         return [self._remark(course.account, each) for each in await self.of(course.account)]
 
     async def locate(self, sought: Sought) -> Sequence[Remark]:

@@ -371,6 +371,7 @@ class PluginSettings(Section, frozen=True):
         "archive",
         "inbox",
         "displayed_sync",
+        "notification_settings",
         "push",
     )
     directory: str = ""
