@@ -1,5 +1,7 @@
 """When a push service is told of something, and when not (PN-3): each row of the rule."""
 
+from typing import cast
+
 from twisted.internet.defer import Deferred
 
 from tests.plugins.asking import ask, condition
@@ -20,7 +22,8 @@ from tests.plugins.push.service import (
 )
 from xmppd.stanza import ns
 from xmppd.testing.client import Elsewhere, done
-from xmppd_plugins.push.registrations import Registration, Registrations
+from xmppd_plugins.push.registrations import Registration
+from xmppd_plugins.push.triggers import PushTriggers
 
 CALL = "<{} xmlns='urn:xmpp:jingle-message:0' id='c'/>"
 REACTIONS = "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>"
@@ -358,14 +361,17 @@ class SeenTests(PushCase):
         self.away()
         self.send()
         self.service.heard()
-        real, asked = Registrations.seen, list[Deferred[None]]()
+        followers = self.house.server.followers.all()
+        [found] = [each for each in followers if type(each).__name__ == PushTriggers.__name__]
+        registrations = cast(PushTriggers, found).registrations
+        seen, asked = registrations.seen, list[Deferred[None]]()
 
-        async def slow(registrations: Registrations, account: str) -> tuple[Registration, ...]:
+        async def slow(account: str) -> tuple[Registration, ...]:
             asked.append(Deferred())
             await asked[-1]
-            return await real(registrations, account)
+            return await seen(account)
 
-        self.patch(Registrations, "seen", slow)
+        self.patch(registrations, "seen", slow)
         for _ in range(100):
             self.displayed()
         self.assertEqual(len(asked), 1)
