@@ -28,7 +28,11 @@ class ServerError(Exception):
 
 
 class Server(ABC):
-    """Start and stop one server on loopback; only the process it recorded is ever ended."""
+    """Start and stop one server on loopback; only the process it recorded is ever ended.
+
+    Attributes:
+        ready_s: How long its last start took, from its process to the first connection.
+    """
 
     archives: bool
     """Whether it archives messages, from its next start on."""
@@ -47,6 +51,7 @@ class Server(ABC):
         self.port = self.usual_port
         self.component_port = self.usual_port + COMPONENT_OFFSET
         self.archives = False
+        self.ready_s = 0.0
 
     @abstractmethod
     def check_installed(self) -> None:
@@ -78,6 +83,7 @@ class Server(ABC):
         self.port = free_port(self.usual_port)
         self.component_port = free_port(self.usual_port + COMPONENT_OFFSET)
         self.configure()
+        began = time.monotonic()
         with self.output.open("ab") as output:
             process = subprocess.Popen(
                 self.command(),
@@ -90,6 +96,7 @@ class Server(ABC):
             )
         self.pid_file.write_text(identity(process.pid) or f"{process.pid} ended")
         self._wait_for_port(process)
+        self.ready_s = time.monotonic() - began
         return process.pid
 
     def stop(self) -> None:
@@ -132,7 +139,7 @@ class Server(ABC):
             try:
                 socket.create_connection((HOST, self.port), 1.0).close()
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.02)
             else:
                 return
         tail = self.output.read_text(errors="replace")[-2000:]
