@@ -6,7 +6,7 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage test-nodes faults bench bench-peers bench-cluster simulate fuzz docs clean
+.PHONY: help run cluster test check coverage test-nodes faults kills bench bench-peers bench-cluster simulate fuzz docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -31,6 +31,9 @@ test-nodes: $(READY) ## the tests of one server's clients, with the clients at t
 
 faults: $(READY) ## what three nodes do when something fails: FAULT=kill-b LINKS=direct, or all
 	@FAULT="$(FAULT)" LINKS="$(LINKS)" SEED="$(SEED)" $(DEV) faults
+
+kills: $(READY) ## kill a server 200 times under load, on SQLite and PostgreSQL: KILLS=200 SEED=1
+	@KILLS="$(KILLS)" SEED="$(SEED)" $(DEV) kills
 
 bench: $(READY) ## measure this server
 	@$(DEV) bench

@@ -1,6 +1,7 @@
 """Kills: whether messages get lost, come twice or out of order when a server is killed.
 
     python -m bench.kills [--kills N] [--stops N] [--seed N] [--storage URL] [--archive]
+    make kills KILLS=200        # on both databases, with all archives
 
 People write to each other over TLS, with stream management; connections break, some leave in good
 order, one reads badly and acknowledges nothing. Meanwhile the server is killed at random moments, a

@@ -324,6 +324,16 @@ faults() {
     "$BIN/python" -m tests.faults.matrix ${FAULT:-} ${LINKS:+--links "$LINKS"} ${SEED:+--seed "$SEED"}
 }
 
+# What is lost, doubled or out of order, and what is missing from archives, over so many kills.
+kills() {
+    workspace
+    start_postgres
+    for storage in "" "$XMPPD_TEST_POSTGRES"; do
+        "$BIN/python" -m bench.kills --kills "${KILLS:-200}" --stops 20 --archive \
+            ${SEED:+--seed "$SEED"} ${storage:+--storage "$storage"}
+    done
+}
+
 # --- check --------------------------------------------------------------------------------------
 
 STEPS="lint formatting types imports spelling docs"
@@ -408,7 +418,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
