@@ -6,6 +6,8 @@ from tests.plugins.inbox.inboxes import ask_inbox
 from tests.plugins.push.service import GAP_S, JULIET, PLUGINS, ROMEO, PushCase
 from xmppd.testing.client import done
 from xmppd_plugins.archive.entries import ALL
+from xmppd_plugins.displayed_sync import MAX_WAITING
+from xmppd_plugins.pubsub.state import NodeName
 
 NODE = "urn:xmpp:mds:displayed:0"
 PUBSUB = "http://jabber.org/protocol/pubsub"
@@ -59,6 +61,72 @@ class DisplayedSyncTests(PushCase):
         self.assertEqual([(told.count, told.body) for told in self.service.heard()], [(1, None)])
         self.publish(second)
         self.assertEqual(self.service.heard(), [])
+
+    def shown(self, id: str, beside: str = "", to: str = ROMEO) -> None:
+        """Her desk says in a message to somebody what it has shown."""
+        found = f"<stanza-id xmlns='urn:xmpp:sid:0' by='{JULIET}' id='{id}'/>"
+        inside = f"<displayed xmlns='{NODE}'>{found}</displayed>"
+        self.desk.send(f"<message to='{to}'>{inside}{beside}</message>")
+
+    def items(self) -> list[str]:
+        """The conversations in the node."""
+        query = f"<pubsub xmlns='{PUBSUB}'><items node='{NODE}'/></pubsub>"
+        answer = ask(self.desk, "get", query)
+        return [item.get("id", "") for item in answer.iter(f"{{{PUBSUB}}}item")]
+
+    def test_assisted(self) -> None:
+        """What a message says is published, and taken out before anybody else sees it (UN-6)."""
+        _, second, _ = self.ids()
+        self.romeo.raw()
+        marker = "<displayed xmlns='urn:xmpp:chat-markers:0' id='2'/>"
+        self.shown(second, marker)
+        (came,) = self.romeo.received()
+        self.assertIn(marker, came)
+        self.assertNotIn(second, came)
+        self.assertEqual(self.unread(), {"romeo": 1})
+        self.assertEqual(self.items(), [ROMEO])
+
+    def test_nothing_else(self) -> None:
+        """A message that says nothing else goes nowhere."""
+        *_, last = self.ids()
+        self.romeo.raw()
+        self.shown(last)
+        self.assertEqual(self.romeo.received(), [])
+        self.assertEqual(self.unread(), {"romeo": 0})
+
+    def test_whose(self) -> None:
+        """The conversation is with an account, or with an occupant of a room."""
+        occupant = "<x xmlns='http://jabber.org/protocol/muc#user'/>"
+        for to, beside in (
+            ("nurse@capulet.lit/1", "<body>hi</body>"),
+            ("ball@rooms.capulet.lit/nurse", f"<body>hi</body>{occupant}"),
+        ):
+            self.shown("1", beside, to)
+        self.assertEqual(self.items(), ["nurse@capulet.lit", "ball@rooms.capulet.lit/nurse"])
+
+    def test_open_node(self) -> None:
+        """Nothing is published that others may read."""
+        options = (
+            "<publish-options><x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' "
+            f"type='hidden'><value>{PUBSUB}#publish-options</value></field>"
+            "<field var='pubsub#access_model'><value>open</value></field></x></publish-options>"
+        )
+        publish = f"<publish node='{NODE}'><item id='x'><a xmlns='urn:a'/></item></publish>"
+        ask(self.desk, "set", f"<pubsub xmlns='{PUBSUB}'>{publish}{options}</pubsub>")
+        self.shown(self.ids()[0], "<body>hi</body>")
+        self.assertEqual(self.items(), ["x"])
+
+    def test_many(self) -> None:
+        """Of many that wait those that are said last are published."""
+        blocked = self.house.plugins.offers.by_class
+        nodes = next(each for kind, each in blocked.items() if kind.__name__ == "PubSubRequests")
+        with_lock = nodes.engine.nodes.alone(NodeName(JULIET, NODE))
+        done(with_lock.__aenter__())
+        for number in range(MAX_WAITING + 5):
+            self.shown("1", "<body>hi</body>", f"nurse{number}@capulet.lit")
+        done(with_lock.__aexit__(None, None, None))
+        kept = [f"nurse{number}@capulet.lit" for number in range(5, MAX_WAITING + 5)]
+        self.assertEqual(self.items(), ["nurse0@capulet.lit", *kept])
 
     def test_nonsense(self) -> None:
         """What names nothing of her archive changes nothing."""
