@@ -9,7 +9,8 @@ from xmppd.stanza import JID, Condition, Message, StanzaError
 from xmppd_plugins.pubsub.access import AccessModel
 from xmppd_plugins.pubsub.config import NodeConfig, NodeForm, precondition_not_met
 from xmppd_plugins.pubsub.engine import new_name
-from xmppd_plugins.pubsub.state import NodeState
+from xmppd_plugins.pubsub.state import Follow, NodeState
+from xmppd_plugins.pubsub.subscription_forms import SubscriptionForm
 
 from .audience import EventAudience
 from .defaults import BOOKMARKS, defaults
@@ -38,6 +39,7 @@ class AccountHost:
     """
 
     form = FORM
+    subscription_form = SubscriptionForm(("show-values",))
     max_nodes = MAX_NODES
     lives_once = False
     max_bytes: int | None
@@ -94,10 +96,12 @@ class AccountHost:
             if later is not None:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
 
-    async def tell_event(self, state: NodeState, followers: Sequence[str], event: bytes) -> None:
+    async def tell_event(
+        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+    ) -> None:
         type = state.config.notification_type.value
         message = Message.make(None, self.jid, event, id=new_name(), type=type)
-        await self.audience.tell(state, message, followers)
+        await self.audience.tell(state, message, follows)
         await self.faces.told(self.jid, state.name.node, here=True)
 
 

@@ -21,7 +21,7 @@ from xmppd.stanza import JID, Message, Payload
 from xmppd_plugins.caps.clients import ClientCapabilities
 from xmppd_plugins.pubsub.access import AccessModel, Affiliation
 from xmppd_plugins.pubsub.config import NodeConfig
-from xmppd_plugins.pubsub.state import NodeState
+from xmppd_plugins.pubsub.state import Follow, NodeState
 
 
 class EventTold(Struct, frozen=True):
@@ -34,7 +34,7 @@ class EventTold(Struct, frozen=True):
         type: Of the message.
         raw: Its payload.
         people: Bare JIDs of whom to tell, if their clients want that.
-        followers: Of those who have subscribed: bare or full JIDs.
+        followers: Of those who have subscribed.
     """
 
     owner: str
@@ -43,7 +43,7 @@ class EventTold(Struct, frozen=True):
     type: str
     raw: bytes
     people: list[str]
-    followers: list[str]
+    followers: list[Follow]
 
 
 class NotTold(NamedTuple):
@@ -82,7 +82,7 @@ class EventAudience:
         self.messages = messages
         self.router = router
 
-    async def tell(self, state: NodeState, message: Message, followers: Sequence[str]) -> None:
+    async def tell(self, state: NodeState, message: Message, followers: Sequence[Follow]) -> None:
         """Tell an event of a node.
 
         Args:
@@ -95,14 +95,14 @@ class EventAudience:
         lists = await self.presences.privacy_lists.lists(account)
         privacy = lists.in_force(account, roster)
         people = [jid for jid in self._readers(roster, state) if _is_shown(privacy, jid)]
-        wanting = [JID.prepared(jid) for jid in followers]
         wanting = [
-            jid
-            for jid in wanting
-            if _is_shown(privacy, jid) and self._may_follow(roster, state, jid)
+            follow
+            for follow in followers
+            if _is_shown(privacy, jid := JID.prepared(follow.jid))
+            and self._may_follow(roster, state, jid)
         ]
         local = [jid.bare for jid in people if self.table.is_local(jid)]
-        self._tell_here(message, node, local, [jid.full for jid in wanting])
+        self._tell_here(message, node, local, wanting)
         await self._tell_nodes(message, node, local, wanting)
         self._tell_elsewhere(message, node, people, wanting)
 
@@ -162,7 +162,7 @@ class EventAudience:
         self._tell_here(message, event.node, event.people, event.followers)
 
     def _tell_here(
-        self, message: Message, node: str, people: Iterable[str], followers: Iterable[str]
+        self, message: Message, node: str, people: Iterable[str], followers: Iterable[Follow]
     ) -> None:
         """Tell sessions that are connected here."""
         wanted = self.capabilities.wanted
@@ -171,8 +171,8 @@ class EventAudience:
             for session in self.table.available_here(bare):
                 if node in wanted(session):
                     sessions[session] = None
-        for jid in followers:
-            sessions.update(dict.fromkeys(self._subscribed(JID.prepared(jid))))
+        for follow in followers:
+            sessions.update(dict.fromkeys(self._subscribed(follow)))
         if not sessions:
             return
         head, tail = message.around_to()
@@ -180,34 +180,34 @@ class EventAudience:
         for session in sessions:
             session.deliver(shared, head + session.jid.wire + tail)
 
-    def _subscribed(self, jid: JID) -> Iterator[LocalClientSession]:
+    def _subscribed(self, follow: Follow) -> Iterator[LocalClientSession]:
         """The sessions here that a subscription is for."""
+        jid, shows = JID.prepared(follow.jid), follow.options.show_values
         for session in self.table.available_here(jid.bare):
-            if jid.resource is None:
-                if session.priority >= 0:
-                    yield session
-            elif session.jid == jid:
+            is_meant = session.priority >= 0 if jid.resource is None else session.jid == jid
+            if is_meant and (not shows or _show(session) in shows):
                 yield session
 
     async def _tell_nodes(
-        self, message: Message, node: str, people: Sequence[str], followers: Sequence[JID]
+        self, message: Message, node: str, people: Sequence[str], followers: Sequence[Follow]
     ) -> None:
         """Tell other servers of the service whom they have to tell."""
         if not self.table.directory.shared:
             return
-        told: dict[NodeId, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
+        told: dict[NodeId, tuple[list[str], list[Follow]]] = defaultdict(lambda: ([], []))
         found = await self._found(message.sender, people)
         for bare in people:
             for id in {*self._nodes_of(bare), *(place.node for place in found.get(bare, ()))}:
                 told[id][0].append(bare)
-        for jid in followers:
+        for follow in followers:
+            jid = JID.prepared(follow.jid)
             if self.table.is_local(jid):
                 for place in await self.table.nodes_of(jid.bare):
-                    told[place.node][1].append(jid.full)
+                    told[place.node][1].append(follow)
         raw, sender = message.payload.without_to().raw, message.sender
-        for id, (bares, jids) in told.items():
+        for id, (bares, follows) in told.items():
             event = EventTold(
-                sender.bare, node, message.id or "", message.type or "normal", raw, bares, jids
+                sender.bare, node, message.id or "", message.type or "normal", raw, bares, follows
             )
             self.messages.tell_node(id, sender, event)
 
@@ -234,20 +234,25 @@ class EventAudience:
         return {*siblings, *(place.node for place in self.table.elsewhere.get(bare, ()))}
 
     def _tell_elsewhere(
-        self, message: Message, node: str, people: Iterable[JID], followers: Iterable[JID]
+        self, message: Message, node: str, people: Iterable[JID], followers: Iterable[Follow]
     ) -> None:
         """Tell contacts at other services whose clients want it, and subscribers there (PE-9)."""
         told: dict[str, None] = {}
         for jid in people:
             if not self.table.is_local(jid):
                 told.update(dict.fromkeys(self.capabilities.wanted_elsewhere(jid.bare, node)))
-        for jid in followers:
-            if not self.table.is_local(jid):
-                told[jid.full] = None
+        for follow in followers:
+            if not self.table.is_local(JID.prepared(follow.jid)):
+                told[follow.jid] = None
         for full in told:
             later = self.router.route(message.addressed(JID.prepared(full)))
             if later is not None:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
+
+
+def _show(session: LocalClientSession) -> str:
+    """How a session shows itself, as options of subscriptions call it."""
+    return (session.presence and session.presence.show) or "online"
 
 
 def _is_shown(privacy: SessionPrivacy | None, viewer: JID) -> bool:

@@ -27,7 +27,7 @@ from xmppd.store.sql import Database, Tables
 from .commands import PubSubCommands
 from .engine import Engine
 from .following import Following
-from .messages import Approval, AskNode, Departed, Overdue
+from .messages import Approval, AskNode, AskPending, Departed, Overdue
 from .nodes import ServedNodes
 from .requests import PubSubRequests
 from .service import PubSubService
@@ -85,6 +85,7 @@ def plug(
         Offer(requests),
         Tell(AskNode, requests.take),
         Tell(Approval, requests.take_approval),
+        Tell(AskPending, requests.take_pending),
         Tell(Departed, requests.take_departed),
         Tell(Overdue, requests.take_overdue),
         *(Settings(PubSubSettings, host.use) for host in hosts),

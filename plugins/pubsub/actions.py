@@ -13,8 +13,8 @@ from .access import Affiliation
 from .engine import MAX_PER_PUBLISH, Engine, ItemPage, Submitted
 from .following import Following
 from .names import NS, OWNER, refused, unsupported
+from .nodes import Host
 from .state import Follow, FollowState, NodeName
-from .subscription_forms import options_form, options_in
 
 MAX_LISTED = 1_000
 """Subscriptions or affiliations in one answer."""
@@ -80,6 +80,9 @@ class PubSubActions:
         self.following = following
         self.store = engine.store
 
+    def _host(self, request: Request) -> Host:
+        return self.engine.nodes.host(request.name.host)
+
     # -- nodes ------------------------------------------------------------------------------------
 
     async def create(self, request: Request) -> Answer:
@@ -107,7 +110,7 @@ class PubSubActions:
 
     async def default_configuration(self, request: Request) -> Answer:
         """The configuration of a new node."""
-        host = self.engine.nodes.host(request.name.host)
+        host = self._host(request)
         answer = element(OWNER, "pubsub")
         child(answer, "default").append(host.form.form(host.defaults("")))
         return dump(answer)
@@ -153,7 +156,7 @@ class PubSubActions:
         newest = number(asked, "max_items")
         if ids and newest is not None:
             raise StanzaError(Condition.BAD_REQUEST, "items are asked for by number, or by id")
-        host = self.engine.nodes.host(request.name.host)
+        host = self._host(request)
         around = element(NS, "pubsub")
         around.extend(each for each in request.beside.values())
         page = page_request(around, usual=USUAL_PAGE, most=host.form.max_items)
@@ -168,10 +171,7 @@ class PubSubActions:
         """Subscribe somebody."""
         jid = jid_of(request.action)
         filled = request.form_in("options")
-        deliver, expires = (None, None) if filled is None else options_in(filled)
-        follow = await self.following.subscribe(
-            request.name, request.who, jid, deliver=deliver, expires=expires
-        )
+        follow = await self.following.subscribe(request.name, request.who, jid, filled)
         return events.subscription_changed(request.name.node, follow)
 
     async def unsubscribe(self, request: Request) -> Answer:
@@ -185,7 +185,7 @@ class PubSubActions:
         follow = await self.following.options(request.name, request.who, jid)
         answer = element(NS, "pubsub")
         told = child(answer, "options", node=request.name.node, jid=jid.full)
-        told.append(options_form(follow))
+        told.append(self._host(request).subscription_form.form(follow))
         return dump(answer)
 
     async def set_options(self, request: Request) -> Answer:
@@ -194,13 +194,14 @@ class PubSubActions:
         if filled is None:
             raise StanzaError(Condition.BAD_REQUEST, "the form is missing")
         jid = jid_of(request.action)
-        await self.following.set_options(request.name, request.who, jid, *options_in(filled))
+        await self.following.set_options(request.name, request.who, jid, filled)
         return None
 
     async def default_options(self, request: Request) -> Answer:
         """The options of a new subscription."""
         answer = element(NS, "pubsub")
-        child(answer, "default").append(options_form(Follow("")))
+        shown = self._host(request).subscription_form.form(Follow(""))
+        child(answer, "default").append(shown)
         return dump(answer)
 
     async def own_subscriptions(self, request: Request) -> Answer:

@@ -273,8 +273,9 @@ class Engine:
         return stored.items
 
     async def _tell_items(self, host: Host, state: NodeState, items: Sequence[NodeItem]) -> None:
-        event = self.event_of(state, items)
-        await self._tell(host, state, event)
+        wants_words = any(follow.options.include_body for follow in state.follows.values())
+        body = events.body(items) if wants_words else b""
+        await self._tell(host, state, self.event_of(state, items), body)
 
     def event_of(self, state: NodeState, items: Sequence[NodeItem]) -> bytes:
         """What subscribers are told of items."""
@@ -284,17 +285,19 @@ class Engine:
             state.name.node, items, payloads=config.deliver_payloads, publisher=by
         )
 
-    async def _tell(self, host: Host, state: NodeState, event: bytes) -> None:
+    async def _tell(self, host: Host, state: NodeState, event: bytes, body: bytes = b"") -> None:
         """Tell all subscribers who want to be told."""
         if not state.config.deliver_notifications:
             return
         now = self.nodes.now()
-        recipients = [
-            follow.jid
+        follows = [
+            follow
             for follow in state.follows.values()
-            if follow.state is FollowState.SUBSCRIBED and follow.deliver and not follow.is_over(now)
+            if follow.state is FollowState.SUBSCRIBED
+            and follow.options.deliver
+            and not follow.is_over(now)
         ]
-        await host.tell_event(state, recipients, event)
+        await host.tell_event(state, follows, event, body)
 
     async def retract(self, name: NodeName, who: JID, ids: Sequence[str], *, tell: bool) -> None:
         """Remove items.

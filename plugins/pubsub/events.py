@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable
 
-from xmppd.stanza import dump, escape, ns
+from xmppd.stanza import dump, escape, ns, qname
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field, form
+from xmppd.stanza.xml import read
 
 from .config import PREFIX
 from .names import EVENT, NS, SUBSCRIBE_AUTHORIZATION
 from .state import Follow, NodeItem
+
+MAX_WORDS_LENGTH = 1_000
+"""Of one item in a body."""
+
+_TITLES = [qname("http://www.w3.org/2005/Atom", each) for each in ("title", "summary", "content")]
 
 
 def published(node: str, items: Iterable[NodeItem], *, payloads: bool, publisher: bool) -> bytes:
@@ -65,6 +71,20 @@ def _event(inside: bytes) -> bytes:
     return b"<event xmlns='%b'>%b</event>" % (EVENT.encode(), inside)
 
 
+def body(items: Iterable[NodeItem]) -> bytes:
+    """Items in words: the title of what has one, else its text; empty if there are no words."""
+    words = "\n".join(filter(None, map(_words, items)))
+    return f"<body>{escape(words)}</body>".encode() if words else b""
+
+
+def _words(item: NodeItem) -> str:
+    if not item.payload:
+        return ""
+    tree = read(item.payload)
+    told = next((tree.findtext(each) for each in _TITLES if tree.findtext(each)), None)
+    return " ".join((told or " ".join(tree.itertext())).split())[:MAX_WORDS_LENGTH]
+
+
 def delayed(item: NodeItem) -> bytes:
     """When an item was published that is told later."""
     return f"<delay xmlns='{ns.DELAY}' stamp='{date_time(item.published)}'/>".encode()
@@ -108,6 +128,7 @@ def approval_wanted(node: str, jid: str) -> bytes:
 __all__ = [
     "affiliation_changed",
     "approval_wanted",
+    "body",
     "configured",
     "delayed",
     "deleted",

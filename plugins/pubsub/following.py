@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.stanza import JID, Condition, Element, StanzaError
 
 from . import events
 from .access import Affiliation, check_manage, check_subscribe
@@ -10,7 +10,7 @@ from .config import SendLast
 from .engine import Engine
 from .names import refused, unsupported
 from .nodes import Host
-from .state import Follow, FollowState, NodeName, NodeState
+from .state import Follow, FollowOptions, FollowState, NodeName, NodeState
 
 MAX_SUBSCRIPTIONS = 10_000
 """Of one node (NO-12)."""
@@ -38,9 +38,7 @@ class Following:
         name: NodeName,
         who: JID,
         jid: JID,
-        *,
-        deliver: bool | None = None,
-        expires: float | None = None,
+        filled: Element | None = None,
     ) -> Follow:
         """Subscribe somebody, or renew their subscription.
 
@@ -48,8 +46,7 @@ class Following:
             name: Of the node.
             who: Asks for it.
             jid: Who is to be told: the bare or full JID of who asks.
-            deliver: Whether they want to be told; None: as before.
-            expires: When it ends, in seconds since 1970; None for never.
+            filled: The form of its options; what that does not say is as before.
 
         Raises:
             StanzaError: They may not, or an owner has yet to say so.
@@ -57,6 +54,7 @@ class Following:
         async with self.nodes.alone(name) as host:
             state = await self.nodes.found(name)
             self._check_jid(who, jid)
+            wanted = host.subscription_form.read(filled)
             before = state.follows.get(jid.full)
             if before is not None and before.state is FollowState.PENDING:
                 raise refused(Condition.NOT_AUTHORIZED, "pending-subscription")
@@ -67,13 +65,9 @@ class Following:
             if before is None and len(state.follows) >= MAX_SUBSCRIPTIONS:
                 most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
                 raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
-            wanted = before.deliver if before is not None else True
-            follow = Follow(
-                jid.full,
-                FollowState.PENDING if pending else FollowState.SUBSCRIBED,
-                wanted if deliver is None else deliver,
-                expires,
-            )
+            options = wanted.applied(FollowOptions() if before is None else before.options)
+            to = FollowState.PENDING if pending else FollowState.SUBSCRIBED
+            follow = Follow(jid.full, to, options, wanted.expires)
             await self._save(state, follow)
             await self._changed(host, state, follow)
             return follow
@@ -104,14 +98,14 @@ class Following:
 
     async def _send_last(self, host: Host, state: NodeState, follow: Follow) -> None:
         config = state.config
-        if config.send_last_published_item is SendLast.NEVER or not follow.deliver:
+        if config.send_last_published_item is SendLast.NEVER or not follow.options.deliver:
             return
         item = await self.engine.last_item(state)
         if item is not None and config.deliver_notifications:
-            event = self.engine.event_of(state, (item,))
-            await host.tell(
-                (follow.jid,), event, events.delayed(item), type=config.notification_type.value
-            )
+            told = [self.engine.event_of(state, (item,)), events.delayed(item)]
+            if follow.options.include_body:
+                told.append(events.body((item,)))
+            await host.tell((follow.jid,), *told, type=config.notification_type.value)
 
     async def unsubscribe(self, name: NodeName, who: JID, jid: JID) -> None:
         """End a subscription.
@@ -158,19 +152,18 @@ class Following:
             state = await self.nodes.found(name)
             return self._own(state, who, jid)
 
-    async def set_options(
-        self, name: NodeName, who: JID, jid: JID, deliver: bool | None, expires: float | None
-    ) -> None:
+    async def set_options(self, name: NodeName, who: JID, jid: JID, filled: Element) -> None:
         """Give a subscription other options.
 
         Raises:
             StanzaError: There is none, or it is somebody else's.
         """
-        async with self.nodes.alone(name):
+        async with self.nodes.alone(name) as host:
             state = await self.nodes.found(name)
             follow = self._own(state, who, jid)
-            wanted = follow.deliver if deliver is None else deliver
-            await self._save(state, Follow(follow.jid, follow.state, wanted, expires))
+            wanted = host.subscription_form.read(filled)
+            options = wanted.applied(follow.options)
+            await self._save(state, Follow(follow.jid, follow.state, options, wanted.expires))
 
     def _own(self, state: NodeState, who: JID, jid: JID) -> Follow:
         if jid.bare != who.bare:
@@ -194,11 +187,23 @@ class Following:
             if before is None or before.state is not FollowState.PENDING:
                 raise StanzaError(Condition.ITEM_NOT_FOUND, f"{jid} has not asked")
             to = FollowState.SUBSCRIBED if allowed else FollowState.NONE
-            follow = Follow(jid.full, to, before.deliver, before.expires)
+            follow = Follow(jid.full, to, before.options, before.expires)
             await self._save(state, follow)
             changed = events.subscription_changed(name.node, follow)
             await host.tell((follow.jid,), changed)
             await self._changed(host, state, follow)
+
+    async def tell_pending(self, name: NodeName, who: JID) -> None:
+        """Send an owner a form for each subscription that is to be approved (NO-14).
+
+        Raises:
+            StanzaError: They are no owner.
+        """
+        async with self.nodes.alone(name) as host:
+            state = await self._managed(host, name, who)
+            for follow in state.follows.values():
+                if follow.state is FollowState.PENDING:
+                    await host.tell((who.full,), events.approval_wanted(name.node, follow.jid))
 
     async def subscriptions(self, name: NodeName, who: JID) -> list[Follow]:
         """All subscriptions to a node, for an owner.

@@ -45,6 +45,20 @@ class Approval(Struct, frozen=True):
     allowed: bool
 
 
+class AskPending(Struct, frozen=True):
+    """An owner wants to see again what waits for approval, for who serves the node.
+
+    Attributes:
+        host: JID of the account or service that has the node.
+        node: Its name there.
+        owner: Full JID of who wants it.
+    """
+
+    host: str
+    node: str
+    owner: str
+
+
 class Departed(Struct, frozen=True):
     """Somebody is gone for good, for who serves a node that they had to do with.
 
@@ -71,4 +85,4 @@ class Overdue(Struct, frozen=True):
     node: str
 
 
-__all__ = ["Approval", "AskNode", "Departed", "NodeReply", "Overdue"]
+__all__ = ["Approval", "AskNode", "AskPending", "Departed", "NodeReply", "Overdue"]

@@ -13,8 +13,9 @@ from xmppd.store.claim_tokens import Deposed
 
 from .access import Affiliation, Standing
 from .config import NodeConfig, NodeForm
-from .state import NodeName, NodeState
+from .state import Follow, NodeName, NodeState
 from .store import PubSubStore
+from .subscription_forms import SubscriptionForm
 from .tables import KIND
 
 MOVED = "another node of the service has it by now; try again"
@@ -29,6 +30,7 @@ class Host(Protocol):
     Attributes:
         jid: Its address.
         form: The form of its nodes' configuration.
+        subscription_form: The form of options of subscriptions to them.
         max_nodes: How many it may have.
         max_bytes: How large the items of all of them may be together; None: there is no limit.
         lives_once: Whether each of its nodes is served at one server of the service; else at each,
@@ -37,6 +39,7 @@ class Host(Protocol):
 
     jid: JID
     form: NodeForm
+    subscription_form: SubscriptionForm
     max_nodes: int
     max_bytes: int | None
     lives_once: bool
@@ -75,8 +78,17 @@ class Host(Protocol):
     ) -> None:
         """Send a message to each of them."""
 
-    async def tell_event(self, state: NodeState, followers: Sequence[str], event: bytes) -> None:
-        """Tell an event to who has subscribed, and to whom the host tells its events besides."""
+    async def tell_event(
+        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+    ) -> None:
+        """Tell an event to who has subscribed, and to whom the host tells its events besides.
+
+        Args:
+            state: The node.
+            follows: Subscriptions whose owners want to be told.
+            event: The event.
+            body: The same in words, for those who want it.
+        """
 
 
 class ServedNodes(Owned):

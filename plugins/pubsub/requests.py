@@ -9,10 +9,11 @@ from contextlib import suppress
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.stanza import JID, Condition, Element, StanzaError, dump, parse, qname
 
+from .access import Affiliation
 from .actions import MAX_LISTED, Answer, PubSubActions, read_request, request_of
 from .engine import Engine, new_name
 from .following import Following
-from .messages import Approval, AskNode, Departed, NodeReply, Overdue
+from .messages import Approval, AskNode, AskPending, Departed, NodeReply, Overdue
 from .names import NS, refused
 from .state import NodeName
 from .tables import KIND
@@ -55,14 +56,12 @@ class PubSubRequests:
         answer = await self._send(asked)
         return answer.data or None
 
-    async def _send(self, asked: AskNode | Approval) -> NodeReply:
+    async def _send(self, asked: AskNode) -> NodeReply:
         """Have something done where the node is served."""
         name = NodeName(asked.host, asked.node)
         if self.engine.nodes.host(name.host).lives_once:
             return await self.messages.ask((KIND, name.thing), asked, NodeReply)
-        if isinstance(asked, AskNode):
-            return await self.take(asked)
-        return await self.take_approval(asked)
+        return await self.take(asked)
 
     async def take(self, asked: AskNode) -> NodeReply:
         """Do what is asked of a node that is served here.
@@ -84,13 +83,37 @@ class PubSubRequests:
         Raises:
             StanzaError: They are no owner, or nobody wants to.
         """
-        await self._send(approval)
+        name = NodeName(approval.host, approval.node)
+        await self.messages.ask((KIND, name.thing), approval, NodeReply)
 
     async def take_approval(self, approval: Approval) -> NodeReply:
         """Do it where the node is served."""
         name, owner = NodeName(approval.host, approval.node), JID.prepared(approval.owner)
         jid = JID.prepared(approval.jid)
         await self.following.approve(name, owner, jid, allowed=approval.allowed)
+        return NodeReply(b"")
+
+    async def pending(self, host: JID, who: JID) -> list[str]:
+        """The names of nodes whose owner somebody is, and at which subscriptions wait for that."""
+        waiting = await self.store.pending(host, MAX_LISTED)
+        if self.engine.nodes.host(host.full).is_owner(who):
+            return waiting
+        owned = dict(await self.store.affiliations_of(host, who, MAX_LISTED))
+        return [name for name in waiting if owned.get(name) is Affiliation.OWNER]
+
+    async def tell_pending(self, host: JID, node: str, who: JID) -> None:
+        """Have an owner sent a form for each of them.
+
+        Raises:
+            StanzaError: They are no owner, or there is no such node.
+        """
+        asked = AskPending(host.full, node, who.full)
+        await self.messages.ask((KIND, NodeName(host.full, node).thing), asked, NodeReply)
+
+    async def take_pending(self, asked: AskPending) -> NodeReply:
+        """Do it where the node is served."""
+        name = NodeName(asked.host, asked.node)
+        await self.following.tell_pending(name, JID.prepared(asked.owner))
         return NodeReply(b"")
 
     async def forget(self, host: JID, jid: JID) -> None:

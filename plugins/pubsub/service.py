@@ -19,10 +19,11 @@ from .actions import MAX_LISTED
 from .config import PREFIX, NodeConfig, NodeForm, SendLast, meta_data
 from .engine import kept, new_name
 from .names import NS, OWNER
+from .pending import COMMANDS, GET_PENDING, TITLE, IQPendingHandler
 from .requests import PubSubRequests
 from .settings import PubSubSettings
-from .state import NodeName, NodeState
-from .subscription_forms import approval_in
+from .state import Follow, NodeName, NodeState
+from .subscription_forms import SubscriptionForm, approval_in
 
 SUBDOMAIN = "pubsub."
 IDENTITY = DiscoIdentity("pubsub", "service", "Publish and subscribe")
@@ -111,6 +112,8 @@ class PubSubService(Service):
     """
 
     lives_once = True
+    # What needs presence is not in it: the service has none.
+    subscription_form = SubscriptionForm(("include_body",))
     max_bytes: int | None = None
 
     def __init__(
@@ -128,6 +131,7 @@ class PubSubService(Service):
             IDENTITY,
             IQPubSubHandler(requests),
             IQPubSubOwnerHandler(requests),
+            IQPendingHandler(requests),
         )
         self.domain = domain
         self.requests = requests
@@ -187,8 +191,16 @@ class PubSubService(Service):
             if number % TOLD_PER_TURN == 0:
                 await self.turns.next()
 
-    async def tell_event(self, state: NodeState, followers: Sequence[str], event: bytes) -> None:
-        await self.tell(followers, event, type=state.config.notification_type.value)
+    async def tell_event(
+        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+    ) -> None:
+        type = state.config.notification_type.value
+        if not body:
+            await self.tell([follow.jid for follow in follows], event, type=type)
+            return
+        for wants_words, children in ((False, (event,)), (True, (event, body))):
+            some = [each.jid for each in follows if each.options.include_body is wants_words]
+            await self.tell(some, *children, type=type)
 
     # -- messages ---------------------------------------------------------------------------------
 
@@ -217,6 +229,11 @@ class PubSubService(Service):
     def says(self, question: DiscoQuestion) -> DiscoAnswer:
         if question.entity.local is not None:
             return None
+        if question.node == COMMANDS:
+            return DiscoInfo(items=(DiscoItem(self.jid, TITLE, GET_PENDING),))
+        if question.node == GET_PENDING:
+            command = DiscoIdentity("automation", "command-node", TITLE)
+            return DiscoInfo((command,), (COMMANDS, DATA))
         return self._node(question) if question.node else self._nodes(question)
 
     async def _nodes(self, question: DiscoQuestion) -> DiscoInfo:

@@ -102,19 +102,37 @@ class FollowState(Enum):
     SUBSCRIBED = "subscribed"
 
 
+class FollowOptions(Struct, frozen=True, omit_defaults=True):
+    """What a subscriber wants (:xep:`0060`, §16.4.2).
+
+    Attributes:
+        deliver: To be told just now.
+        include_body: To be told in words as well, as far as there are any.
+        show_values: To be told while a client shows itself so: ``online``, or as presence says;
+            however it does, if there are none.
+    """
+
+    deliver: bool = True
+    include_body: bool = False
+    show_values: tuple[str, ...] = ()
+
+
+USUAL_OPTIONS = FollowOptions()
+
+
 class Follow(Struct, frozen=True):
     """A subscription.
 
     Attributes:
         jid: Who is told: a bare or a full JID.
         state: Whether an owner has yet to approve it.
-        deliver: Whether they want to be told just now.
+        options: What its owner wants.
         expires: When it ends, in seconds since 1970; None for never.
     """
 
     jid: str
     state: FollowState = FollowState.SUBSCRIBED
-    deliver: bool = True
+    options: FollowOptions = USUAL_OPTIONS
     expires: float | None = None
 
     def is_over(self, now: float) -> bool:
@@ -160,4 +178,13 @@ class NodeState:
         return [jid for jid, each in self.affiliations.items() if each is Affiliation.OWNER]
 
 
-__all__ = ["Follow", "FollowState", "ItemHead", "NewItem", "NodeItem", "NodeName", "NodeState"]
+__all__ = [
+    "Follow",
+    "FollowOptions",
+    "FollowState",
+    "ItemHead",
+    "NewItem",
+    "NodeItem",
+    "NodeName",
+    "NodeState",
+]

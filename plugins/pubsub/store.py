@@ -24,7 +24,7 @@ from xmppd.store.sql import (
 from .access import Affiliation
 from .config import NodeConfig
 from .items import PublishedItems
-from .state import Follow, FollowState, NodeName, NodeState
+from .state import Follow, FollowOptions, FollowState, NodeName, NodeState
 from .tables import (
     NodeExists,
     follows,
@@ -66,6 +66,14 @@ _FOLLOWS_OF: Select[str, str, str, str, float | None] = (
     select(nodes.c.name, follows.c.jid, follows.c.state, follows.c.options, follows.c.expires)
     .join(nodes, (nodes.c.owner == follows.c.owner) & (nodes.c.node == follows.c.node))
     .where(follows.c.account == bindparam("who_"), follows.c.owner == bindparam("host_"))
+    .order_by(nodes.c.name)
+    .limit(bindparam("limit"))
+)
+_PENDING: Select[str] = (
+    select(nodes.c.name)
+    .join(follows, (nodes.c.owner == follows.c.owner) & (nodes.c.node == follows.c.node))
+    .where(follows.c.owner == bindparam("host_"), follows.c.state == FollowState.PENDING.value)
+    .distinct()
     .order_by(nodes.c.name)
     .limit(bindparam("limit"))
 )
@@ -141,6 +149,11 @@ class PubSubStore:
         wanted = {"host_": digest(host.full), "who_": digest(who.bare), "limit": limit}
         rows = await self.database.read(_FOLLOWS_OF, wanted)
         return [(name, _follow(*follow)) for name, follow in ((row[0], row[1:]) for row in rows)]
+
+    async def pending(self, host: JID, limit: int) -> list[str]:
+        """The names of some nodes of a host whose owners have yet to approve subscriptions."""
+        wanted = {"host_": digest(host.full), "limit": limit}
+        return [name for (name,) in await self.database.read(_PENDING, wanted)]
 
     async def overdue(self, now: float, limit: int) -> list[NodeName]:
         """Some nodes that have items or subscriptions whose time is over."""
@@ -230,7 +243,7 @@ class PubSubStore:
                     "account": digest(JID.prepared(each.jid).bare),
                     "jid": each.jid,
                     "state": each.state.value,
-                    "options": "{}" if each.deliver else '{"deliver":false}',
+                    "options": _encoder.encode(each.options).decode(),
                     "expires": each.expires,
                 }
                 connection.execute(_SET_FOLLOW.on(connection), row)
@@ -244,7 +257,7 @@ def _role_row(name: NodeName, jid: str, affiliation: Affiliation) -> dict[str, o
 
 _AFFILIATIONS = {each.value: each for each in Affiliation}
 _STATES = {each.value: each for each in FollowState}
-_options_decoder = json.Decoder(dict[str, bool])
+_encoder, _options_decoder = json.Encoder(), json.Decoder(FollowOptions)
 
 
 def _affiliation(text: str) -> Affiliation:
@@ -255,10 +268,10 @@ def _affiliation(text: str) -> Affiliation:
 def _follow(jid: str, state: str, options: str, expires: float | None) -> Follow:
     """The subscription as it was kept; what cannot be read is as it is for a new one."""
     try:
-        deliver = _options_decoder.decode(options).get("deliver", True)
+        wanted = _options_decoder.decode(options)
     except DecodeError:
-        deliver = True
-    return Follow(jid, _STATES.get(state, FollowState.SUBSCRIBED), deliver, expires)
+        wanted = FollowOptions()
+    return Follow(jid, _STATES.get(state, FollowState.SUBSCRIBED), wanted, expires)
 
 
 __all__ = ["PubSubStore"]

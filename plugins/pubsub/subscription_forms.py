@@ -1,5 +1,10 @@
 """The forms about subscriptions: their options, and what owners answer who are asked to approve."""
 
+from collections.abc import Collection
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
 from xmppd.stanza import JID, Condition, Element, StanzaError
 from xmppd.stanza.date_time import date_time, microseconds_of
 from xmppd.stanza.form import Field, form
@@ -7,31 +12,82 @@ from xmppd.stanza.form import Field, form
 from .config import PREFIX, FlagField, submitted
 from .messages import Approval
 from .names import SUBSCRIBE_AUTHORIZATION, SUBSCRIBE_OPTIONS, refused, unsupported
-from .state import Follow
+from .state import Follow, FollowOptions
+
+SHOW_VALUES = ("away", "chat", "dnd", "online", "xa")
 
 
-def options_in(filled: Element) -> tuple[bool | None, float | None]:
-    """Whether a subscriber wants to be told, and until when, as a form says.
+class Wanted(NamedTuple):
+    """What a form says of a subscription.
 
-    Raises:
-        StanzaError: A value is none, or of an option that is not there (NO-13).
+    Attributes:
+        changes: To its options.
+        expires: When it ends, in seconds since 1970; None for never.
     """
-    deliver: bool | None = None
+
+    changes: dict[str, object]
     expires: float | None = None
-    for var, values in submitted(filled, SUBSCRIBE_OPTIONS).items():
-        try:
-            match var:
-                case "pubsub#deliver":
-                    deliver = FlagField().read(values)
-                case "pubsub#expire":
+
+    def applied(self, options: FollowOptions) -> FollowOptions:
+        """The options with the changes; what the form does not say stays."""
+        return replace(options, **self.changes)
+
+
+class SubscriptionForm:
+    """The form of a subscription's options (NO-13).
+
+    Args:
+        known: Those beside ``deliver`` and ``expire`` that the host does, by their names.
+    """
+
+    def __init__(self, known: Collection[str] = ()) -> None:
+        self.known = known
+
+    def read(self, filled: Element | None) -> Wanted:
+        """What a form says; nothing without one.
+
+        Raises:
+            StanzaError: A value is none, or of an option that is not there.
+        """
+        changes: dict[str, object] = {}
+        expires: float | None = None
+        values_of = {} if filled is None else submitted(filled, SUBSCRIBE_OPTIONS)
+        for var, values in values_of.items():
+            name = var.removeprefix(PREFIX)
+            try:
+                if name == "expire":
                     expires = None if values == ["presence"] else _moment(values)
-                case "pubsub#digest" if values in (["0"], ["false"]):
-                    pass
-                case _:
+                elif name == "deliver" or (name == "include_body" and name in self.known):
+                    changes[name] = FlagField().read(values)
+                elif name == "show-values" and name in self.known:
+                    changes["show_values"] = _shown(values)
+                elif name != "digest" or values not in (["0"], ["false"]):
                     raise unsupported("subscription-options")
-        except ValueError as error:
-            raise refused(Condition.BAD_REQUEST, "invalid-options", f"{var} {error}") from error
-    return deliver, expires
+            except ValueError as error:
+                raise refused(Condition.BAD_REQUEST, "invalid-options", f"{var} {error}") from error
+        return Wanted(changes, expires)
+
+    def form(self, follow: Follow) -> Element:
+        """The form, with the present values."""
+        options = follow.options
+        expires = () if follow.expires is None else (date_time(follow.expires),)
+        lines = {
+            "deliver": ("Be told?", "boolean", (), FlagField().write(options.deliver)),
+            "expire": ("Until when", "text-single", (), expires),
+            "include_body": ("In words?", "boolean", (), FlagField().write(options.include_body)),
+            "show-values": (
+                "While showing oneself so",
+                "list-multi",
+                SHOW_VALUES,
+                options.show_values or SHOW_VALUES,
+            ),
+        }
+        fields = (
+            Field(PREFIX + name, label, type, options=choices, values=values)
+            for name, (label, type, choices, values) in lines.items()
+            if name in ("deliver", "expire", *self.known)
+        )
+        return form(SUBSCRIBE_OPTIONS, "Options of a subscription", "", *fields)
 
 
 def _moment(values: list[str]) -> float:
@@ -40,16 +96,11 @@ def _moment(values: list[str]) -> float:
     return microseconds_of(values[0]) / 1_000_000
 
 
-def options_form(follow: Follow) -> Element:
-    """The form of a subscription's options."""
-    expires = () if follow.expires is None else (date_time(follow.expires),)
-    return form(
-        SUBSCRIBE_OPTIONS,
-        "Options of a subscription",
-        "",
-        Field(f"{PREFIX}deliver", "Be told?", "boolean", values=FlagField().write(follow.deliver)),
-        Field(f"{PREFIX}expire", "Until when", values=expires),
-    )
+def _shown(values: list[str]) -> tuple[str, ...]:
+    if not set(values) <= set(SHOW_VALUES):
+        raise ValueError(f"are some of {', '.join(SHOW_VALUES)}")
+    found = tuple(sorted(set(values)))
+    return () if found == SHOW_VALUES else found
 
 
 def approval_in(filled: Element, host: JID, who: JID) -> Approval:
@@ -67,4 +118,4 @@ def approval_in(filled: Element, host: JID, who: JID) -> Approval:
     return Approval(host.full, node, who.full, jid.full, allowed)
 
 
-__all__ = ["approval_in", "options_form", "options_in"]
+__all__ = ["SubscriptionForm", "Wanted", "approval_in"]

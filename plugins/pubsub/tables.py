@@ -94,6 +94,7 @@ follows = Table(
     Column("expires", Double),
     Index(None, "account"),
     Index(None, "expires"),
+    Index(None, "owner", "state"),
 )
 
 

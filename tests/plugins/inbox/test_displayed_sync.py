@@ -1,5 +1,7 @@
 """XEP-0490: Message Displayed Synchronization."""
 
+from typing import Any
+
 from tests.plugins.archive.archives import archive_of
 from tests.plugins.asking import ask, condition
 from tests.plugins.inbox.inboxes import ask_inbox
@@ -118,8 +120,8 @@ class DisplayedSyncTests(PushCase):
 
     def test_many(self) -> None:
         """Of many that wait those that are said last are published."""
-        blocked = self.house.plugins.offers.by_class
-        nodes = next(each for kind, each in blocked.items() if kind.__name__ == "PubSubRequests")
+        offered = self.house.plugins.offers.by_class
+        nodes: Any = next(e for kind, e in offered.items() if kind.__name__ == "PubSubRequests")
         with_lock = nodes.engine.nodes.alone(NodeName(JULIET, NODE))
         done(with_lock.__aenter__())
         for number in range(MAX_WAITING + 5):

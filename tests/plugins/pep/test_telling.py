@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.pep.verona import NEWS, TUNE, Publisher, options
-from tests.plugins.pubsub.verona import NS
+from tests.plugins.pubsub.verona import NS, form
 from tests.plugins.test_client_capabilities import presence, said, ver
 from xmppd.command.command_context import SHELL
 from xmppd.testing.client import Elsewhere, done
@@ -114,6 +114,20 @@ class TellTests(PEPCase):
         inside = f"<items node='{TUNE}'>{wanted}</items>"
         answer = self.romeo.ask("get", f"<pubsub xmlns='{NS}'>{inside}</pubsub>")
         self.assertEqual([item.get("id") for item in answer.iter(f"{{{NS}}}item")], list("abcde"))
+
+    def test_show(self) -> None:
+        """Who has subscribed may want to be told only while showing itself so."""
+        self.romeo.publish(TUNE, "la")
+        wanted = form(f"{NS}#subscribe_options", **{"show-values": ("online", "chat")})
+        subscribe = f"<subscribe node='{TUNE}' jid='{self.juliet.bare}'/>"
+        inside = f"<pubsub xmlns='{NS}'>{subscribe}<options>{wanted}</options></pubsub>"
+        self.assertEqual(self.juliet.ask("set", inside, ROMEO).get("type"), "result")
+        for show, told in (("away", []), ("chat", [(ROMEO, "chat")]), ("", [(ROMEO, "")])):
+            inside = f"<show>{show}</show>" if show else ""
+            self.juliet.client.send(f"<presence>{inside}</presence>")
+            self.juliet.forget()
+            self.romeo.publish(TUNE, show)
+            self.assertEqual(self.juliet.told(), told)
 
     def test_unseen(self) -> None:
         """Who has subscribed and may not see the account any more is told nothing (PE-7)."""

@@ -10,7 +10,14 @@ from xmppd.store.sql import Connection, update
 from xmppd.store.tables import Tables
 from xmppd_plugins.pubsub.access import Affiliation
 from xmppd_plugins.pubsub.config import NodeConfig, WhenFull
-from xmppd_plugins.pubsub.state import Follow, FollowState, NewItem, NodeName, NodeState
+from xmppd_plugins.pubsub.state import (
+    Follow,
+    FollowOptions,
+    FollowState,
+    NewItem,
+    NodeName,
+    NodeState,
+)
 from xmppd_plugins.pubsub.store import PubSubStore
 from xmppd_plugins.pubsub.tables import NodeExists, NodeFull, metadata, nodes, roles
 
@@ -193,7 +200,8 @@ class StoreContract(Asking):
         """Affiliations and subscriptions are changed one by one, and found by whose they are."""
         store = await self.shelf(NEWS)
         await store.affiliate(NEWS, 1, {JULIET: Affiliation.MEMBER, ROMEO: Affiliation.NONE})
-        full = Follow(f"{JULIET}/1", FollowState.PENDING, False, 9.0)
+        options = FollowOptions(deliver=False, include_body=True, show_values=("away", "xa"))
+        full = Follow(f"{JULIET}/1", FollowState.PENDING, options, 9.0)
         await store.follow(NEWS, 1, [full, Follow(JULIET)])
         state = await store.node(NEWS)
         assert state is not None
@@ -201,6 +209,7 @@ class StoreContract(Asking):
         self.assertEqual(state.follows, {JULIET: Follow(JULIET), full.jid: full})
         who = JID.parse(JULIET)
         self.assertEqual(await store.affiliations_of(HOST, who, 9), [("news", Affiliation.MEMBER)])
+        self.assertEqual(await store.pending(HOST, 9), ["news"])
         found = await store.follows_of(HOST, who, 9)
         self.assertEqual({follow.jid for _, follow in found}, {JULIET, full.jid})
         await store.follow(NEWS, 1, [Follow(JULIET, FollowState.NONE)])

@@ -3,9 +3,13 @@
 from xml.etree import ElementTree
 
 from tests.plugins.pubsub.verona import NS, OWNER, PubSubTestCase, form, result_of
+from xmppd.stanza import Tree
+from xmppd.stanza.form import DATA
 from xmppd.stanza.xml import local_name
-from xmppd.testing.client import done
+from xmppd.testing.client import Client, done
 
+COMMANDS = "http://jabber.org/protocol/commands"
+ITEMS = "http://jabber.org/protocol/disco#items"
 JULIET = "juliet@montague.lit"
 
 
@@ -98,12 +102,31 @@ class SubscribeTests(PubSubTestCase):
         self.publish(self.romeo, "news", ("2", "b"))
         self.assertEqual(self.told(self.juliet), [("2", "b")])
 
+    def test_words(self) -> None:
+        """Who wants it is told in words as well: the title of what has one, else its text."""
+        self.subscribe(
+            self.juliet, "news", "juliet", f"<options>{options(include_body='1')}</options>"
+        )
+        self.subscribe(self.tybalt, "news", "tybalt")
+        self.publish(self.romeo, "news", ("1", "it is the &lt;east&gt;"))
+        self.assertIn("<body>it is the &lt;east&gt;</body>", "".join(self.juliet.received()))
+        self.assertNotIn("<body>", "".join(self.tybalt.received()))
+        entry = "<title>A sun</title><summary>and more</summary>"
+        atom = f"<entry xmlns='http://www.w3.org/2005/Atom'>{entry}</entry>"
+        self.ask(self.romeo, "set", f"<publish node='news'><item>{atom}</item></publish>")
+        self.assertIn("<body>A sun</body>", "".join(self.juliet.received()))
+        self.subscribe(self.juliet, "news", "juliet")
+        (last,) = self.later
+        self.assertEqual(last.findtext("body"), "A sun")
+
     def test_wrong_options(self) -> None:
         """Options that are none, or that are not there, are refused (NO-13)."""
         for values, condition in (
             ({"deliver": "maybe"}, "bad-request invalid-options"),
             ({"expire": "tomorrow"}, "bad-request invalid-options"),
+            ({"include_body": "maybe"}, "bad-request invalid-options"),
             ({"digest": "1"}, "feature-not-implemented unsupported subscription-options"),
+            ({"show-values": "dnd"}, "feature-not-implemented unsupported subscription-options"),
         ):
             with self.subTest(values):
                 beside = f"<options>{options(**values)}</options>"
@@ -212,6 +235,38 @@ class ApprovalTests(PubSubTestCase):
         )
         self.juliet.send(f"<message to='pubsub.montague.lit' id='a'>{filled}</message>")
         self.assertIn("forbidden", "".join(self.juliet.received()))
+
+    def command(self, person: Client, inside: str = "", more: str = "") -> Tree:
+        """What the command answers; what else comes is there for later."""
+        command = f"<command xmlns='{COMMANDS}' node='{NS}#get-pending' {more}>{inside}</command>"
+        person.send(f"<iq type='set' id='c' to='pubsub.montague.lit'>{command}</iq>")
+        came = [ElementTree.fromstring(each) for each in person.received()]
+        self.later = [each for each in came if each.tag == "message"]
+        (answer,) = [each for each in came if each.tag == "iq"]
+        return answer
+
+    def test_sent_again(self) -> None:
+        """By a command an owner has all who wait sent again, and nobody else does."""
+        for person, name in ((self.juliet, "juliet"), (self.tybalt, "tybalt")):
+            self.subscribe(person, "club", name)
+        for owner in (self.romeo, self.prince):
+            owner.raw()
+            listed = self.command(owner)
+            self.assertEqual([each.text for each in listed.iter(f"{{{DATA}}}value")][1:], ["club"])
+            chosen = form(f"{NS}#subscribe_authorization", node="club")
+            answer = self.command(owner, chosen, "sessionid='1'")
+            self.assertEqual(answer[0].get("status"), "completed")
+            told = [each.findtext(".//*[@var='pubsub#subscriber_jid']/*") for each in self.later]
+            self.assertEqual(told, [JULIET, "tybalt@montague.lit"])
+        listed = self.command(self.juliet)
+        self.assertEqual(listed[0].get("status"), "completed")
+        self.assertEqual(result_of(self.command(self.juliet, chosen)), "forbidden")
+
+    def test_command_is_found(self) -> None:
+        """The command is found where commands are looked for."""
+        query = f"<query xmlns='{ITEMS}' node='{COMMANDS}'/>"
+        self.romeo.send(f"<iq type='get' id='d' to='pubsub.montague.lit'>{query}</iq>")
+        self.assertIn(f"node='{NS}#get-pending'", "".join(self.romeo.received()))
 
     def test_nonsense(self) -> None:
         """A form that does not say it is refused."""
