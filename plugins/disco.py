@@ -9,7 +9,7 @@ from xmppd.plugin.place import Part
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.stanza import IQ, Condition, StanzaError, dump, escape, ns, qname
 from xmppd.stanza.guests import is_guest
-from xmppd.stanza.rsm import RSM, page_of, page_request
+from xmppd.stanza.rsm import RSM, PageRequest, page_of, page_request
 
 INFO = "http://jabber.org/protocol/disco#info"
 ITEMS = "http://jabber.org/protocol/disco#items"
@@ -61,7 +61,7 @@ class IQDiscoInfoHandler(IQHandler):
     features = (INFO,)
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
-        return info_query(await said(self.disco, iq, asked), asked_node(iq))
+        return info_query(await said(self.disco, iq, asked, wants_items=False), asked_node(iq))
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,30 @@ class IQDiscoItemsHandler(IQHandler):
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         request = page_request(iq.payload.tree[0], usual=MAX_PAGE_ITEMS, most=MAX_PAGE_ITEMS)
-        items = (await said(self.disco, iq, asked)).items
+        found = await said(self.disco, iq, asked, request)
+        items = found.items
+        if found.page:
+            return items_query(items, asked_node(iq), found.page)
         if request is None or not items:
             return items_query(items, asked_node(iq))
         page = page_of([f"{item.jid.full} {item.node}" for item in items], request)
         return items_query(items[page.start : page.end], asked_node(iq), page.given)
 
 
-async def said(disco: Disco, iq: IQ, asked: Asked) -> DiscoInfo:
+async def said(
+    disco: Disco,
+    iq: IQ,
+    asked: Asked,
+    page: PageRequest | None = None,
+    *,
+    wants_items: bool = True,
+) -> DiscoInfo:
     """The answer for the entity that is asked.
 
     Raises:
         StanzaError: ITEM_NOT_FOUND: it has no such node, or a service no such entity.
     """
-    question = DiscoQuestion(iq.sender, asked.address, asked_node(iq))
+    question = DiscoQuestion(iq.sender, asked.address, asked_node(iq), page, wants_items)
     found = await disco.ask(subject(asked), question)
     if found is None:
         raise StanzaError(Condition.ITEM_NOT_FOUND)

@@ -23,6 +23,7 @@ from xmppd_plugins.pubsub.requests import PubSubRequests
 
 from .accounts import AccountHost
 from .audience import EventAudience, EventTold
+from .counts import EventCounts
 from .explain import EventExplanations
 from .faces import NodeFaces
 from .last_items import LastItems
@@ -41,8 +42,9 @@ def plug(
 ) -> list[Part]:
     """The parts of this plugin."""
     nodes = requests.engine.nodes
-    audience = EventAudience(presences, capabilities, messages, router)
-    last_items = LastItems(nodes, capabilities, presences)
+    counts = EventCounts()
+    audience = EventAudience(presences, capabilities, messages, router, counts)
+    last_items = LastItems(nodes, capabilities, presences, counts)
     disco, faces = AccountDisco(requests), NodeFaces()
     table = presences.routing_table
 
@@ -78,4 +80,5 @@ def plug(
         EventExplanations(nodes, audience).command(),
         On(Subscribed, last_items.subscribed),
         On(AccountRemoved, removed),
+        *counts.metrics(),
     ]

@@ -23,6 +23,8 @@ from xmppd_plugins.pubsub.access import AccessModel, Affiliation
 from xmppd_plugins.pubsub.config import NodeConfig
 from xmppd_plugins.pubsub.state import Follow, NodeState
 
+from .counts import EventCounts
+
 
 class EventTold(Struct, frozen=True):
     """An event for people at another server of the service.
@@ -67,6 +69,7 @@ class EventAudience:
         capabilities: Know what clients want.
         messages: Lead to other servers of the service.
         router: For people of other services.
+        counts: Of notifications.
     """
 
     def __init__(
@@ -75,12 +78,14 @@ class EventAudience:
         capabilities: ClientCapabilities,
         messages: PluginMessages,
         router: PacketRouter,
+        counts: EventCounts,
     ) -> None:
         self.table: RoutingTable = presences.routing_table
         self.presences = presences
         self.capabilities = capabilities
         self.messages = messages
         self.router = router
+        self.counts = counts
 
     async def tell(self, state: NodeState, message: Message, followers: Sequence[Follow]) -> None:
         """Tell an event of a node.
@@ -171,10 +176,13 @@ class EventAudience:
             for session in self.table.available_here(bare):
                 if node in wanted(session):
                     sessions[session] = None
+                else:
+                    self.counts.filtered += 1
         for follow in followers:
             sessions.update(dict.fromkeys(self._subscribed(follow)))
         if not sessions:
             return
+        self.counts.told += len(sessions)
         head, tail = message.around_to()
         shared = message.for_several()
         for session in sessions:
@@ -244,6 +252,7 @@ class EventAudience:
         for follow in followers:
             if not self.table.is_local(JID.prepared(follow.jid)):
                 told[follow.jid] = None
+        self.counts.told += len(told)
         for full in told:
             later = self.router.route(message.addressed(JID.prepared(full)))
             if later is not None:

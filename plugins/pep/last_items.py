@@ -20,6 +20,8 @@ from xmppd_plugins.pubsub.engine import new_name
 from xmppd_plugins.pubsub.nodes import Host, ServedNodes
 from xmppd_plugins.pubsub.state import NodeItem, NodeName
 
+from .counts import EventCounts
+
 _log = Logger()
 Last = tuple[NodeName, NodeConfig, NodeItem]
 
@@ -31,15 +33,21 @@ class LastItems:
         nodes: All nodes.
         capabilities: Know what clients want.
         presences: Know who may see whom.
+        counts: Of notifications.
     """
 
     def __init__(
-        self, nodes: ServedNodes, capabilities: ClientCapabilities, presences: PresenceManager
+        self,
+        nodes: ServedNodes,
+        capabilities: ClientCapabilities,
+        presences: PresenceManager,
+        counts: EventCounts,
     ) -> None:
         self.nodes = nodes
         self.capabilities = capabilities
         self.presences = presences
-        self.table = presences.routing_table
+        self.routing_table = presences.routing_table
+        self.counts = counts
 
     def wanted(self, session: LocalClientSession, names: frozenset[str]) -> None:
         """Send a session what it wants from now on."""
@@ -47,7 +55,7 @@ class LastItems:
         if not names or session.presence is None or roster is None:
             return
         owners = [session.jid.bare]
-        owners += [jid.bare for jid in roster.subscribed_to if self.table.is_local(jid)]
+        owners += [jid.bare for jid in roster.subscribed_to if self.routing_table.is_local(jid)]
         self._begin(session.jid, names, owners)
 
     def elsewhere(self, account: JID, contact: JID, names: frozenset[str]) -> None:
@@ -59,7 +67,7 @@ class LastItems:
         """Send somebody who sees an account from now on what that has published (PE-16)."""
         viewers = [
             (session.jid, self.capabilities.wanted(session))
-            for session in self.table.available_here(event.subscriber.bare)
+            for session in self.routing_table.available_here(event.subscriber.bare)
         ]
         for viewer, names in viewers or self.capabilities.elsewhere(event.subscriber.bare):
             self.elsewhere(event.contact, viewer, names)
@@ -109,7 +117,8 @@ class LastItems:
             id=new_name(),
             type=config.notification_type.value,
         )
-        self.presences.routing_table.route(message)
+        self.counts.last_items += 1
+        self.routing_table.route(message)
 
 
 def _failed(failure: Failure) -> None:

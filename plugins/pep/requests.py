@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
+from xmppd.stanza import IQ, Condition, StanzaError, qname
 from xmppd.store.accounts import AccountStore
-from xmppd_plugins.pubsub.access import may_read
+from xmppd_plugins.pubsub.access import AccessModel, Affiliation, Standing, may_read
 from xmppd_plugins.pubsub.config import meta_data
+from xmppd_plugins.pubsub.listing import MAX_LISTED, list_items
 from xmppd_plugins.pubsub.names import NS, OWNER
 from xmppd_plugins.pubsub.requests import PubSubRequests
-from xmppd_plugins.pubsub.state import NodeName
+from xmppd_plugins.pubsub.state import FollowState, NodeName
 
 from .accounts import MAX_NODES
 from .faces import NodeFaces
-
-MAX_LISTED_ITEMS = 100
-"""Of a node, in an answer of disco."""
 
 IDENTITY = DiscoIdentity("pubsub", "pep")
 FEATURES = (
@@ -118,35 +116,47 @@ class AccountDisco:
 
     requests: PubSubRequests
 
-    async def account(self, question: DiscoQuestion) -> DiscoInfo:
+    async def account(self, question: DiscoQuestion) -> DiscoInfo | None:
         """The nodes that somebody may read."""
-        nodes, items = self.requests.engine.nodes, list[DiscoItem]()
-        for name, config in await nodes.store.nodes(question.entity, MAX_NODES):
-            if await self._is_shown(NodeName(question.entity.bare, name), question.asker):
-                items.append(DiscoItem(question.entity, config.title, name))
+        if not question.wants_items:
+            return None
+        entity, asker = question.entity, question.asker
+        nodes = self.requests.engine.nodes
+        host, store, now = nodes.host(entity.bare), nodes.store, nodes.now()
+        affiliations = dict(await store.affiliations_of(entity, asker, MAX_NODES))
+        subscribed = {
+            name
+            for name, follow in await store.follows_of(entity, asker, MAX_LISTED)
+            if follow.state is FollowState.SUBSCRIBED and not follow.is_over(now)
+        }
+        items = []
+        for name, config in await store.nodes(entity, MAX_NODES):
+            if not host.is_owner(asker):
+                affiliation = affiliations.get(name, Affiliation.NONE)
+                relation = (False, False)
+                if config.access_model in (AccessModel.PRESENCE, AccessModel.ROSTER):
+                    relation = await host.relation(asker, config)
+                standing = Standing(affiliation, name in subscribed, *relation)
+                if not may_read(config.access_model, standing):
+                    continue
+            items.append(DiscoItem(entity, config.title, name))
         return DiscoInfo(items=tuple(items))
 
     async def node(self, question: DiscoQuestion) -> DiscoInfo | None:
         """A node: what it is, and its items."""
-        name = NodeName(question.entity.bare, question.node)
-        if not await self._is_shown(name, question.asker):
-            return None
-        store = self.requests.store
-        state = await store.node(name)
-        if state is None:
-            return None
-        identity = DiscoIdentity("pubsub", "leaf", state.config.title)
-        heads = await store.items.heads(name, MAX_LISTED_ITEMS)
-        items = tuple(DiscoItem(question.entity, head.id) for head in heads)
-        return DiscoInfo((identity,), (NS,), (meta_data(state.config),), items)
-
-    async def _is_shown(self, name: NodeName, asker: JID) -> bool:
-        nodes = self.requests.engine.nodes
+        nodes, name = self.requests.engine.nodes, NodeName(question.entity.bare, question.node)
         state = await nodes.store.node(name)
         if state is None:
-            return False
-        standing = await nodes.standing(nodes.host(name.host), state, asker)
-        return may_read(state.config.access_model, standing)
+            return None
+        standing = await nodes.standing(nodes.host(name.host), state, question.asker)
+        if not may_read(state.config.access_model, standing):
+            return None
+        identity = DiscoIdentity("pubsub", "leaf", state.config.title)
+        listed = DiscoInfo()
+        if question.wants_items:
+            listed = await list_items(nodes.store.items, question.entity, name, question.page)
+        form = meta_data(state.config)
+        return DiscoInfo((identity,), (NS,), (form,), listed.items, listed.page)
 
 
 __all__ = ["FEATURES", "IDENTITY", "AccountDisco", "IQPEPHandler", "IQPEPOwnerHandler"]

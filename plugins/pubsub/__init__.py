@@ -18,6 +18,7 @@ from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
+from xmppd.host.metrics import Metric
 from xmppd.host.turns import Turns
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
@@ -76,11 +77,17 @@ def plug(
     nodes.hosts.update((host.jid.full, host) for host in hosts)
 
     async def removed(event: AccountRemoved) -> None:
-        for host in hosts:
-            await requests.forget(host.jid, event.account)
+        await requests.forget_everywhere(event.account)
 
+    told = Metric(
+        "pubsub_told",
+        "Messages of services of nodes to subscribers and owners.",
+        "counter",
+        lambda: sum(host.told for host in hosts),
+    )
     return [
         Tables(metadata),
+        told,
         nodes,
         Offer(requests),
         Tell(AskNode, requests.take),

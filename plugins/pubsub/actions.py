@@ -12,12 +12,10 @@ from . import events
 from .access import Affiliation
 from .engine import MAX_PER_PUBLISH, Engine, ItemPage, Submitted
 from .following import Following
+from .listing import MAX_LISTED
 from .names import NS, OWNER, refused, unsupported
 from .nodes import Host
 from .state import Follow, FollowState, NodeName
-
-MAX_LISTED = 1_000
-"""Subscriptions or affiliations in one answer."""
 
 MAX_IDS = 1_000
 """Items that are asked for by their ids at once."""
@@ -402,4 +400,4 @@ def word(found: Element, name: str, words: dict[str, T]) -> T:
     return value
 
 
-__all__ = ["MAX_LISTED", "Answer", "PubSubActions", "Request", "read_request", "request_of"]
+__all__ = ["Answer", "PubSubActions", "Request", "read_request", "request_of"]

@@ -9,7 +9,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition, StanzaError, child, element
 from xmppd.stanza.date_time import date_time
 
-from .actions import MAX_LISTED
+from .listing import MAX_LISTED
 from .names import OWNER
 from .requests import PubSubRequests
 from .state import NodeName, NodeState

@@ -70,7 +70,12 @@ def _page(*, newest: bool) -> Select[int, str, str, float, bytes]:
 
 
 _PAGE = {newest: _page(newest=newest) for newest in (True, False)}
-_HEAD_PAGE = _HEADS.where(*_BETWEEN).order_by(items.c.position.desc()).limit(bindparam("limit"))
+_HEAD_PAGE = {
+    newest: _HEADS.where(*_BETWEEN)
+    .order_by(items.c.position.desc() if newest else items.c.position)
+    .limit(bindparam("limit"))
+    for newest in (True, False)
+}
 _BY_ID = {size: _ITEMS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
 _HEADS_BY_ID = {size: _HEADS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
 _TOTALS: Select[int, int] = select(nodes.c.item_count, nodes.c.item_bytes).where(*of_node(nodes))
@@ -190,12 +195,18 @@ class PublishedItems:
         return found[::-1] if newest else found
 
     async def heads(
-        self, name: NodeName, limit: int, *, before: int = LATER_THAN_ALL
+        self,
+        name: NodeName,
+        limit: int,
+        *,
+        after: int = 0,
+        before: int = LATER_THAN_ALL,
+        newest: bool = True,
     ) -> list[ItemHead]:
-        """The newest items of a node before a position, in their order, without what is in them."""
-        wanted = {**node_key(name), "after": 0, "before": before, "limit": limit}
-        rows = await self.database.read(_HEAD_PAGE, wanted)
-        return [ItemHead(*row) for row in reversed(rows)]
+        """The same as :meth:`page`, without what is in the items."""
+        wanted = {**node_key(name), "after": after, "before": before, "limit": limit}
+        found = [ItemHead(*row) for row in await self.database.read(_HEAD_PAGE[newest], wanted)]
+        return found[::-1] if newest else found
 
     async def by_id(self, name: NodeName, ids: Collection[str]) -> dict[str, NodeItem]:
         """Those items of a node that have one of these ids."""

@@ -85,4 +85,7 @@ class Overdue(Struct, frozen=True):
     node: str
 
 
-__all__ = ["Approval", "AskNode", "AskPending", "Departed", "NodeReply", "Overdue"]
+NodeMessage = Approval | AskNode | AskPending | Departed | Overdue
+"""What may be said to who serves a node."""
+
+__all__ = ["Approval", "AskNode", "AskPending", "Departed", "NodeMessage", "NodeReply", "Overdue"]

@@ -10,12 +10,21 @@ from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.stanza import JID, Condition, Element, StanzaError, dump, parse, qname
 
 from .access import Affiliation
-from .actions import MAX_LISTED, Answer, PubSubActions, read_request, request_of
+from .actions import Answer, PubSubActions, read_request, request_of
 from .engine import Engine, new_name
 from .following import Following
-from .messages import Approval, AskNode, AskPending, Departed, NodeReply, Overdue
+from .listing import MAX_LISTED
+from .messages import (
+    Approval,
+    AskNode,
+    AskPending,
+    Departed,
+    NodeMessage,
+    NodeReply,
+    Overdue,
+)
 from .names import NS, refused
-from .state import NodeName
+from .state import FIRST, NodeName
 from .tables import KIND
 
 
@@ -56,12 +65,22 @@ class PubSubRequests:
         answer = await self._send(asked)
         return answer.data or None
 
-    async def _send(self, asked: AskNode) -> NodeReply:
+    async def _send(self, message: NodeMessage) -> NodeReply:
         """Have something done where the node is served."""
-        name = NodeName(asked.host, asked.node)
+        name = NodeName(message.host, message.node)
         if self.engine.nodes.host(name.host).lives_once:
-            return await self.messages.ask((KIND, name.thing), asked, NodeReply)
-        return await self.take(asked)
+            return await self.messages.ask((KIND, name.thing), message, NodeReply)
+        match message:
+            case AskNode():
+                return await self.take(message)
+            case Approval():
+                return await self.take_approval(message)
+            case AskPending():
+                return await self.take_pending(message)
+            case Departed():
+                return await self.take_departed(message)
+            case Overdue():
+                return await self.take_overdue(message)
 
     async def take(self, asked: AskNode) -> NodeReply:
         """Do what is asked of a node that is served here.
@@ -83,8 +102,7 @@ class PubSubRequests:
         Raises:
             StanzaError: They are no owner, or nobody wants to.
         """
-        name = NodeName(approval.host, approval.node)
-        await self.messages.ask((KIND, name.thing), approval, NodeReply)
+        await self._send(approval)
 
     async def take_approval(self, approval: Approval) -> NodeReply:
         """Do it where the node is served."""
@@ -107,8 +125,7 @@ class PubSubRequests:
         Raises:
             StanzaError: They are no owner, or there is no such node.
         """
-        asked = AskPending(host.full, node, who.full)
-        await self.messages.ask((KIND, NodeName(host.full, node).thing), asked, NodeReply)
+        await self._send(AskPending(host.full, node, who.full))
 
     async def take_pending(self, asked: AskPending) -> NodeReply:
         """Do it where the node is served."""
@@ -121,9 +138,18 @@ class PubSubRequests:
         follows = await self.store.follows_of(host, jid, MAX_LISTED)
         affiliations = await self.store.affiliations_of(host, jid, MAX_LISTED)
         for node in dict.fromkeys(name for name, _ in (*follows, *affiliations)):
-            gone = Departed(host.full, node, jid.full)
             with suppress(StanzaError):  # it is tried again when the next message comes back
-                await self.messages.ask((KIND, NodeName(host.full, node).thing), gone, NodeReply)
+                await self._send(Departed(host.full, node, jid.full))
+
+    async def forget_everywhere(self, account: JID) -> None:
+        """Forget an account that is gone, in all nodes of all hosts here (PE-18)."""
+        for page in (self.store.followed_by, self.store.known_to):
+            after = FIRST
+            while found := await page(account, MAX_LISTED, after):
+                for name in found:
+                    with suppress(StanzaError):  # its host is gone as well
+                        await self._send(Departed(name.host, name.node, account.bare))
+                after = found[-1]
 
     async def take_departed(self, gone: Departed) -> NodeReply:
         """Do it where the node is served."""
@@ -135,8 +161,7 @@ class PubSubRequests:
         now = self.engine.nodes.now()
         for name in await self.store.overdue(now, MAX_LISTED):
             with suppress(StanzaError):  # there is a next time
-                overdue = Overdue(name.host, name.node)
-                await self.messages.ask((KIND, name.thing), overdue, NodeReply)
+                await self._send(Overdue(name.host, name.node))
 
     async def take_overdue(self, overdue: Overdue) -> NodeReply:
         """Do it where the node is served."""

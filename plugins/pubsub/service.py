@@ -15,9 +15,9 @@ from xmppd.stanza.form import DATA, Field
 from xmppd.stanza.names import local_name
 
 from .access import AccessModel, Affiliation, may_read
-from .actions import MAX_LISTED
 from .config import PREFIX, NodeConfig, NodeForm, SendLast, meta_data
-from .engine import kept, new_name
+from .engine import new_name
+from .listing import MAX_LISTED, list_items, list_nodes
 from .names import NS, OWNER
 from .pending import COMMANDS, GET_PENDING, TITLE, IQPendingHandler
 from .requests import PubSubRequests
@@ -109,6 +109,9 @@ class PubSubService(Service):
         commands: Know the administrators, who own all its nodes.
         turns: For telling many.
         settings: The limits.
+
+    Attributes:
+        told: The number of messages that were sent to subscribers and owners.
     """
 
     lives_once = True
@@ -138,6 +141,7 @@ class PubSubService(Service):
         self.commands = commands
         self.turns = turns
         self.max_nodes = settings.max_nodes
+        self.told = 0
         self.use(settings)
 
     def use(self, settings: PubSubSettings) -> None:
@@ -186,6 +190,7 @@ class PubSubService(Service):
         self, recipients: Sequence[str], *children: bytes, type: str | None = None
     ) -> None:
         message = Message.make(None, self.jid, *children, id=new_name(), type=type)
+        self.told += len(recipients)
         for number, jid in enumerate(recipients, 1):
             self.send(message.addressed(JID.prepared(jid)))
             if number % TOLD_PER_TURN == 0:
@@ -234,19 +239,20 @@ class PubSubService(Service):
         if question.node == GET_PENDING:
             command = DiscoIdentity("automation", "command-node", TITLE)
             return DiscoInfo((command,), (COMMANDS, DATA))
-        return self._node(question) if question.node else self._nodes(question)
+        if question.node:
+            return self._node(question)
+        return self._nodes(question) if question.wants_items else None
 
     async def _nodes(self, question: DiscoQuestion) -> DiscoInfo:
         """The nodes that somebody may know of (NO-22)."""
         store = self.requests.store
         known = dict(await store.affiliations_of(self.jid, question.asker, MAX_LISTED))
         is_owner = self.is_owner(question.asker)
-        found = [
-            DiscoItem(self.jid, config.title, name)
-            for name, config in await store.nodes(self.jid, MAX_LISTED)
-            if config.access_model is not AccessModel.WHITELIST or name in known or is_owner
-        ]
-        return DiscoInfo(items=tuple(found))
+
+        def may_see(name: str, config: NodeConfig) -> bool:
+            return config.access_model is not AccessModel.WHITELIST or name in known or is_owner
+
+        return await list_nodes(store, self.jid, question.page, may_see)
 
     async def _node(self, question: DiscoQuestion) -> DiscoInfo | None:
         """A node: what it is, and its items for who may read them."""
@@ -260,10 +266,9 @@ class PubSubService(Service):
             return None
         if model is AccessModel.WHITELIST and not may_read(model, standing):
             return None
-        items: tuple[DiscoItem, ...] = ()
-        if may_read(model, standing):
-            page = await nodes.store.items.heads(name, min(MAX_LISTED, kept(self, state.config)))
-            items = tuple(DiscoItem(self.jid, item.id) for item in page)
+        listed = DiscoInfo()
+        if question.wants_items and may_read(model, standing):
+            listed = await list_items(nodes.store.items, self.jid, name, question.page)
         more = (
             Field(f"{PREFIX}creation_date", values=(date_time(state.created),)),
             Field(f"{PREFIX}creator", type="jid-single", values=(state.creator,)),
@@ -271,7 +276,8 @@ class PubSubService(Service):
             Field(f"{PREFIX}num_subscribers", values=(str(len(state.follows)),)),
         )
         identity = DiscoIdentity("pubsub", "leaf", state.config.title)
-        return DiscoInfo((identity,), (NS,), (meta_data(state.config, *more),), items)
+        form = meta_data(state.config, *more)
+        return DiscoInfo((identity,), (NS,), (form,), listed.items, listed.page)
 
 
 __all__ = ["FEATURES", "SUBDOMAIN", "PubSubService"]

@@ -49,6 +49,10 @@ class NodeItem(Struct, frozen=True):
     payload: bytes
 
 
+FIRST = NodeName("", "")
+"""Before the names of all nodes."""
+
+
 class ItemHead(Struct, frozen=True):
     """An item of a node without what is in it.
 
@@ -179,6 +183,7 @@ class NodeState:
 
 
 __all__ = [
+    "FIRST",
     "Follow",
     "FollowOptions",
     "FollowState",

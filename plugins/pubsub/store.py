@@ -17,6 +17,7 @@ from xmppd.store.sql import (
     insert,
     lock_owner,
     select,
+    tuple_,
     update,
     upsert,
 )
@@ -46,12 +47,19 @@ _ROLES: Select[str, str] = select(roles.c.jid, roles.c.affiliation).where(*of_no
 _FOLLOWS: Select[str, str, str, float | None] = select(
     follows.c.jid, follows.c.state, follows.c.options, follows.c.expires
 ).where(*of_node(follows))
-_NODES_OF_HOST: Select[str, str] = (
+_OF_HOST: Select[str, str] = (
     select(nodes.c.name, nodes.c.config)
-    .where(nodes.c.owner == bindparam("host_"), nodes.c.name > bindparam("after"))
-    .order_by(nodes.c.name)
+    .where(nodes.c.owner == bindparam("host_"))
     .limit(bindparam("limit"))
 )
+_NODES = {
+    (False, False): _OF_HOST.order_by(nodes.c.name),
+    (False, True): _OF_HOST.where(nodes.c.name > bindparam("at")).order_by(nodes.c.name),
+    (True, False): _OF_HOST.order_by(nodes.c.name.desc()),
+    (True, True): _OF_HOST.where(nodes.c.name < bindparam("at")).order_by(nodes.c.name.desc()),
+}
+"""By whether they are read backwards, and from some name on."""
+
 _COUNT_NODES: Select[int] = (
     select(func.count()).select_from(nodes).where(nodes.c.owner == bindparam("host_"))
 )
@@ -67,6 +75,23 @@ _FOLLOWS_OF: Select[str, str, str, str, float | None] = (
     .join(nodes, (nodes.c.owner == follows.c.owner) & (nodes.c.node == follows.c.node))
     .where(follows.c.account == bindparam("who_"), follows.c.owner == bindparam("host_"))
     .order_by(nodes.c.name)
+    .limit(bindparam("limit"))
+)
+_BY_NAME = (nodes.c.host, nodes.c.name)
+_FROM_THERE = tuple_(*_BY_NAME) > tuple_(bindparam("after_host"), bindparam("after_node"))
+_FOLLOWED_BY: Select[str, str] = (
+    select(*_BY_NAME)
+    .join(follows, (nodes.c.owner == follows.c.owner) & (nodes.c.node == follows.c.node))
+    .where(follows.c.account == bindparam("who_"), _FROM_THERE)
+    .distinct()
+    .order_by(*_BY_NAME)
+    .limit(bindparam("limit"))
+)
+_KNOWN_TO: Select[str, str] = (
+    select(*_BY_NAME)
+    .join(roles, (nodes.c.owner == roles.c.owner) & (nodes.c.node == roles.c.node))
+    .where(roles.c.who == bindparam("who_"), _FROM_THERE)
+    .order_by(*_BY_NAME)
     .limit(bindparam("limit"))
 )
 _PENDING: Select[str] = (
@@ -130,10 +155,21 @@ class PubSubStore:
             state.follows[jid] = _follow(jid, follow_state, options, expires)
         return state
 
-    async def nodes(self, host: JID, limit: int, after: str = "") -> list[tuple[str, NodeConfig]]:
-        """Some nodes of a host behind one of them, by name."""
-        wanted = {"host_": digest(host.full), "after": after, "limit": limit}
-        rows = await self.database.read(_NODES_OF_HOST, wanted)
+    async def nodes(
+        self, host: JID, limit: int, at: str = "", *, backwards: bool = False
+    ) -> list[tuple[str, NodeConfig]]:
+        """Some nodes of a host by their names.
+
+        Args:
+            host: Has them.
+            limit: How many at most.
+            at: Those behind this name; all without one.
+            backwards: Those before it, the last one first.
+        """
+        wanted: dict[str, object] = {"host_": digest(host.full), "limit": limit}
+        if at:
+            wanted["at"] = at
+        rows = await self.database.read(_NODES[backwards, bool(at)], wanted)
         return [(name, read_config(config)) for name, config in rows]
 
     async def affiliations_of(
@@ -149,6 +185,25 @@ class PubSubStore:
         wanted = {"host_": digest(host.full), "who_": digest(who.bare), "limit": limit}
         rows = await self.database.read(_FOLLOWS_OF, wanted)
         return [(name, _follow(*follow)) for name, follow in ((row[0], row[1:]) for row in rows)]
+
+    async def followed_by(self, who: JID, limit: int, after: NodeName) -> list[NodeName]:
+        """Some nodes to which an account has subscriptions, behind one of them."""
+        return await self._of(_FOLLOWED_BY, who, limit, after)
+
+    async def known_to(self, who: JID, limit: int, after: NodeName) -> list[NodeName]:
+        """Some nodes to which an account is something, behind one of them."""
+        return await self._of(_KNOWN_TO, who, limit, after)
+
+    async def _of(
+        self, query: Select[str, str], who: JID, limit: int, after: NodeName
+    ) -> list[NodeName]:
+        wanted = {
+            "who_": digest(who.bare),
+            "limit": limit,
+            "after_host": after.host,
+            "after_node": after.node,
+        }
+        return [NodeName(host, node) for host, node in await self.database.read(query, wanted)]
 
     async def pending(self, host: JID, limit: int) -> list[str]:
         """The names of some nodes of a host whose owners have yet to approve subscriptions."""

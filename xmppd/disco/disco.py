@@ -128,6 +128,7 @@ def _joined(said: list[DiscoInfo]) -> DiscoInfo:
         tuple(sorted({feature for info in said for feature in info.features})),
         tuple(form for info in said for form in info.forms),
         tuple(item for info in said for item in info.items),
+        b"".join(info.page for info in said),
     )
 
 

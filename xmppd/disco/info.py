@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from xmppd.stanza import JID, Element
+from xmppd.stanza.rsm import PageRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,15 @@ class DiscoInfo:
         features: Its features.
         forms: Further forms, each with a FORM_TYPE of its own (:xep:`0128`).
         items: Its items.
+        page: The ``<set/>`` that says which page of them these are (:xep:`0059`); empty: they are
+            all, or the first ones if none was asked for.
     """
 
     identities: tuple[DiscoIdentity, ...] = ()
     features: tuple[str, ...] = ()
     forms: tuple[Element, ...] = ()
     items: tuple[DiscoItem, ...] = ()
+    page: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,13 @@ class DiscoQuestion:
         asker: Its sender.
         entity: The entity asked: a domain, or a bare JID.
         node: The node of it; empty for the entity itself.
+        page: Which of the items are wanted; None: all. Whoever says much gives that page, others
+            give all their items.
+        wants_items: Whether it is about items; whoever says much says none if it is not.
     """
 
     asker: JID
     entity: JID
     node: str = ""
+    page: PageRequest | None = None
+    wants_items: bool = True

@@ -1,9 +1,12 @@
 """Whoever sees an account is told what it publishes, if their client wants that."""
 
+from collections import Counter
+from xml.etree.ElementTree import tostring
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.pep.verona import NEWS, TUNE, Publisher, options
-from tests.plugins.pubsub.verona import NS, form
+from tests.plugins.pubsub.verona import NS, OWNER, form
 from tests.plugins.test_client_capabilities import presence, said, ver
 from xmppd.command.command_context import SHELL
 from xmppd.testing.client import Elsewhere, done
@@ -50,6 +53,23 @@ class TellTests(PEPCase):
         self.romeo.publish(TUNE, "la")
         self.assertEqual(self.juliet.told(), [(ROMEO, "hi")])
         self.assertEqual(other.told(), [(ROMEO, "la")])
+
+    def test_counted(self) -> None:
+        """How many notifications there were is counted, and how many clients did not want."""
+        other = self.person("juliet/2")
+        other.arrive(f"{TUNE}+notify")
+        before = self.counts()
+        self.romeo.publish(NEWS, "hi")
+        self.assertEqual(self.counts() - before, Counter(pep_told=2, pep_filtered=1))
+        self.person("juliet/3").arrive()
+        self.assertEqual(
+            self.counts() - before, Counter(pep_told=2, pep_filtered=1, pep_last_items=1)
+        )
+
+    def counts(self) -> Counter[str]:
+        """The numbers of notifications."""
+        numbers = self.house.server.metrics.numbers()
+        return Counter({name: int(number) for name, number in numbers if name.startswith("pep_")})
 
     def test_every_client(self) -> None:
         """Each of somebody's clients is told, with whatever priority, once."""
@@ -128,6 +148,16 @@ class TellTests(PEPCase):
             self.juliet.forget()
             self.romeo.publish(TUNE, show)
             self.assertEqual(self.juliet.told(), told)
+
+    def test_follower_removed(self) -> None:
+        """An account that is removed leaves no subscription behind (PE-18)."""
+        self.romeo.publish(TUNE, "la")
+        subscribe = f"<subscribe node='{TUNE}' jid='{self.juliet.bare}'/>"
+        self.juliet.ask("set", f"<pubsub xmlns='{NS}'>{subscribe}</pubsub>", ROMEO)
+        listed = f"<pubsub xmlns='{OWNER}'><subscriptions node='{TUNE}'/></pubsub>"
+        self.assertIn(JULIET, tostring(self.romeo.ask("get", listed), "unicode"))
+        done(self.house.server.accounts.remove(self.house.jid("juliet")))
+        self.assertNotIn(JULIET, tostring(self.romeo.ask("get", listed), "unicode"))
 
     def test_unseen(self) -> None:
         """Who has subscribed and may not see the account any more is told nothing (PE-7)."""

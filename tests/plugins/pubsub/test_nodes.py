@@ -1,6 +1,13 @@
 """Nodes are made, configured and removed."""
 
-from tests.plugins.pubsub.verona import NS, OWNER, PubSubTestCase, config, result_of
+from xml.etree import ElementTree
+
+from tests.plugins.pubsub.verona import NS, OWNER, SERVICE, PubSubTestCase, config, result_of
+from xmppd.stanza import Tree
+from xmppd.stanza.rsm import RSM
+from xmppd.testing.client import Client
+
+ITEMS = "http://jabber.org/protocol/disco#items"
 
 
 class CreateTests(PubSubTestCase):
@@ -199,3 +206,59 @@ class NonsenseTests(PubSubTestCase):
         ):
             with self.subTest(inside):
                 self.assertEqual(self.asked(self.romeo, kind, inside, namespace), condition)
+
+
+class DiscoTests(PubSubTestCase):
+    """Lists are read page by page (NO-22)."""
+
+    def listed(self, client: Client, node: str = "", page: str = "") -> tuple[list[str], Tree]:
+        """What disco lists: names of nodes or ids of items, and the whole answer."""
+        of = f" node='{node}'" if node else ""
+        query = f"<query xmlns='{ITEMS}'{of}>{page}</query>"
+        client.send(f"<iq type='get' id='d' to='{SERVICE}'>{query}</iq>")
+        answer = ElementTree.fromstring(client.received()[-1])
+        found = answer.iter(f"{{{ITEMS}}}item")
+        return [each.get("node") or each.get("name") or "" for each in found], answer
+
+    def page(self, most: int, behind: str = "") -> str:
+        """A request for a page."""
+        return f"<set xmlns='{RSM}'><max>{most}</max>{behind}</set>"
+
+    def test_nodes(self) -> None:
+        """Nodes are listed by name, forwards and backwards; closed ones take no room."""
+        for name in ("a", "b", "c", "d", "e"):
+            closed = {"access_model": "whitelist"} if name in "bd" else {}
+            self.create(self.romeo, name, **closed)
+        for behind, names in (
+            ("", ["a", "c"]),
+            ("<after>c</after>", ["e"]),
+            ("<after>b</after>", ["c", "e"]),
+            ("<before/>", ["c", "e"]),
+            ("<before>e</before>", ["a", "c"]),
+        ):
+            found, answer = self.listed(self.juliet, page=self.page(2, behind))
+            self.assertEqual(found, names)
+            self.assertEqual(answer.findtext(f".//{{{RSM}}}first"), names[0])
+            self.assertEqual(answer.findtext(f".//{{{RSM}}}last"), names[-1])
+        self.assertEqual(self.listed(self.romeo, page=self.page(2))[0], ["a", "b"])
+        self.assertEqual(self.listed(self.juliet)[0], ["a", "c", "e"])
+        _, answer = self.listed(self.juliet, page=self.page(2, "<index>1</index>"))
+        self.assertEqual(result_of(answer), "feature-not-implemented")
+
+    def test_items(self) -> None:
+        """Items are listed in their order, the newest last."""
+        self.create(self.romeo, "news")
+        for id in "abcde":
+            self.publish(self.romeo, "news", (id, id))
+        for behind, ids in (
+            ("", ["a", "b"]),
+            ("<after>d</after>", ["e"]),
+            ("<before/>", ["d", "e"]),
+            ("<before>c</before>", ["a", "b"]),
+        ):
+            _, answer = self.listed(self.juliet, "news", self.page(2, behind))
+            found = [each.get("name") for each in answer.iter(f"{{{ITEMS}}}item")]
+            self.assertEqual(found, ids)
+            self.assertEqual(answer.findtext(f".//{{{RSM}}}count"), "5")
+        _, answer = self.listed(self.juliet, "news", self.page(2, "<after>x</after>"))
+        self.assertEqual(result_of(answer), "item-not-found")
