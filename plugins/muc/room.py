@@ -12,6 +12,7 @@ from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
 from .privileges import RolePrivilege, may, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
+from .slow_mode import SlowMode
 from .state import KeptRoom
 
 NON_ANONYMOUS = 100
@@ -37,6 +38,7 @@ class Room:
         version: Of these.
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
+        slow_mode: Who has said something a moment ago, where that counts.
     """
 
     def __init__(self, kept: KeptRoom, large_occupants: int) -> None:
@@ -51,6 +53,7 @@ class Room:
         self.large_occupants = large_occupants
         self.occupants: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
+        self.slow_mode = SlowMode()
         self._entered = 0
 
     # -- who is what ------------------------------------------------------------------------------

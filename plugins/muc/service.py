@@ -5,7 +5,7 @@ from msgspec import Struct
 from xmppd.components.service import ANSWER_S, Service
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer
-from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoQuestion
+from xmppd.disco.info import DiscoIdentity, DiscoQuestion
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTIONS
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.stanza import (
@@ -24,9 +24,10 @@ from xmppd.stanza.names import namespace_of
 from xmppd.stanza.stanza import error_bytes
 
 from .absent import AbsentOccupants
+from .disco import SERVICE, IQRoomItemsHandler, room_info
 from .entry import RoomEntry
 from .hall import Hall
-from .names import JOIN, MUC, OCCUPANT_ID
+from .names import JOIN, MUC
 from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .room import Room
 from .tables import KIND
@@ -34,8 +35,6 @@ from .talk import RoomTalk
 
 SUBDOMAIN = "conference."
 IDENTITY = DiscoIdentity("conference", "text", "Rooms")
-FEATURES = DiscoInfo(features=(MUC, OCCUPANT_ID))
-
 _PING = qname(ns.PING, "ping")
 _OF_ACCOUNTS = frozenset(
     ("vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0", "http://jabber.org/protocol/pubsub")
@@ -83,6 +82,7 @@ class RoomService(Service):
             IDENTITY,
             IQRoomOwnerHandler(hall),
             IQRoomAdminHandler(hall),
+            IQRoomItemsHandler(hall),
         )
         self.hall = hall
         self.messages = messages
@@ -211,7 +211,10 @@ class RoomService(Service):
     # -- disco ------------------------------------------------------------------------------------
 
     def says(self, question: DiscoQuestion) -> DiscoAnswer:
-        return None if question.entity.local is not None or question.node else FEATURES
+        if question.entity.local is None:
+            return None if question.node else SERVICE
+        room = self.hall.rooms.loaded.get(question.entity.bare)
+        return None if room is None else room_info(room, question)
 
 
 def stanza_for(entry: ForRoom) -> Stanza:

@@ -18,6 +18,7 @@ from xmppd.store.sql import (
     Select,
     Table,
     Text,
+    and_,
     bindparam,
     delete,
     digest_column,
@@ -122,6 +123,9 @@ destroyed = Table(
 )
 
 
+_LISTED = and_(rooms.c.public, not_(rooms.c.locked))
+
+
 def _of_room(table: Table) -> ColumnElement[bool]:
     return table.c.room == bindparam("room_")
 
@@ -188,7 +192,7 @@ def _page(statement: Select[str, str]) -> Select[str, str]:
 
 
 ALL_ROOMS = _page(_LINE.where(*_PAGE))
-PUBLIC_ROOMS = _page(_LINE.where(*_PAGE, rooms.c.public))
+PUBLIC_ROOMS = _page(_LINE.where(*_PAGE, _LISTED))
 ROOMS_OF = _page(
     _LINE.join(affiliations, affiliations.c.room == rooms.c.room).where(
         *_PAGE,
@@ -219,7 +223,7 @@ OCCUPIED: Select[str] = (
 COUNT_ROOMS: Select[int] = (
     select(func.count()).select_from(rooms).where(rooms.c.service == bindparam("service_"))
 )
-COUNT_PUBLIC = COUNT_ROOMS.where(rooms.c.public)
+COUNT_PUBLIC = COUNT_ROOMS.where(_LISTED)
 COUNT_MADE: Select[int] = (
     select(func.count()).select_from(rooms).where(rooms.c.maker == bindparam("maker_"))
 )

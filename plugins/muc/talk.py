@@ -1,16 +1,18 @@
 """RoomTalk: messages to rooms, and to those who are in them."""
 
 from base64 import b32encode
+from math import ceil
 from secrets import token_bytes
 
 from xmppd.net.token_bucket import TokenBucket
-from xmppd.stanza import Condition, Later, Message, StanzaError, Tree, escape
+from xmppd.stanza import Condition, ErrorType, Later, Message, StanzaError, Tree, escape
 
 from .effects import Effect, occupant_id, user
 from .hall import Hall
 from .names import STANZA_ID, is_forged
 from .occupant import Occupant, OccupantSession
 from .privileges import RolePrivilege, check_role
+from .ranks import Role
 from .room import Room
 
 
@@ -61,6 +63,19 @@ class RoomTalk:
                 f"{settings.messages_per_s:g} messages a second are enough; wait a moment",
             )
 
+    def _check_slow(self, room: Room, occupant: Occupant, tree: Tree) -> None:
+        """Let a text be said if the room's time from one of somebody to their next has passed,
+        whatever their nick; moderators have no such time (RM-42).
+        """
+        every_s = room.config.slow_mode_duration
+        if not every_s or occupant.role is Role.MODERATOR or tree.find("body") is None:
+            return
+        now = self.hall.clocks.seconds()
+        left_s = room.slow_mode.speak(occupant.person.bare, now, every_s)
+        if left_s:
+            text = f"one message in {every_s} s may be said here; wait {ceil(left_s)} s"
+            raise StanzaError(Condition.POLICY_VIOLATION, text, type=ErrorType.WAIT)
+
     # -- to all -----------------------------------------------------------------------------------
 
     def _say_to_all(self, room: Room, session: OccupantSession, message: Message) -> Later:
@@ -69,7 +84,9 @@ class RoomTalk:
         privilege = RolePrivilege.SUBJECT if is_subject else RolePrivilege.SPEAK
         check_role(room.standing(session.jid), privilege, room.config)
         self._check_size(message)
-        self._check_rate(session.occupant)
+        self._check_rate(occupant)
+        if not is_subject:
+            self._check_slow(room, occupant, message.payload.tree)
         said = _in_name_of(occupant, room, message).with_child(_stanza_id(room))
         if is_subject:
             return self._change_subject(room, occupant, said)

@@ -12,6 +12,7 @@ from xmppd.testing.house import House, house_config
 MUC = "http://jabber.org/protocol/muc"
 SERVICE = "conference.montague.lit"
 ORCHARD = f"orchard@{SERVICE}"
+CONFIG = f"{MUC}#roomconfig"
 INSTANT = f"<query xmlns='{MUC}#owner'><x xmlns='jabber:x:data' type='submit'/></query>"
 
 
@@ -54,9 +55,60 @@ class RoomsCase(SynchronousTestCase):
             client.raw()
         return clients
 
+    def opened_by(self, client: Client, room: str) -> None:
+        """A room that somebody has made, and is in."""
+        self.enter(client, "Somebody", room=room)
+        client.send(f"<iq type='set' id='open' to='{room}'>{INSTANT}</iq>")
+        client.raw()
+
     def say(self, client: Client, body: str, room: str = ORCHARD) -> None:
         """Say something to all."""
         client.send(f"<message type='groupchat' to='{room}'><body>{body}</body></message>")
+
+
+class RunningCase(RoomsCase):
+    """Requests about the orchard."""
+
+    def ask(
+        self,
+        client: Client,
+        inner: str,
+        kind: str = "admin",
+        type: str = "set",
+        room: str = ORCHARD,
+    ) -> str:
+        """Ask a room, and return the answer; all that came with it is in ``told``."""
+        client.raw()
+        client.send(
+            f"<iq type='{type}' id='ask' to='{room}'><query xmlns='{MUC}#{kind}'>{inner}"
+            "</query></iq>"
+        )
+        self.told = client.received()
+        (answer,) = [each for each in self.told if each.startswith("<iq")]
+        return answer
+
+    def affiliate(self, client: Client, who: str, affiliation: str, inner: str = "") -> str:
+        """Have somebody be something to the room."""
+        item = f"<item jid='{who}@montague.lit' affiliation='{affiliation}'>{inner}</item>"
+        return self.ask(client, item)
+
+    def configure(self, client: Client, room: str = ORCHARD, **values: str) -> str:
+        """Have the room be configured so; a value has words."""
+        fields = "".join(
+            f"<field var='muc#roomconfig_{name}'>"
+            + "".join(f"<value>{word}</value>" for word in value.split())
+            + "</field>"
+            for name, value in values.items()
+        )
+        form = (
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+            f"<value>{CONFIG}</value></field>{fields}</x>"
+        )
+        return self.ask(client, form, "owner", room=room)
+
+    def assert_done(self, answer: str) -> None:
+        """The request was done."""
+        self.assertIn("type='result'", answer)
 
 
 def rooms_config(**muc: object) -> Config:

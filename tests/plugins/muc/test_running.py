@@ -1,48 +1,14 @@
 """Tests of running a room: its configuration, lists, roles, and its end."""
 
-from tests.plugins.muc.halls import MUC, ORCHARD, SERVICE, RoomsCase, bodies, codes, condition
+from tests.plugins.muc.halls import (
+    ORCHARD,
+    SERVICE,
+    RunningCase,
+    bodies,
+    codes,
+    condition,
+)
 from xmppd.store.errors import StoreError
-from xmppd.testing.client import Client
-
-CONFIG = f"{MUC}#roomconfig"
-
-
-class RunningCase(RoomsCase):
-    """Requests about the orchard."""
-
-    def ask(self, client: Client, inner: str, kind: str = "admin", type: str = "set") -> str:
-        """Ask the room, and return the answer; what came before it stays unread by nobody."""
-        client.raw()
-        client.send(
-            f"<iq type='{type}' id='ask' to='{ORCHARD}'><query xmlns='{MUC}#{kind}'>{inner}"
-            "</query></iq>"
-        )
-        self.told = client.received()
-        (answer,) = [each for each in self.told if each.startswith("<iq")]
-        return answer
-
-    def affiliate(self, client: Client, who: str, affiliation: str, inner: str = "") -> str:
-        """Have somebody be something to the room."""
-        item = f"<item jid='{who}@montague.lit' affiliation='{affiliation}'>{inner}</item>"
-        return self.ask(client, item)
-
-    def configure(self, client: Client, **values: str) -> str:
-        """Have the room be configured so; a value has words."""
-        fields = "".join(
-            f"<field var='muc#roomconfig_{name}'>"
-            + "".join(f"<value>{word}</value>" for word in value.split())
-            + "</field>"
-            for name, value in values.items()
-        )
-        form = (
-            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
-            f"<value>{CONFIG}</value></field>{fields}</x>"
-        )
-        return self.ask(client, form, "owner")
-
-    def assert_done(self, answer: str) -> None:
-        """The request was done."""
-        self.assertIn("type='result'", answer)
 
 
 class ConfigurationTests(RunningCase):

@@ -1,8 +1,17 @@
 """Tests of messages in rooms."""
 
-from tests.plugins.muc.halls import MUC, ORCHARD, RoomsCase, bodies, condition, rooms_config
+from tests.plugins.muc.halls import (
+    MUC,
+    ORCHARD,
+    RoomsCase,
+    RunningCase,
+    bodies,
+    condition,
+    rooms_config,
+)
 from xmppd.config.config import Config
 from xmppd.testing.client import Client
+from xmppd_plugins.muc.slow_mode import SlowMode
 
 
 class TalkingTests(RoomsCase):
@@ -90,6 +99,46 @@ class LimitTests(RoomsCase):
         self.house.clock.advance(1)
         self.say(romeo, "five")
         self.assertEqual(bodies(juliet.received()), ["five"])
+
+
+class SlowModeTests(RunningCase):
+    def test_waits(self) -> None:
+        """In slow mode nobody says one thing after the other, also by another nick (RM-42)."""
+        romeo, juliet = self.opened("romeo", "juliet")
+        self.configure(romeo, slow_mode_duration="10")
+        juliet.raw(), romeo.raw()
+        self.say(juliet, "one")
+        self.house.clock.advance(4)
+        juliet.send(f"<presence to='{ORCHARD}/Capulet'/>")
+        juliet.raw(), romeo.raw()
+        self.say(juliet, "two")
+        (refused,) = juliet.received()
+        self.assertEqual(condition(refused), "policy-violation")
+        self.assertIn("wait 6 s", refused)
+        self.assertEqual(romeo.received(), [])
+        self.house.clock.advance(6)
+        self.say(juliet, "three")
+        self.assertEqual(bodies(romeo.received()), ["three"])
+
+    def test_free(self) -> None:
+        """Moderators do not wait, and nobody does who is only typing (RM-42)."""
+        romeo, juliet = self.opened("romeo", "juliet")
+        self.configure(romeo, slow_mode_duration="10")
+        juliet.raw(), romeo.raw()
+        for word in ("one", "two"):
+            self.say(romeo, word)
+        state = "<composing xmlns='http://jabber.org/protocol/chatstates'/>"
+        for _ in range(2):
+            juliet.send(f"<message type='groupchat' to='{ORCHARD}'>{state}</message>")
+        self.assertEqual(bodies(juliet.received()), ["one", "two"])
+        self.assertEqual(len(romeo.received()), 4)
+
+    def test_forgotten(self) -> None:
+        """Who spoke long ago is not remembered (RM-42)."""
+        slow = SlowMode()
+        for number in range(100):
+            self.assertEqual(slow.speak(f"{number}@montague.lit", number * 4.0, 10.0), 0)
+        self.assertLessEqual(len(slow), 3)
 
 
 class PrivateTests(RoomsCase):
