@@ -26,6 +26,7 @@ from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
 
 from .hall import Hall
+from .memory import RoomMemory
 from .rooms import Rooms
 from .service import ForRoom, RoomAccepted, RoomService, stanza_for
 from .settings import RoomSettings
@@ -71,7 +72,8 @@ def plug(
 ) -> list[Part]:
     """The parts of this plugin."""
     teller = RoomTeller(services.packet_router)
-    rooms = Rooms(RoomStore(database), claims, teller, clocks.seconds, settings)
+    store, memory = RoomStore(database), RoomMemory(clocks)
+    rooms = Rooms(store, memory, claims, teller, clocks.seconds, settings)
     hall = Hall(rooms, commands, settings, clocks)
     hosts = {
         host.jid.domain: host

@@ -154,8 +154,10 @@ class RoomEntry:
     def _show(
         self, room: Room, session: OccupantSession, join: Tree, codes: tuple[int, ...]
     ) -> None:
+        history = self.hall.history(room, join)  # what is said from now on comes behind it
+
         def behind() -> Iterable[Stanza]:
-            return (*self.hall.history(room, session, join), self.hall.subject(room))
+            return (*history, self.hall.subject(room))
 
         self.hall.teller.show(session, room.entrance(session, codes, behind))
 

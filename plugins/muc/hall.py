@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from xmppd.command.command_table import CommandTable
 from xmppd.host.clocks import Clocks
-from xmppd.stanza import JID, Condition, Message, Stanza, StanzaError, Tree, escape, ns
+from xmppd.stanza import JID, Condition, Message, StanzaError, Tree, escape, ns
 from xmppd.stanza.date_time import date_time
 
 from .config import RoomConfig
 from .effects import Effect, destroyed
-from .occupant import OccupantSession
+from .history import HistoryRequest
 from .occupant_ids import new_key, occupant_id
 from .ranks import RoomAffiliation, RoomStanding
 from .room import Room
@@ -126,9 +126,10 @@ class Hall:
         """Tell people what has happened in a room."""
         self.teller.tell(effects)
 
-    def history(self, room: Room, session: OccupantSession, join: Tree) -> Iterable[Stanza]:
-        """What was said before a session has entered, as far as it asks for that."""
-        return ()
+    def history(self, room: Room, join: Tree) -> list[Message]:
+        """What was said before, for who enters, as far as they ask for that (RM-45)."""
+        most, now = room.config.maxhistoryfetch, self.clocks.wall_clock()
+        return room.history.shown(HistoryRequest.of(join, most, now))
 
     def subject(self, room: Room) -> Message:
         """The subject of a room, empty or not, for who enters."""

@@ -8,6 +8,7 @@ from xmppd.stanza.pulled import Pulled
 from .effects import GONE, OWN, Effect, Onlookers, RoomItem, presences
 from .effects import view as shown_as
 from .entrance import Entrance
+from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
 from .privileges import RolePrivilege, may, sees_jids
@@ -36,6 +37,7 @@ class Room:
         subject: Its subject, with the time when it was changed; None if it has none.
         affiliated: Its lists, by JID.
         version: Of these.
+        history: What was said last.
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
         slow_mode: Who has said something a moment ago, where that counts.
@@ -51,6 +53,7 @@ class Room:
         self.affiliated = {each.jid: each for each in kept.affiliated}
         self.version = kept.version
         self.large_occupants = large_occupants
+        self.history = RoomHistory()
         self.occupants: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
         self.slow_mode = SlowMode()

@@ -12,6 +12,7 @@ from xmppd.store.errors import QuotaExceeded
 
 from .changes import changed
 from .effects import Effect
+from .memory import RoomMemory
 from .room import Room
 from .settings import RoomSettings
 from .state import Destroyed, KeptRoom, RoomChange
@@ -32,12 +33,14 @@ class Rooms(Owned):
 
     Args:
         store: Keeps them.
+        memory: What they remember.
         claims: Know which node has a room.
         teller: Tells people.
         seconds: The steady clock.
         settings: The limits.
 
     Attributes:
+        memory: What they remember; a plugin may put another one into its place.
         loaded: By bare JID; None where it is known that there is no such room.
     """
 
@@ -46,12 +49,14 @@ class Rooms(Owned):
     def __init__(
         self,
         store: RoomStore,
+        memory: RoomMemory,
         claims: Claims,
         teller: RoomTeller,
         seconds: Callable[[], float],
         settings: RoomSettings,
     ) -> None:
         self.store = store
+        self.memory = memory
         self.claims = claims
         self.teller = teller
         self.seconds = seconds
@@ -68,6 +73,7 @@ class Rooms(Owned):
 
     async def lay_down(self, name: str) -> bytes:
         self.part(name)
+        await self.memory.settle(JID.prepared(name))
         return b""
 
     def part(self, name: str) -> None:
@@ -93,8 +99,12 @@ class Rooms(Owned):
         kept = await self.store.load(JID.prepared(name))
         if kept is not None and (kept.locked or not kept.config.persistentroom):
             await self.store.destroy(kept.jid, self._tokens[name])
+            await self._forget(kept.jid)
             kept = None
-        self.loaded[name] = None if kept is None else self._room(kept)
+        room = None if kept is None else self._room(kept)
+        if room is not None:
+            await self.memory.recall(room)
+        self.loaded[name] = room
 
     def _room(self, kept: KeptRoom) -> Room:
         return Room(kept, self.settings.large_room_occupants)
@@ -127,6 +137,7 @@ class Rooms(Owned):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         except (Deposed, RoomExists) as error:
             raise self._moved(name) from error
+        await self.memory.forget(kept.jid)
         room = self.loaded[name] = self._room(kept)
         return room
 
@@ -162,6 +173,12 @@ class Rooms(Owned):
         except Deposed as error:
             raise self._moved(name) from error
         self.loaded[name] = None
+        await self._forget(room.jid)
+
+    async def _forget(self, room: JID) -> None:
+        """Forget what was said in a room that is no more, unless that is to be kept."""
+        if not self.settings.keep_destroyed:
+            await self.memory.forget(room)
 
     def _token(self, name: str) -> int:
         token = self._tokens.get(name)

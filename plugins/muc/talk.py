@@ -1,15 +1,14 @@
 """RoomTalk: messages to rooms, and to those who are in them."""
 
-from base64 import b32encode
 from math import ceil
-from secrets import token_bytes
 
 from xmppd.net.token_bucket import TokenBucket
-from xmppd.stanza import Condition, ErrorType, Later, Message, StanzaError, Tree, escape
+from xmppd.stanza import Condition, ErrorType, Later, Message, StanzaError, Tree
 
 from .effects import Effect, occupant_id, user
 from .hall import Hall
-from .names import STANZA_ID, is_forged
+from .memory import is_subject
+from .names import is_forged
 from .occupant import Occupant, OccupantSession
 from .privileges import RolePrivilege, check_role
 from .ranks import Role
@@ -80,26 +79,34 @@ class RoomTalk:
 
     def _say_to_all(self, room: Room, session: OccupantSession, message: Message) -> Later:
         occupant = session.occupant
-        is_subject = _is_subject(message.payload.tree)
-        privilege = RolePrivilege.SUBJECT if is_subject else RolePrivilege.SPEAK
+        is_other_subject = is_subject(message.payload.tree)
+        privilege = RolePrivilege.SUBJECT if is_other_subject else RolePrivilege.SPEAK
         check_role(room.standing(session.jid), privilege, room.config)
         self._check_size(message)
         self._check_rate(occupant)
-        if not is_subject:
+        if not is_other_subject:
             self._check_slow(room, occupant, message.payload.tree)
-        said = _in_name_of(occupant, room, message).with_child(_stanza_id(room))
-        if is_subject:
-            return self._change_subject(room, occupant, said)
-        self._tell(room, occupant, said)
+        waiting = self.hall.rooms.memory.space()
+        if waiting is not None or is_other_subject:
+            return self._say_later(room, occupant, message, waiting)
+        self._say(room, occupant, message, _in_name_of(occupant, room, message))
         return None
 
-    async def _change_subject(self, room: Room, occupant: Occupant, said: Message) -> None:
-        await self.hall.keep_subject(room, said)
-        self._tell(room, occupant, said)
+    async def _say_later(
+        self, room: Room, occupant: Occupant, message: Message, waiting: Later
+    ) -> None:
+        if waiting is not None:
+            await waiting
+        said = _in_name_of(occupant, room, message)
+        if is_subject(message.payload.tree):
+            await self.hall.keep_subject(room, said)
+        self._say(room, occupant, message, said)
 
-    def _tell(self, room: Room, occupant: Occupant, said: Message) -> None:
-        """Have all hear it, the sender included, in one order for all."""
-        self.hall.tell(room, [*room.speaks(occupant), Effect(said, room.sessions.values())])
+    def _say(self, room: Room, occupant: Occupant, message: Message, said: Message) -> None:
+        """Have all hear it, the sender included, in one order for all, when it is kept."""
+        memory = self.hall.rooms.memory
+        given = memory.remember(room, said, message.sender, message.payload.tree)
+        self.hall.tell(room, [*room.speaks(occupant), Effect(given, room.sessions.values())])
 
     # -- to one -----------------------------------------------------------------------------------
 
@@ -120,12 +127,6 @@ class RoomTalk:
         self.hall.tell(room, [Effect(said, others)])
 
 
-def _is_subject(tree: Tree) -> bool:
-    """Whether a message changes the subject: with a text or thread it is one as any (RM-51)."""
-    tags = {child.tag for child in tree}
-    return "subject" in tags and "body" not in tags and "thread" not in tags
-
-
 def _in_name_of(occupant: Occupant, room: Room, message: Message) -> Message:
     """A message as its sender's occupant says it, to nobody yet: without what only the room may
     say, and with the id by which others know the occupant (RM-41).
@@ -135,12 +136,6 @@ def _in_name_of(occupant: Occupant, room: Room, message: Message) -> Message:
     payload = left.payload.without_to()
     said = Message(None, occupant.jid, message.id, message.type, payload)
     return said.with_child(occupant_id(occupant))
-
-
-def _stanza_id(room: Room) -> bytes:
-    """The element with the id that the room gives to what is said in it (:xep:`0359`)."""
-    id = b32encode(token_bytes(10)).decode().lower()
-    return f"<stanza-id xmlns='{STANZA_ID}' by='{escape(room.jid.full)}' id='{id}'/>".encode()
 
 
 __all__ = ["RoomTalk"]

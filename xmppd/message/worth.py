@@ -202,6 +202,19 @@ def _look(type: str | None, tree: Tree) -> tuple[Worth, int]:
     return kind, marks
 
 
+def is_kept_in_room(tree: Tree) -> bool:
+    """Whether a room keeps a message that is said there to all (RM-48): if an account would, and a
+    marker or receipt only if its sender says so.
+
+    Args:
+        tree: Of the message.
+    """
+    kind, marks = _look("groupchat", tree)
+    if kind in (Worth.READ, Worth.RECEIPT) and not marks & _STORE:
+        return False
+    return _fate(kind, marks).archive
+
+
 @cache
 def _fate(kind: Worth, marks: int) -> Fate:
     """The row with its marks: each is made once."""
