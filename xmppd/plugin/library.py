@@ -3,9 +3,10 @@
 import importlib
 import sys
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -42,7 +43,7 @@ def read(name: str, directory: Path | None) -> ModuleType:
         local = sys.modules.setdefault(LOCAL, ModuleType(LOCAL))
         local.__path__ = [str(directory.absolute())]
         return importlib.import_module(f"{LOCAL}.{name}")
-    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+    for entry_point in _installed().select(name=name):
         found: ModuleType = entry_point.load()
         return found
     try:
@@ -53,6 +54,25 @@ def read(name: str, directory: Path | None) -> ModuleType:
         raise NoSuchPlugin(name) from error
 
 
+def _installed() -> EntryPoints:
+    """The plugins of installed packages. Those are read anew only when a directory that packages
+    are looked for in has changed: to read them all takes longer than to load a plugin.
+    """
+    return _read_installed(tuple(map(_changed_at, sys.path)))
+
+
+@lru_cache(maxsize=1)
+def _read_installed(directories: tuple[tuple[str, int], ...]) -> EntryPoints:
+    return entry_points(group=ENTRY_POINTS)
+
+
+def _changed_at(path: str) -> tuple[str, int]:
+    try:
+        return path, Path(path).stat().st_mtime_ns
+    except OSError:
+        return path, 0
+
+
 def _is_in(directory: Path, name: str) -> bool:
     return (directory / f"{name}.py").is_file() or (directory / name / "__init__.py").is_file()
 
@@ -61,7 +81,7 @@ def module_names(name: str) -> Iterable[str]:
     """The possible names of a plugin's module."""
     yield f"{LOCAL}.{name}"
     yield f"{PACKAGE}.{name}"
-    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+    for entry_point in _installed().select(name=name):
         yield entry_point.module
 
 
@@ -73,7 +93,7 @@ def plugin_of(kind: type) -> str | None:
     for package in (LOCAL, PACKAGE):
         if module.startswith(f"{package}."):
             return module.split(".")[1]
-    for entry_point in entry_points(group=ENTRY_POINTS):
+    for entry_point in _installed():
         if _is_within(module, entry_point.module):
             return entry_point.name
     return None

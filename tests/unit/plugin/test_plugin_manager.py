@@ -1,5 +1,6 @@
 """The PluginManager: parts are put in place, taken out, guarded; files are found and read again."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -705,16 +706,21 @@ class FindingTests(PluginTestCase):
         self.assertIn("{urn:xmpp:ping}ping", self.server.iq_router.handlers)
 
     def test_entry_point(self) -> None:
-        """An installed package names its plugins as entry points."""
+        """An installed package names its plugins as entry points, also if it was installed after
+        others were looked for.
+        """
         site = Path(self.mktemp())
+        site.mkdir()
+        sys.path.insert(0, str(site))
+        self.addCleanup(sys.path.remove, str(site))
+        os.utime(site, ns=(0, 0))
+        self.failureResultOf(Deferred.fromCoroutine(self.plugins.load("fairies")), PluginError)
         (site / "queen_mab-1.dist-info").mkdir(parents=True)
         (site / "queen_mab-1.dist-info" / "METADATA").write_text("Name: queen_mab\nVersion: 1\n")
         (site / "queen_mab-1.dist-info" / "entry_points.txt").write_text(
             "[xmppd.plugins]\nfairies = queen_mab\n"
         )
         (site / "queen_mab.py").write_text(dedent(self.FEATURE.format("mab")))
-        sys.path.insert(0, str(site))
-        self.addCleanup(sys.path.remove, str(site))
         done(self.plugins.load("fairies"))
         self.assertEqual(self.features(), ["urn:mab"])
         done(self.plugins.reload("fairies"))
