@@ -63,6 +63,7 @@ class Person:
         self.acknowledged: set[int] = set()
         self.id = ""
         self.resumed = 0
+        self._is_cut_off = False
         self._handled = 0
         self._unacknowledged: list[tuple[str, int]] = []
         self._sent_before = 0
@@ -93,7 +94,7 @@ class Person:
     def resume(self, node: str, client: Client) -> None:
         """Take up the session by another connection."""
         self.node, self.client = node, client
-        self.deaf = False
+        self.deaf = self._is_cut_off = False
         self._counts = False
         self._say(
             f"<resume xmlns='{ns.STREAM_MANAGEMENT}' previd='{self.id}' h='{self._handled}'/>"
@@ -125,6 +126,14 @@ class Person:
         """Whether something has come."""
         return self.client.transport.io.tell() > 0
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something has come, or the connection was lost just now."""
+        if self.gone:
+            return False
+        transport = self.client.transport
+        return transport.io.tell() > 0 or (transport.lost and not self._is_cut_off)
+
     def listen(self, now: float) -> None:
         """Read what has come, and answer it; then see whether the connection is gone."""
         while self.has_something:
@@ -144,6 +153,7 @@ class Person:
             self._disconnected(now)
 
     def _disconnected(self, now: float) -> None:
+        self._is_cut_off = True
         if self.ended_at is None:
             self.ended_at = now
         self._counts = False

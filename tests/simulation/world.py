@@ -411,7 +411,7 @@ class World:
         turn, time = self.time.turn, self.time
         while turn(end):
             for person in tuple(self.people.values()):
-                if not person.gone and (person.has_something or person.client.transport.lost):
+                if person.has_news:
                     self._listen(person)
         time.now = max(time.now, end)
 
