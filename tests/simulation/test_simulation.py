@@ -9,7 +9,7 @@ from tests.simulation.steps import LogIn, Show, Step
 from tests.simulation.tale import tell
 from tests.simulation.world import World
 
-SEEDS = 500
+SEEDS = 300
 """As many as take less than a minute; ``make simulate`` plays more."""
 
 A_FEW = 25
