@@ -42,6 +42,12 @@ tls = "starttls"
 endpoint = "epoll:5223"
 tls = "direct"
 
+# HTTP, with TLS: a web client connects to wss://localhost:5443/ws.
+[[listen]]
+endpoint = "epoll:5443"
+kind = "http"
+tls = "direct"
+
 # Other servers could not call back somebody who is "localhost".
 [s2s]
 enabled = false

@@ -159,6 +159,7 @@ from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, a
 from xmppd.web.http_connections import HTTPConnections
 from xmppd.web.http_doors import HTTPDoors
 from xmppd.web.http_path import HTTPPaths
+from xmppd.web.web_sockets import WebSockets
 
 SETTLE_S = 2.0
 """A node that leaves waits so long for others to handle what it has told them."""
@@ -261,6 +262,7 @@ class XMPPServer:
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
+        self.web_sockets = WebSockets(self.listeners, config.web, config.stream)
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -739,6 +741,8 @@ class XMPPServer:
             self.metrics.put(metric, OWNER)
         if self.component_trust.delegated:
             self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
+        for path in self.web_sockets.paths():
+            self.http_paths.put(path, OWNER)
         for settings in self._settings():
             self.settings.put(settings, OWNER)
 
@@ -821,6 +825,8 @@ class XMPPServer:
             Settings(StreamSettings, self.components.connections.use),
             Settings(S2SSettings, self.foreign_routes.use),
             Settings(WebSettings, self.http_connections.use),
+            Settings(WebSettings, self.web_sockets.use),
+            Settings(StreamSettings, self.web_sockets.use_stream),
             Settings(AuthSettings, self.attempts.use),
             Settings(AuthSettings, self.authentication.use),
             Settings(AuthSettings, self.components.attempts.use),

@@ -72,12 +72,12 @@ class JavaScriptPerson:
 class JavaScriptTests(ServerCase):
     domains: ClassVar[tuple[str, ...]] = ("localhost",)
 
-    async def talk(self, scheme: str, port: int) -> None:
+    async def talk(self, scheme: str, port: int, path: str = "") -> None:
         """Log in, write, be written to, be cut off, resume, and leave in good order."""
         cable = await Cable(port, latency_s=LATENCY_S).lay()
         (juliet,) = await self.arrivals("juliet")
         romeo = self.account("romeo")
-        client = await self.start(f"{scheme}://localhost:{cable.begin}", romeo.partition("@")[0])
+        client = await self.start(f"{scheme}://localhost:{cable.begin}{path}", romeo.partition("@")[0])
         try:
             online = await client.sees("online")
             self.assertTrue(online["jid"].startswith(f"{romeo}/"))
@@ -136,3 +136,8 @@ class JavaScriptTests(ServerCase):
     async def test_direct_tls(self) -> None:
         """So it does where TLS begins with the first byte."""
         await self.talk("xmpps", self.server.direct_tls_port)
+
+    @people
+    async def test_web_socket(self) -> None:
+        """So it does over WebSocket, as it would in a browser."""
+        await self.talk("wss", self.server.https_port, "/ws")

@@ -72,11 +72,13 @@ class TransportBinding:
     Attributes:
         tls: Contexts for STARTTLS or direct TLS; None for neither.
         direct_tls: Whether TLS begins with the first byte (:xep:`0368`).
+        is_secure: Whether TLS is there already, below the framing (WS-6).
         framing: Carries the streams.
     """
 
     tls: Contexts | None
     direct_tls: bool = False
+    is_secure: bool = False
     framing: Framing = TCP
 
 
@@ -224,7 +226,10 @@ class ConnectionHandler(Protocol):
             self.transport.watch_queue(self)
         else:
             IConsumer(self.transport).registerProducer(self, streaming=True)
-        if self.binding.tls is None:
+        if self.binding.is_secure:
+            self.encrypted = True
+            self.stream_handler.stream |= Stream.SECURE
+        elif self.binding.tls is None:
             self.stream_handler.stream |= Stream.WITHOUT_TLS
         elif self.binding.direct_tls:
             self.encrypted = True

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from xmppd.stanza.error import StreamError
+from xmppd.stanza.text import escape
 from xmppd.stream.stream_parser import ParserLimits, Received, StreamClosed, StreamOpened
 
 
@@ -29,6 +30,23 @@ class StreamHeader:
     version: str = "1.0"
     language: str = ""
     prefixes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attributes(self) -> str:
+        """Its attributes but for the declarations, as they are written."""
+        attributes = {
+            "id": self.id,
+            "from": self.sender,
+            "to": self.to,
+            "version": self.version,
+            "xml:lang": self.language,
+        }
+        return written(attributes)
+
+
+def written(attributes: Mapping[str, str | None]) -> str:
+    """Attributes as a tag has them, without those that are empty."""
+    return "".join([f" {name}='{escape(text)}'" for name, text in attributes.items() if text])
 
 
 class EventReader(Protocol):

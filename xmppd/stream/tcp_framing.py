@@ -5,7 +5,7 @@ from typing import ClassVar
 from xmppd.stanza import ns
 from xmppd.stanza.error import StreamError
 from xmppd.stanza.text import escape
-from xmppd.stream.framing import StreamHeader
+from xmppd.stream.framing import StreamHeader, written
 from xmppd.stream.stream_parser import ParserLimits, StreamParser
 
 
@@ -21,17 +21,12 @@ class TCPFraming:
 
     def header(self, header: StreamHeader) -> bytes:
         """The bytes that begin our side of a stream; the namespaces come first, as always."""
-        attributes = {
+        namespaces = {
             "xmlns": header.namespace,
             "xmlns:stream": ns.STREAM,
             **{f"xmlns:{prefix}": uri for prefix, uri in header.prefixes.items()},
-            "id": header.id,
-            "from": header.sender,
-            "to": header.to,
-            "version": header.version,
-            "xml:lang": header.language,
         }
-        said = "".join([f" {name}='{escape(text)}'" for name, text in attributes.items() if text])
+        said = written(namespaces) + header.attributes
         return f"<?xml version='1.0'?><stream:stream{said}>".encode()
 
     def features(self, content: bytes) -> bytes:

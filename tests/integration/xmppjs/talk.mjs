@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
 const [modules, service, domain, username, password] = process.argv.slice(2);
+// What browsers have, and node of Debian 12 has not.
+globalThis.WebSocket = (await import(pathToFileURL(`${modules}/ws/wrapper.mjs`))).default;
 const { client, xml } = await import(pathToFileURL(`${modules}/@xmpp/client/index.js`));
 
 const tell = (event, what = {}) => console.log(JSON.stringify({ event, ...what }));

@@ -13,7 +13,7 @@ from xmppd.web.request import HTTPRequest, HTTPResponse
 T = TypeVar("T")
 
 
-class FileTests(WebCase):
+class SentFileTests(WebCase):
     def setUp(self) -> None:
         super().setUp()
         self.path = Path(self.mktemp())

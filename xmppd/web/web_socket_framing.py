@@ -1,0 +1,177 @@
+"""Streams over WebSocket (:rfc:`7395`): each element is a text message of its own."""
+
+import re
+from collections import deque
+from typing import ClassVar
+
+from xmppd.stanza import ns
+from xmppd.stanza.error import StreamCondition, StreamError
+from xmppd.stanza.xml import LANG
+from xmppd.stream.framing import StreamHeader, written
+from xmppd.stream.stream_header import WHITE_SPACE
+from xmppd.stream.stream_parser import (
+    MAX_READ_AHEAD_BYTES,
+    ParserLimits,
+    Received,
+    StreamClosed,
+    StreamOpened,
+    StreamParser,
+)
+from xmppd.stream.tcp_framing import TCP
+from xmppd.web.content_namespace import inward, outward
+
+FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
+
+_BARE_HEADER = f"<stream:stream xmlns:stream='{ns.STREAM}'>".encode()
+_KEPT = ("id", "to", "from", "version", LANG)
+_close = re.compile(rb"[ \t\r\n]*<(?:[\w.\-]+:)?close[ \t\r\n/>]").match
+
+
+class WebSocketReader:
+    """Reads a stream whose elements come one by one; each is fed whole.
+
+    It makes of each what would have come over TCP, and has a StreamParser read that: it knows no
+    other way to bring a stanza (WS-1).
+
+    Args:
+        limits: Of what the peer may send.
+        namespace: Of its stanzas.
+    """
+
+    __slots__ = ("_ended", "_header_is_due", "_messages", "_namespace", "_parser", "_waiting_bytes")
+
+    def __init__(self, limits: ParserLimits, namespace: str) -> None:
+        self._parser = StreamParser(limits, namespace)
+        self._namespace = namespace
+        self._messages: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._header_is_due = True
+        self._ended = False
+
+    @property
+    def limits(self) -> ParserLimits:
+        """The limits of what the peer may send; new ones hold from the next element on."""
+        return self._parser.limits
+
+    @limits.setter
+    def limits(self, limits: ParserLimits) -> None:
+        self._parser.limits = limits
+
+    @property
+    def unread(self) -> bool:
+        """Whether there are elements behind the events returned so far."""
+        return any(message.strip(WHITE_SPACE) for message in self._messages)
+
+    def restart(self) -> None:
+        """Expect a new header (:rfc:`7395#section-3.4`)."""
+        self._parser.restart()
+        self._header_is_due = True
+
+    def feed(self, message: bytes) -> None:
+        """Keep a message that has arrived; it is not read yet.
+
+        Raises:
+            StreamError: POLICY_VIOLATION: more bytes wait than may.
+        """
+        if self._ended:
+            return
+        self._waiting_bytes += len(message)
+        if self._waiting_bytes > self.limits.max_stanza_bytes + MAX_READ_AHEAD_BYTES:
+            self._end()
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "too many bytes at once")
+        self._messages.append(message)
+
+    def next(self) -> StreamOpened | Received | StreamClosed | None:
+        """The next event; None when more is needed, and after the end for ever.
+
+        Raises:
+            StreamError: This stream cannot go on.
+        """
+        while self._messages:
+            message = self._messages.popleft()
+            self._waiting_bytes -= len(message)
+            if message.strip(WHITE_SPACE):  # some clients keep alive with nothing
+                try:
+                    return self._event(message)
+                except StreamError:
+                    self._end()
+                    raise
+        return None
+
+    def _event(self, message: bytes) -> StreamOpened | Received | StreamClosed:
+        if _close(message) and self._is_framing(message, "close") is not None:
+            self._end()
+            return StreamClosed()
+        if self._header_is_due:
+            self._parser.feed(self._opened(message))
+            self._header_is_due = False
+        else:
+            self._parser.feed(inward(message))
+        event = self._parser.next()
+        if event is None or isinstance(event, StreamClosed) or self._parser.unread:
+            raise StreamError(StreamCondition.BAD_FORMAT, "a message is one element, and all of it")
+        return event
+
+    def _opened(self, message: bytes) -> bytes:
+        """The header that would have come over TCP in place of ``<open/>``."""
+        attributes = self._is_framing(message, "open")
+        if attributes is None:
+            raise StreamError(
+                StreamCondition.BAD_FORMAT,
+                "over WebSocket a stream begins with <open/> (RFC 7395); upgrade the client",
+            )
+        said = {"xml:lang" if name == LANG else name: attributes.get(name) for name in _KEPT}
+        namespaces = written({"xmlns": self._namespace, "xmlns:stream": ns.STREAM})
+        return f"<stream:stream{namespaces}{written(said)}>".encode()
+
+    def _is_framing(self, message: bytes, name: str) -> dict[str, str] | None:
+        """The attributes of an element of the framing; None if it is another."""
+        parser = StreamParser(self.limits, FRAMING)
+        parser.feed(_BARE_HEADER + message)
+        try:
+            parser.next()
+            event = parser.next()
+        except StreamError:
+            return None
+        if not isinstance(event, Received) or parser.unread or event.tree.tag != name:
+            return None
+        return event.tree.attrib
+
+    def _end(self) -> None:
+        self._ended = True
+        self._messages.clear()
+        self._waiting_bytes = 0
+
+
+class WebSocketFraming:
+    """The framing of :rfc:`7395`: an element declares its own namespaces, and is a message."""
+
+    end: ClassVar[bytes] = f"<close xmlns='{FRAMING}'/>".encode()
+
+    def element(self, element: bytes) -> bytes:
+        """The message for an element."""
+        return outward(element)
+
+    def reader(self, limits: ParserLimits, namespace: str) -> WebSocketReader:
+        """A reader of a stream that begins."""
+        return WebSocketReader(limits, namespace)
+
+    def header(self, header: StreamHeader) -> bytes:
+        """The message that begins our side of a stream, or begins it anew."""
+        return f"<open xmlns='{FRAMING}'{header.attributes}/>".encode()
+
+    def features(self, content: bytes) -> bytes:
+        """The stream features."""
+        return outward(TCP.features(content))
+
+    def error(self, error: StreamError) -> bytes:
+        """A stream error."""
+        return outward(TCP.error(error))
+
+    def is_end(self, data: bytes) -> bool:
+        """Whether the peer ends its side with this message."""
+        return _close(data) is not None
+
+
+WEB_SOCKET = WebSocketFraming()
+"""It keeps nothing, so all connections have the same."""
