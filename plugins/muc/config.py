@@ -47,7 +47,8 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
         allow_voice_requests: Whether visitors may ask for voice.
         allow_visitor_status: Whether others see what visitors say of their being available.
         allow_visitor_nickchange: Whether visitors may change their nick.
-        allow_registration: Whether who asks to be registered becomes a member at once.
+        allow_registration: Whether who registers becomes a member at once also where that gives
+            entry or voice, and is otherwise asked for (RM-59).
         allowpm: Who may send private messages.
         presencebroadcast: The roles whose presence is shown to others.
         maxusers: How many occupants the room takes; None: any number.
@@ -80,7 +81,7 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
     allow_voice_requests: bool = True
     allow_visitor_status: bool = True
     allow_visitor_nickchange: bool = False
-    allow_registration: bool = True
+    allow_registration: bool = False
     allowpm: AllowPM = AllowPM.ANYONE
     presencebroadcast: frozenset[Role] = EVERYBODY
     maxusers: int | None = 1_000

@@ -12,11 +12,13 @@ from xmppd.stanza import (
     IQ,
     JID,
     Condition,
+    Element,
     Later,
     Message,
     Presence,
     Stanza,
     StanzaError,
+    dump,
     ns,
     qname,
 )
@@ -26,12 +28,15 @@ from xmppd.stanza.stanza import error_bytes
 from .absent import AbsentOccupants
 from .disco import SERVICE, IQRoomItemsHandler, room_info
 from .entry import RoomEntry
+from .errands import RoomErrands
 from .hall import Hall
 from .names import JOIN, MUC
+from .register import IQRoomRegisterHandler
 from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .room import Room
 from .tables import KIND
 from .talk import RoomTalk
+from .unique import IQUniqueNameHandler
 
 SUBDOMAIN = "conference."
 IDENTITY = DiscoIdentity("conference", "text", "Rooms")
@@ -83,12 +88,14 @@ class RoomService(Service):
             IQRoomOwnerHandler(hall),
             IQRoomAdminHandler(hall),
             IQRoomItemsHandler(hall),
+            registration := IQRoomRegisterHandler(hall),
+            IQUniqueNameHandler(),
         )
         self.hall = hall
         self.messages = messages
         self.entry = RoomEntry(hall)
-        self.talk = RoomTalk(hall)
         self.absent = AbsentOccupants(hall, self.jid.full, self.in_line, self._ping, services.clock)
+        self.talk = RoomTalk(hall, RoomErrands(hall, registration))
 
     def line(self, stanza: Stanza) -> str:
         to = stanza.to
@@ -207,6 +214,13 @@ class RoomService(Service):
         is_join = isinstance(stanza, Presence) and stanza.payload.tree.find(JOIN) is not None
         children = [f"<x xmlns='{MUC}'/>".encode(), made] if is_join else [made]
         return stanza.make(stanza.sender, to, *children, id=stanza.id, type="error")
+
+    async def ask(self, room: JID, kind: str, query: Element) -> IQ | None:
+        """Ask a room in the name of the service; None if it does not answer."""
+        requests = self._iq_router.requests
+        return await requests.ask(
+            room, self.jid, dump(query), timeout_s=ANSWER_S, type=kind, send=self.send
+        )
 
     # -- disco ------------------------------------------------------------------------------------
 

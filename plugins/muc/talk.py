@@ -6,6 +6,7 @@ from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import Condition, ErrorType, Later, Message, StanzaError, Tree
 
 from .effects import Effect, occupant_id, user
+from .errands import RoomErrands
 from .hall import Hall
 from .memory import is_subject
 from .names import is_forged
@@ -20,10 +21,12 @@ class RoomTalk:
 
     Args:
         hall: Where the rooms are.
+        errands: Takes what is for the room itself.
     """
 
-    def __init__(self, hall: Hall) -> None:
+    def __init__(self, hall: Hall, errands: RoomErrands) -> None:
         self.hall = hall
+        self.errands = errands
 
     def take_message(self, room: Room | None, message: Message) -> Later:
         """Take a message to a room, or to somebody in it.
@@ -33,14 +36,15 @@ class RoomTalk:
         """
         if room is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such room")
+        nick = None if message.to is None else message.to.resource
+        if nick is None and message.type != "groupchat":
+            return self.errands.take_errand(room, message)
         session = room.sessions.get(message.sender.full)
         if session is None:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")
-        if message.to is not None and message.to.resource is not None:
-            self._say_to_one(room, session, message, message.to.resource)
+        if nick is not None:
+            self._say_to_one(room, session, message, nick)
             return None
-        if message.type != "groupchat":
-            raise StanzaError(Condition.BAD_REQUEST, "what is for all is of type groupchat")
         return self._say_to_all(room, session, message)
 
     def _check_size(self, message: Message) -> None:

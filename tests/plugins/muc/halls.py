@@ -20,7 +20,7 @@ class RoomsCase(SynchronousTestCase):
     """A house in memory, with rooms."""
 
     plugins: tuple[str, ...] = ("disco", "ping", "muc")
-    people = ("romeo", "juliet", "nurse")
+    people: tuple[str, ...] = ("romeo", "juliet", "nurse")
 
     def setUp(self) -> None:
         self.house = House(plugins=self.plugins, config=self.config())

@@ -47,7 +47,7 @@ CONFIG = RoomConfig(
     allow_voice_requests=False,
     allow_visitor_status=False,
     allow_visitor_nickchange=True,
-    allow_registration=False,
+    allow_registration=True,
     allowpm=AllowPM.MODERATORS,
     presencebroadcast=frozenset((Role.MODERATOR,)),
     maxusers=None,
@@ -130,6 +130,7 @@ class StoreContract(Asking):
             self.assertNotEqual(getattr(CONFIG, field.name), default, field.name)
         store = await self.shelf(WHOLE)
         self.assertEqual(await store.load(COVEN), WHOLE)
+        self.assertIs((await self.whole(store)).locked, True)
         self.assertIsNone(await store.load(ORCHARD))
 
     async def test_again(self) -> None:
