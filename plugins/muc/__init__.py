@@ -25,6 +25,9 @@ from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
 
+from .asker import MakeRoom, RoomAsker
+from .commands import RoomCommands
+from .explain import RoomExplanations
 from .hall import Hall
 from .memory import RoomMemory
 from .rooms import Rooms
@@ -87,11 +90,15 @@ def plug(
         assert stanza.to is not None, "it is for a room"
         return hosts[stanza.to.domain].take_over(stanza)
 
+    asker = RoomAsker(hosts, messages)
     return [
         Tables(metadata),
         rooms,
         Tell(ForRoom, take),
+        Tell(MakeRoom, asker.take),
         *hosts.values(),
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
         sweeping(hosts, rooms, clock),
+        *RoomCommands(asker, store, clocks.wall_clock).commands(),
+        RoomExplanations(asker, store).command(),
     ]

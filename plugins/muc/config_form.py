@@ -1,6 +1,6 @@
 """The form by which a room is configured (:xep:`0045`, §10.2), and the codes of a change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -8,7 +8,7 @@ from msgspec import Struct
 from twisted.logger import Logger
 
 from xmppd.stanza import JID, Condition, Element, StanzaError, Tree
-from xmppd.stanza.form import Field, form, values_of
+from xmppd.stanza.form import Field, form, submission, values_of
 from xmppd.stanza.form_field import (
     AddressesField,
     ChoiceField,
@@ -84,7 +84,7 @@ _FIELDS = (
     RoomField("persistentroom", "Stays when nobody is in it", FlagField()),
     RoomField("publicroom", "Is listed for everybody", FlagField()),
     RoomField("membersonly", "For members only", FlagField()),
-    RoomField("allow_registration", "Who registers becomes a member", FlagField()),
+    RoomField("allow_registration", "Who registers becomes a member at once", FlagField()),
     RoomField("moderatedroom", "Who has no affiliation needs voice", FlagField()),
     RoomField("passwordprotectedroom", "Has a password", FlagField()),
     RoomField("roomsecret", "The password", LineField("text-private")),
@@ -180,19 +180,19 @@ def filled_form(config: RoomConfig, answer: Tree | Element) -> FilledForm:
     return FilledForm(_with_password(config, changes), admins, owners)
 
 
-def configured(config: RoomConfig, values: dict[str, list[str]]) -> RoomConfig:
-    """The configuration with other values of some fields, by the names of its attributes.
+def changes_form(values: Mapping[str, Sequence[str]]) -> Element:
+    """A form that is filled in with values of some fields, by the names of attributes.
 
     Raises:
-        StanzaError: NOT_ACCEPTABLE: a value is none, or there is no such field.
+        StanzaError: NOT_ACCEPTABLE: there is no such field.
     """
     fields = {each.name: each for each in _FIELDS}
     for name in values:
         if name not in fields:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, f"a room has {', '.join(fields)}")
-    return _with_password(
-        config, {name: _read(fields[name], value) for name, value in values.items()}
-    )
+            text = f"a room has no {name}, but {', '.join(fields)}"
+            raise StanzaError(Condition.NOT_ACCEPTABLE, text)
+    lines = [Field(fields[name].written_var, values=tuple(value)) for name, value in values.items()]
+    return submission(ROOM_CONFIG, *lines)
 
 
 def _read(field: RoomField, values: Sequence[str]) -> object:
@@ -250,9 +250,9 @@ __all__ = [
     "MAX_SLOW_S",
     "ROOM_CONFIG",
     "FilledForm",
+    "changes_form",
     "codes_of_change",
     "config_fields",
     "config_form",
-    "configured",
     "filled_form",
 ]

@@ -57,8 +57,11 @@ class Hall:
         return self.commands.actor(person).admin or person.bare in self.settings.admins
 
     def affiliation(self, room: Room, person: JID) -> RoomAffiliation:
-        """What somebody may do in a room, listed there or not."""
-        return RoomAffiliation.OWNER if self.is_admin(person) else room.affiliation(person)
+        """What somebody may do in a room, listed there or not; its service may do all."""
+        is_service = person.full == room.jid.domain
+        if is_service or self.is_admin(person):
+            return RoomAffiliation.OWNER
+        return room.affiliation(person)
 
     def standing(self, room: Room, sender: JID) -> RoomStanding:
         """What somebody may do in a room, by what they are to it and in it."""

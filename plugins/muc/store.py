@@ -72,7 +72,7 @@ class RoomStore:
             id_key,
             created,
             creator,
-            locked,
+            bool(locked),
             subject,
             version,
             tuple(_affiliated(await read(t.AFFILIATIONS, key))),

@@ -13,9 +13,9 @@ from xmppd_plugins.muc.config import AllowPM, RoomConfig, Whois
 from xmppd_plugins.muc.config_form import (
     ROOM_CONFIG,
     FilledForm,
+    changes_form,
     codes_of_change,
     config_form,
-    configured,
     filled_form,
 )
 from xmppd_plugins.muc.ranks import Role
@@ -145,11 +145,10 @@ class ConfigFormTests(SynchronousTestCase):
 
     def test_by_name(self) -> None:
         """An operator changes fields by their names."""
-        config = configured(RoomConfig(), {"maxusers": ["none"], "presencebroadcast": []})
-        self.assertEqual(config, RoomConfig(maxusers=None, presencebroadcast=frozenset[Role]()))
-        wrong: StanzaError = self.assertRaises(
-            StanzaError, configured, RoomConfig(), {"walls": ["4"]}
-        )
+        changes = changes_form({"maxusers": ["none"], "presencebroadcast": [], "mam": ["0"]})
+        config = RoomConfig(maxusers=None, presencebroadcast=frozenset[Role](), mam=False)
+        self.assertEqual(filled_form(RoomConfig(), changes).config, config)
+        wrong: StanzaError = self.assertRaises(StanzaError, changes_form, {"walls": ["4"]})
         self.assertIn("maxusers", wrong.text or "")
 
 

@@ -1,0 +1,292 @@
+"""Commands about rooms, for administrators."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from xmppd.command.argument import MANY, Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Address, Choice, DomainName, Flag
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
+from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.stanza.date_time import date_time
+
+from .asker import RoomAsker
+from .config import RoomConfig
+from .config_form import config_fields
+from .occupant_ids import new_key
+from .ranks import RoomAffiliation
+from .state import Affiliated, Destroyed, KeptRoom
+from .store import RoomStore
+from .written_room import read_room, written
+
+T = TypeVar("T")
+
+PAGE = 500
+HIDDEN = "muc#roomconfig_roomsecret"
+
+_AFFILIATIONS = tuple(each.value for each in RoomAffiliation)
+_ROOM = Argument("room", "such as coven@conference.example.org", Address())
+_REASON = Argument("--reason", "told to who is in")
+LIST = Description(
+    "room list",
+    "list the rooms of a service, or of all",
+    (
+        Argument("--service", "such as conference.example.org", DomainName(ours=False)),
+        Argument("--orphans", "only those that nobody owns", Flag()),
+    ),
+)
+SHOW = Description("room show", "show what a room is, and who is in", (_ROOM,))
+CREATE = Description(
+    "room create",
+    "make a room that stays when nobody is in it",
+    (_ROOM, Argument("owner", "who owns it", Address())),
+    effect="changes",
+)
+DESTROY = Description(
+    "room destroy",
+    "destroy a room, with all that belongs to it",
+    (_ROOM, Argument("--forward", "another room, where its people go", Address()), _REASON),
+    effect="ends",
+)
+AFFILIATION = Description(
+    "room affiliation",
+    "have somebody, or a whole domain, be something to a room",
+    (
+        _ROOM,
+        Argument("person", "such as romeo@example.org", Address()),
+        Argument("affiliation", ", ".join(_AFFILIATIONS), Choice(_AFFILIATIONS)),
+        _REASON,
+    ),
+    effect="changes",
+)
+KICK = Description(
+    "room kick",
+    "have somebody leave a room",
+    (_ROOM, Argument("nick", "theirs in the room"), _REASON),
+    effect="changes",
+)
+CONFIG = Description(
+    "room config",
+    "show how a room is configured, or change that",
+    (_ROOM, Argument("--set", "a field and its value, such as maxusers=50", most=MANY)),
+    effect="changes",
+)
+EXPORT = Description(
+    "room export",
+    "write rooms without what was said there, a line of JSON for each",
+    (Argument("--room", "only this one", Address()),),
+    answers="sentences",
+)
+IMPORT = Description(
+    "room import",
+    "make the rooms that were written so, from a file of this machine",
+    (Argument("file", "which the server can read"),),
+    effect="changes",
+)
+
+
+class RoomRow(Row, frozen=True):
+    """A room."""
+
+    room: str
+    title: str
+    public: bool
+    members_only: bool
+    persistent: bool
+
+
+class RoomFactRow(Row, frozen=True):
+    """Something that is so of a room."""
+
+    fact: str
+    value: str
+
+
+class RoomConfigRow(Row, frozen=True):
+    """A field of a room's configuration."""
+
+    field: str
+    value: str
+
+
+class RoomCommands:
+    """The commands.
+
+    Args:
+        asker: Asks rooms.
+        store: Keeps them.
+        now: Tells the time, in seconds since 1970.
+    """
+
+    def __init__(self, asker: RoomAsker, store: RoomStore, now: Callable[[], float]) -> None:
+        self.asker = asker
+        self.store = store
+        self.now = now
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [
+            Command(LIST, self.list, (RoomRow,)),
+            Command(SHOW, self.show, (RoomFactRow,)),
+            Command(CREATE, self.create),
+            Command(DESTROY, self.destroy),
+            Command(AFFILIATION, self.affiliation),
+            Command(KICK, self.kick),
+            Command(CONFIG, self.config, (RoomConfigRow,)),
+            Command(EXPORT, self.export),
+            Command(IMPORT, self.bring_in),
+        ]
+
+    # -- what there is ----------------------------------------------------------------------------
+
+    async def list(self, context: CommandContext) -> Replies:
+        """A row for each room."""
+        arguments = context.arguments
+        services = list(self.asker.services)
+        if arguments.given("service"):
+            wanted = arguments.text("service")
+            if wanted not in services:
+                raise Refused(f"rooms are at {', '.join(services)}", Condition.ITEM_NOT_FOUND)
+            services = [wanted]
+        for service in services:
+            async for name, config in self._lines(service, orphans=arguments.flag("orphans")):
+                yield RoomRow(
+                    name,
+                    config.roomname,
+                    config.publicroom,
+                    config.membersonly,
+                    config.persistentroom,
+                )
+
+    async def _lines(
+        self, service: str, *, orphans: bool = False
+    ) -> AsyncIterator[tuple[str, RoomConfig]]:
+        after, read = "", self.store.orphans if orphans else self.store.all
+        while page := await read(service, PAGE, after):
+            for line in page:
+                yield line
+            after = page[-1][0]
+
+    async def show(self, context: CommandContext) -> Replies:
+        """A row for each fact."""
+        room = await self._room(context)
+        yield RoomFactRow("name", room.config.roomname)
+        yield RoomFactRow("description", room.config.roomdesc)
+        yield RoomFactRow(
+            "made", f"{date_time(room.created)} by {room.creator or 'an administrator'}"
+        )
+        if room.locked:
+            yield RoomFactRow("locked", "until its owner has configured it")
+        for each in room.affiliated:
+            more = f", {each.nick}" if each.nick else ""
+            why = f" ({each.reason})" if each.reason else ""
+            yield RoomFactRow(each.affiliation.value, f"{each.jid}{more}{why}")
+        for hat in room.hats:
+            yield RoomFactRow("hat", f"{hat.title}: {', '.join(hat.people)}")
+        for seen in await _done(self.asker.occupants(room.jid)):
+            yield RoomFactRow("occupant", f"{seen.nick}, {seen.jid}, {seen.role}")
+
+    async def _room(self, context: CommandContext) -> KeptRoom:
+        jid = context.arguments.jid("room")
+        room = await self.store.load(jid)
+        if room is None or not jid.is_bare:
+            raise Refused(f"there is no room {jid}", Condition.ITEM_NOT_FOUND)
+        return room
+
+    # -- what is done -----------------------------------------------------------------------------
+
+    async def create(self, context: CommandContext) -> Replies:
+        """Make one."""
+        jid, owner = context.arguments.jid("room"), context.arguments.jid("owner")
+        listed = Affiliated(owner.bare, RoomAffiliation.OWNER)
+        config = RoomConfig(persistentroom=True)
+        await _done(
+            self.asker.make(KeptRoom(jid, config, new_key(), self.now(), affiliated=(listed,)))
+        )
+        yield f"room {jid} was made, and is owned by {owner.bare}"
+
+    async def destroy(self, context: CommandContext) -> Replies:
+        """Destroy one."""
+        jid, arguments = context.arguments.jid("room"), context.arguments
+        forward = arguments.jid("forward").bare if arguments.given("forward") else ""
+        where = Destroyed(forward, arguments.text("reason", ""))
+        await _done(self.asker.destroy(jid, where))
+        yield f"room {jid} was destroyed"
+
+    async def affiliation(self, context: CommandContext) -> Replies:
+        """Change one."""
+        jid, person = context.arguments.jid("room"), context.arguments.jid("person")
+        wanted = RoomAffiliation(context.arguments.text("affiliation"))
+        reason = context.arguments.text("reason", "")
+        await _done(self.asker.affiliate(jid, person, wanted, reason))
+        yield f"{person.bare} is {wanted.value} of {jid} from now on"
+
+    async def kick(self, context: CommandContext) -> Replies:
+        """Kick somebody."""
+        jid, nick = context.arguments.jid("room"), context.arguments.text("nick")
+        await _done(self.asker.kick(jid, nick, context.arguments.text("reason", "")))
+        yield f"{nick} has left {jid}"
+
+    async def config(self, context: CommandContext) -> Replies:
+        """Change some fields, then a row for each."""
+        jid = context.arguments.jid("room")
+        values: dict[str, list[str]] = {}
+        for each in context.arguments.texts("set"):
+            field, equals, value = each.partition("=")
+            if not equals:
+                raise Refused(f"{each} is no field=value", Condition.BAD_REQUEST)
+            values.setdefault(field, []).extend([value] if value else [])
+        if values:
+            await _done(self.asker.configure(jid, values))
+        for line in config_fields((await self._room(context)).config):
+            shown = ", ".join(line.values)
+            yield RoomConfigRow(line.var, "(not shown)" if line.var == HIDDEN and shown else shown)
+
+    # -- out and in -------------------------------------------------------------------------------
+
+    async def export(self, context: CommandContext) -> Replies:
+        """Write them, a line for each."""
+        if context.actor.jid is not None:
+            raise Refused("rooms are exported at the server's own machine", Condition.FORBIDDEN)
+        if context.arguments.given("room"):
+            yield written(await self._room(context)).decode()
+            return
+        for service in self.asker.services:
+            async for name, _ in self._lines(service):
+                room = await self.store.load(JID.prepared(name))
+                if room is not None:
+                    yield written(room).decode()
+
+    async def bring_in(self, context: CommandContext) -> Replies:
+        """Make the rooms of a file; those that there are already stay as they are."""
+        if context.actor.jid is not None:
+            raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
+        made = 0
+        try:
+            with Path(context.arguments.text("file")).open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    try:
+                        await self.asker.make(read_room(line))
+                        made += 1
+                    except (ValueError, StanzaError) as error:
+                        yield f"line {number} made no room: {_said(error)}"
+        except OSError as error:
+            raise Refused(f"rooms that were made: {made}; then {error}") from error
+        yield f"rooms that were made: {made}"
+
+
+async def _done(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except StanzaError as error:
+        raise Refused(_said(error), error.condition) from error
+
+
+def _said(error: Exception) -> str:
+    return (error.text or error.condition.tag) if isinstance(error, StanzaError) else str(error)
+
+
+__all__ = ["RoomCommands"]
