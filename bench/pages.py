@@ -126,7 +126,7 @@ async def run(reactor: IReactorTime, directory: Path, messages: int) -> None:
 
         async def work(query: Query = query) -> object:
             found = await reader.answer(OWNER.bare, query)
-            given = Given(archive, OWNER, query, found)
+            given = Given(archive, OWNER, found)
             results = given.results(Results(OWNER, ASKER, "q"), is_flipped=False)
             return [each.wire() for each in results], given.fin()
 

@@ -107,6 +107,7 @@ def plug(
     archive.joined.append(Retractions(archive, waiting, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
     preferences = Preferences(archive, rosters, messages)
+    reader = ArchiveReader(archive, words, turns.next)
     return [
         Tables(metadata),
         AtLoad(archive.open),
@@ -124,7 +125,8 @@ def plug(
         Says(DiscoInfo(features=(RETRACT, TOMBSTONES)), Of.ACCOUNT),
         AtLoad(words.open),
         repeatedly(partial(index_words, words, membership), INDEX_WORDS_S, clock),
-        *answers_of(ArchiveReader(archive, words, turns.next), waiting),
+        Offer(reader),
+        *answers_of(reader, waiting),
         bound,
         BoundExtra(bound.around),
         AtLoad(preferences.load),

@@ -189,10 +189,17 @@ class Archive(Follower):
 
     async def removed(self, event: AccountRemoved) -> None:
         """Forget the archive of an account that is gone (AR-14)."""
-        account = event.account.bare
-        self.writer.forget(self.ids.number(account))
+        await self.forget(event.account.bare)
+
+    async def forget(self, owner: str) -> None:
+        """Forget an archive, by the bare JID of its owner.
+
+        Raises:
+            StoreError: The database cannot be written.
+        """
+        self.writer.forget(self.ids.number(owner))
         await self.writer.flush()  # which may have entered the archive again
-        await self.database.write(partial(_forget, owner=digest(account)))
+        await self.database.write(partial(_forget, owner=digest(owner)))
 
     def look_at_disk(self) -> None:
         """Archive nothing more while the disk is nearly full, and say so (AR-13)."""
@@ -219,6 +226,28 @@ class Archive(Follower):
         return min(past, self.indexer.indexing_to + 1)
 
     # -- for others -------------------------------------------------------------------------------
+
+    def take(self, owner: JID, said: Message, author: JID) -> int:
+        """Take a message into the archive of a room, in which it is about to be said.
+
+        Args:
+            owner: The bare JID of the room, which has no other end.
+            said: From an occupant, who is its peer, to nobody yet, and without an id.
+            author: Whoever waits until it is written (OA-2); their full or bare JID.
+
+        Returns:
+            Its position.
+
+        Raises:
+            StoreError: The database has not taken messages for too long: it cannot be kept.
+        """
+        if self.tail.is_overfull:
+            raise StoreError(NO_ROOM)
+        position, peer = self.positions.next(), said.sender.full
+        accepted = Accepted(position, said.wire(), owner.full, peer, flags_of(said))
+        accepted.received = number = self.ids.number(owner.full)
+        self.writer.join(accepted, number, owner.full, author.bare)
+        return position
 
     async def catch_up(self, owner: str) -> None:
         """Wait until other nodes have written what they have accepted for an archive: whoever reads

@@ -10,7 +10,7 @@ from xmppd.stanza.rsm import PageRequest
 from .archive import Archive
 from .entries import ArchiveEntry, Selection
 from .ids import MAX_POSITION, first_at, last_at
-from .routed import read_back
+from .routed import author_of, read_back
 from .word_index import WordIndex
 from .words import words_of
 
@@ -21,7 +21,7 @@ MAX_RESULTS = 250
 MAX_PAGE_BYTES = 1_048_576
 """Of a page's results; one is always given."""
 MAX_COUNTED = 10_000
-"""Messages with some words; more are not counted."""
+"""Messages that have to be looked at; more are not counted."""
 MAX_IDS = 1_000
 """That may be asked for one by one."""
 
@@ -44,6 +44,9 @@ class Filters:
         ids: Only these messages; None for any.
         groupchat: Whether messages of type groupchat are among them.
         words: Only messages that have all of these; none for any.
+        by_full: Whether a peer is found by its full JID alone, as an occupant is in the archive of
+            a room.
+        author: Only messages that are said there to be of this account, whatever its nick was.
     """
 
     peer: JID | None = None
@@ -54,6 +57,15 @@ class Filters:
     ids: tuple[str, ...] | None = None
     groupchat: bool = True
     words: tuple[str, ...] = ()
+    by_full: bool = False
+    author: JID | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The JID by which entries of its peer are found; None for those of all."""
+        if self.peer is None:
+            return None
+        return self.peer.full if self.by_full else self.peer.bare
 
     @property
     def is_of_all(self) -> bool:
@@ -128,7 +140,7 @@ class ArchiveReader:
                 pass  # each is in the archive
             lowest = max(lowest, *(position_of[id] for id in below), -1)
             highest = min(highest, *(position_of[id] for id in above), MAX_POSITION + 1)
-        selection = Selection(lowest, highest, None if filters.peer is None else filters.peer.bare)
+        selection = Selection(lowest, highest, filters.key)
         if filters.ids is not None:
             return await self._among(owner, filters.ids, selection, query)
         if not page.most:
@@ -179,8 +191,8 @@ class ArchiveReader:
 
     async def _count(self, owner: str, selection: Selection, query: Query) -> QueryPage:
         """The number of entries, whatever their resources are."""
-        if query.filters.words:
-            return await self._count_by_words(owner, selection, query)
+        if query.filters.words or query.filters.author is not None:
+            return await self._count_by_looking(owner, selection, query)
         count = await self.entries.count(owner, selection, self.next_turn)
         return QueryPage([], not count, count)
 
@@ -212,7 +224,7 @@ class ArchiveReader:
         if query.filters.words:
             return await self._read_by_words(owner, selection, query, limit)
         few = await self.entries.page(owner, selection, limit, backwards=backwards)
-        if peer is None or peer.resource is None:
+        if peer is None or peer.resource is None or query.filters.by_full:
             return few
         private = Selection(selection.after, selection.before, peer.full)
         few += await self.entries.page(owner, private, limit, backwards=backwards)
@@ -252,11 +264,13 @@ class ArchiveReader:
             part = _beyond(part, positions[-1], backwards=backwards)
         return few
 
-    async def _count_by_words(self, owner: str, selection: Selection, query: Query) -> QueryPage:
-        """The number of messages with some words, as far as they are counted."""
+    async def _count_by_looking(self, owner: str, selection: Selection, query: Query) -> QueryPage:
+        """The number of messages that are wanted for what is in them, as far as they are
+        counted.
+        """
         fits, total = _Fits(query.filters), 0
         while total < MAX_COUNTED:
-            few = await self._read_by_words(owner, selection, query, ENTRIES_PER_TURN)
+            few = await self._read(owner, selection, query, ENTRIES_PER_TURN)
             total += sum(map(fits, few))
             if len(few) < ENTRIES_PER_TURN:
                 break
@@ -273,12 +287,15 @@ class _Fits:
         self._peer = None if peer is None else peer.bare
         self._full = None if peer is None or peer.resource is None else peer.full
         self._groupchat = filters.groupchat
+        self._author = filters.author
         self._words = set(filters.words)
 
     def __call__(self, entry: ArchiveEntry) -> bool:
         if not self._groupchat and entry.is_groupchat:
             return False
         if self._words and not self._words.issubset(words_of(entry.stanza or b"")):
+            return False
+        if self._author is not None and author_of(entry.stanza or b"") != self._author.bare:
             return False
         if self._peer is None:
             return True

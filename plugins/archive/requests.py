@@ -1,6 +1,6 @@
 """What accounts ask of their archives: queries, the form of these, and metadata."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -54,11 +54,35 @@ class IQArchiveQueryHandler(IQHandler):
         query = read_query(tree, full_text=self.reader.words.is_wanted)
         if query.filters.is_of_all:
             await read_here(self.waiting, asked)
-        found = await self.reader.answer(owner.bare, query)
-        given = Given(self.reader.archive, owner, query, found)
-        results = Results(owner, iq.sender, tree.get("queryid"))
-        is_flipped = tree.find(_FLIPPED) is not None
-        return Pulling(given.results(results, is_flipped=is_flipped), given.fin())
+        return await answer_query(self.reader, owner, iq, query)
+
+
+async def answer_query(
+    reader: ArchiveReader,
+    owner: JID,
+    iq: IQ,
+    query: Query,
+    shown: Callable[[bytes], bytes] = bytes,
+) -> Pulling:
+    """The results of a query, and the answer behind them.
+
+    Args:
+        reader: Finds them.
+        owner: The bare JID of the archive's owner.
+        iq: The request.
+        query: What it asks for.
+        shown: What of a message is shown to whoever asks.
+
+    Raises:
+        StanzaError: ITEM_NOT_FOUND: an id in it is not in the archive (QU-6).
+        StoreError: The archive cannot be read.
+    """
+    tree = iq.payload.tree[0]
+    page = await reader.answer(owner.bare, query)
+    given = Given(reader.archive, owner, page, shown)
+    results = Results(owner, iq.sender, tree.get("queryid"))
+    is_flipped = tree.find(_FLIPPED) is not None
+    return Pulling(given.results(results, is_flipped=is_flipped), given.fin())
 
 
 @dataclass(frozen=True)
@@ -91,14 +115,14 @@ class Given:
     Attributes:
         archive: Makes ids.
         owner: The bare JID that was asked.
-        query: What was wanted.
         page: What was found.
+        shown: What of a message is shown to whoever has asked.
     """
 
     archive: Archive
     owner: JID
-    query: Query
     page: QueryPage
+    shown: Callable[[bytes], bytes] = bytes
 
     def results(self, results: Results, *, is_flipped: bool) -> Iterator[Stanza]:
         """The results, in order of time or against it; what is no message any more is left out
@@ -108,7 +132,9 @@ class Given:
         for entry in reversed(entries) if is_flipped else entries:
             id = self.archive.id_of(self.owner.bare, entry.position).encode()
             try:
-                yield results.result(entry.stanza or b"", id, microseconds_of(entry.position))
+                yield results.result(
+                    self.shown(entry.stanza or b""), id, microseconds_of(entry.position)
+                )
             except ValueError as error:
                 _log.error(
                     "the message at {position} of the archive of {owner} is damaged: {error}",
@@ -187,6 +213,7 @@ __all__ = [
     "Ends",
     "IQArchiveMetadataHandler",
     "IQArchiveQueryHandler",
+    "answer_query",
     "answers_of",
     "check_has_archive",
     "ends",

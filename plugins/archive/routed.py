@@ -18,6 +18,9 @@ _IN_ROOM = qname(_ROOMS, "x")
 _WRITTEN = rb"([^\s=<>\"']+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")"
 _START = re.compile(rb"<message((?:\s+[^\s=<>\"']+\s*=\s*(?:'[^']*'|\"[^\"]*\"))*)\s*/?>").match
 _ATTRIBUTE = re.compile(_WRITTEN).findall
+_AUTHOR = re.compile(
+    rb"<x xmlns='%b'><item [^<>]*jid='([^'<>]*)'/></x></message>\Z" % re.escape(_ROOMS_WIRE)
+).search
 
 
 def _is_none(owner: str, id: str) -> bool:
@@ -83,6 +86,25 @@ def with_id(message: Message, owner: JID, id: str) -> Message:
     )
 
 
+def author_of(wire: bytes) -> str | None:
+    """The bare JID of who has said something in a room, as its archive has it behind all else: not
+    everybody may see it. None of what nobody in particular has said.
+    """
+    found = _AUTHOR(wire)
+    if found is None:
+        return None
+    try:
+        return JID.prepared(unescape(found[1].decode())).bare
+    except ValueError:
+        return None
+
+
+def without_author(wire: bytes) -> bytes:
+    """What was said in a room without who has said that."""
+    found = _AUTHOR(wire)
+    return wire if found is None else wire[: found.start()] + b"</message>"
+
+
 def read_back(wire: bytes) -> Message:
     """A message from its bytes in an archive; which are read no further than needed.
 
@@ -111,11 +133,13 @@ def read_back(wire: bytes) -> Message:
 __all__ = [
     "SID",
     "STANZA_ID",
+    "author_of",
     "flags_of",
     "is_private_in_room",
     "peer_as_received",
     "peer_as_sent",
     "read_back",
     "with_id",
+    "without_author",
     "without_ids_by",
 ]

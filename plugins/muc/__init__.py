@@ -20,6 +20,7 @@ from xmppd.components.service_domains import ServiceDomains
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID
@@ -94,6 +95,7 @@ def plug(
     return [
         Tables(metadata),
         rooms,
+        Offer(hall),
         Tell(ForRoom, take),
         Tell(MakeRoom, asker.take),
         *hosts.values(),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from xmppd.command.command_table import CommandTable
+from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.stanza import JID, Condition, Message, StanzaError, Tree, escape, ns
 from xmppd.stanza.date_time import date_time
@@ -26,6 +27,9 @@ class Hall:
         commands: Know the administrators, who own all rooms, and whose accounts are ours.
         settings: The limits.
         clocks: Tell the time.
+
+    Attributes:
+        handlers: Requests to rooms that other plugins answer, by their ``query``.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class Hall:
         self.commands = commands
         self.settings = settings
         self.clocks = clocks
+        self.handlers: dict[str, IQHandler] = {}
 
     def found(self, jid: JID) -> Room:
         """A room that is here.

@@ -88,12 +88,17 @@ class RoomMemory:
         """
         is_kept = is_kept_in_room(tree)
         id, microseconds = self.keep(room, said, author) if is_kept else self.give(room)
-        by = escape(room.jid.full)
-        given = said.with_child(f"<stanza-id xmlns='{STANZA_ID}' by='{by}' id='{id}'/>".encode())
+        given = with_id(said, room.jid, id)
         if is_kept and not is_subject(tree):
             most = room.config.maxhistoryfetch
             room.history.add(room.jid, given, id, microseconds, most)
         return given
+
+
+def with_id(said: Message, room: JID, id: str) -> Message:
+    """Something that is said, with the id that the room gives it."""
+    by = escape(room.full)
+    return said.with_child(f"<stanza-id xmlns='{STANZA_ID}' by='{by}' id='{id}'/>".encode())
 
 
 def is_subject(tree: Tree) -> bool:
@@ -102,4 +107,4 @@ def is_subject(tree: Tree) -> bool:
     return "subject" in tags and "body" not in tags and "thread" not in tags
 
 
-__all__ = ["Remembered", "RoomMemory", "is_subject"]
+__all__ = ["Remembered", "RoomMemory", "is_subject", "with_id"]

@@ -1,11 +1,14 @@
 """RoomService: the rooms at a domain of their own (:xep:`0045`)."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from xmppd.components.service import ANSWER_S, Service
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer
 from xmppd.disco.info import DiscoIdentity, DiscoQuestion
+from xmppd.handler.iq_handler import IQHandler
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTIONS
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.stanza import (
@@ -190,6 +193,11 @@ class RoomService(Service):
             other = asked.person if of_account else asked.shown.jid
             self.pass_on(iq, other, session.occupant.jid)
         return None
+
+    def _answering(self, *, entity: bool) -> Iterator[IQHandler]:
+        if entity:
+            yield from self.hall.handlers.values()
+        yield from super()._answering(entity=entity)
 
     async def _ping(self, session: JID, room: JID) -> IQ | None:
         requests = self._iq_router.requests

@@ -187,7 +187,11 @@ class Service(InternalComponent):
         answer = handler.on_get(iq, asked) if iq.type == "get" else handler.on_set(iq, asked)
         if answer is None or isinstance(answer, (bytes, Element, IQ, Pulling)):
             return self._reply(iq, answer)
-        return self._reply_later(iq, answer)
+        replying = self._reply_later(iq, answer)
+        if handler.apart:
+            self.apart(iq, replying)
+            return None
+        return replying
 
     async def _reply_later(self, iq: IQ, answer: Awaitable[Answer]) -> None:
         replying = self._reply(iq, await answer)

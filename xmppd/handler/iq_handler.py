@@ -95,6 +95,7 @@ class IQHandler:
         goes_by_sessions: Whether its answer for an account depends on who is online: then a node
             with sessions of the account answers.
         before_bind: Whether it answers a client that has not bound a resource yet.
+        apart: Whether an entity of a service goes on with other stanzas while this answers one.
     """
 
     query: ClassVar[str]
@@ -103,6 +104,7 @@ class IQHandler:
     features: ClassVar[tuple[str, ...]] = ()
     goes_by_sessions: ClassVar[bool] = False
     before_bind: ClassVar[bool] = False
+    apart: ClassVar[bool] = False
 
     def on_get(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
         """Answer a get: the child of the result, or None for an empty one; or the whole result,

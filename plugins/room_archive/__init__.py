@@ -1,0 +1,45 @@
+"""XEP-0313 in rooms: what was said there stays said, for who was not in.
+
+``memory`` has what is said kept by the plugin ``archive``, each room's in an archive of its own;
+``requests`` answers who asks for it.
+"""
+
+from xmppd.disco.disco import EntitiesOf, Says
+from xmppd.host.turns import Turns
+from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd_plugins.archive.archive import Archive
+from xmppd_plugins.archive.query import ArchiveReader
+from xmppd_plugins.muc.hall import Hall
+from xmppd_plugins.muc.service import SUBDOMAIN
+
+from .memory import RoomArchive
+from .requests import IQRoomMetadataHandler, IQRoomQueryHandler, RoomReader
+
+
+def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> list[Part]:
+    """The parts of this plugin."""
+    rooms, before = hall.rooms, hall.rooms.memory
+    memory = RoomArchive(hall.clocks, archive)
+    rooms.memory = memory
+    room_reader = RoomReader(hall, memory, reader, turns.next)
+    handlers = [IQRoomQueryHandler(room_reader), IQRoomMetadataHandler(room_reader)]
+    hall.handlers |= {handler.query: handler for handler in handlers}
+
+    async def recall() -> None:
+        for room in tuple(rooms.loaded.values()):
+            if room is not None:
+                await memory.recall(room)
+
+    def stop() -> None:
+        rooms.memory = before
+        for handler in handlers:
+            del hall.handlers[handler.query]
+
+    return [
+        AtUnload(stop),
+        AtLoad(recall),
+        *(
+            Says(of=EntitiesOf(SUBDOMAIN + domain), answer=room_reader.says)
+            for domain in sorted(hall.commands.domains)
+        ),
+    ]

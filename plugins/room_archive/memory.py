@@ -1,0 +1,81 @@
+"""RoomArchive: keeps what is said in rooms, each room's in the archive of its bare JID."""
+
+from xmppd.host.clocks import Clocks
+from xmppd.stanza import JID, Later, Message
+from xmppd_plugins.archive.archive import Archive, Settle
+from xmppd_plugins.archive.entries import ALL, ArchiveEntry
+from xmppd_plugins.archive.ids import microseconds_of
+from xmppd_plugins.archive.routed import without_author
+from xmppd_plugins.muc.effects import RoomItem, user
+from xmppd_plugins.muc.memory import Remembered, RoomMemory, is_subject, with_id
+from xmppd_plugins.muc.room import Room
+
+RECALLED = 100
+"""Messages that are read when a room comes into memory."""
+
+
+class RoomArchive(RoomMemory):
+    """Remembers what is said: the id that all hear is its id in the archive, and its position there
+    is its place in the order of the room (RM-46).
+
+    Args:
+        clocks: Tell the time.
+        archive: Keeps it, with who has said it behind all else.
+    """
+
+    def __init__(self, clocks: Clocks, archive: Archive) -> None:
+        super().__init__(clocks)
+        self.archive = archive
+
+    def has(self, room: Room) -> bool:
+        """Whether a room has an archive."""
+        return room.config.mam and room.config.persistentroom
+
+    def space(self) -> Later:
+        return self.archive.room()
+
+    def keep(self, room: Room, said: Message, author: JID) -> Remembered:
+        if not self.has(room) or self.archive.is_paused:
+            return self.give(room)
+        if said.sender.resource is not None:
+            standing = room.standing(author)
+            item = RoomItem(standing.affiliation, standing.role)
+            said = said.with_child(user(item.xml(author)))
+        return self._remembered(room, self.archive.take(room.jid, said, author))
+
+    def give(self, room: Room) -> Remembered:
+        return self._remembered(room, self.archive.positions.next())
+
+    def _remembered(self, room: Room, position: int) -> Remembered:
+        id = self.archive.id_of(room.jid.full, position)
+        return Remembered(id, microseconds_of(position))
+
+    async def recall(self, room: Room) -> None:
+        if not self.has(room):
+            return
+        found = await self.archive.entries.page(room.jid.full, ALL, RECALLED, backwards=True)
+        for entry in reversed(found):
+            said = None if entry.is_tombstone else _said(entry)
+            if said is not None:
+                id, microseconds = self._remembered(room, entry.position)
+                most = room.config.maxhistoryfetch
+                given = with_id(said, room.jid, id)
+                room.history.add(room.jid, given, id, microseconds, most)
+
+    async def forget(self, room: JID) -> None:
+        await self.archive.forget(room.full)
+
+    async def settle(self, room: JID) -> None:
+        await self.archive.settle(Settle(room.full))
+
+
+def _said(entry: ArchiveEntry) -> Message | None:
+    """An entry as it was told; None of what is not shown to who enters, or is damaged."""
+    try:
+        said = Message.from_bytes(without_author(entry.stanza or b""))
+    except ValueError:
+        return None
+    return None if is_subject(said.payload.tree) else said
+
+
+__all__ = ["RoomArchive"]
