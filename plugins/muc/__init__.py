@@ -21,7 +21,8 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.plugin_manager import PluginUnloads
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
@@ -34,6 +35,7 @@ from .memory import RoomMemory
 from .rooms import Rooms
 from .service import ForRoom, RoomAccepted, RoomService, stanza_for
 from .settings import RoomSettings
+from .snapshot import Snapshot
 from .store import RoomStore
 from .tables import metadata
 from .teller import RoomTeller
@@ -76,8 +78,9 @@ def plug(
 ) -> list[Part]:
     """The parts of this plugin."""
     teller = RoomTeller(services.packet_router)
-    store, memory = RoomStore(database), RoomMemory(clocks)
-    rooms = Rooms(store, memory, claims, teller, clocks.seconds, settings)
+    memory = RoomMemory(clocks)
+    snapshot = Snapshot(RoomStore(database), teller.routing_table, clock)
+    rooms = Rooms(snapshot, memory, claims, teller, clocks.seconds, settings)
     hall = Hall(rooms, commands, settings, clocks)
     hosts = {
         host.jid.domain: host
@@ -92,15 +95,24 @@ def plug(
         return hosts[stanza.to.domain].take_over(stanza)
 
     asker = RoomAsker(hosts, messages)
+
+    def leave(event: PluginUnloads) -> None:
+        if event.name == __name__.rpartition(".")[2] and not snapshot.is_shared:
+            rooms.close_all()
+
+    rooms.taken_up = lambda room: hosts[room.jid.domain].roll.taken_up(room)
     return [
         Tables(metadata),
+        AtUnload(snapshot.stop),
         rooms,
         Offer(hall),
+        AtLoad(lambda: rooms.take_up_occupied(hosts)),
         Tell(ForRoom, take),
         Tell(MakeRoom, asker.take),
         *hosts.values(),
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
+        On(PluginUnloads, leave),
         sweeping(hosts, rooms, clock),
-        *RoomCommands(asker, store, clocks.wall_clock).commands(),
-        RoomExplanations(asker, store).command(),
+        *RoomCommands(asker, rooms.store, clocks.wall_clock).commands(),
+        RoomExplanations(asker, rooms.store).command(),
     ]

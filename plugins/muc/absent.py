@@ -1,6 +1,6 @@
 """AbsentOccupants: who is in a room and cannot be reached any more (RM-30 to RM-33)."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -87,9 +87,16 @@ class AbsentOccupants:
         session = room.sessions.get(error.sender.full)
         if session is not None and _is_lost(error, _LOST):
             text = error.payload.tree.findtext(f"error/{_TEXT}") or ""
-            self._leave(room, session, text.strip())
+            self.leave(room, session, text.strip())
 
-    def _leave(self, room: Room, session: OccupantSession, text: str = "") -> None:
+    def leave_all(self, room: Room, sessions: Iterable[OccupantSession]) -> None:
+        """Have sessions leave that are gone."""
+        for session in sessions:
+            self.leave(room, session)
+        self._settle(room)
+
+    def leave(self, room: Room, session: OccupantSession, text: str = "") -> None:
+        """Have a session leave that is gone; others are told so, and why."""
         status = text.encode()[:MAX_STATUS_BYTES].decode(errors="ignore")
         children = [f"<status>{escape(status)}</status>".encode()] if status else []
         said = Presence.make(None, room.jid, *children, type=GONE)
@@ -114,7 +121,7 @@ class AbsentOccupants:
         due = {domain: since for domain, since in self._lost.items() if since <= now - grace_s}
         for room, session in self._remote():
             if session.heard <= due.get(session.jid.domain, NEVER):
-                self._leave(room, session)
+                self.leave(room, session)
                 self._settle(room)
         for domain in due:
             del self._lost[domain]
@@ -173,7 +180,7 @@ class AbsentOccupants:
             return
         session.unanswered += 1
         if answer is not None or session.unanswered >= MAX_UNANSWERED:
-            self._leave(room, session)
+            self.leave(room, session)
             self._settle(room)
 
     def stop(self) -> None:

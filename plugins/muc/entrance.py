@@ -22,7 +22,17 @@ class Entrance:
         over: Called when nothing is left: from now on the session is told at once.
     """
 
-    __slots__ = ("_behind", "_known", "_messages", "_number", "_over", "_show", "_then", "_unseen")
+    __slots__ = (
+        "_behind",
+        "_known",
+        "_messages",
+        "_number",
+        "_over",
+        "_show",
+        "_stanzas",
+        "_then",
+        "_unseen",
+    )
 
     def __init__(
         self,
@@ -38,6 +48,7 @@ class Entrance:
         self._over = over
         self._then: dict[JID | int, Stanza] = {}
         self._number = self._messages = 0
+        self._stanzas = self._draw()
 
     def add(self, stanza: Stanza) -> None:
         """Take something that the session is told while it enters."""
@@ -69,7 +80,10 @@ class Entrance:
         self._behind, self._over = tuple, _nothing
 
     def stanzas(self) -> Iterator[Stanza]:
-        """All of it, each made when it is drawn; to nobody yet."""
+        """All of it that is left, each made when it is drawn; to nobody yet."""
+        return self._stanzas
+
+    def _draw(self) -> Iterator[Stanza]:
         while self._unseen:
             occupant = next(iter(self._unseen))
             del self._unseen[occupant]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from xmppd.cluster.node import NodeId
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import JID, Presence
 
@@ -31,6 +32,7 @@ class OccupantSession:
             may say.
         priority: Of that presence.
         number: Rises with each session that enters the room.
+        node: The other node where it is; None if it is here, or of another server.
         heard: The moment when something came from it last, on the steady clock.
         unanswered: How often it was asked since then whether it is there.
         entrance: What it has yet to be shown; None when it was shown all that came before.
@@ -40,6 +42,7 @@ class OccupantSession:
         "entrance",
         "heard",
         "jid",
+        "node",
         "number",
         "occupant",
         "presence",
@@ -51,6 +54,7 @@ class OccupantSession:
         self.jid = jid
         self.occupant = occupant
         self.number = number
+        self.node: NodeId | None = None
         self.heard = 0.0
         self.unanswered = 0
         self.entrance: Entrance | None = None

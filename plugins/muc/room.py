@@ -41,6 +41,7 @@ class Room:
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
         slow_mode: Who has said something a moment ago, where that counts.
+        noted: Called with each session that has come, has left, or is there otherwise than before.
     """
 
     def __init__(self, kept: KeptRoom, large_occupants: int) -> None:
@@ -57,6 +58,7 @@ class Room:
         self.occupants: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
         self.slow_mode = SlowMode()
+        self.noted: Callable[[JID], None] = _nobody_notes
         self._entered = 0
 
     # -- who is what ------------------------------------------------------------------------------
@@ -138,20 +140,26 @@ class Room:
         Returns:
             It, and what others are told. What it is told itself is its :meth:`entrance`.
         """
+        count = len(self.occupants)
+        session = self.admit(sender, said, nick, id, role, self._entered + 1)
+        occupant = session.occupant
+        if count < len(self.occupants):
+            occupant.unheard = count >= self.large_occupants and role is not Role.MODERATOR
+        told = self.show(occupant) if occupant.shown is session else []
+        return session, [_without(each, session) for each in told]
+
+    def admit(
+        self, sender: JID, said: Said, nick: JID, id: str, role: Role, number: int
+    ) -> OccupantSession:
+        """Have a session be in, whatever others are told; with the number that it has."""
         key = folded(nick.resource or "")
         occupant = self.occupants.get(key)
         if occupant is None:
             occupant = self.occupants[key] = Occupant(nick, sender.to_bare(), id, role)
-            is_large = len(self.occupants) > self.large_occupants
-            occupant.unheard = is_large and role is not Role.MODERATOR
-        session = self._add(sender, occupant, said)
-        told = self.show(occupant) if occupant.shown is session else []
-        return session, [_without(each, session) for each in told]
-
-    def _add(self, jid: JID, occupant: Occupant, said: Said) -> OccupantSession:
-        self._entered += 1
-        session = OccupantSession(jid, occupant, said, self._entered)
-        self.sessions[jid.full] = occupant.sessions[jid.full] = session
+        self._entered = max(self._entered, number)
+        session = OccupantSession(sender, occupant, said, number)
+        self.sessions[sender.full] = occupant.sessions[sender.full] = session
+        self.noted(sender)
         return session
 
     def entrance(
@@ -214,6 +222,7 @@ class Room:
         occupant = session.occupant
         before = occupant.shown
         session.says(said)
+        self.noted(session.jid)
         if occupant.shown is session or before is session:
             return self.show(occupant)
         return self._show_self(session)
@@ -246,6 +255,8 @@ class Room:
             old.jid = nick
             self.occupants[folded(old.nick)] = old
             session.says(said)
+            for each in old.sessions.values():
+                self.noted(each.jid)
             return told + self.show(old)
         others = self.onlookers(old)
         left_by = old.shown is session
@@ -263,6 +274,7 @@ class Room:
         session.occupant = new
         new.sessions[session.jid.full] = session
         session.says(said)
+        self.noted(session.jid)
         return told + (self.show(new) if new.shown is session else self._show_self(session))
 
     def _say_renamed(
@@ -295,6 +307,7 @@ class Room:
         onlookers = self.onlookers(occupant)
         was_shown = occupant.shown is session
         del self.sessions[session.jid.full], occupant.sessions[session.jid.full]
+        self.noted(session.jid)
         session.end_entrance()
         gone = said or Presence.make(None, self.jid, type=GONE)
         item = item or RoomItem(self.affiliation(occupant.person))
@@ -318,6 +331,7 @@ class Room:
         gone = said or Presence.make(None, self.jid, type=GONE)
         for session in occupant.sessions.values():
             del self.sessions[session.jid.full]
+            self.noted(session.jid)
             session.end_entrance()
         del self.occupants[folded(occupant.nick)]
         return presences(shown, gone, item, onlookers, codes)
@@ -336,6 +350,7 @@ class Room:
             item = RoomItem(RoomAffiliation.NONE)
             told += presences(occupant.shown, gone, item, own, codes, destroyed)
             for session in own.own:
+                self.noted(session.jid)
                 session.end_entrance()
         self.occupants.clear()
         self.sessions.clear()
@@ -357,6 +372,8 @@ class Room:
         was_shown = self.is_shown(occupant)
         hidden = [each for each in self.occupants.values() if not self.is_shown(each)]
         occupant.role = role
+        for session in occupant.sessions.values():
+            self.noted(session.jid)
         if role is Role.MODERATOR:
             occupant.unheard = False
         told = []
@@ -392,6 +409,10 @@ class Room:
 
 def _without(told: Effect, session: OccupantSession) -> Effect:
     return Effect(told.stanza, [each for each in told.recipients if each is not session])
+
+
+def _nobody_notes(session: JID) -> None:
+    """Do nothing: it is not kept who is in."""
 
 
 def _pulled(shown: Presence) -> Presence:

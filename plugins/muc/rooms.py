@@ -1,6 +1,6 @@
 """Rooms: all that are here, each of which lives at one node of the service."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from xmppd.cluster.claims import Claims, Owned
@@ -15,8 +15,9 @@ from .effects import Effect
 from .memory import RoomMemory
 from .room import Room
 from .settings import RoomSettings
+from .snapshot import Snapshot
 from .state import Destroyed, KeptRoom, RoomChange
-from .store import NoSuchRoom, RoomExists, RoomStore
+from .store import NoSuchRoom, RoomExists
 from .tables import KIND
 from .teller import RoomTeller
 
@@ -25,6 +26,12 @@ KEPT_S = 600.0
 """How long a room stays in memory when nobody is in it any more, and how long one that nobody has
 configured is there at all."""
 
+PAGE = 500
+"""Rooms that are taken up before it is asked for more."""
+
+PAGE = 500
+"""Rooms that are taken up before it is asked for more."""
+
 MOVED = "another node of the service has this room by now; try again"
 
 
@@ -32,7 +39,7 @@ class Rooms(Owned):
     """The rooms of all services that are here (CL-77).
 
     Args:
-        store: Keeps them.
+        snapshot: Keeps who is in; its store keeps all else.
         memory: What they remember.
         claims: Know which node has a room.
         teller: Tells people.
@@ -42,26 +49,29 @@ class Rooms(Owned):
     Attributes:
         memory: What they remember; a plugin may put another one into its place.
         loaded: By bare JID; None where it is known that there is no such room.
+        taken_up: Called with a room in which somebody was before it came here.
     """
 
     kind = KIND
 
     def __init__(
         self,
-        store: RoomStore,
+        snapshot: Snapshot,
         memory: RoomMemory,
         claims: Claims,
         teller: RoomTeller,
         seconds: Callable[[], float],
         settings: RoomSettings,
     ) -> None:
-        self.store = store
+        self.store = snapshot.store
+        self.snapshot = snapshot
         self.memory = memory
         self.claims = claims
         self.teller = teller
         self.seconds = seconds
         self.settings = settings
         self.loaded: dict[str, Room | None] = {}
+        self.taken_up: Callable[[Room], None] = _nobody_looks
         self._tokens: dict[str, int] = {}
         self._empty_since: dict[str, float] = {}
 
@@ -72,19 +82,18 @@ class Rooms(Owned):
         await self._load(name)
 
     async def lay_down(self, name: str) -> bytes:
-        self.part(name)
-        await self.memory.settle(JID.prepared(name))
-        return b""
-
-    def part(self, name: str) -> None:
-        """Have everybody leave a room that is not served here any more (RM-56)."""
-        room = self.loaded.get(name)
+        room = self.loaded.pop(name, None)
         if room is not None:
-            self.teller.tell(room.close(codes=(STOPPED,)))
+            self.teller.show_all(room)
+            await self.snapshot.lay_down(room)
+        await self.memory.settle(JID.prepared(name))
         self.lost(name)
+        return b""  # all of it is in the store
 
     def lost(self, name: str) -> None:
-        self.loaded.pop(name, None)
+        room = self.loaded.pop(name, None)
+        if room is not None:
+            self.snapshot.forget(room)
         self._tokens.pop(name, None)
         self._empty_since.pop(name, None)
 
@@ -94,20 +103,43 @@ class Rooms(Owned):
     async def _load(self, name: str) -> None:
         """Have a room in memory as it is kept: there is no other way for it to come there.
 
-        Nobody is in it, so one that is not to stay, or was never opened, is over.
+        If nobody is in it, one that is not to stay, or was never opened, is over.
         """
-        kept = await self.store.load(JID.prepared(name))
-        if kept is not None and (kept.locked or not kept.config.persistentroom):
-            await self.store.destroy(kept.jid, self._tokens[name])
-            await self._forget(kept.jid)
-            kept = None
-        room = None if kept is None else self._room(kept)
-        if room is not None:
-            await self.memory.recall(room)
+        kept, token = await self.store.load(JID.prepared(name)), self._tokens[name]
+        room = None
+        if kept is not None:
+            room = Room(kept, self.settings.large_room_occupants)
+            await self.snapshot.take_up(room, token, kept.occupants)
+            if not room.sessions and (kept.locked or not kept.config.persistentroom):
+                await self.store.destroy(kept.jid, token)
+                await self._forget(kept.jid)
+                self.snapshot.forget(room)
+                room = None
+            else:
+                await self.memory.recall(room)
         self.loaded[name] = room
+        if room is not None and room.sessions:
+            self.taken_up(room)
 
-    def _room(self, kept: KeptRoom) -> Room:
-        return Room(kept, self.settings.large_room_occupants)
+    async def take_up_occupied(self, services: Iterable[str]) -> None:
+        """Have all rooms of a single server here in which somebody was when it was stopped: people
+        are back before clients come. Of several nodes one takes up a room when somebody wants it.
+        """
+        if self.snapshot.is_shared:
+            return
+        for service in services:
+            names = await self.store.occupied(service, PAGE)
+            while names:
+                for name in names:
+                    await self.owner(name)
+                    await self.settle(name)
+                names = await self.store.occupied(service, PAGE, names[-1])
+
+    def close_all(self) -> None:
+        """Have everybody leave, since there are no rooms any more (RM-56)."""
+        for room in self.loaded.values():
+            if room is not None:
+                self.teller.tell(room.close(codes=(STOPPED,)))
 
     # -- for the services -------------------------------------------------------------------------
 
@@ -132,13 +164,15 @@ class Rooms(Owned):
         """
         name, most = kept.jid.full, self.settings.max_rooms_per_account
         try:
-            await self.store.create(kept, self._token(name), max_rooms=most)
+            token = self._token(name)
+            await self.store.create(kept, token, max_rooms=most)
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         except (Deposed, RoomExists) as error:
             raise self._moved(name) from error
         await self.memory.forget(kept.jid)
-        room = self.loaded[name] = self._room(kept)
+        room = self.loaded[name] = Room(kept, self.settings.large_room_occupants)
+        self.snapshot.watch(room, token)
         return room
 
     async def change(self, room: Room, what: RoomChange, actor: str = "") -> list[Effect]:
@@ -172,6 +206,7 @@ class Rooms(Owned):
             await self.store.destroy(room.jid, self._token(name), where, until)
         except Deposed as error:
             raise self._moved(name) from error
+        self.snapshot.forget(room)
         self.loaded[name] = None
         await self._forget(room.jid)
 
@@ -232,6 +267,10 @@ class Rooms(Owned):
             await self._end(room)
         else:
             await self.forget(name)
+
+
+def _nobody_looks(room: Room) -> None:
+    """Do nothing: it is not looked who of them is there still."""
 
 
 __all__ = ["KEPT_S", "Rooms"]

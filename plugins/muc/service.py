@@ -36,6 +36,7 @@ from .hall import Hall
 from .names import JOIN, MUC
 from .register import IQRoomRegisterHandler
 from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
+from .roll import RoomRoll
 from .room import Room
 from .tables import KIND
 from .talk import RoomTalk
@@ -97,8 +98,10 @@ class RoomService(Service):
         self.hall = hall
         self.messages = messages
         self.entry = RoomEntry(hall)
-        self.absent = AbsentOccupants(hall, self.jid.full, self.in_line, self._ping, services.clock)
         self.talk = RoomTalk(hall, RoomErrands(hall, registration))
+        table, clock = self._iq_router.routing_table, services.clock
+        self.absent = AbsentOccupants(hall, self.jid.full, self.in_line, self._ping, clock)
+        self.roll = RoomRoll(self.absent, table, clock)
 
     def line(self, stanza: Stanza) -> str:
         to = stanza.to
@@ -205,11 +208,9 @@ class RoomService(Service):
         return await requests.ask(session, room, ping, timeout_s=ANSWER_S, send=self.send)
 
     def stopped(self) -> None:
-        """Tell all who are in that the service is gone (RM-56)."""
+        """Look after nobody any more."""
         self.absent.stop()
-        for name in tuple(self.hall.rooms.loaded):
-            if JID.prepared(name).domain == self.jid.domain:
-                self.hall.rooms.part(name)
+        self.roll.stop()
 
     def refusal(self, stanza: Stanza, error: StanzaError) -> Stanza:
         """An error from a room says which room it is, and to whom it would not let in, what it was

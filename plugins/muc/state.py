@@ -68,14 +68,16 @@ class KeptOccupant(Struct, frozen=True):
         nick: Its own there.
         role: What it was.
         presence: What its client said last, in bytes.
-        joined: When it entered, in seconds since 1970.
+        number: Rises with each session that enters the room.
+        node: Where it is; empty if it is of another server, and so at none.
     """
 
     session: str
     nick: str
     role: Role
     presence: bytes
-    joined: float
+    number: int
+    node: str = ""
 
 
 class KeptRoom(Struct, frozen=True):
@@ -122,6 +124,7 @@ class RoomChange(Struct, frozen=True):
         no_hats: The URIs of hats that there are no more.
         came: Sessions that are in, or say something else.
         left: Full JIDs of those that are not in any more.
+        empty: Whether nobody is in but those who came.
     """
 
     config: RoomConfig | None = None
@@ -133,6 +136,7 @@ class RoomChange(Struct, frozen=True):
     no_hats: tuple[str, ...] = ()
     came: tuple[KeptOccupant, ...] = ()
     left: tuple[str, ...] = ()
+    empty: bool = False
 
 
 class Destroyed(Struct, frozen=True):

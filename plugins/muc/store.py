@@ -303,6 +303,8 @@ def _keep_hats(connection: Connection, room: bytes, what: RoomChange) -> None:
 
 
 def _keep_occupants(connection: Connection, room: bytes, what: RoomChange) -> None:
+    if what.empty:
+        connection.execute(t.DROP_OCCUPANTS, {"room_": room})
     for session in what.left:
         connection.execute(t.DROP_OCCUPANT, {"room_": room, "session_": digest(session)})
     rows = [
@@ -313,7 +315,8 @@ def _keep_occupants(connection: Connection, room: bytes, what: RoomChange) -> No
             "nick": each.nick,
             "role": each.role.value,
             "presence": each.presence,
-            "joined": each.joined,
+            "number": each.number,
+            "node": each.node,
         }
         for each in what.came
     ]
@@ -360,10 +363,10 @@ def _affiliated(rows: Iterable[tuple[str, str, str, str, str, int]]) -> Iterable
             yield Affiliated(jid, _AFFILIATIONS[affiliation], nick, reason, actor, version)
 
 
-def _occupants(rows: Iterable[tuple[str, str, str, bytes, float]]) -> Iterable[KeptOccupant]:
-    for jid, nick, role, presence, joined in rows:
+def _occupants(rows: Iterable[tuple[str, str, str, bytes, int, str]]) -> Iterable[KeptOccupant]:
+    for jid, nick, role, presence, number, node in rows:
         if role in _ROLES:
-            yield KeptOccupant(jid, nick, _ROLES[role], presence, joined)
+            yield KeptOccupant(jid, nick, _ROLES[role], presence, number, node)
 
 
 __all__ = ["DAMAGED", "NoSuchRoom", "RoomExists", "RoomStore"]

@@ -110,7 +110,8 @@ occupants = Table(
     Column("nick", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("presence", LargeBinary, nullable=False),
-    Column("joined", Double, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("node", Text, nullable=False),
 )
 destroyed = Table(
     "muc_destroyed",
@@ -161,16 +162,17 @@ HAT_PEOPLE: Select[str, str] = (
     .where(_of_room(hat_people))
     .order_by(hat_people.c.jid)
 )
-OCCUPANTS: Select[str, str, str, bytes, float] = (
+OCCUPANTS: Select[str, str, str, bytes, int, str] = (
     select(
         occupants.c.jid,
         occupants.c.nick,
         occupants.c.role,
         occupants.c.presence,
-        occupants.c.joined,
+        occupants.c.number,
+        occupants.c.node,
     )
     .where(_of_room(occupants))
-    .order_by(occupants.c.joined, occupants.c.jid)
+    .order_by(occupants.c.number, occupants.c.jid)
 )
 CHANGES: Select[int, str, str] = (
     select(changes.c.version, changes.c.jid, changes.c.affiliation)
@@ -261,6 +263,7 @@ SET_OCCUPANT = upsert(occupants)
 DROP_OCCUPANT = delete(occupants).where(
     _of_room(occupants), occupants.c.session == bindparam("session_")
 )
+DROP_OCCUPANTS = delete(occupants).where(_of_room(occupants))
 DROP_ALL = tuple(
     delete(table).where(_of_room(table))
     for table in (affiliations, changes, hats, hat_people, occupants, destroyed, rooms)
@@ -284,6 +287,7 @@ __all__ = [
     "DROP_HAT",
     "DROP_HAT_PEOPLE",
     "DROP_OCCUPANT",
+    "DROP_OCCUPANTS",
     "FORWARD",
     "HATS",
     "HAT_PEOPLE",

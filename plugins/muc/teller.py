@@ -11,6 +11,7 @@ from xmppd.stanza import Stanza
 from .effects import Effect
 from .entrance import Entrance
 from .occupant import OccupantSession
+from .room import Room
 
 
 class RoomTeller:
@@ -52,6 +53,15 @@ class RoomTeller:
 
         pulling = route.pull(stanzas)
         pulling.addCallback(over)
+
+    def show_all(self, room: Room) -> None:
+        """Show at once what is left to be shown to those who have just entered a room, since it is
+        here no more.
+        """
+        for session in room.sessions.values():
+            if session.entrance is not None:
+                jid = session.jid
+                self._send_all(each.addressed(jid) for each in session.entrance.stanzas())
 
     def send(self, stanza: Stanza) -> None:
         """Tell one session something."""

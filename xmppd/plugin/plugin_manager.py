@@ -38,6 +38,15 @@ class PluginsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PluginUnloads:
+    """Somebody has a plugin taken out, and not only until it is read again or the server is back:
+    it may still say so to those who have to do with it.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """A plugin that is loaded.
 
@@ -175,6 +184,7 @@ class PluginManager:
             raise PluginError(
                 f"the plugin {name} is needed by {', '.join(needing)}; unload that first"
             )
+        self.server.events.fire(PluginUnloads(name))
         await self._take_out(name)
 
     async def _reload(self, name: str) -> None:
@@ -352,4 +362,4 @@ def _cannot(name: str, error: Exception) -> PluginError:
     return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
 
 
-__all__ = ["VOICE_S", "Plugin", "PluginManager", "PluginsChanged", "import_ahead"]
+__all__ = ["VOICE_S", "Plugin", "PluginManager", "PluginUnloads", "PluginsChanged", "import_ahead"]

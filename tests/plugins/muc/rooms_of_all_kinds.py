@@ -72,7 +72,14 @@ def rooms(draw: st.DrawFn) -> KeptRoom:
         for uri, people in draw(st.dictionaries(TEXTS, st.sets(PEOPLE))).items()
     ]
     occupants = [
-        KeptOccupant(session, draw(TEXTS), draw(st.sampled_from(Role)), draw(st.binary()), number)
+        KeptOccupant(
+            session,
+            draw(TEXTS),
+            draw(st.sampled_from(Role)),
+            draw(st.binary()),
+            number,
+            draw(st.sampled_from(("", "a.1"))),
+        )
         for number, session in enumerate(draw(st.sets(PEOPLE)))
     ]
     return KeptRoom(

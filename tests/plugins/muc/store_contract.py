@@ -80,8 +80,8 @@ WHOLE = KeptRoom(
     ),
     (Hat("urn:a", "First"), Hat("urn:b", "Second", 327.25, (JULIET, ROMEO))),
     (
-        KeptOccupant(f"{ROMEO}/1", "Romeo", Role.MODERATOR, b"<presence/>", 2.5),
-        KeptOccupant(LONG_FULL, "Long", Role.VISITOR, b"", 3.5),
+        KeptOccupant(f"{ROMEO}/1", "Romeo", Role.MODERATOR, b"<presence/>", 2, "a.1"),
+        KeptOccupant(LONG_FULL, "Long", Role.VISITOR, b"", 3),
     ),
 )
 """A room with something in every place."""
@@ -212,13 +212,20 @@ class StoreContract(Asking):
         store = await self.shelf(WHOLE)
         romeo, other = WHOLE.occupants
         changed = replace(romeo, nick="Montague")
-        came = KeptOccupant(f"{JULIET}/1", "Juliet", Role.PARTICIPANT, b"<presence/>", 9.0)
+        came = KeptOccupant(f"{JULIET}/1", "Juliet", Role.PARTICIPANT, b"<presence/>", 9)
         change = RoomChange(came=(changed, came), left=(other.session, "x@y/z"))
         await store.change(COVEN, 1, change)
         self.assertEqual((await self.whole(store)).occupants, (changed, came))
         self.assertEqual(await store.occupied(SERVICE, 10), [COVEN.full])
         await store.change(COVEN, 1, RoomChange(left=(romeo.session, came.session)))
         self.assertEqual(await store.occupied(SERVICE, 10), [])
+
+    async def test_nobody_else(self) -> None:
+        """Nobody is in but those who came, if that is said (RM-60)."""
+        store = await self.shelf(WHOLE)
+        came = KeptOccupant(f"{JULIET}/1", "Juliet", Role.PARTICIPANT, b"<presence/>", 9, "b.2")
+        await store.change(COVEN, 1, RoomChange(came=(came,), empty=True))
+        self.assertEqual((await self.whole(store)).occupants, (came,))
 
     async def test_destroyed(self) -> None:
         """A room goes with all it had, and says for a while where its people went (RM-55)."""
