@@ -33,9 +33,12 @@ MAX_ID_LENGTH = 1_000
 
 _RETRACT = qname(RETRACT, "retract")
 _RETRACTED = qname(RETRACT, "retracted")
-_TAKES_BACK = b"message-retract"
+TAKES_BACK = b"message-retract"
+"""In the bytes of each message that takes another one back."""
+
 _ORIGIN_ID = qname(SID, "origin-id")
-_KEPT = (_ORIGIN_ID, STANZA_ID, qname("urn:xmpp:occupant-id:0", "occupant-id"))
+_OCCUPANT_ID = qname("urn:xmpp:occupant-id:0", "occupant-id")
+_KEPT = (_ORIGIN_ID, STANZA_ID, _OCCUPANT_ID)
 _PLAIN = re.compile(r"[\w.:/@+-]*\Z").match  # written as it is, by whomever
 _DAY_US = 86_400 * 1_000_000
 _log = Logger()
@@ -66,7 +69,7 @@ class Retractions:
             course: Of the message, at the end whose archive has it.
             position: Of the message.
         """
-        if _TAKES_BACK not in course.message.payload.raw:
+        if TAKES_BACK not in course.message.payload.raw:
             return
         retract = course.tree.find(_RETRACT)
         id = "" if retract is None else retract.get("id", "")
@@ -74,7 +77,7 @@ class Retractions:
             return
         self._under_way += 1
         work = Deferred.fromCoroutine(self._retract(course.account, course.message, id, position))
-        work.addErrback(_failed).addBoth(self._done)
+        work.addErrback(failed).addBoth(self._done)
 
     def _done(self, _: object) -> None:
         self._under_way -= 1
@@ -130,23 +133,31 @@ def is_called(stanza: bytes, id: str, sender: str) -> bool:
         return False  # it is damaged
 
 
-def tombstone(stanza: bytes, retraction: str, seconds: float) -> bytes:
+def tombstone(
+    stanza: bytes, retraction: str, seconds: float, more: bytes = b"", behind: bytes = b""
+) -> bytes:
     """What stays of a message: its addresses, type and ids.
 
     Args:
         stanza: As it was kept.
         retraction: The id of the message that takes it back.
         seconds: Since 1970, when that came.
+        more: What is said of that, as elements inside of what stays.
+        behind: What stays beside that, as elements behind all others.
     """
     tree = read(stanza)
     left = tree.makeelement(tree.tag, dict(tree.attrib))
     left.extend([child for child in tree if child.tag in _KEPT])
     said = {"stamp": date_time(seconds)} | ({"id": retraction} if retraction else {})
-    left.append(tree.makeelement(_RETRACTED, said))
-    return write(left)
+    retracted = write(tree.makeelement(_RETRACTED, said)).removesuffix(b"/>")
+    inner = b"%b>%b</retracted>" % (retracted, more) if more else retracted + b"/>"
+    raw = write(left).removesuffix(b"/>").removesuffix(b"</message>")
+    open_tag = raw if len(left) else raw + b">"
+    return b"%b%b%b</message>" % (open_tag, inner, behind)
 
 
-def _failed(failure: Failure) -> None:
+def failed(failure: Failure) -> None:
+    """Log that a message was not taken back."""
     if not failure.check(StoreError):  # which the store has logged; the message stays
         _log.failure("a message was not taken back in the archive", failure)
 
@@ -155,8 +166,10 @@ __all__ = [
     "MAX_SEARCHED",
     "MAX_SEARCHES",
     "RETRACT",
+    "TAKES_BACK",
     "TOMBSTONES",
     "Retractions",
+    "failed",
     "is_called",
     "tombstone",
 ]

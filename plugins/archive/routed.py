@@ -17,6 +17,7 @@ _IN_ROOM = qname(_ROOMS, "x")
 
 _WRITTEN = rb"([^\s=<>\"']+)\s*=\s*(?:'([^']*)'|\"([^\"]*)\")"
 _START = re.compile(rb"<message((?:\s+[^\s=<>\"']+\s*=\s*(?:'[^']*'|\"[^\"]*\"))*)\s*/?>").match
+_END = b"</message>"
 _ATTRIBUTE = re.compile(_WRITTEN).findall
 _AUTHOR = re.compile(
     rb"<x xmlns='%b'><item [^<>]*jid='([^'<>]*)'/></x></message>\Z" % re.escape(_ROOMS_WIRE)
@@ -99,10 +100,16 @@ def author_of(wire: bytes) -> str | None:
         return None
 
 
+def author_in(wire: bytes) -> bytes:
+    """The element that says so; empty if there is none."""
+    found = _AUTHOR(wire)
+    return b"" if found is None else wire[found.start() : -len(_END)]
+
+
 def without_author(wire: bytes) -> bytes:
     """What was said in a room without who has said that."""
     found = _AUTHOR(wire)
-    return wire if found is None else wire[: found.start()] + b"</message>"
+    return wire if found is None else wire[: found.start()] + _END
 
 
 def read_back(wire: bytes) -> Message:
@@ -133,6 +140,7 @@ def read_back(wire: bytes) -> Message:
 __all__ = [
     "SID",
     "STANZA_ID",
+    "author_in",
     "author_of",
     "flags_of",
     "is_private_in_room",

@@ -1,7 +1,8 @@
 """XEP-0313 in rooms: what was said there stays said, for who was not in.
 
 ``memory`` has what is said kept by the plugin ``archive``, each room's in an archive of its own;
-``requests`` answers who asks for it.
+``requests`` answers who asks for it. ``retractions`` and ``moderation`` take back what its author,
+or a moderator, does not want said any more.
 """
 
 from xmppd.disco.disco import EntitiesOf, Says
@@ -13,16 +14,25 @@ from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.service import SUBDOMAIN
 
 from .memory import RoomArchive
+from .moderation import IQModerateHandler, IQOldModerateHandler, Moderation
 from .requests import IQRoomMetadataHandler, IQRoomQueryHandler, RoomReader
+from .retractions import RoomRetractions
 
 
 def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> list[Part]:
     """The parts of this plugin."""
     rooms, before = hall.rooms, hall.rooms.memory
-    memory = RoomArchive(hall.clocks, archive)
+    retractions = RoomRetractions(archive)
+    memory = RoomArchive(hall.clocks, archive, retractions)
+    moderation = Moderation(hall, memory, retractions)
     rooms.memory = memory
     room_reader = RoomReader(hall, memory, reader, turns.next)
-    handlers = [IQRoomQueryHandler(room_reader), IQRoomMetadataHandler(room_reader)]
+    handlers = [
+        IQRoomQueryHandler(room_reader),
+        IQRoomMetadataHandler(room_reader),
+        IQModerateHandler(moderation),
+        IQOldModerateHandler(moderation),
+    ]
     hall.handlers |= {handler.query: handler for handler in handlers}
 
     async def recall() -> None:

@@ -5,10 +5,13 @@ from xmppd.stanza import JID, Later, Message
 from xmppd_plugins.archive.archive import Archive, Settle
 from xmppd_plugins.archive.entries import ALL, ArchiveEntry
 from xmppd_plugins.archive.ids import microseconds_of
+from xmppd_plugins.archive.retractions import TAKES_BACK
 from xmppd_plugins.archive.routed import without_author
 from xmppd_plugins.muc.effects import RoomItem, user
 from xmppd_plugins.muc.memory import Remembered, RoomMemory, is_subject, with_id
 from xmppd_plugins.muc.room import Room
+
+from .retractions import RoomRetractions
 
 RECALLED = 100
 """Messages that are read when a room comes into memory."""
@@ -21,11 +24,13 @@ class RoomArchive(RoomMemory):
     Args:
         clocks: Tell the time.
         archive: Keeps it, with who has said it behind all else.
+        retractions: Look at what takes something back.
     """
 
-    def __init__(self, clocks: Clocks, archive: Archive) -> None:
+    def __init__(self, clocks: Clocks, archive: Archive, retractions: RoomRetractions) -> None:
         super().__init__(clocks)
         self.archive = archive
+        self.retractions = retractions
 
     def has(self, room: Room) -> bool:
         """Whether a room has an archive."""
@@ -37,18 +42,24 @@ class RoomArchive(RoomMemory):
     def keep(self, room: Room, said: Message, author: JID) -> Remembered:
         if not self.has(room) or self.archive.is_paused:
             return self.give(room)
-        if said.sender.resource is not None:
-            standing = room.standing(author)
-            item = RoomItem(standing.affiliation, standing.role)
-            said = said.with_child(user(item.xml(author)))
-        return self._remembered(room, self.archive.take(room.jid, said, author))
+        if said.sender.resource is None:  # it is of the room itself
+            return self._remembered(room, self.archive.take(room.jid, said, author))
+        standing = room.standing(author)
+        item = RoomItem(standing.affiliation, standing.role)
+        position = self.archive.take(room.jid, said.with_child(user(item.xml(author))), author)
+        if TAKES_BACK in said.payload.raw:
+            self.retractions.note(room, said, position)
+        return self._remembered(room, position)
 
     def give(self, room: Room) -> Remembered:
         return self._remembered(room, self.archive.positions.next())
 
+    def id_at(self, room: Room, position: int) -> str:
+        """The id that a room has given what is at a position of its archive."""
+        return self.archive.id_of(room.jid.full, position)
+
     def _remembered(self, room: Room, position: int) -> Remembered:
-        id = self.archive.id_of(room.jid.full, position)
-        return Remembered(id, microseconds_of(position))
+        return Remembered(self.id_at(room, position), microseconds_of(position))
 
     async def recall(self, room: Room) -> None:
         if not self.has(room):

@@ -12,14 +12,18 @@ from xmppd.stanza.result import MAM
 from xmppd_plugins.archive.query import ArchiveReader, Query
 from xmppd_plugins.archive.query_form import FULL_TEXT, query_form, read_query
 from xmppd_plugins.archive.requests import answer_query, ends, metadata
+from xmppd_plugins.archive.retractions import RETRACT, TOMBSTONES
 from xmppd_plugins.archive.routed import without_author
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.privileges import check_archive, sees_jids
 from xmppd_plugins.muc.room import Room
 
 from .memory import RoomArchive
+from .moderation import MODERATE, OLD_MODERATE
 
-_ANNOUNCED = DiscoInfo(features=(MAM, f"{MAM}#extended"))
+_ANNOUNCED = DiscoInfo(
+    features=(MAM, f"{MAM}#extended", RETRACT, TOMBSTONES, MODERATE, OLD_MODERATE)
+)
 _SEARCHED = DiscoInfo(features=(*_ANNOUNCED.features, FULL_TEXT))
 
 
