@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from hmac import digest as hmac_digest
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred, gatherResults
@@ -82,12 +82,13 @@ from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.net.connections import Connections
-from xmppd.net.epoll_hub import Hub
+from xmppd.net.epoll_hub import Hub, Reactor
 from xmppd.net.exchange import exchange_of
 from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
 from xmppd.nodes.account_sync import AccountSync
 from xmppd.nodes.arrivals import Arrivals
 from xmppd.nodes.component_entries import ComponentEntries
@@ -156,10 +157,12 @@ from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
+from xmppd.web.bosh import BoshSessions
 from xmppd.web.http_connections import HTTPConnections
 from xmppd.web.http_doors import HTTPDoors
-from xmppd.web.http_path import HTTPPaths
+from xmppd.web.http_path import HTTPPath, HTTPPaths
 from xmppd.web.web_sockets import WebSockets
+from xmppd.web.well_known import WellKnown
 
 SETTLE_S = 2.0
 """A node that leaves waits so long for others to handle what it has told them."""
@@ -262,7 +265,8 @@ class XMPPServer:
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
-        self.web_sockets = WebSockets(self.listeners, config.web, config.stream)
+        self.web_sockets, self.bosh_sessions = self._web_streams()
+        self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -611,6 +615,21 @@ class XMPPServer:
         doors = HTTPDoors(paths, connections, self.domains, self.tls, self.clock, self.wall_clock)
         return paths, connections, doors
 
+    def _web_streams(self) -> tuple[WebSockets, BoshSessions]:
+        """Streams over HTTP. What BOSH answers leaves at the end of a turn, of the hub if there is
+        one.
+        """
+        config, in_hub = self.config, any("epoll:" in each.endpoint for each in self.config.listen)
+        turn_end = (
+            at_end_of_turn_of_hub(cast(Reactor, self.clock))
+            if in_hub
+            else at_end_of_turn(self.clock)
+        )
+        sockets = WebSockets(self.listeners, config.web, config.stream)
+        bosh = BoshSessions(self.listeners, self.domains, config.web.origins, turn_end)
+        self.http_connections.on_sweep = (bosh.sweep,)
+        return sockets, bosh
+
     def listener(self, listen: ListenSettings) -> ServerFactory:
         """The factory for those who come in by an endpoint."""
         if listen.kind == "http":
@@ -741,10 +760,19 @@ class XMPPServer:
             self.metrics.put(metric, OWNER)
         if self.component_trust.delegated:
             self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
-        for path in self.web_sockets.paths():
+        for path in self._paths():
             self.http_paths.put(path, OWNER)
+        self._put_settings()
+
+    def _put_settings(self) -> None:
         for settings in self._settings():
             self.settings.put(settings, OWNER)
+
+    def _paths(self) -> Iterator[HTTPPath]:
+        """The paths of streams over HTTP, and those by which they are found."""
+        yield from self.web_sockets.paths()
+        yield from self.bosh_sessions.paths()
+        yield from self.well_known.paths()
 
     def _iq_handlers(self) -> tuple[IQHandler, ...]:
         return (
@@ -833,6 +861,7 @@ class XMPPServer:
             Settings(TokenSettings, self.tokens.use),
             Settings(RegistrationSettings, self.names.use),
             Settings(ContactSettings, self.names.use_contacts),
+            Settings(ContactSettings, self.well_known.use),
             Settings(PresenceSettings, self.presence_update_handler.use),
             Settings(OfflineSettings, self.offline_message_strategy.use),
         )

@@ -77,7 +77,9 @@ class JavaScriptTests(ServerCase):
         cable = await Cable(port, latency_s=LATENCY_S).lay()
         (juliet,) = await self.arrivals("juliet")
         romeo = self.account("romeo")
-        client = await self.start(f"{scheme}://localhost:{cable.begin}{path}", romeo.partition("@")[0])
+        client = await self.start(
+            f"{scheme}://localhost:{cable.begin}{path}", romeo.partition("@")[0]
+        )
         try:
             online = await client.sees("online")
             self.assertTrue(online["jid"].startswith(f"{romeo}/"))

@@ -115,7 +115,7 @@ class WebSettings(Section, frozen=True):
 
     url: str = ""
     trusted_proxies: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ("*",)
+    origins: Annotated[tuple[str, ...], Mark.RESTART] = ("*",)
     max_head_bytes: int = 16_384
     max_body_bytes: int = 1_048_576
     head_timeout_s: float = 10.0

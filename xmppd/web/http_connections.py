@@ -1,6 +1,7 @@
 """HTTPConnections: all connections of HTTP, their limits and the silent ones (HT-14)."""
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -50,6 +51,7 @@ class HTTPConnections:
         connections: All of them.
         silent: Those that wait for a request, or the rest of one; the oldest first.
         answers: How often each status was answered.
+        on_sweep: Called by the same sweep, for what is made of requests.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class HTTPConnections:
         self.answers: Counter[int] = Counter()
         self._addresses: Counter[str] = Counter()
         self._counted: dict[Counted, str] = {}
+        self.on_sweep: tuple[Callable[[float], None], ...] = ()
         self._empty: Deferred[None] | None = None
         self._clock = clock
         self._sweep = LoopingCall(self.sweep)
@@ -134,6 +137,8 @@ class HTTPConnections:
         now = self._clock.seconds()
         for connection in tuple(self.connections):
             connection.sweep(now)
+        for look in self.on_sweep:
+            look(now)
 
     def stop(self) -> None:
         """Look after connections no more."""

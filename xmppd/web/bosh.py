@@ -1,0 +1,155 @@
+"""BOSH: the path of all sessions that are made of requests (:xep:`0124`, :xep:`0206`)."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from twisted.internet.defer import Deferred
+
+from xmppd.net.connection_handler import TransportBinding
+from xmppd.net.listener import Listeners
+from xmppd.net.turn_end import AtEndOfTurn
+from xmppd.stream.stanza_intake import served
+from xmppd.web.bosh_body import BadBody, Body, read_body, write_body
+from xmppd.web.bosh_framing import BOSH
+from xmppd.web.bosh_session import (
+    INACTIVITY_S,
+    MAX_HOLD,
+    MAX_PAUSE_S,
+    MAX_WAIT_S,
+    POLLING_S,
+    XML,
+    BoshSession,
+    BoshTerms,
+    Poll,
+)
+from xmppd.web.http_path import HTTPPath, anybody
+from xmppd.web.request import HTTPRequest, HTTPResponse
+
+PATHS = ("/bosh", "/http-bind", "/http-bind/")
+VERSION = (1, 11)
+MAX_RID = 2**53 - 1
+SPARE_RIDS = 1_000_000
+
+
+class BoshSessions:
+    """All sessions by BOSH.
+
+    Args:
+        listeners: Make the ConnectionHandlers.
+        domains: Those that are served.
+        origins: Those whose pages may be clients; ``*`` for all.
+        at_end_of_turn: Calls a function when this turn of the reactor ends.
+    """
+
+    def __init__(
+        self,
+        listeners: Listeners,
+        domains: tuple[str, ...],
+        origins: tuple[str, ...],
+        at_end_of_turn: AtEndOfTurn,
+    ) -> None:
+        self.sessions: dict[str, BoshSession] = {}
+        self._listeners = listeners
+        self._domains = domains
+        self._origins = origins
+        self._at_end_of_turn = at_end_of_turn
+
+    def paths(self) -> Iterator[HTTPPath]:
+        """Where clients ask; never a redirect, on which a POST would lose its body."""
+        for path in PATHS:
+            yield HTTPPath(
+                path=path,
+                methods=("POST",),
+                access=anybody,
+                handle=self.answer,
+                body="small",
+                origins=self._origins,
+            )
+
+    def answer(self, request: HTTPRequest) -> HTTPResponse | Deferred[HTTPResponse]:
+        """The answer to a body."""
+        try:
+            body = read_body(request.body)
+        except BadBody:
+            return _terminate("bad-request")
+        rid = _number(body.attributes.get("rid", ""))
+        if rid is None or not 0 < rid <= MAX_RID:
+            return _terminate("bad-request")
+        if "sid" not in body.attributes:
+            return self._create(request, rid, body)
+        session = self.sessions.get(body.attributes["sid"])
+        if session is None or (session.terms.secure and not request.encrypted):
+            return _terminate("item-not-found")
+        if len(request.body) > session.max_body_bytes:
+            session.fail("policy-violation")
+            return _terminate("policy-violation")
+        return session.poll(request, rid, body)
+
+    def _create(
+        self, request: HTTPRequest, rid: int, body: Body
+    ) -> HTTPResponse | Deferred[HTTPResponse]:
+        """Make a session (BO-2)."""
+        attributes = body.attributes
+        if rid > MAX_RID - SPARE_RIDS:
+            return _terminate("bad-request")
+        to = attributes.get("to", "")
+        if not to:
+            return _terminate("improper-addressing")
+        if served(to, self._domains) is None:
+            return _terminate("host-unknown")
+        wait_s = min(_number(attributes.get("wait", "")) or 0, MAX_WAIT_S)
+        hold = min(_number(attributes.get("hold", "1")) or 0, MAX_HOLD) if wait_s else 0
+        terms = BoshTerms(wait_s, hold, request.encrypted)
+        session = BoshSession(
+            terms,
+            rid,
+            request.address,
+            self._listeners.clock,
+            self._at_end_of_turn,
+            self._forget,
+        )
+        self.sessions[session.sid] = session
+        said: dict[str, str | None] = {
+            "sid": session.sid,
+            "wait": str(wait_s),
+            "hold": str(hold),
+            "requests": str(terms.window),
+            "inactivity": str(INACTIVITY_S),
+            "polling": str(POLLING_S),
+            "maxpause": str(MAX_PAUSE_S),
+            "ver": _version(attributes.get("ver", "")),
+            "ack": str(rid),
+            "from": to,
+            "xmpp:version": "1.0",
+            "xmpp:restartlogic": "true",
+        }
+        poll = Poll(rid, body, self._listeners.clock.seconds())
+        request.gone.addCallback(partial(session.gone, poll=poll))
+        binding = TransportBinding(None, is_secure=request.encrypted, framing=BOSH)
+        session.begin(self._listeners.client(binding), poll, said)
+        return poll.answer
+
+    def _forget(self, session: BoshSession) -> None:
+        self.sessions.pop(session.sid, None)
+
+    def sweep(self, now: float) -> None:
+        """Answer what has waited for long, and end what nobody asks for."""
+        for session in tuple(self.sessions.values()):
+            session.sweep(now)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 16 else None
+
+
+def _version(text: str) -> str:
+    """The lower one of the client's version and ours."""
+    major, _, minor = text.partition(".")
+    theirs = _number(major), _number(minor)
+    if theirs[0] is None or theirs[1] is None:
+        return "{}.{}".format(*VERSION)
+    return "{}.{}".format(*min((theirs[0], theirs[1]), VERSION))
+
+
+def _terminate(condition: str) -> HTTPResponse:
+    return HTTPResponse(200, write_body({"type": "terminate", "condition": condition}), XML)
