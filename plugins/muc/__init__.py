@@ -14,11 +14,13 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.claims import Claims
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
+from xmppd.host.metrics import Metric
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
@@ -29,6 +31,7 @@ from xmppd.store.sql import Database, Tables
 
 from .asker import MakeRoom, RoomAsker
 from .commands import RoomCommands
+from .departures import Departures, PersonGone
 from .explain import RoomExplanations
 from .hall import Hall
 from .memory import RoomMemory
@@ -66,6 +69,21 @@ def _failed(failure: Failure) -> None:
     _log.failure("rooms could not be put away", failure)
 
 
+def metrics(rooms: Rooms) -> list[Metric]:
+    """The metrics of rooms."""
+
+    def loaded() -> float:
+        return sum(room is not None for room in rooms.loaded.values())
+
+    def sessions() -> float:
+        return sum(len(room.sessions) for room in rooms.loaded.values() if room is not None)
+
+    return [
+        Metric("muc_rooms", "Rooms that are in memory.", "gauge", loaded),
+        Metric("muc_sessions", "Sessions that are in rooms.", "gauge", sessions),
+    ]
+
+
 def plug(
     database: Database,
     services: ServiceDomains,
@@ -94,7 +112,10 @@ def plug(
         assert stanza.to is not None, "it is for a room"
         return hosts[stanza.to.domain].take_over(stanza)
 
-    asker = RoomAsker(hosts, messages)
+    asker, departures = RoomAsker(hosts, messages), Departures(hosts)
+
+    async def removed(event: AccountRemoved) -> None:
+        await messages.tell_all(event.account, PersonGone(event.account.bare))
 
     def leave(event: PluginUnloads) -> None:
         if event.name == __name__.rpartition(".")[2] and not snapshot.is_shared:
@@ -109,10 +130,13 @@ def plug(
         AtLoad(lambda: rooms.take_up_occupied(hosts)),
         Tell(ForRoom, take),
         Tell(MakeRoom, asker.take),
+        Tell(PersonGone, departures.take),
+        On(AccountRemoved, removed),
         *hosts.values(),
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
         On(PluginUnloads, leave),
         sweeping(hosts, rooms, clock),
         *RoomCommands(asker, rooms.store, clocks.wall_clock).commands(),
         RoomExplanations(asker, rooms.store).command(),
+        *metrics(rooms),
     ]

@@ -25,7 +25,7 @@ _ROLES = {each.value: each for each in Role}
 
 
 @dataclass
-class Wanted:
+class WantedLists:
     """What a request asks for, all of which is done or none.
 
     Attributes:
@@ -50,9 +50,9 @@ class WantedChanges:
         self.room = room
         self.actor = actor
         self.standing = standing
-        self._wanted = Wanted()
+        self._wanted = WantedLists()
 
-    def read(self, query: Tree) -> Wanted:
+    def read(self, query: Tree) -> WantedLists:
         """All that is asked for, checked in order.
 
         Raises:
@@ -77,7 +77,7 @@ class WantedChanges:
                 raise StanzaError(Condition.BAD_REQUEST, "an item has an affiliation or a role")
         return self._wanted
 
-    def want_lists(self, wanted: RoomAffiliation, people: Iterable[str]) -> Wanted:
+    def want_lists(self, wanted: RoomAffiliation, people: Iterable[str]) -> WantedLists:
         """Have these, and nobody else, have an affiliation.
 
         Raises:
@@ -165,4 +165,4 @@ def _word(words: Mapping[str, R], text: str) -> R:
     return found
 
 
-__all__ = ["MAX_ITEMS", "Wanted", "WantedChanges"]
+__all__ = ["MAX_ITEMS", "WantedChanges", "WantedLists"]

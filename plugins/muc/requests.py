@@ -7,7 +7,7 @@ from xmppd.stanza.form import DATA
 from .config_form import config_form, filled_form
 from .effects import RoomItem
 from .hall import Hall
-from .lists import Wanted, WantedChanges
+from .lists import WantedChanges, WantedLists
 from .names import MUC_ADMIN, MUC_OWNER
 from .privileges import check_owner, check_read_list, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
@@ -67,7 +67,7 @@ class IQRoomOwnerHandler(IQHandler):
         filled = filled_form(room.config, form)
         standing = RoomStanding(RoomAffiliation.OWNER)
         lists = WantedChanges(room, actor, standing)
-        wanted = Wanted()
+        wanted = WantedLists()
         if filled.owners is not None:
             wanted = lists.want_lists(RoomAffiliation.OWNER, filled.owners)
         if filled.admins is not None:

@@ -16,7 +16,7 @@ from .memory import RoomMemory
 from .room import Room
 from .settings import RoomSettings
 from .snapshot import Snapshot
-from .state import Destroyed, KeptRoom, RoomChange
+from .state import Destroyed, KeptRoom, RoomChange, heir
 from .store import NoSuchRoom, RoomExists
 from .tables import KIND
 from .teller import RoomTeller
@@ -116,10 +116,17 @@ class Rooms(Owned):
                 self.snapshot.forget(room)
                 room = None
             else:
+                await self._pass_on(room)
                 await self.memory.recall(room)
         self.loaded[name] = room
         if room is not None and room.sessions:
             self.taken_up(room)
+
+    async def _pass_on(self, room: Room) -> None:
+        """Have a room whose owners are all gone be its oldest admin's (RM-66)."""
+        owner = heir(room.affiliated.values())
+        if owner is not None:
+            await self.change(room, RoomChange(affiliated=(owner,)))
 
     async def take_up_occupied(self, services: Iterable[str]) -> None:
         """Have all rooms of a single server here in which somebody was when it was stopped: people

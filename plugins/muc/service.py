@@ -38,6 +38,7 @@ from .register import IQRoomRegisterHandler
 from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .roll import RoomRoll
 from .room import Room
+from .search import IQChannelSearchHandler
 from .tables import KIND
 from .talk import RoomTalk
 from .unique import IQUniqueNameHandler
@@ -94,6 +95,7 @@ class RoomService(Service):
             IQRoomItemsHandler(hall),
             registration := IQRoomRegisterHandler(hall),
             IQUniqueNameHandler(),
+            IQChannelSearchHandler(hall),
         )
         self.hall = hall
         self.messages = messages

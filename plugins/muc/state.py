@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from xmppd.stanza import JID
 
@@ -152,8 +153,8 @@ class Destroyed(Struct, frozen=True):
 
 
 def heir(affiliated: Iterable[Affiliated]) -> Affiliated | None:
-    """Who owns a room whose owners are all gone: its oldest admin; None if there is an owner still,
-    or no admin either.
+    """The owner of a room whose owners are all gone, who was its oldest admin; None if there is an
+    owner still, or no admin either.
     """
     admins: list[Affiliated] = []
     for each in affiliated:
@@ -161,7 +162,8 @@ def heir(affiliated: Iterable[Affiliated]) -> Affiliated | None:
             return None
         if each.affiliation is RoomAffiliation.ADMIN:
             admins.append(each)
-    return min(admins, key=lambda admin: (admin.version, admin.jid), default=None)
+    oldest = min(admins, key=lambda admin: (admin.version, admin.jid), default=None)
+    return None if oldest is None else replace(oldest, affiliation=RoomAffiliation.OWNER)
 
 
 __all__ = [

@@ -151,7 +151,7 @@ class CommandTests(CommandCase):
         self.assertRaises(Refused, self.give_by, romeo, "room list")
 
 
-class FileTests(CommandCase):
+class WrittenRoomTests(CommandCase):
     """Rooms are written, and read again."""
 
     def written_to(self, *lines: str) -> str:

@@ -61,7 +61,8 @@ class HeirTests(SynchronousTestCase):
         member = Affiliated("tybalt@capulet.lit", RoomAffiliation.MEMBER, version=1)
         old = Affiliated(ROMEO, RoomAffiliation.ADMIN, version=2)
         new = Affiliated(JULIET, RoomAffiliation.ADMIN, version=3)
-        self.assertEqual(heir((new, member, old)), old)
+        owner = Affiliated(ROMEO, RoomAffiliation.OWNER, version=2)
+        self.assertEqual(heir((new, member, old)), owner)
 
     def test_nobody(self) -> None:
         """There is none while there is an owner, or if there is no admin."""
