@@ -27,6 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.transport import Ranked, Returning, Watchable
 
 _log = Logger()
 
@@ -68,7 +69,7 @@ def address(sockname: tuple[str, int] | tuple[str, int, int, int]) -> IPv4Addres
 
 
 @implementer(ITCPTransport, IConsumer, IPushProducer, ISystemHandle)
-class EPollConnection:
+class EPollConnection(Ranked, Watchable, Returning):
     """A client's transport, like Twisted's for TCP servers, with these differences.
 
     - Writes are joined and leave at the end of the turn; with a producer, at once.

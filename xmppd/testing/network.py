@@ -18,6 +18,7 @@ from zope.interface import implementer
 from xmppd.cluster.node import NodeId
 from xmppd.config.config import ListenSettings
 from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.transport import Watchable
 from xmppd.resolve.connector import Visitor
 from xmppd.resolve.lost import not_found
 from xmppd.resolve.targets import Directions, Target
@@ -94,7 +95,7 @@ class Home(Typed):
         """The account of this name."""
 
 
-class MemoryLine:
+class MemoryLine(Watchable):
     """One end of a connection between two houses: written bytes arrive when the network settles."""
 
     def __init__(self, network: "Network", address: str) -> None:
