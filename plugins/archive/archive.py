@@ -20,7 +20,7 @@ from xmppd.store.sql import Connection, Database, digest, insert_if_absent
 
 from .entries import ArchiveEntries
 from .ids import KEY_BYTES, MAX_POSITION, ArchiveIds, PositionClock, elsewhere, first_at
-from .routed import flags_of, peer_as_received, peer_as_sent, read_back, with_id, without_ids_by
+from .routed import flags_of, peers, read_back, with_id, without_ids_by
 from .settings import ArchiveSettings
 from .tables import (
     BEGINS,
@@ -346,13 +346,17 @@ class Archive(Follower):
 
     def _takes(self, course: Course) -> bool:
         """Whether a message is archived at this end."""
-        return (
-            course.fate.archive
-            and course.decision.cell is not Cell.DROPPED
-            and not is_guest(course.account)
-            and not self.is_paused
-            and not any(veto(course) for veto in self.vetoes)
-        )
+        if (
+            self.is_paused
+            or not course.fate.archive
+            or course.decision.cell is Cell.DROPPED
+            or is_guest(course.account)
+        ):
+            return False
+        for veto in self.vetoes:  # noqa: SIM110  # a generator costs as much as all of them
+            if veto(course):
+                return False
+        return True
 
     def _accept(self, message: Message, there: Archived | None = None) -> Accepted:
         """Accept a message here; its position is always the same if another node has done so at its
@@ -390,8 +394,7 @@ class Archive(Follower):
 
 
 def _accepted(position: int, wire: bytes, message: Message) -> Accepted:
-    to, sender = peer_as_sent(message), peer_as_received(message)
-    return Accepted(position, wire, to, sender, flags_of(message))
+    return Accepted(position, wire, *peers(message), flags_of(message))
 
 
 async def _no_others(account: JID, settle: Settle) -> bool:

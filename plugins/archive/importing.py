@@ -12,7 +12,7 @@ from xmppd.stanza.result import RESULT
 from xmppd.store.sql import Connection, digest, insert_if_absent
 
 from .ids import elsewhere, first_at, last_at
-from .routed import flags_of, peer_as_received, peer_as_sent, without_ids_by
+from .routed import flags_of, peers, without_ids_by
 from .tables import SENT, add_sums, archives, begin_before, entries, peer_of, stanzas
 
 BYTES_PER_READ = 65_536
@@ -108,7 +108,8 @@ def keep(connection: Connection, owner: str, number: int, messages: list[Importe
         wire = message.wire()
         is_sent = message.sender.bare == owner
         position = _keep_stanza(connection, moment, number, wire, is_sent=is_sent)
-        peer = peer_as_sent(message) if is_sent else peer_as_received(message)
+        to, sender = peers(message)
+        peer = to if is_sent else sender
         entry = {
             "archive": number,
             "position": position,

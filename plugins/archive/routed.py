@@ -59,20 +59,15 @@ def _is_by(stanza_id: Tree, owner: str) -> bool:
         return False
 
 
-def is_private_in_room(message: Message) -> bool:
-    """Whether it is a private message in a room: its peer is an occupant, and not the room."""
-    return _ROOMS_WIRE in message.payload.raw and message.payload.tree.find(_IN_ROOM) is not None
-
-
-def peer_as_sent(message: Message) -> str:
-    """Whom its sender's archive has it with."""
-    assert message.to is not None, "it is addressed"
-    return message.to.full if is_private_in_room(message) else message.to.bare
-
-
-def peer_as_received(message: Message) -> str:
-    """Whom its recipient's archive has it with."""
-    return message.sender.full if is_private_in_room(message) else message.sender.bare
+def peers(message: Message) -> tuple[str, str]:
+    """Whom its sender's archive has it with, and its recipient's: of a private message in a room
+    that is an occupant, and not the room.
+    """
+    to, sender, payload = message.to, message.sender, message.payload
+    assert to is not None, "it is addressed"
+    if _ROOMS_WIRE in payload.raw and payload.tree.find(_IN_ROOM) is not None:
+        return to.full, sender.full
+    return to.bare, sender.bare
 
 
 def flags_of(message: Message) -> int:
@@ -143,9 +138,7 @@ __all__ = [
     "author_in",
     "author_of",
     "flags_of",
-    "is_private_in_room",
-    "peer_as_received",
-    "peer_as_sent",
+    "peers",
     "read_back",
     "with_id",
     "without_author",

@@ -176,9 +176,11 @@ class PostgreSQLDatabase(Database):
         with database_errors(self._engine.url), self._engine.begin() as connection:
             made: Any = connection.connection.driver_connection
             for (table, rows, _), inserts in zip(parts, by_insert, strict=True):
+                if not rows:
+                    continue
                 if inserts:
                     made.cursor().executemany(appending(table, "%s"), rows)
-                elif rows:
+                else:
                     _copy(made, table, rows)
 
     def _transact(self, change: Callable[[Connection], T]) -> T:

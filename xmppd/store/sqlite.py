@@ -237,7 +237,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def append_all(connection: sqlite3.Connection, parts: Sequence[NewRows]) -> None:
     """Append rows on the driver's own connection."""
     for table, rows, _ in parts:
-        connection.executemany(appending(table), rows)
+        if rows:
+            connection.executemany(appending(table), rows)
 
 
 @lru_cache(maxsize=64)
