@@ -28,7 +28,15 @@ from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
 from xmppd.cluster.entries.membership import CountSessions, Swept
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
-from xmppd.cluster.entries.stanzas import Behind, Delivered, MessagesWait, Routed, Secure, WhoHas
+from xmppd.cluster.entries.stanzas import (
+    Behind,
+    Delivered,
+    DeliveredToMany,
+    MessagesWait,
+    Routed,
+    Secure,
+    WhoHas,
+)
 from xmppd.cluster.entries.things import PluginAsked, PluginTold, TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.command.command_form import CommandForms
@@ -148,7 +156,12 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import ResumableSessions, SessionResumed
 from xmppd.session.saved_sessions import SavedSessions
 from xmppd.session.session import Route
-from xmppd.session.session_manager import SessionBound, SessionClosed, SessionManager
+from xmppd.session.session_manager import (
+    SessionBound,
+    SessionClosed,
+    SessionManager,
+    SessionMoved,
+)
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.personal_items import PersonalItems
 from xmppd.store.store import Store
@@ -704,6 +717,7 @@ class XMPPServer:
         self.held_messages.ask_others = custody.secure_elsewhere
         entries.put(Routed, stanzas.routed)
         entries.put(Delivered, stanzas.delivered)
+        entries.put(DeliveredToMany, stanzas.told)
         entries.put(Behind, stanzas.behind)
         entries.put(WhoHas, stanzas.who_has)
         entries.put(Secure, custody.secure)
@@ -806,7 +820,7 @@ class XMPPServer:
             On(SessionBound, self.client_connections.bound),
             On(SessionAvailable, self.client_connections.arrived),
             On(NodeLost, self.node_loss.lost),
-            On(NodeLost, self.cluster.claims.node_lost),
+            On(NodeLost, self._claims_hear),
             On(NodeLost, self.directory_sweep.node_lost),
             On(NodeFenced, self.cluster.claims.fenced),
             On(NodeLeft, self.node_loss.left),
@@ -1039,6 +1053,7 @@ class XMPPServer:
     async def _introduce(self, session: LocalClientSession) -> None:
         """Let others know a session that was saved, and has been restored."""
         await self.locations.restore(session)
+        self.events.fire(SessionMoved(session))
         self.presence_manager.look_elsewhere_again(session)
 
     async def stop(self, unload: Callable[[], Awaitable[None]] = _unload_nothing) -> None:
@@ -1167,6 +1182,10 @@ class XMPPServer:
                 "was too slow; their senders were told as far as they could be reached",
                 count=count,
             )
+
+    def _claims_hear(self, event: NodeLost) -> None:
+        """Have what lives once forget the people of a lost node when the grace is over (CL-36)."""
+        self.clock.callLater(self.config.cluster.grace_s, self.cluster.claims.node_lost, event)
 
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)

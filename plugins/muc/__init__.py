@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.claims import Claims
+from xmppd.cluster.membership import NodeLost
+from xmppd.cluster.node import NodeId
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.events import On
@@ -25,7 +27,9 @@ from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.plugin_manager import PluginUnloads
+from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.remote_server import RemoteServerLost
+from xmppd.session.session_manager import SessionMoved
 from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
 
@@ -33,15 +37,18 @@ from .asker import MakeRoom, RoomAsker
 from .commands import RoomCommands
 from .departures import Departures, PersonGone
 from .explain import RoomExplanations
+from .guests import NotIn, RoomGuests, SessionAt
 from .hall import Hall
 from .memory import RoomMemory
+from .roll import RollCall
 from .rooms import Rooms
-from .service import ForRoom, RoomAccepted, RoomService, stanza_for
+from .service import RoomService
 from .settings import RoomSettings
 from .snapshot import Snapshot
 from .store import RoomStore
 from .tables import metadata
 from .teller import RoomTeller
+from .way import ForRoom, RoomAccepted, RoomWay
 
 SWEEP_S = 60.0
 _log = Logger()
@@ -87,6 +94,7 @@ def metrics(rooms: Rooms) -> list[Metric]:
 def plug(
     database: Database,
     services: ServiceDomains,
+    presences: PresenceManager,
     commands: CommandTable,
     messages: PluginMessages,
     claims: Claims,
@@ -108,9 +116,8 @@ def plug(
     }
 
     def take(entry: ForRoom) -> RoomAccepted:
-        stanza = stanza_for(entry)
-        assert stanza.to is not None, "it is for a room"
-        return hosts[stanza.to.domain].take_over(stanza)
+        stanza = entry.stanza()
+        return hosts[stanza.to.domain if stanza.to else ""].take_over(stanza)
 
     asker, departures = RoomAsker(hosts, messages), Departures(hosts)
 
@@ -121,6 +128,13 @@ def plug(
         if event.name == __name__.rpartition(".")[2] and not snapshot.is_shared:
             rooms.close_all()
 
+    guests = RoomGuests(hosts, RoomWay(rooms, messages, clock), presences.directed)
+
+    def node_gone(node: NodeId) -> None:
+        for host in hosts.values():
+            host.roll.node_gone(node)
+
+    rooms.node_gone = node_gone
     rooms.taken_up = lambda room: hosts[room.jid.domain].roll.taken_up(room)
     return [
         Tables(metadata),
@@ -129,6 +143,11 @@ def plug(
         Offer(hall),
         AtLoad(lambda: rooms.take_up_occupied(hosts)),
         Tell(ForRoom, take),
+        Tell(RollCall, guests.call),
+        Tell(NotIn, guests.are_out),
+        Tell(SessionAt, guests.is_at),
+        On(SessionMoved, guests.moved),
+        On(NodeLost, guests.node_lost),
         Tell(MakeRoom, asker.take),
         Tell(PersonGone, departures.take),
         On(AccountRemoved, removed),

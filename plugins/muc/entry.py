@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from xmppd.stanza import JID, Condition, Later, Presence, Stanza, StanzaError, Tree, qname
 
+from .effects import Effect
 from .hall import Hall
 from .names import JOIN, MUC, is_forged
 from .nicks import check_nick
@@ -19,6 +20,7 @@ from .privileges import (
 )
 from .ranks import Role, RoomAffiliation
 from .room import Room
+from .way import node_of
 
 CREATED = 201
 RENAMED_BY_US = 210
@@ -145,7 +147,7 @@ class RoomEntry:
         id = self.hall.occupant_id(room, sender)
         said = self._said(room, presence, role)
         session, told = room.enter(sender, said, nick, id, role)
-        session.heard = self.hall.clocks.seconds()
+        session.heard, session.node = self.hall.clocks.seconds(), node_of(presence)
         self.hall.tell(room, told)
         if presence.payload.tree.get("to", nick.full) != nick.full:
             codes += (RENAMED_BY_US,)
@@ -192,7 +194,7 @@ class RoomEntry:
         nick = None if probe.to is None else probe.to.resource
         seen = None if nick is None else room.view(session, nick)
         if seen is not None:
-            self.hall.teller.send(seen.addressed(session.jid))
+            self.hall.tell(room, [Effect(seen, (session,))])
 
 
 __all__ = ["RoomEntry"]

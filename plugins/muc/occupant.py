@@ -64,6 +64,10 @@ class OccupantSession:
         """Take another presence."""
         self.presence, self.priority = said
 
+    def entered(self) -> None:
+        """Note that it was shown all that came before: from now on it is told at once."""
+        self.entrance = None
+
     def end_entrance(self) -> None:
         """Show it nothing more of what it was about to be shown."""
         if self.entrance is not None:

@@ -186,10 +186,7 @@ class Room:
             seen = self.view(session, occupant.resource or "")
             return None if seen is None else _pulled(seen)
 
-        def over() -> None:
-            session.entrance = None
-
-        session.entrance = Entrance([*others, own.jid], show, behind, over)
+        session.entrance = Entrance([*others, own.jid], show, behind, session.entered)
         return session.entrance
 
     def own_view(self, session: OccupantSession, codes: tuple[int, ...]) -> Presence:

@@ -50,6 +50,7 @@ class Rooms(Owned):
         memory: What they remember; a plugin may put another one into its place.
         loaded: By bare JID; None where it is known that there is no such room.
         taken_up: Called with a room in which somebody was before it came here.
+        node_gone: Called with a node whose people have not come back in time.
     """
 
     kind = KIND
@@ -72,6 +73,7 @@ class Rooms(Owned):
         self.settings = settings
         self.loaded: dict[str, Room | None] = {}
         self.taken_up: Callable[[Room], None] = _nobody_looks
+        self.node_gone: Callable[[NodeId], None] = _nobody_looks
         self._tokens: dict[str, int] = {}
         self._empty_since: dict[str, float] = {}
 
@@ -98,7 +100,7 @@ class Rooms(Owned):
         self._empty_since.pop(name, None)
 
     def absent(self, node: Node) -> None:
-        """Do nothing: whoever was at a lost node leaves when a stanza for them comes back."""
+        self.node_gone(node.id)
 
     async def _load(self, name: str) -> None:
         """Have a room in memory as it is kept: there is no other way for it to come there.
@@ -276,8 +278,8 @@ class Rooms(Owned):
             await self.forget(name)
 
 
-def _nobody_looks(room: Room) -> None:
-    """Do nothing: it is not looked who of them is there still."""
+def _nobody_looks(at: Room | NodeId) -> None:
+    """Do nothing: nobody has people leave yet."""
 
 
 __all__ = ["KEPT_S", "Rooms"]

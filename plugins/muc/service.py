@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from xmppd.components.service import ANSWER_S, Service
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.disco.disco import DiscoAnswer
@@ -39,9 +37,9 @@ from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .roll import RoomRoll
 from .room import Room
 from .search import IQChannelSearchHandler
-from .tables import KIND
 from .talk import RoomTalk
 from .unique import IQUniqueNameHandler
+from .way import RoomAccepted, RoomWay, node_of
 
 SUBDOMAIN = "conference."
 IDENTITY = DiscoIdentity("conference", "text", "Rooms")
@@ -50,24 +48,6 @@ _OF_ACCOUNTS = frozenset(
     ("vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0", "http://jabber.org/protocol/pubsub")
 )
 """Namespaces of requests that an occupant's account answers."""
-
-_KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}
-
-
-class ForRoom(Struct, frozen=True):
-    """A stanza for the node that has a room.
-
-    Attributes:
-        kind: Such as ``message``.
-        wire: Its bytes, with its sender and addressee.
-    """
-
-    kind: str
-    wire: bytes
-
-
-class RoomAccepted(Struct, frozen=True):
-    """The answer to that: it waits there for its turn."""
 
 
 class RoomService(Service):
@@ -98,12 +78,12 @@ class RoomService(Service):
             IQChannelSearchHandler(hall),
         )
         self.hall = hall
-        self.messages = messages
+        self.way = RoomWay(hall.rooms, messages, services.clock)
         self.entry = RoomEntry(hall)
         self.talk = RoomTalk(hall, RoomErrands(hall, registration))
         table, clock = self._iq_router.routing_table, services.clock
         self.absent = AbsentOccupants(hall, self.jid.full, self.in_line, self._ping, clock)
-        self.roll = RoomRoll(self.absent, table, clock)
+        self.roll = RoomRoll(self.absent, table, messages, clock)
 
     def line(self, stanza: Stanza) -> str:
         to = stanza.to
@@ -126,9 +106,7 @@ class RoomService(Service):
         return self._iq_router.requests.answered(answer)
 
     async def _find_and_receive(self, stanza: Stanza, name: str) -> None:
-        owner = await self.hall.rooms.owner(name)
-        if owner != self._iq_router.routing_table.membership.id:
-            await self.messages.ask((KIND, name), ForRoom(stanza.name, stanza.wire()), RoomAccepted)
+        if await self.way.pass_on(name, stanza):
             return
         try:
             later = self._receive_here(stanza, name)
@@ -165,8 +143,9 @@ class RoomService(Service):
 
     def _take(self, room: Room | None, stanza: Stanza) -> Later:
         session = None if room is None else room.sessions.get(stanza.sender.full)
-        if session is not None:
+        if room is not None and session is not None:
             session.heard, session.unanswered = self.hall.clocks.seconds(), 0
+            self.roll.is_at(room, session, node_of(stanza))
         match stanza:
             case Presence() | Message() if stanza.type == "error":
                 if room is not None:
@@ -242,9 +221,4 @@ class RoomService(Service):
         return None if room is None else room_info(room, question)
 
 
-def stanza_for(entry: ForRoom) -> Stanza:
-    """The stanza that another node has sent here."""
-    return _KINDS[entry.kind].from_bytes(entry.wire)
-
-
-__all__ = ["ForRoom", "RoomAccepted", "RoomService", "stanza_for"]
+__all__ = ["RoomService"]

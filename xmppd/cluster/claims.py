@@ -66,7 +66,9 @@ class Owned(Protocol):
         """Forget it and write nothing: it has another owner, or may have."""
 
     def absent(self, node: Node) -> None:
-        """Note that a node is lost: after the grace its people are gone from all things here."""
+        """Note that a node was lost some time ago: those of its people who have not come back in
+        that time are gone from all things here.
+        """
 
 
 class ClaimBoard(Protocol):
@@ -418,7 +420,9 @@ class Claims:
     # -- nodes ------------------------------------------------------------------------------------
 
     def node_lost(self, event: NodeLost) -> None:
-        """Tell all parts that a node is lost; what it had goes to others when it is asked for."""
+        """Tell all parts that a node was lost, and the time is over in which its people may come
+        back; what it had goes to others when it is asked for.
+        """
         for part in tuple(self._parts.values()):
             part.absent(event.node)
 

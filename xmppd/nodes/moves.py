@@ -20,6 +20,7 @@ from xmppd.nodes.session_offers import SessionOffers
 from xmppd.routing.locations import Locations
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import key_of
+from xmppd.session.session_manager import SessionMoved
 from xmppd.stanza import JID, StanzaError
 from xmppd.store.errors import StoreError
 
@@ -222,6 +223,7 @@ class Moves:
         await self.locations.meet(session)
         if is_new:
             await self._read_again(account)
+        self.resumable_sessions.sessions.events.fire(SessionMoved(session))
         finding = Deferred.fromCoroutine(self.presence.find_others(session))
         finding.addErrback(_failed, session)
 

@@ -7,6 +7,7 @@ from xmppd.cluster.entries.stanzas import (
     KINDS,
     Behind,
     Delivered,
+    DeliveredToMany,
     Having,
     Routed,
     StanzaMark,
@@ -135,6 +136,22 @@ class StanzaEntries:
         if KINDS[entry.kind] is Message and entry.about in self.flood.lines.open:
             return self._deliver_in_turn(sender, entry)
         return None if self._deliver(sender, entry) else self._routed_again(entry)
+
+    async def told(self, sender: NodeId, entry: DeliveredToMany) -> None:
+        """Take a stanza for many sessions here; for one that is not, it goes where that is now."""
+        stanza, bound = entry.stanza(), self.routing_table.bound
+        here: list[JID] = []
+        gone: list[JID] = []
+        for text in entry.sessions:
+            is_here = isinstance(bound.get(text), LocalClientSession)
+            (here if is_here else gone).append(JID.prepared(text))
+        self.routing_table.tell(stanza, here)
+        for session in gone:
+            told = stanza.addressed(session)
+            delivered = Delivered.of(told, told.wire(), session, ours=False)
+            outcome = self.delivered(sender, delivered)
+            if isinstance(outcome, Awaitable):
+                await outcome
 
     async def _deliver_in_turn(self, sender: NodeId, entry: Delivered) -> None:
         delivered: list[bool] = []

@@ -9,11 +9,11 @@ from xmppd.cluster.bus import ask_all
 from xmppd.cluster.cluster import Cluster
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.entry import BusEntry
-from xmppd.cluster.entries.stanzas import Behind, Having, Routed, Way, WhoHas
+from xmppd.cluster.entries.stanzas import Behind, DeliveredToMany, Having, Routed, Way, WhoHas
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints
-from xmppd.routing.interest import Interest
+from xmppd.routing.interest import Interest, pieces
 from xmppd.routing.siblings import Siblings
 from xmppd.routing.ways import Ways
 from xmppd.session.local_client_session import LocalClientSession
@@ -459,6 +459,13 @@ class RoutingTable:
             if not arrived:
                 unreached.append(to)
         return unreached
+
+    def tell_at(self, node: NodeId, stanza: Stanza, sessions: Iterable[JID]) -> None:
+        """Deliver a stanza to many sessions of ours at another node, which gets it once and finds
+        those that are not there any more.
+        """
+        for some in pieces(session.full for session in sessions):
+            self.bus.tell(node, DeliveredToMany.of(stanza, some))
 
     def answer_unrouted(self, answer: Stanza) -> Later:
         """Deliver the server's answer that :meth:`route` could not deliver: to a stream without a

@@ -27,6 +27,13 @@ class SessionBound:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionMoved:
+    """A session that was at another node is at this one from now on."""
+
+    session: LocalClientSession
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClosed:
     """A session that was bound is gone.
 

@@ -39,6 +39,7 @@ from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import (
     Behind,
     Delivered,
+    DeliveredToMany,
     Having,
     MessagesWait,
     Routed,
@@ -84,6 +85,7 @@ AnyEntry = (
     | Answered
     | Routed
     | Delivered
+    | DeliveredToMany
     | MessagesWait
     | Behind
     | Secure

@@ -24,6 +24,10 @@ Accounts = Annotated[list[str], Meta(max_length=MAX_ACCOUNTS)]
 """Bare JIDs that are looked up, and mean nothing if they are not found."""
 
 
+OurJIDTexts = Annotated[list[OurJIDText], Meta(max_length=MAX_ACCOUNTS)]
+"""Prepared JIDs as text, of accounts or sessions of domains that are served here."""
+
+
 class BusEntry(
     Struct, array_like=True, frozen=True, tag=True, tag_field="of", forbid_unknown_fields=True
 ):
@@ -86,6 +90,7 @@ __all__ = [
     "BusEntry",
     "JIDText",
     "OurJIDText",
+    "OurJIDTexts",
     "Serial",
     "SessionEntry",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from xmppd.cluster.entries.entry import Accounts, BusEntry, JIDText, OurJIDText
+from xmppd.cluster.entries.entry import Accounts, BusEntry, JIDText, OurJIDText, OurJIDTexts
 from xmppd.stanza import IQ, JID, Message, Payload, Presence, Stanza
 from xmppd.stanza.delay import Stamped, StampedUnread, Unread
 from xmppd.stanza.stanza import Archived
@@ -186,6 +186,42 @@ class Delivered(BusEntry, tag="d", frozen=True):
         return kind.from_wire(sender, self.id, self.type, self.wire, _payload(self.marks))
 
 
+class DeliveredToMany(BusEntry, tag="dt", frozen=True):
+    """A stanza for many sessions at the other node.
+
+    Attributes:
+        sessions: Their full JIDs.
+        kind: Index in :data:`KINDS`.
+        sender: Prepared JID.
+        id: Its ``id``.
+        type: Its ``type``.
+        raw: Its payload, without addresses.
+    """
+
+    sessions: OurJIDTexts
+    kind: StanzaKind
+    sender: JIDText
+    id: str | None
+    type: str | None
+    raw: bytes
+
+    @property
+    def about(self) -> str:
+        """The account, or room, that says it."""
+        return self.sender.partition("/")[0]
+
+    @classmethod
+    def of(cls, stanza: Stanza, sessions: list[str]) -> "DeliveredToMany":
+        """The entry for a stanza, whoever it is addressed to."""
+        kind, raw = _NUMBERS[stanza.__class__], stanza.payload.without_to().raw
+        return cls(sessions, kind, stanza.sender.full, stanza.id, stanza.type, raw)
+
+    def stanza(self) -> Stanza:
+        """The stanza again, without an address and without parsing it."""
+        sender = JID.prepared(self.sender)
+        return KINDS[self.kind](None, sender, self.id, self.type, Payload(self.raw))
+
+
 class MessagesWait(BusEntry, tag="w", frozen=True):
     """Messages wait in the store for an account with a session at the other node.
 
@@ -288,6 +324,7 @@ __all__ = [
     "KINDS",
     "Behind",
     "Delivered",
+    "DeliveredToMany",
     "Having",
     "Marks",
     "MessagesWait",
