@@ -17,7 +17,7 @@ from .state import Follow, FollowOptions
 SHOW_VALUES = ("away", "chat", "dnd", "online", "xa")
 
 
-class Wanted(NamedTuple):
+class WantedOptions(NamedTuple):
     """What a form says of a subscription.
 
     Attributes:
@@ -43,7 +43,7 @@ class SubscriptionForm:
     def __init__(self, known: Collection[str] = ()) -> None:
         self.known = known
 
-    def read(self, filled: Element | None) -> Wanted:
+    def read(self, filled: Element | None) -> WantedOptions:
         """What a form says; nothing without one.
 
         Raises:
@@ -65,7 +65,7 @@ class SubscriptionForm:
                     raise unsupported("subscription-options")
             except ValueError as error:
                 raise refused(Condition.BAD_REQUEST, "invalid-options", f"{var} {error}") from error
-        return Wanted(changes, expires)
+        return WantedOptions(changes, expires)
 
     def form(self, follow: Follow) -> Element:
         """The form, with the present values."""
@@ -118,4 +118,4 @@ def approval_in(filled: Element, host: JID, who: JID) -> Approval:
     return Approval(host.full, node, who.full, jid.full, allowed)
 
 
-__all__ = ["SubscriptionForm", "Wanted", "approval_in"]
+__all__ = ["SubscriptionForm", "WantedOptions", "approval_in"]
