@@ -625,7 +625,15 @@ class XMPPServer:
     def _web(self) -> tuple[HTTPPaths, HTTPConnections, HTTPDoors]:
         paths = HTTPPaths()
         connections = HTTPConnections(self.config.web, self.clock, self.descriptors)
-        doors = HTTPDoors(paths, connections, self.domains, self.tls, self.clock, self.wall_clock)
+        doors = HTTPDoors(
+            paths,
+            connections,
+            self.domains,
+            self.tls,
+            self.clock,
+            self.wall_clock,
+        )
+        doors.serves_web = any("web" in listen.sites for listen in self.config.listen)
         return paths, connections, doors
 
     def _web_streams(self) -> tuple[WebSockets, BoshSessions]:
@@ -992,6 +1000,7 @@ class XMPPServer:
             IReactorTime: self.clock,
             **self.store.kept,
             AuthProvider: self.auth_provider,
+            RunInThread: self._platform.run_in_thread,
         }
 
     async def _read_account(self, account: JID) -> None:

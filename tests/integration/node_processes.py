@@ -161,7 +161,12 @@ class NodeProcesses:
             "grace_s": 2 * LEASE_S,
             "drain_s": DRAIN_S,
         }
-        tables: dict[str, object] = {"storage": {"url": self.database}, **self.tables}
+        uploads = {"shared": True, "directory": str(self.directory / "uploads")}
+        tables: dict[str, object] = {
+            "storage": {"url": self.database},
+            "http_upload": uploads,
+            **self.tables,
+        }
         if port:
             cluster["address"] = f"127.0.0.1:{port}"
             door = {"endpoint": f"epoll:{port}:interface=127.0.0.1", "kind": "node"}

@@ -373,6 +373,7 @@ class PluginSettings(Section, frozen=True):
         "displayed_sync",
         "notification_settings",
         "push",
+        "http_upload",
     )
     directory: str = ""
 

@@ -16,6 +16,7 @@ class Mark(Enum):
     RESTART = "a change needs a restart"
     MAY_BE_ZERO = "zero is none"
     APART = "is no key of the file"
+    IN_DATA = "a path, below the data directory unless it is absolute"
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from msgspec.structs import fields, replace
 from twisted.logger import Logger
 
 from xmppd.config.config import Config
-from xmppd.config.section import Section
+from xmppd.config.section import Mark, Section, is_marked
 from xmppd.config.table import read
 from xmppd.events import OWNER, Undo
 
@@ -76,7 +78,9 @@ def table_of(config: Config, table: type[S], owner: str = OWNER) -> S:
     """
     known = config.of(table)
     if known is None:
-        return read(config.plugin_tables.get(owner, {}), table, f"{owner}.")
+        own = read(config.plugin_tables.get(owner, {}), table, f"{owner}.")
+        paths = [field.name for field in fields(table) if is_marked(field, Mark.IN_DATA)]
+        return replace(own, **{name: str(Path(config.data) / getattr(own, name)) for name in paths})
     return known
 
 

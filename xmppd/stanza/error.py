@@ -54,7 +54,12 @@ class StanzaError(Exception):
         application: ``(namespace, name)`` of an application-specific condition.
         attribute: ``(name, value)`` of an attribute that this has.
         uri: With GONE and REDIRECT, where to go instead (:rfc:`6120#section-8.3.3.5`).
+
+    Attributes:
+        inner: XML that the application-specific condition contains.
     """
+
+    inner = ""
 
     def __init__(
         self,
@@ -76,7 +81,7 @@ class StanzaError(Exception):
 
     def untraced(self) -> "StanzaError":
         """The same without its traceback, so that it can be kept."""
-        return StanzaError(
+        error = StanzaError(
             self.condition,
             self.text,
             type=self.type,
@@ -84,6 +89,8 @@ class StanzaError(Exception):
             attribute=self.attribute,
             uri=self.uri,
         )
+        error.inner = self.inner
+        return error
 
 
 class StreamCondition(Enum):

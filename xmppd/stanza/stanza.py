@@ -503,7 +503,7 @@ def error_bytes(error: StanzaError) -> bytes:
         namespace, name = error.application
         application = f"<{name} xmlns='{namespace}'"
         if error.attribute:
-            name, value = error.attribute
-            application += f" {name}='{escape(value)}'"
-        application += "/>"
+            attribute, value = error.attribute
+            application += f" {attribute}='{escape(value)}'"
+        application += f">{error.inner}</{name}>" if error.inner else "/>"
     return f"<error type='{error.type.value}'>{condition}{text}{application}</error>".encode()

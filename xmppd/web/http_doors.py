@@ -56,6 +56,7 @@ class HTTPDoors:
 
     Attributes:
         endpoints: All that are open, of every kind.
+        serves_web: Whether a listener of the configuration serves paths to everybody.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class HTTPDoors:
         self.paths = paths
         self.connections = connections
         self.endpoints: tuple[Listening, ...] = ()
+        self.serves_web = False
         self._domains = frozenset(map(ascii_domain, domains))
         self._tls = tls
         self._clock = clock

@@ -1,0 +1,380 @@
+"""Uploads: who may upload what, the files that were, and their end."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from secrets import token_bytes
+from typing import NamedTuple
+
+from twisted.logger import Logger
+
+from xmppd.auth.base import RunInThread
+from xmppd.host.clocks import Clocks
+from xmppd.stanza import JID, Condition, ErrorType, StanzaError
+from xmppd.stanza.date_time import date_time
+from xmppd.store.errors import ChangeRefused, QuotaExceeded
+from xmppd.store.sql import Connection, Database, lock_owner
+from xmppd.web.request import BodyStream
+
+from . import tables as t
+from .folder import Folder, Part
+from .names import clean_name, is_media_type
+from .settings import UploadSettings
+from .slots import SLOT_S, Purpose, Slot, SlotSigner, new_id
+
+NS = "urn:xmpp:http:upload:0"
+DAY_S = 86_400.0
+MAX_UPLOAD_S = 3_600.0
+"""An upload that has not ended by then is given up, so that its place is free again."""
+
+FILES_PER_SLICE = 1_000
+KEY_BYTES = 32
+
+_log = Logger()
+
+
+class AlreadyThere(ChangeRefused):
+    """An error: this file was uploaded, or is just being so."""
+
+
+class FileTooLarge(StanzaError):
+    """An error: no file is that large here."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            Condition.NOT_ACCEPTABLE,
+            f"a file has {most} bytes at most",
+            application=(NS, "file-too-large"),
+        )
+        self.inner = f"<max-file-size>{most}</max-file-size>"
+
+
+class WrongSize(ValueError):
+    """An error: it is not as large as was said.
+
+    Attributes:
+        is_larger: Whether it is larger.
+    """
+
+    def __init__(self, said: int, *, is_larger: bool) -> None:
+        super().__init__(
+            f"the slot is for {said} bytes, and this is {'more' if is_larger else 'less'}"
+        )
+        self.is_larger = is_larger
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that is there.
+
+    Attributes:
+        path: Where.
+        name: For people.
+        type: Its media type, as whoever has uploaded it says; empty if they do not.
+        size: Its bytes.
+    """
+
+    path: Path
+    name: str
+    type: str
+    size: int
+
+
+class FileRecord(NamedTuple):
+    """A file in the list of its account.
+
+    Attributes:
+        id: In its URL.
+        name: For people.
+        type: Its media type; empty if it is not known.
+        size: Its bytes.
+        began: When it was uploaded, in seconds since 1970.
+        expires: When it is deleted, in seconds since 1970; None for never.
+    """
+
+    id: bytes
+    name: str
+    type: str
+    size: int
+    began: float
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asks a slot for.
+
+    Attributes:
+        name: Of the file.
+        size: Its bytes.
+        type: Its media type; empty if it is not known.
+        purpose: What it is for.
+        expires: When it may be gone, in seconds since 1970; None where that is not said.
+    """
+
+    name: str
+    size: int
+    type: str = ""
+    purpose: Purpose = "message"
+    expires: float | None = None
+
+
+class Uploads:
+    """The files of all accounts.
+
+    Args:
+        database: Knows them.
+        run_in_thread: Does what has to do with the disk.
+        clocks: Tell the time.
+        settings: The limits.
+
+    Attributes:
+        folder: Has them.
+        stored: How many files were stored since the start.
+        stored_bytes: Their bytes.
+    """
+
+    signer: SlotSigner
+
+    def __init__(
+        self,
+        database: Database,
+        run_in_thread: RunInThread,
+        clocks: Clocks,
+        settings: UploadSettings,
+    ) -> None:
+        self.database = database
+        self.run_in_thread = run_in_thread
+        self.clocks = clocks
+        self.wall_clock = clocks.wall_clock
+        self.settings = settings
+        self.folder = Folder(Path(settings.directory))
+        self.stored = self.stored_bytes = 0
+
+    def use(self, settings: UploadSettings) -> None:
+        """Take other limits."""
+        self.settings = settings
+
+    async def open(self) -> None:
+        """Have what is needed before the first slot.
+
+        Raises:
+            StoreError: The database fails.
+            OSError: There is no such directory.
+        """
+        await self.run_in_thread(self.folder.open)
+        self.signer = SlotSigner(await self.database.write(_key))
+        if not self.database.shared:
+            await self._end_what_has_ended(began_before=self.wall_clock() + 1.0)
+
+    # -- the right to upload ----------------------------------------------------------------------
+
+    async def slot(self, account: JID, wish: Wish) -> Slot:
+        """The right to upload a file.
+
+        Args:
+            account: The uploader's.
+            wish: The file.
+
+        Raises:
+            StanzaError: It is too large, or there is no room for it.
+        """
+        self._check(wish)
+        now = self.wall_clock()
+        try:
+            await self._check_room(account, wish.size, now)
+        except QuotaExceeded as error:
+            raise self._full(str(error), await self._room_again(account, now)) from None
+        kept_s = self.settings.kept_s
+        expires = now + kept_s if kept_s and wish.purpose != "permanent" else None
+        if wish.expires is not None:
+            expires = min(wish.expires, expires or wish.expires)
+        return Slot(
+            new_id(), account.bare, clean_name(wish.name), wish.size, wish.type, wish.purpose,
+            now + SLOT_S, expires,
+        )  # fmt: skip
+
+    def _check(self, wish: Wish) -> None:
+        most = self.settings.max_file_bytes
+        if wish.size > most:
+            raise FileTooLarge(most)
+        if wish.type and not is_media_type(wish.type):
+            raise StanzaError(Condition.BAD_REQUEST, "content-type is no media type")
+        if wish.purpose == "permanent" and not self.settings.permanent:
+            raise StanzaError(Condition.NOT_ALLOWED, "no file is kept for ever here")
+        if wish.expires is not None and wish.expires <= self.wall_clock():
+            raise StanzaError(Condition.BAD_REQUEST, "expire-before is past")
+
+    async def _check_room(self, account: JID, size: int, now: float) -> None:
+        free = await self.run_in_thread(self.folder.free_bytes)
+        if free - size < self.settings.min_free_bytes:
+            raise QuotaExceeded("this server has no room left for files")
+        check = partial(_check_quota, account=account.bare, size=size, now=now, most=self.settings)
+        await self.database.write(check)
+
+    async def _room_again(self, account: JID, now: float) -> float:
+        """When the oldest file of the last day counts no longer."""
+        lately = {"account_": account.bare, "since": now - DAY_S}
+        [(_, _, began)] = await self.database.read(t.LATELY, lately)
+        return (began or now) + DAY_S
+
+    def _full(self, why: str, again: float) -> StanzaError:
+        return StanzaError(
+            Condition.RESOURCE_CONSTRAINT,
+            why,
+            type=ErrorType.WAIT,
+            application=(NS, "retry"),
+            attribute=("stamp", date_time(again)),
+        )
+
+    # -- uploading --------------------------------------------------------------------------------
+
+    async def take(self, slot: Slot, body: BodyStream) -> None:
+        """Store a file (HU-3).
+
+        Args:
+            slot: What it is to be.
+            body: Its bytes.
+
+        Raises:
+            AlreadyThere: It was stored before, or is being so.
+            QuotaExceeded: There is no room any more.
+            WrongSize: It is more or less than the slot is for.
+            BodyLost: The connection was lost.
+            OSError: The disk fails.
+            StoreError: The database fails.
+        """
+        now = self.wall_clock()
+        free = await self.run_in_thread(self.folder.free_bytes)
+        if free - slot.size < self.settings.min_free_bytes:
+            raise QuotaExceeded("this server has no room left for files")
+        await self.database.write(partial(_reserve, slot=slot, now=now, most=self.settings))
+        try:
+            part = await self.run_in_thread(self.folder.begin, slot.id)
+            try:
+                await self._write(part, slot.size, body)
+            except Exception:
+                await self.run_in_thread(part.drop)
+                raise
+            finished = partial(_finish, file=slot.id, now=self.wall_clock())
+            await self.database.write(finished)
+        except Exception:
+            await self.remove(slot.id)
+            raise
+        self.stored += 1
+        self.stored_bytes += slot.size
+
+    async def _write(self, part: Part, size: int, body: BodyStream) -> None:
+        written, until = 0, self.clocks.seconds() + MAX_UPLOAD_S
+        if body.length is not None and body.length != size:
+            raise WrongSize(size, is_larger=body.length > size)
+        async for piece in body:
+            written += len(piece)
+            if written > size:
+                raise WrongSize(size, is_larger=True)
+            if self.clocks.seconds() > until:
+                raise QuotaExceeded("this has taken too long")
+            await self.run_in_thread(part.write, piece)
+        if written < size:
+            raise WrongSize(size, is_larger=False)
+        await self.run_in_thread(part.finish)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    async def find(self, id: bytes) -> Upload | None:
+        """A file; None if it was never there, or is no more."""
+        for name, type, size, stored, expires in await self.database.read(t.FILE, {"file": id}):
+            if stored is not None and (expires is None or expires > self.wall_clock()):
+                return Upload(self.folder.file(id), name, type, size)
+        return None
+
+    async def of_account(self, account: JID) -> list[FileRecord]:
+        """The files of an account, the first ones first."""
+        rows = await self.database.read(t.LIST, {"account_": account.bare})
+        return [FileRecord(*row) for row in rows]
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    async def end_all(self, account: JID) -> None:
+        """Remove all files of an account."""
+        await self.database.write(partial(_end_all, account=account.bare))
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Remove the files whose time is over, and what never came to an end (HU-5)."""
+        await self._end_what_has_ended(began_before=self.wall_clock() - MAX_UPLOAD_S - DAY_S)
+
+    async def _end_what_has_ended(self, began_before: float) -> None:
+        while True:
+            over = await self.database.read(
+                t.OVER,
+                {"now": self.wall_clock(), "began_before": began_before, "limit": FILES_PER_SLICE},
+            )
+            for (id,) in over:
+                await self.remove(id)
+            if len(over) < FILES_PER_SLICE:
+                return
+
+    async def remove(self, id: bytes) -> None:
+        """Remove a file, then the row: what is in between two of them is removed again."""
+        try:
+            await self.run_in_thread(self.folder.remove, id)
+        except OSError as error:
+            _log.error("the file {id} cannot be removed: {error}", id=id.hex(), error=error)
+        await self.database.write(partial(_forget, file=id))
+
+
+def _key(connection: Connection) -> bytes:
+    row = {"name": "slots", "value": token_bytes(KEY_BYTES)}
+    connection.execute(t.KEEP_KEY.on(connection), row)
+    key: bytes = connection.execute(t.KEY).scalar_one()
+    return key
+
+
+def _check_quota(
+    connection: Connection, account: str, size: int, now: float, most: UploadSettings
+) -> None:
+    """Refuse a file for which an account has no room (HU-4)."""
+    total, _ = connection.execute(t.ALL, {"account_": account}).one()
+    if total + size > most.max_account_bytes:
+        raise QuotaExceeded(
+            f"your files have {total} bytes, and {most.max_account_bytes} at most; some have to go"
+        )
+    lately, count, _ = connection.execute(
+        t.LATELY, {"account_": account, "since": now - DAY_S}
+    ).one()
+    if count >= most.max_account_files_per_day:
+        raise QuotaExceeded(f"{most.max_account_files_per_day} files a day are enough")
+    if lately + size > most.max_account_bytes_per_day:
+        raise QuotaExceeded(f"{most.max_account_bytes_per_day} bytes a day are enough")
+
+
+def _reserve(connection: Connection, slot: Slot, now: float, most: UploadSettings) -> None:
+    lock_owner(connection, slot.owner)
+    _check_quota(connection, slot.owner, slot.size, now, most)
+    row = {
+        "id": slot.id,
+        "account": slot.owner,
+        "name": slot.name,
+        "type": slot.type,
+        "size": slot.size,
+        "began": now,
+        "expires": slot.expires,
+    }
+    if connection.execute(t.ADD.on(connection), row).one_or_none() is None:
+        raise AlreadyThere("this slot is used")
+
+
+def _finish(connection: Connection, file: bytes, now: float) -> None:
+    connection.execute(t.FINISH, {"file": file, "now": now})
+
+
+def _forget(connection: Connection, file: bytes) -> None:
+    connection.execute(t.REMOVE, {"file": file})
+
+
+def _end_all(connection: Connection, account: str) -> None:
+    connection.execute(t.END_ALL, {"account_": account})
+
+
+__all__ = ["NS", "AlreadyThere", "FileRecord", "Upload", "Uploads", "Wish", "WrongSize"]

@@ -1,0 +1,116 @@
+"""UploadPath: files come by PUT and go out by GET, at one URL each."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from xmppd.store.errors import QuotaExceeded, StoreError
+from xmppd.web.files import file_out
+from xmppd.web.http_path import HTTPPath
+from xmppd.web.request import HTTPError, HTTPRequest, HTTPResponse, Pairs
+
+from .names import disposition, shown_type
+from .slots import ID_BYTES, Slot, WrongToken
+from .uploads import AlreadyThere, Uploads, WrongSize
+
+PATH = "/upload/"
+BEARER = "Bearer "
+SAFE_TO_OPEN: Pairs = (
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+FOR_EVER = ("Cache-Control", "public, max-age=31536000, immutable")
+"""What is at a URL never changes."""
+
+
+def url_path(id: bytes, name: str) -> str:
+    """The path of a file's URL."""
+    return f"{PATH}{id.hex()}/{quote(name, safe='')}"
+
+
+@dataclass(frozen=True)
+class UploadPath:
+    """Takes and gives files.
+
+    Attributes:
+        uploads: All of them.
+    """
+
+    uploads: Uploads
+
+    def path(self) -> HTTPPath:
+        """The path of all files; pages of any origin may use it, since clients in browsers do."""
+        return HTTPPath(
+            path=PATH,
+            methods=("GET", "PUT"),
+            access=self.check,
+            handle=self.answer,
+            body="stream",
+            origins=("*",),
+        )
+
+    def check(self, request: HTTPRequest) -> None:
+        """Let whoever has the URL read, and whoever has a slot upload."""
+        _id(request)
+        if request.method == "PUT":
+            self._slot(request)
+
+    async def answer(self, request: HTTPRequest) -> HTTPResponse:
+        """The file, or that it was stored."""
+        if request.method == "PUT":
+            return await self._take(request)
+        found = await self.uploads.find(_id(request))
+        if found is None:
+            raise HTTPError(404, "There is no such file.")
+        return await file_out(
+            request,
+            found.path,
+            self.uploads.run_in_thread,
+            content_type=shown_type(found.type),
+            headers=(
+                ("Content-Disposition", disposition(found.name, found.type)),
+                FOR_EVER,
+                *SAFE_TO_OPEN,
+            ),
+        )
+
+    def _slot(self, request: HTTPRequest) -> Slot:
+        said = request.header("authorization")
+        if not said.startswith(BEARER):
+            raise HTTPError(403, "Upload with the Authorization header of your slot.")
+        try:
+            slot = self.uploads.signer.slot(said.removeprefix(BEARER), self.uploads.wall_clock())
+        except WrongToken as error:
+            raise HTTPError(403, f"The Authorization is not valid: {error}.") from None
+        if slot.id != _id(request):
+            raise HTTPError(403, "The Authorization is that of another file.")
+        return slot
+
+    async def _take(self, request: HTTPRequest) -> HTTPResponse:
+        try:
+            await self.uploads.take(self._slot(request), request.stream)
+        except AlreadyThere:
+            raise HTTPError(409, "This file was uploaded before.") from None
+        except QuotaExceeded as error:
+            raise HTTPError(413, f"There is no room: {error}.") from None
+        except WrongSize as error:
+            raise HTTPError(413 if error.is_larger else 400, f"{error}.".capitalize()) from None
+        except StoreError:
+            raise HTTPError(503, "This server cannot store anything just now.") from None
+        except OSError:
+            raise HTTPError(507, "This server's disk does not take it.") from None
+        return HTTPResponse(201, headers=(("Location", request.path),))
+
+
+def _id(request: HTTPRequest) -> bytes:
+    text = request.path.removeprefix(PATH).partition("/")[0]
+    try:
+        id = bytes.fromhex(text)
+    except ValueError:
+        id = b""
+    if len(id) != ID_BYTES or id.hex() != text:
+        raise HTTPError(404, "There is no such file.")
+    return id
+
+
+__all__ = ["PATH", "UploadPath", "url_path"]
