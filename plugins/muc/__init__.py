@@ -37,7 +37,7 @@ from .asker import MakeRoom, RoomAsker
 from .commands import RoomCommands
 from .departures import Departures, PersonGone
 from .explain import RoomExplanations
-from .guests import NotIn, RoomGuests, SessionAt
+from .guests import RollAnswer, RoomGuests, SessionAt
 from .hall import Hall
 from .memory import RoomMemory
 from .roll import RollCall
@@ -144,7 +144,7 @@ def plug(
         AtLoad(lambda: rooms.take_up_occupied(hosts)),
         Tell(ForRoom, take),
         Tell(RollCall, guests.call),
-        Tell(NotIn, guests.are_out),
+        Tell(RollAnswer, guests.are_out),
         Tell(SessionAt, guests.is_at),
         On(SessionMoved, guests.moved),
         On(NodeLost, guests.node_lost),

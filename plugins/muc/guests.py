@@ -46,7 +46,7 @@ class SessionAt(Struct, frozen=True):
     node: str
 
 
-class NotIn(Struct, frozen=True):
+class RollAnswer(Struct, frozen=True):
     """The answer to a roll call.
 
     Attributes:
@@ -87,7 +87,9 @@ class RoomGuests:
         room = JID.prepared(call.room)
         gone = [text for text in call.sessions if not await self._is_in(JID.prepared(text), room)]
         if gone:
-            await self.way.send(call.room, NotIn(call.room, gone, str(self.table.membership.id)))
+            await self.way.send(
+                call.room, RollAnswer(call.room, gone, str(self.table.membership.id))
+            )
 
     async def _is_in(self, session: JID, room: JID) -> bool:
         """Whether a session is in a room, for all that is known here; one that has moved says so
@@ -128,7 +130,7 @@ class RoomGuests:
 
     # -- of rooms that are here -------------------------------------------------------------------
 
-    def are_out(self, entry: NotIn) -> RoomAccepted:
+    def are_out(self, entry: RollAnswer) -> RoomAccepted:
         """Have those leave who are not in, and not at another node meanwhile."""
         host, room = self._room(entry.room)
         if room is not None:
@@ -178,4 +180,4 @@ def _failed(failure: Failure) -> None:
         _log.failure("who is in a room could not be said", failure)
 
 
-__all__ = ["NotIn", "RoomGuests", "SessionAt"]
+__all__ = ["RollAnswer", "RoomGuests", "SessionAt"]
