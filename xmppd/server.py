@@ -719,6 +719,7 @@ class XMPPServer:
             self.presence_manager,
             self.offline_message_flood,
             self.moves.offers,
+            entries,
         )
         commands = NodeCommands(self.cluster, self.commands, self.clock)
         custody = Custody(self.routing_table, self.held_messages, entries)

@@ -18,6 +18,7 @@ from xmppd.cluster.node import NodeId
 from xmppd.components.component_route import ComponentRoute
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.offline_message_flood import OfflineMessageFlood
+from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.nodes.session_offers import SessionOffers
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
@@ -38,6 +39,7 @@ class StanzaEntries:
         presences: Delivers presence from other servers.
         flood: Gives sessions what has waited for them, which comes first.
         offers: Know where sessions are that were here.
+        entries: Knows what is being handled.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class StanzaEntries:
         presences: PresenceManager,
         flood: OfflineMessageFlood,
         offers: SessionOffers,
+        entries: EntryHandler,
     ) -> None:
+        self.entries = entries
         self.offers = offers
         self.presences = presences
         self.routing_table = routing_table
@@ -178,9 +182,10 @@ class StanzaEntries:
         return False
 
     async def behind(self, sender: NodeId, entry: Behind) -> None:
-        """Wait until what this node passed on of an account's stanzas has been handled; what it got
-        itself has been.
+        """Wait until what this node got of an account's stanzas has been handled, and what it has
+        passed on of them.
         """
+        await self.entries.handled(sender, (entry.account,))
         await self.routing_table.settle(entry.account, entry.passed_on + 1, but=sender)
 
     def who_has(self, sender: NodeId, entry: WhoHas) -> Having:

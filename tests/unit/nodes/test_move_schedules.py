@@ -243,6 +243,14 @@ class MoveScheduleTests(SynchronousTestCase):
             with self.subTest(seed=seed):
                 self.assertEqual(MoveSchedule(seed, siblings=False).faults(order=True), [])
 
+    def test_three_ask_each_other(self) -> None:
+        """Three nodes may ask each other at the same time whether all has been handled: none waits
+        for another one's question, and order is kept (CL-16).
+        """
+        for seed in (1, 20, 27, 34):
+            with self.subTest(seed=seed):
+                self.assertEqual(MoveSchedule(seed, siblings=True).faults(order=True), [])
+
     def test_siblings(self) -> None:
         """Each comes once while others of his clients come and go."""
         for seed in range(25):

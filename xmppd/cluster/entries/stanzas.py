@@ -261,7 +261,8 @@ class Way:
 
 class Behind(BusEntry, tag="mb", frozen=True):
     """Answered when all that was sent before about an account has been handled, also where it was
-    passed on to.
+    passed on to. Nothing waits for it in turn: three nodes that ask each other at the same time
+    would wait for one another.
 
     Attributes:
         account: Bare JID.
@@ -270,11 +271,6 @@ class Behind(BusEntry, tag="mb", frozen=True):
 
     account: OurJIDText
     passed_on: Annotated[int, Meta(ge=0)] = 0
-
-    @property
-    def about(self) -> str:
-        """The account."""
-        return self.account
 
 
 class Secure(BusEntry, tag="ms", frozen=True):
