@@ -201,7 +201,7 @@ class Introductions:
             places.setdefault(other.id, []).append(own)
         see = {*contacts, *handed}
         addresses = [jid.full for jid in directed]
-        answered, silent = set[str](), set[NodeId]()
+        answered, silent, heard = set[str](), set[NodeId](), {self.membership.id}
         asked = [
             (node, Deferred.fromCoroutine(self.routing_table.bus.ask(node, entry, LATE_S)))
             for node, entry in self._arrivals(
@@ -215,6 +215,7 @@ class Introductions:
                 silent.add(node)
                 continue
             if isinstance(answer, Here):
+                heard.add(node)
                 answered.update(sent.session for sent in answer.sent)
                 self._take(session, node, answer, set(), see)
         gone = [
@@ -225,16 +226,19 @@ class Introductions:
             and full.partition("/")[0] in see
         ]
         for full in gone:
-            if session.seen.get(full) == before[full] and not await self._is_anywhere(full):
+            if not await self._is_beyond(full, heard) and session.seen.get(full) == before[full]:
                 self._show_as_gone(session, full)
 
-    async def _is_anywhere(self, full: str) -> bool:
-        """Whether a session is in the directory, as far as it says: it may have moved just now."""
+    async def _is_beyond(self, full: str, heard: Collection[NodeId]) -> bool:
+        """Whether a session is at none of these nodes, as far as the directory says, and may be at
+        another one: it may have moved just now.
+        """
         bare, _, resource = full.partition("/")
         try:
-            return resource in await self.directory.sessions_of(bare)
+            place = (await self.directory.sessions_of(bare)).get(resource)
         except DirectoryAway:
             return True
+        return place is not None and place.node not in heard
 
     def _show_as_gone(self, session: LocalClientSession, full: str) -> None:
         """Show a session as gone that has gone while this one was moved."""

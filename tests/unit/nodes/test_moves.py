@@ -309,6 +309,23 @@ class PresenceTests(SynchronousTestCase):
             with self.subTest(steps=steps):
                 self.change_under_way(Verona(), steps)
 
+    def test_hides_under_way(self) -> None:
+        """A contact that has become unavailable meanwhile, and is connected still, is gone for him
+        once.
+        """
+        for steps in range(25):
+            with self.subTest(steps=steps):
+                verona = Verona()
+                network = verona.nodes.network
+                again = verona.nodes["c"].logged_in("romeo")
+                network.held = True
+                again.handler.dataReceived(f"<resume {SM} previd='{verona.id}' h='0'/>".encode())
+                network.arrive(steps)
+                verona.at_a.handler.dataReceived(b"<presence type='unavailable'/>")
+                network.held = False
+                heard = presences(again.received())
+                self.assertEqual(sum("unavailable" in each for each in heard), 1)
+
     def change_under_way(self, verona: Verona, steps: int) -> None:
         """His contacts change after some steps of his move."""
         network = verona.nodes.network
