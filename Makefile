@@ -44,6 +44,9 @@ bench-peers: $(READY) ## measure it beside the XMPP servers installed here
 bench-cluster: $(READY) ## measure several nodes beside one
 	@$(DEV) bench_cluster
 
+simulate: $(READY) ## made-up courses of events at three nodes: SEEDS=100, or SEED=7 alone; MOVES=1: sessions move
+	@$(DEV) simulate $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(MOVES),--moves)
+
 fuzz: $(READY) ## the property tests, with many more examples and other seeds
 	@$(DEV) fuzz
 
