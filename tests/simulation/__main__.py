@@ -19,28 +19,30 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many schedules")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="play this one alone, and tell all of it")
+    parser.add_argument("--moves", action="store_true", help="nodes are drained, sessions move")
     parser.add_argument("--whole", action="store_true", help="do not make it shorter")
     told = parser.parse_args()
     if told.seed is not None:
-        return _replay(Schedule.of(told.seed), whole=told.whole)
+        return _replay(Schedule.of(told.seed, moves=told.moves), whole=told.whole)
     began, failed = monotonic(), []
     seeds = range(told.first, told.first + told.seeds)
     for start in range(0, len(seeds), TOGETHER):
         with undisturbed():
-            failed += [seed for seed in seeds[start : start + TOGETHER] if not _is_well(seed)]
+            for seed in seeds[start : start + TOGETHER]:
+                failed += [seed] * (not _is_well(Schedule.of(seed, moves=told.moves)))
     took_s = monotonic() - began
     _say(f"{told.seeds} schedules in {took_s:.0f} s, {len(failed)} failed")
     if failed:
         _say(f"the first, made shorter; make simulate SEED={failed[0]} does this again")
-        _replay(Schedule.of(failed[0]), whole=told.whole)
+        _replay(Schedule.of(failed[0], moves=told.moves), whole=told.whole)
     return bool(failed)
 
 
-def _is_well(seed: int) -> bool:
+def _is_well(schedule: Schedule) -> bool:
     """Play one, and say what is wrong."""
-    found = played(Schedule.of(seed))
+    found = played(schedule)
     if found:
-        _say(f"seed {seed}:")
+        _say(f"seed {schedule.seed}:")
         for fault in found:
             _say(f"  {fault}")
     return not found

@@ -8,6 +8,7 @@ from tests.simulation.steps import (
     Block,
     Break,
     Cut,
+    Drain,
     Hide,
     Kill,
     LogIn,
@@ -65,9 +66,14 @@ class Schedule:
     steps: tuple[Step, ...]
 
     @classmethod
-    def of(cls, seed: int) -> "Schedule":
-        """The schedule that a seed makes."""
-        return _Maker(seed).schedule()
+    def of(cls, seed: int, *, moves: bool = False) -> "Schedule":
+        """The schedule that a seed makes.
+
+        Args:
+            seed: Of all choices.
+            moves: Whether sessions move: nodes are drained, and clients come back elsewhere.
+        """
+        return _Maker(seed, moves=moves).schedule()
 
     def without(self, *indexes: int) -> "Schedule":
         """The same without some steps."""
@@ -85,9 +91,10 @@ class _Maker:
     schedules have few kinds, and some have all.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, moves: bool) -> None:
         self.seed = seed
         self.random = Random(seed)  # it is to be the same each time
+        self.moves = moves
         self.at = 0.0
         self.clients: list[str] = []
         self.resumable: set[int] = set()
@@ -121,6 +128,8 @@ class _Maker:
         ):
             if random.random() < 0.25:
                 kinds += faults
+        if self.moves:
+            kinds += [*[self.lose] * 2, *[self.resume_elsewhere] * 6, *[self.drain] * 2]
         steps = [self.log_in() for _ in range(3)]
         while len(steps) < STEPS:
             self.at += random.choice((0.001, 0.1, 1.0, 5.0)) * random.random()
@@ -177,6 +186,22 @@ class _Maker:
 
     def resume(self) -> Step:
         return Resume(self.at, self.client(), "")
+
+    def sleeper(self) -> int:
+        """One of those that came lately, and may come back to its session."""
+        lately = range(max(0, len(self.clients) - 6), len(self.clients))
+        able = [number for number in lately if number in self.resumable]
+        return self.random.choice(able or lately)
+
+    def lose(self) -> Step:
+        kind = self.random.choice((Vanish, Break))
+        return kind(self.at, self.sleeper())
+
+    def resume_elsewhere(self) -> Step:
+        return Resume(self.at, self.sleeper(), self.node())
+
+    def drain(self) -> Step:
+        return Drain(self.at, self.node(), self.random.choice((0.5, 5.0, 20.0)))
 
     def new_password(self) -> Step:
         return NewPassword(self.at, self.random.choice(PEOPLE), self.node())

@@ -31,6 +31,9 @@ class Playground(Protocol):
     def pause(self, node: str, for_s: float) -> None:
         """A process stands still."""
 
+    def drain(self, node: str, for_s: float) -> None:
+        """A node hands over all that it has, and takes clients again."""
+
     def set_time_of_day(self, node: str, by_s: float) -> None:
         """A machine's time of day is set."""
 
@@ -146,7 +149,12 @@ class Vanish(OfClient):
 
 @dataclass(frozen=True)
 class Resume(Step):
-    """It comes back to its session, if it has none of its own."""
+    """It comes back to its session, if its connection is gone or nothing comes through any more.
+
+    Attributes:
+        client: Its number.
+        node: At which it comes back; empty for the one that it was at.
+    """
 
     client: int
     node: str
@@ -264,6 +272,18 @@ class Pause(Step):
     def play(self, world: Playground) -> None:
         """Stop it."""
         world.pause(self.node, self.for_s)
+
+
+@dataclass(frozen=True)
+class Drain(Step):
+    """A node hands over all that it has, and takes clients again after a while."""
+
+    node: str
+    for_s: float
+
+    def play(self, world: Playground) -> None:
+        """Drain it."""
+        world.drain(self.node, self.for_s)
 
 
 @dataclass(frozen=True)

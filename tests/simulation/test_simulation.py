@@ -5,14 +5,17 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.simulation.invariants import faults
 from tests.simulation.schedule import Conditions, Schedule
 from tests.simulation.shrink import played, shrunk, undisturbed
-from tests.simulation.steps import LogIn, Show, Step
+from tests.simulation.steps import Drain, LogIn, Resume, Show, Step
 from tests.simulation.tale import tell
 from tests.simulation.world import World
 
-SEEDS = 300
+SEEDS = 275
 """As many as take less than a minute; ``make simulate`` plays more."""
 
 A_FEW = 25
+
+MOVES = 50
+"""Of those in which sessions move."""
 
 
 class SimulationTests(SynchronousTestCase):
@@ -24,6 +27,23 @@ class SimulationTests(SynchronousTestCase):
             for seed in range(first, SEEDS, A_FEW):
                 found = played(Schedule.of(seed))
                 self.assertEqual(found, [], f"make simulate SEED={seed} tells more")
+
+
+class MovesTests(SynchronousTestCase):
+    """S1 to S8, where nodes are drained and clients come back to their sessions elsewhere."""
+
+    def test_moves(self) -> None:
+        """All is well with the first of these schedules."""
+        with undisturbed():
+            for seed in range(MOVES):
+                found = played(Schedule.of(seed, moves=True))
+                self.assertEqual(found, [], f"make simulate MOVES=1 SEED={seed} tells more")
+
+    def test_both(self) -> None:
+        """There are drains in these schedules, and clients that come back elsewhere."""
+        steps = [step for seed in range(MOVES) for step in Schedule.of(seed, moves=True).steps]
+        self.assertTrue(any(isinstance(step, Drain) for step in steps))
+        self.assertTrue(any(isinstance(step, Resume) and step.node for step in steps))
 
 
 def _add_tests() -> None:

@@ -56,6 +56,24 @@ CONFIG = house_config(
 )
 
 
+class Door:
+    """Where clients come in.
+
+    Attributes:
+        is_open: Whether they do.
+    """
+
+    is_open = True
+
+    async def close(self) -> None:
+        """Let nobody in."""
+        self.is_open = False
+
+    async def open_again(self) -> None:
+        """Let everybody in again."""
+        self.is_open = True
+
+
 class SimulatedNode(House):
     """One life of a node.
 
@@ -90,6 +108,9 @@ class SimulatedNode(House):
             wall_ahead_s=SOME_AFTERNOON - 1_000.0,
         )  # fmt: skip
         self.database.on_write = self._written
+        self.door = Door()
+        self.server.drain.doors = (self.door,)
+        self.server.drain.targets._random = world.random(f"lots of {name}")
         self._take, self.server.cluster.bus.take = self.server.cluster.bus.take, self._taken
         self.server.events.put(On(NodeLost, self._hear), OWNER)
         self.server.events.put(On(NodeLeft, self._hear), OWNER)
@@ -275,7 +296,7 @@ class World:
     def _open(self, node: str) -> SimulatedNode | None:
         """A node to which clients may connect now."""
         there = self.nodes.get(node)
-        if there is None or not there.started or there.clock.stopped:
+        if there is None or not there.started or there.clock.stopped or not there.door.is_open:
             return None
         return there if there.membership.speaks else None
 
@@ -334,6 +355,17 @@ class World:
         if there is not None:
             self.was_violent = True
             there.clock.stop_for(for_s)
+
+    def drain(self, node: str, for_s: float) -> None:
+        """A node hands over all that it has, and takes clients again after a while."""
+        there = self._open(node)
+        if there is not None:
+            there.server.drain.begin()
+            self.time.after(for_s, there.clock.happen, self._take_clients, there)
+
+    def _take_clients(self, node: SimulatedNode) -> None:
+        cancelling = Deferred.fromCoroutine(node.server.drain.cancel())
+        cancelling.addErrback(lambda failure: self.fault(f"{node.id}: {failure.value!r}"))
 
     def set_time_of_day(self, node: str, by_s: float) -> None:
         """A machine's time of day is set, which concerns nobody."""

@@ -1,6 +1,6 @@
 """DrainTargets: the nodes that take what a node hands over, each by lot."""
 
-from random import SystemRandom
+from random import Random, SystemRandom
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -33,7 +33,7 @@ class DrainTargets:
         self._clock = clock
         self._counts: dict[NodeId, int] = {}
         self._counted_at = 0.0
-        self._random = SystemRandom()
+        self._random: Random = SystemRandom()
 
     def nodes(self) -> set[NodeId]:
         """The other nodes that do not drain, as far as is known here."""
