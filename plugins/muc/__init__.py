@@ -20,7 +20,7 @@ from xmppd.cluster.membership import NodeLost
 from xmppd.cluster.node import NodeId
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
-from xmppd.events import On
+from xmppd.events import Events, On
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
@@ -100,6 +100,7 @@ def plug(
     claims: Claims,
     clocks: Clocks,
     clock: IReactorTime,
+    events: Events,
     settings: RoomSettings,
 ) -> list[Part]:
     """The parts of this plugin."""
@@ -107,7 +108,7 @@ def plug(
     memory = RoomMemory(clocks)
     snapshot = Snapshot(RoomStore(database), teller.routing_table, clock)
     rooms = Rooms(snapshot, memory, claims, teller, clocks.seconds, settings)
-    hall = Hall(rooms, commands, settings, clocks)
+    hall = Hall(rooms, commands, settings, clocks, events)
     hosts = {
         host.jid.domain: host
         for host in (

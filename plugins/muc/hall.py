@@ -1,8 +1,9 @@
 """Hall: what the rooms of one service have in common."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from xmppd.command.command_table import CommandTable
+from xmppd.events import Events
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.stanza import JID, Condition, Message, StanzaError, Tree, escape, ns
@@ -27,6 +28,7 @@ class Hall:
         commands: Know the administrators, who own all rooms, and whose accounts are ours.
         settings: The limits.
         clocks: Tell the time.
+        events: Those who want to know what is said.
 
     Attributes:
         handlers: Requests to rooms that other plugins answer, by their ``query``.
@@ -38,12 +40,14 @@ class Hall:
         commands: CommandTable,
         settings: RoomSettings,
         clocks: Clocks,
+        events: Events,
     ) -> None:
         self.rooms = rooms
         self.teller = rooms.teller
         self.commands = commands
         self.settings = settings
         self.clocks = clocks
+        self.events = events
         self.handlers: dict[str, IQHandler] = {}
 
     def found(self, jid: JID) -> Room:
@@ -76,6 +80,15 @@ class Hall:
         """The nick of a session; empty if it is not in."""
         session = room.sessions.get(sender.full)
         return "" if session is None else session.occupant.nick
+
+    def away(self, room: Room) -> Iterator[Affiliated]:
+        """The accounts of ours to whom a room is something, and who are not in it (RM-62)."""
+        here = {occupant.person.bare for occupant in room.occupants.values()}
+        for each in room.affiliated.values():
+            is_wanted = each.affiliation is not RoomAffiliation.OUTCAST and each.jid not in here
+            local, _, domain = each.jid.rpartition("@")
+            if is_wanted and local and domain in self.commands.domains:
+                yield each
 
     def occupant_id(self, room: Room, person: JID) -> str:
         """The id by which others know somebody in a room (RM-43)."""

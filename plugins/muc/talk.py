@@ -1,5 +1,6 @@
 """RoomTalk: messages to rooms, and to those who are in them."""
 
+from dataclasses import dataclass
 from math import ceil
 
 from xmppd.net.token_bucket import TokenBucket
@@ -14,6 +15,21 @@ from .occupant import Occupant, OccupantSession
 from .privileges import RolePrivilege, check_role
 from .ranks import Role
 from .room import Room
+
+
+@dataclass(frozen=True)
+class SaidToAll:
+    """Something was said to all in a room, who have been told.
+
+    Attributes:
+        room: Where.
+        said: As they were told, to nobody.
+        tree: Of the message, to look at.
+    """
+
+    room: Room
+    said: Message
+    tree: Tree
 
 
 class RoomTalk:
@@ -111,6 +127,7 @@ class RoomTalk:
         memory = self.hall.rooms.memory
         given = memory.remember(room, said, message.sender, message.payload.tree)
         self.hall.tell(room, [*room.speaks(occupant), Effect(given, room.sessions.values())])
+        self.hall.events.fire(SaidToAll(room, given, message.payload.tree))
 
     # -- to one -----------------------------------------------------------------------------------
 
@@ -142,4 +159,4 @@ def _in_name_of(occupant: Occupant, room: Room, message: Message) -> Message:
     return said.with_child(occupant_id(occupant))
 
 
-__all__ = ["RoomTalk"]
+__all__ = ["RoomTalk", "SaidToAll"]

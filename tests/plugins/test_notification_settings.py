@@ -99,6 +99,7 @@ class MutedTests(SettingsCase):
             (body.format("yes") + reply.format(f"{JULIET}/desk"), True),
             (body.format("yes") + reply.format(f"{ROMEO}/1"), False),
             (body.format("yes") + reply.format("@"), False),
+            ("<mentions xmlns='urn:xmpp:mmn:0'/>", True),
         ):
             with self.subTest(children=children):
                 self.assertEqual(self.is_told(children), is_told)

@@ -9,6 +9,7 @@ from xmppd.stanza import JID, Tree, qname
 
 _REFERENCE = qname("urn:xmpp:reference:0", "reference")
 _REPLY = qname("urn:xmpp:reply:0", "reply")
+_MENTIONS = qname("urn:xmpp:mmn:0", "mentions")
 
 
 class Muted(Struct, frozen=True):
@@ -49,8 +50,11 @@ class Muting:
 
 def mentions(message: Tree, account: str, nick: str) -> bool:
     """Whether a message mentions an account: by a reference (:xep:`0372`), by answering what it has
-    said (:xep:`0461`), or by its nick, as a word of the text.
+    said (:xep:`0461`), or by its nick, as a word of the text; or whether it tells that another one
+    did (:xep:`0452`).
     """
+    if message.find(_MENTIONS) is not None:
+        return True
     for reference in message.iterfind(_REFERENCE):
         uri = reference.get("uri", "")
         if reference.get("type") == "mention" and _is_of(uri.removeprefix("xmpp:"), account):
@@ -58,10 +62,13 @@ def mentions(message: Tree, account: str, nick: str) -> bool:
     reply = message.find(_REPLY)
     if reply is not None and _is_of(reply.get("to", ""), account):
         return True
-    if not nick:
-        return False
+    return bool(nick) and has_name(message.findtext("body") or "", nick)
+
+
+def has_name(text: str, nick: str) -> bool:
+    """Whether a text has a nick as a word."""
     word = rf"(?<!\w){re.escape(nick)}(?!\w)"
-    return re.search(word, message.findtext("body") or "", re.IGNORECASE) is not None
+    return re.search(word, text, re.IGNORECASE) is not None
 
 
 def _is_of(address: str, account: str) -> bool:
@@ -71,4 +78,4 @@ def _is_of(address: str, account: str) -> bool:
         return False
 
 
-__all__ = ["Muted", "Muting", "mentions"]
+__all__ = ["Muted", "Muting", "has_name", "mentions"]

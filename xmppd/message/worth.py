@@ -37,19 +37,20 @@ class Worth(IntEnum):
     REACTION = 5
     CORRECTION = 6
     INVITATION = 7
-    BODY = 8
-    ENCRYPTED = 9
-    KEY_TRANSPORT = 10
-    CALL = 11
-    CALL_OVER = 12
-    CALL_ANSWER = 13
-    READ = 14
-    RECEIPT = 15
-    SUBJECT = 16
-    FALLBACK = 17
-    ANYTHING = 18
-    PASSING = 19
-    NOTHING = 20
+    MENTION = 8
+    BODY = 9
+    ENCRYPTED = 10
+    KEY_TRANSPORT = 11
+    CALL = 12
+    CALL_OVER = 13
+    CALL_ANSWER = 14
+    READ = 15
+    RECEIPT = 16
+    SUBJECT = 17
+    FALLBACK = 18
+    ANYTHING = 19
+    PASSING = 20
+    NOTHING = 21
 
 
 _KEPT, _GONE = OfflineFate.KEPT, OfflineFate.DROPPED
@@ -69,6 +70,7 @@ ROWS: dict[Worth, Fate] = {
     Worth.REACTION:      Fate("a reaction",                 True,  _KEPT, _COPIED, _QUIET, _SAME),
     Worth.CORRECTION:    Fate("a correction",               True,  _KEPT, _COPIED, _TOLD,  _SAME),
     Worth.INVITATION:    Fate("an invitation",              True,  _KEPT, _COPIED, _TOLD,  _MORE),
+    Worth.MENTION:       Fate("a mention in a room",        True,  _KEPT, _COPIED, _TOLD,  _MORE),
     Worth.BODY:          Fate("a text",                     True,  _KEPT, _COPIED, _TOLD,  _MORE),
     Worth.ENCRYPTED:     Fate("something encrypted",        True,  _KEPT, _COPIED, _TOLD,  _MORE),
     Worth.KEY_TRANSPORT: Fate("a key for encryption",       True,  _KEPT, _COPIED, _QUIET, _SAME),
@@ -143,6 +145,7 @@ _CHILDREN = {
     "{urn:xmpp:fasten:0}apply-to": Worth.REACTION,
     "{urn:xmpp:message-correct:0}replace": Worth.CORRECTION,
     "{jabber:x:conference}x": Worth.INVITATION,
+    "{urn:xmpp:mmn:0}mentions": Worth.MENTION,
     **dict.fromkeys(_SEALED, Worth.ENCRYPTED),
     qname(CALLS, "propose"): Worth.CALL,
     qname(CALLS, "retract"): Worth.CALL_OVER,

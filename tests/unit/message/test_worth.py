@@ -43,6 +43,7 @@ CELLS = {
     Worth.REACTION: "yes kept     yes          no       same",
     Worth.CORRECTION: "yes kept     yes          message  same",
     Worth.INVITATION: "yes kept     yes          message  more",
+    Worth.MENTION: "yes kept     yes          message  more",
     Worth.BODY: "yes kept     yes          message  more",
     Worth.ENCRYPTED: "yes kept     yes          message  more",
     Worth.KEY_TRANSPORT: "yes kept     yes          no       same",
@@ -77,6 +78,7 @@ EXAMPLES: dict[Worth, tuple[str, ...]] = {
     ),
     Worth.CORRECTION: (REPLACE, REPLACE + BODY, REPLACE + OMEMO.format("<payload/>")),
     Worth.INVITATION: (DIRECT, ROOM.format("<invite from='nurse@montague.lit'/>"), DIRECT + BODY),
+    Worth.MENTION: (f"<mentions xmlns='urn:xmpp:mmn:0'>{FORWARDED}</mentions>",),
     Worth.BODY: (
         BODY,
         "<body> </body>",
@@ -126,7 +128,10 @@ EXAMPLES: dict[Worth, tuple[str, ...]] = {
 
 
 CONTENTS = [
-    each for kind, row in EXAMPLES.items() for each in row if kind > Worth.GROUPCHAT and each
+    each
+    for kind, row in EXAMPLES.items()
+    for each in row
+    if kind > Worth.GROUPCHAT and each and "muc#user" not in each  # which is a mark as well
 ]
 RANKS = [ROWS[kind].says for kind in Worth]
 
