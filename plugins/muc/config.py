@@ -61,6 +61,8 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
         show_unavailable_members: Whether members who are not in are shown.
         lock_nicks: Whether occupants keep the nick with which they have entered.
         hats: Whether occupants wear hats (:xep:`0317`).
+        avatarhash: Of the avatar in its card (:xep:`0486`); empty if there is none. It has no
+            field in the form, but follows from the card.
         mentions: Whether who is mentioned while not in is told (:xep:`0452`).
     """
 
@@ -94,6 +96,7 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
     lock_nicks: bool = False
     hats: bool = True
     mentions: bool = True
+    avatarhash: str = ""
 
     @property
     def is_anonymous(self) -> bool:

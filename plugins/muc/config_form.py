@@ -234,7 +234,7 @@ def codes_of_change(before: RoomConfig, now: RoomConfig) -> tuple[int, ...]:
     """The status codes by which occupants are told that a room is configured otherwise
     (:xep:`0045`, §10.2.1, RM-20); none if it is not.
     """
-    codes = []
+    codes = [] if now.avatarhash == before.avatarhash else [CHANGED]
     for field in _FIELDS:
         value = getattr(now, field.name)
         if value != getattr(before, field.name):

@@ -22,7 +22,7 @@ RESERVED_NICK = "x-roomuser-item"
 MAX_LISTED = 1_000
 """Rooms in one answer."""
 
-SERVICE = DiscoInfo(features=(MUC, OCCUPANT_ID, STABLE_ID))
+SERVICE = DiscoInfo(features=(MUC, "vcard-temp", OCCUPANT_ID, STABLE_ID))
 _ROOM = (MUC, OCCUPANT_ID, STABLE_ID, STANZA_ID, f"{MUC}#self-ping-optimization")
 
 
@@ -65,6 +65,7 @@ def _form(room: Room) -> Element:
         Field("muc#roominfo_subject", "Subject", values=(subject,)),
         Field("muc#roominfo_occupants", "Occupants", values=(str(len(room.occupants)),)),
         Field("muc#roominfo_lang", "Language", values=(config.lang,)),
+        Field("muc#roominfo_avatarhash", "Hash of the avatar", values=(config.avatarhash,)),
         Field("muc#roominfo_contactjid", "Whom to ask", "jid-multi", values=config.contactjid),
         Field(
             "muc#roominfo_changesubject",

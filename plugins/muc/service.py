@@ -27,6 +27,7 @@ from xmppd.stanza.names import namespace_of
 from xmppd.stanza.stanza import error_bytes
 
 from .absent import AbsentOccupants
+from .card import IQRoomCardHandler
 from .disco import SERVICE, IQRoomItemsHandler, room_info
 from .entry import RoomEntry
 from .errands import RoomErrands
@@ -76,6 +77,7 @@ class RoomService(Service):
             registration := IQRoomRegisterHandler(hall),
             IQUniqueNameHandler(),
             IQChannelSearchHandler(hall),
+            IQRoomCardHandler(hall),
         )
         self.hall = hall
         self.way = RoomWay(hall.rooms, messages, services.clock)

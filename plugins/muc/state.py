@@ -123,6 +123,7 @@ class RoomChange(Struct, frozen=True):
         noted: Who has another nick or reason, and is what they were.
         hats: Hats that are new or others, with all who have them.
         no_hats: The URIs of hats that there are no more.
+        card: The card, in bytes; empty if it has none any more.
         came: Sessions that are in, or say something else.
         left: Full JIDs of those that are not in any more.
         empty: Whether nobody is in but those who came.
@@ -135,6 +136,7 @@ class RoomChange(Struct, frozen=True):
     noted: tuple[Affiliated, ...] = ()
     hats: tuple[Hat, ...] = ()
     no_hats: tuple[str, ...] = ()
+    card: bytes | None = None
     came: tuple[KeptOccupant, ...] = ()
     left: tuple[str, ...] = ()
     empty: bool = False

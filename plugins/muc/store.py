@@ -90,6 +90,11 @@ class RoomStore:
             for version, jid, affiliation in rows
         ]
 
+    async def card(self, room: JID) -> bytes:
+        """The card of a room; empty if it has none."""
+        found = await self.database.read(t.CARD, {"room_": digest(room.bare)})
+        return found[0][0] if found else b""
+
     async def forward(self, room: JID, now: float) -> Destroyed | None:
         """Where people of a room went that was destroyed; None if nobody has said."""
         found = await self.database.read(t.FORWARD, {"room_": digest(room.bare), "now": now})
@@ -236,6 +241,8 @@ def _change(connection: Connection, room: JID, what: RoomChange) -> int:
         connection.execute(t.SET_LOCKED, {"locked_": what.locked, **of_room})
     if what.subject is not None:
         connection.execute(t.SET_SUBJECT, {"subject_": what.subject, **of_room})
+    if what.card is not None:
+        connection.execute(t.SET_CARD.on(connection), {"room": key, "card": what.card})
     _keep_hats(connection, key, what)
     _keep_occupants(connection, key, what)
     return _keep_lists(connection, room, what)

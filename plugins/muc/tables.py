@@ -113,6 +113,12 @@ occupants = Table(
     Column("number", BigInteger, nullable=False),
     Column("node", Text, nullable=False),
 )
+cards = Table(
+    "muc_cards",
+    metadata,
+    digest_column("room"),
+    Column("card", LargeBinary, nullable=False),
+)
 destroyed = Table(
     "muc_destroyed",
     metadata,
@@ -179,6 +185,7 @@ CHANGES: Select[int, str, str] = (
     .where(_of_room(changes), changes.c.version > bindparam("after"))
     .order_by(changes.c.version)
 )
+CARD: Select[bytes] = select(cards.c.card).where(_of_room(cards))
 FORWARD: Select[str, str] = select(destroyed.c.forward, destroyed.c.reason).where(
     _of_room(destroyed), destroyed.c.until > bindparam("now")
 )
@@ -259,6 +266,7 @@ ADD_HAT_PERSON = insert(hat_people)
 DROP_HAT_PEOPLE = delete(hat_people).where(
     _of_room(hat_people), hat_people.c.hat == bindparam("hat_")
 )
+SET_CARD = upsert(cards)
 SET_OCCUPANT = upsert(occupants)
 DROP_OCCUPANT = delete(occupants).where(
     _of_room(occupants), occupants.c.session == bindparam("session_")
@@ -266,7 +274,7 @@ DROP_OCCUPANT = delete(occupants).where(
 DROP_OCCUPANTS = delete(occupants).where(_of_room(occupants))
 DROP_ALL = tuple(
     delete(table).where(_of_room(table))
-    for table in (affiliations, changes, hats, hat_people, occupants, destroyed, rooms)
+    for table in (affiliations, changes, hats, hat_people, occupants, cards, destroyed, rooms)
 )
 SET_DESTROYED = upsert(destroyed)
 DROP_FORGOTTEN = delete(destroyed).where(destroyed.c.until <= bindparam("now"))
@@ -277,6 +285,7 @@ __all__ = [
     "ADD_ROOM",
     "AFFILIATIONS",
     "ALL_ROOMS",
+    "CARD",
     "CHANGES",
     "COUNT_MADE",
     "COUNT_PUBLIC",
@@ -301,6 +310,7 @@ __all__ = [
     "ROOM",
     "ROOMS_OF",
     "SET_AFFILIATION",
+    "SET_CARD",
     "SET_CONFIG",
     "SET_DESTROYED",
     "SET_HAT",
@@ -310,6 +320,7 @@ __all__ = [
     "TRIM_CHANGES",
     "VERSION",
     "affiliations",
+    "cards",
     "changes",
     "destroyed",
     "hat_people",

@@ -1,6 +1,7 @@
 """Rooms and configurations of all kinds, for tests of what has to hold for each field."""
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from xmppd.stanza import JID
 from xmppd_plugins.muc.config import EVERYBODY, AllowPM, RoomConfig, Whois
@@ -88,7 +89,7 @@ def rooms(draw: st.DrawFn) -> KeptRoom:
                 JID.parse
             )
         ),
-        config=draw(configs()),
+        config=replace(draw(configs()), avatarhash=draw(TEXTS)),
         key=draw(st.binary(min_size=KEY_BYTES, max_size=KEY_BYTES)),
         created=draw(NUMBERS),
         creator=draw(st.one_of(st.just(""), PEOPLE)),

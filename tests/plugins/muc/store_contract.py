@@ -60,6 +60,7 @@ CONFIG = RoomConfig(
     lock_nicks=True,
     hats=False,
     mentions=False,
+    avatarhash="da39a3ee5e6b4b0d3255bfef95601890afd80709",
 )
 """All that may be said of a room, and nothing as it is in a new one."""
 
@@ -206,6 +207,17 @@ class StoreContract(Asking):
         other = Hat("urn:b", "Third", None, (TYBALT,))
         await store.change(COVEN, 1, RoomChange(hats=(other,), no_hats=("urn:a", "urn:x")))
         self.assertEqual((await self.whole(store)).hats, (other,))
+
+    async def test_card(self) -> None:
+        """A card is kept beside the room, and goes with it."""
+        store = await self.shelf(WHOLE)
+        self.assertEqual(await store.card(COVEN), b"")
+        for card in (b"<vCard>1</vCard>", b"<vCard>2</vCard>", b""):
+            await store.change(COVEN, 1, RoomChange(card=card))
+            self.assertEqual(await store.card(COVEN), card)
+        await store.change(COVEN, 1, RoomChange(card=b"<vCard/>"))
+        await store.destroy(COVEN, 1)
+        self.assertEqual(await store.card(COVEN), b"")
 
     async def test_occupants(self) -> None:
         """Sessions come, say something else, and go (RM-60)."""
