@@ -211,6 +211,7 @@ class Connections:
         mechanism: str = "PLAIN",
         starttls: bool = False,
         numbered_status: bool = False,
+        inside: bytes = b"",
     ) -> None:
         """Prepare; nobody connects yet.
 
@@ -222,10 +223,12 @@ class Connections:
             mechanism: PLAIN, SCRAM-SHA-1 or SCRAM-SHA-256.
             starttls: Whether to encrypt.
             numbered_status: Whether the initial presence has a number as its status.
+            inside: What the initial presence has in it.
         """
         self.host, self.domain, self.password = host, domain, password
         self.ports = (port,) if isinstance(port, int) else tuple(port)
         self.mechanism, self.starttls, self.numbered_status = mechanism, starttls, numbered_status
+        self.inside = inside
         self.epoll = select.epoll()
         self.clients: dict[int, Client] = {}
         self.lost = 0
@@ -418,7 +421,7 @@ class Connections:
     def _initial_presence(self, client: Client) -> bytes:
         if self.numbered_status:
             return b"<presence><status>@%d@</status></presence>" % client.index
-        return b"<presence><priority>1</priority></presence>"
+        return b"<presence><priority>1</priority>%b</presence>" % self.inside
 
 
 _salted_passwords: dict[tuple[str, bytes, int, str], bytes] = {}

@@ -49,6 +49,8 @@ class Scenario:
     quick: bool = False
     archives: bool = False
     """Whether all servers archive what is said."""
+    publishes: bool = False
+    """Whether accounts publish at the peers as well; at xmppd they always do."""
 
     @property
     def needs_setup(self) -> bool:
@@ -96,6 +98,18 @@ SCENARIOS = (
     Scenario("presence-50", "presence --messages 400", "delivery", 4, 4, quick=True),
     Scenario("presence-200", "presence --contacts 200 --messages 150", "delivery", 4, 4),
     Scenario("presence-1000", "presence --contacts 1000 --messages 40", "delivery", 6, 4),
+    Scenario(
+        "pep-publish-200",
+        "pep --contacts 200 --messages 150",
+        "notification",
+        4,
+        4,
+        quick=True,
+        publishes=True,
+    ),
+    Scenario("pep-login-50", "peplogin --contacts 50 --messages 20", "login", publishes=True),
+    Scenario("pubsub-publish", "storing -n 20", "item", 150, publishes=True),
+    Scenario("bookmarks-100", "bookmarks -n 10", "get", 1_000, publishes=True),
     Scenario("storm-300x30", "storm -n 300 --contacts 30", "client", 800, 2.5, quick=True),
     Scenario("herd-300x20", "herd -n 300 --contacts 20 --starttls", "client"),
     Scenario("muc-100", "muc --messages 200", "delivery", 5, 3, quick=True),
@@ -137,7 +151,9 @@ class Run:
 
     def measure(self, scenario: Scenario, results: dict[str, list[Result]]) -> None:
         """Restart the servers and measure them in turn; one that failed is not asked again."""
-        with running(self.servers, archives=scenario.archives) as pids:
+        with running(
+            self.servers, archives=scenario.archives, publishes=scenario.publishes
+        ) as pids:
             time.sleep(SETTLE_S)
             for repetition in range(self.repetitions):
                 for server in self.servers:
@@ -192,15 +208,18 @@ def load(arguments: list[str]) -> list[Result]:
 
 
 @contextmanager
-def running(servers: list[Server], *, archives: bool = False) -> Iterator[dict[str, int]]:
+def running(
+    servers: list[Server], *, archives: bool = False, publishes: bool = False
+) -> Iterator[dict[str, int]]:
     """Have all servers run, restarted, and tell their pids; afterwards none runs.
 
     Args:
         servers: These.
         archives: Whether they archive messages.
+        publishes: Whether accounts publish.
     """
     for server in servers:
-        server.archives = archives
+        server.archives, server.publishes = archives, publishes
     try:
         yield {server.name: server.start() for server in servers}
     finally:

@@ -22,6 +22,7 @@ from bench.client import BenchError, Client, Connections, ignore, raise_descript
 from bench.component import Component
 from bench.fill import fill
 from bench.meter import Meter, Result, measured, percentiles
+from bench.publishing import BOOKMARKS, Interests, bookmark, items, publish
 from bench.server import COMPONENT
 from xmppd.ctl.client import ask
 
@@ -32,6 +33,9 @@ BODY = (
 MESSAGE_END = b"</message>"
 COPY_END = b"</forwarded>"
 PRESENCE_END = b"</presence>"
+IQ_END = b"</iq>"
+NEWS = b"urn:bench:news"
+NEWS_ITEM = b"<news xmlns='urn:bench:news'>number %d</news>"
 SUBSCRIPTIONS_PER_SEND = 50
 ROSTER_PASSES = 6
 ROSTER_TIMEOUT_S = 600.0
@@ -87,7 +91,7 @@ class Options(argparse.Namespace):
     data: Path | None
     database: str
 
-    def connections(self, *, numbered_status: bool = False) -> Connections:
+    def connections(self, *, numbered_status: bool = False, inside: bytes = b"") -> Connections:
         """New clients for this server."""
         return Connections(
             self.host,
@@ -97,6 +101,7 @@ class Options(argparse.Namespace):
             mechanism=self.mechanism,
             starttls=self.starttls,
             numbered_status=numbered_status,
+            inside=inside,
         )
 
     def server_arguments(self) -> list[str]:
@@ -120,7 +125,7 @@ class Options(argparse.Namespace):
             count = 2 * self.pairs
         elif self.scenario == "muc":
             count = self.occupants
-        elif self.scenario == "presence":
+        elif self.scenario in ("presence", "pep", "peplogin"):
             prefix, count = f"{prefix}hub{self.contacts}x", self.contacts + 1
         elif self.scenario == "storm":
             prefix = f"{prefix}storm{count}x{self.contacts}x"
@@ -132,7 +137,7 @@ class Options(argparse.Namespace):
 
     def friendships(self) -> list[tuple[int, int]]:
         """The mutual subscriptions the scenario needs, by number of user."""
-        if self.scenario == "presence":
+        if self.scenario in ("presence", "pep", "peplogin"):
             return [(0, contact) for contact in range(1, self.contacts + 1)]
         if self.scenario == "storm":
             return random_friendships(self.clients, self.contacts)
@@ -600,6 +605,90 @@ def presence(options: Options, meter: Meter) -> Iterator[Result]:
     connections.close()
 
 
+def pep(options: Options, meter: Meter) -> Iterator[Result]:
+    """One contact of many learns of what somebody publishes (XEP-0163)."""
+    interests = Interests(NEWS)
+    connections = options.connections(inside=interests.presence)
+    hub, *contacts = connections.log_in(options.users(), options.concurrency, interests.arrive)
+    connections.drain(0.7)
+    for _ in range(options.repeat):
+        yield broadcast_counts(
+            options,
+            meter,
+            connections,
+            contacts,
+            lambda number: hub.send(publish(NEWS, b"current", NEWS_ITEM % number)),
+            MESSAGE_END,
+        )
+    connections.close()
+
+
+def peplogin(options: Options, meter: Meter) -> Iterator[Result]:
+    """Somebody logs in, sees contacts, and gets the newest items of three nodes of each; beside it
+    the same login of a client that wants to be told of nothing.
+    """
+    nodes = [b"%b:%d" % (NEWS, number) for number in range(3)]
+    user, *others = options.users()
+    connections = options.connections()
+    for contact in connections.log_in(others, options.concurrency):
+        for node in nodes:
+            contact.send(publish(node, b"current", NEWS_ITEM % 0))
+    connections.drain(0.7)
+    for _ in range(options.repeat):
+        plain = logins(options, meter, connections, user, Interests(), 0)
+        items_each = len(others) * len(nodes)
+        yield logins(options, meter, connections, user, Interests(*nodes), items_each) | {
+            "without_pep_us": plain["cpu_us_per_op"]
+        }
+    connections.close()
+
+
+def logins(
+    options: Options,
+    meter: Meter,
+    others: Connections,
+    user: str,
+    interests: Interests,
+    items_each: int,
+) -> Result:
+    """What a login costs after which so many notifications come."""
+    before, heard = meter.read(), Total()
+
+    def arrive(client: Client) -> None:
+        count(client, MESSAGE_END, heard.add, interests.answering(client))
+
+    for number in range(options.messages):
+        connections = options.connections(inside=interests.presence)
+        connections.log_in([user], 1, arrive)
+        wanted = (number + 1) * items_each
+        connections.serve_until(lambda wanted=wanted: heard.stanzas >= wanted, 60.0)  # type: ignore[misc]
+        connections.drain(0.1)
+        connections.close()
+        others.drain(0.1)
+    if heard.stanzas != options.messages * items_each:
+        raise BenchError(f"{heard.stanzas} notifications instead of so many times {items_each}")
+    return measured(before, meter.read(), options.messages)
+
+
+def storing(options: Options, meter: Meter) -> Iterator[Result]:
+    """Somebody publishes an item at their account, which nobody is told; all do so at once."""
+    connections, clients = present(options)
+    for client in clients:
+        client.stanza = publish(b"urn:bench:stored", b"current", NEWS_ITEM % client.index)
+    yield from echo(options, meter, connections, clients, clients, IQ_END)
+
+
+def bookmarks(options: Options, meter: Meter) -> Iterator[Result]:
+    """A client gets its hundred bookmarks (XEP-0402)."""
+    connections, clients = present(options)
+    for client in clients:
+        client.stanza = items(BOOKMARKS)
+        for number in range(100):
+            client.send(bookmark(number))
+        connections.drain()
+    yield from echo(options, meter, connections, clients, clients, IQ_END)
+
+
 def muc(options: Options, meter: Meter) -> Iterator[Result]:
     """One occupant of a room gets a message (XEP-0045)."""
     connections, clients = present(options)
@@ -815,6 +904,10 @@ SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
         carbons,
         rate,
         presence,
+        pep,
+        peplogin,
+        storing,
+        bookmarks,
         storm,
         herd,
         ring,
@@ -850,7 +943,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--clients",
         type=int,
         default=500,
-        help="register, login, ping, idle, storm, herd, ring",
+        help="register, login, ping, idle, storm, herd, ring, storing, bookmarks",
     )
     add("--pairs", type=int, default=50, help="chat, carbons, rate")
     add("--resources", type=int, default=3, help="carbons: of each account")
@@ -865,11 +958,16 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--duration", type=float, default=4.0, help="chat, rate, ping, idle: seconds")
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")
-    add("--contacts", type=int, default=50, help="presence, storm, herd, ring")
+    add("--contacts", type=int, default=50, help="presence, pep, peplogin, storm, herd, ring")
     add(
         "--nodes", type=int, default=3, help="ring: of the service, at which contacts are next door"
     )
-    add("--messages", type=int, default=200, help="presence, muc: stanzas sent")
+    add(
+        "--messages",
+        type=int,
+        default=200,
+        help="presence, muc, pep: stanzas sent; peplogin: logins",
+    )
     add("--occupants", type=int, default=100, help="muc")
     add("--data", type=Path, help="of an xmppd: rosters are made there, its statistics are told")
     add("--database", default="", metavar="URL", help="of an xmppd: accounts are made there")

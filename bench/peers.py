@@ -38,7 +38,8 @@ s2s_ports = {{ }}
 http_ports = {{ }}
 https_ports = {{ }}
 modules_enabled = {{
-    "disco", "roster", "saslauth", "tls", "ping", "register", "offline", "carbons", "smacks"{mam}
+    "disco", "roster", "saslauth", "tls", "ping", "register", "offline", "carbons",
+    "smacks"{mam}{pep}
 }}
 modules_disabled = {{ "s2s", "limits" }}
 c2s_require_encryption = false
@@ -90,7 +91,12 @@ modules:
   mod_register: {{ ip_access: all, access: all, password_strength: 0 }}
   mod_stream_mgmt: {{}}
   mod_muc: {{ max_users: 5000, default_room_options: {{ max_users: 5000 }} }}
-{mam}"""
+{mam}{pep}"""
+
+EJABBERD_PEP = """\
+  mod_caps: {}
+  mod_pubsub: { plugins: [flat, pep] }
+"""
 
 
 class Prosody(Server):
@@ -122,6 +128,7 @@ class Prosody(Server):
                 component=COMPONENT,
                 component_secret=COMPONENT_SECRET,
                 mam=', "mam"' if self.archives else "",
+                pep=', "pep"' if self.publishes else "",
             )
         )
 
@@ -162,6 +169,7 @@ class Ejabberd(Server):
                 component=COMPONENT,
                 component_secret=COMPONENT_SECRET,
                 mam="  mod_mam: { default: always }\n" if self.archives else "",
+                pep=EJABBERD_PEP if self.publishes else "",
             )
         )
 

@@ -36,6 +36,8 @@ class Server(ABC):
 
     archives: bool
     """Whether it archives messages, from its next start on."""
+    publishes: bool
+    """Whether accounts publish (XEP-0163), from its next start on."""
     name: ClassVar[str]
     usual_port: ClassVar[int]
     domain = "p.test"
@@ -50,7 +52,7 @@ class Server(ABC):
         self.pid_file = self.directory / "bench.pid"
         self.port = self.usual_port
         self.component_port = self.usual_port + COMPONENT_OFFSET
-        self.archives = False
+        self.archives = self.publishes = False
         self.ready_s = 0.0
 
     @abstractmethod

@@ -166,7 +166,7 @@ class Bookmarks:
 
     async def _take_in(self, account: JID) -> None:
         """Take in, once, what clients have kept before there was the node (CV-2)."""
-        if await self.store.node(NodeName(account.bare, NODE)) is not None:
+        if await self.engine.nodes.find(NodeName(account.bare, NODE)) is not None:
             return
         kept = (await self.items.elements(account.bare, PRIVATE)).get(STORAGE)
         if kept is not None:

@@ -29,15 +29,24 @@ class PhotoKeeper(Protocol):
         """
 
 
+class CardMaker(Protocol):
+    """Makes cards for accounts that have none here."""
+
+    async def card(self, account: JID, asker: JID) -> bytes:
+        """A ``<vCard/>``; empty if there is nothing that the asker may see."""
+
+
 @dataclass
 class Cards:
-    """Cards, and where their photos are.
+    """Cards, and where parts of them are.
 
     Attributes:
         photos: Keeps the photos; None if they are in the cards.
+        maker: Makes the cards of accounts that have none; None if they have none.
     """
 
     photos: PhotoKeeper | None = None
+    maker: CardMaker | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class IQvCardHandler(IQHandler):
         an account (§3.3).
         """
         card = (await self.items.elements(asked.address.bare, NS)).get("")
+        if card is None and self.cards.maker is not None and not asked.server:
+            card = await self.cards.maker.card(asked.address.to_bare(), iq.sender) or None
         if self.cards.photos is not None and not asked.server:
             photo = await self.cards.photos.photo(asked.address.to_bare(), iq.sender)
             if photo:

@@ -36,8 +36,6 @@ from .tables import (
 LATER_THAN_ALL = 2**62
 """A position above those of all items."""
 
-NO_LIMIT_BYTES = 2**62
-
 _ROW = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.payload)
 _HEAD = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.size)
 _BETWEEN = (items.c.position < bindparam("before"), items.c.position > bindparam("after"))
@@ -46,8 +44,14 @@ _HEADS: Select[int, str, str, float, int] = select(*_HEAD).where(*of_node(items)
 
 
 def _page(*, newest: bool) -> Select[int, str, str, float, bytes]:
-    """The statement that reads items from one end, no more payloads than there is room for: sizes
-    are added up first, so that what is left out is not read.
+    """The statement that reads items from one end."""
+    order = items.c.position.desc() if newest else items.c.position
+    return _ITEMS.where(*_BETWEEN).order_by(order).limit(bindparam("limit"))
+
+
+def _fitting_page(*, newest: bool) -> Select[int, str, str, float, bytes]:
+    """The same for no more payloads than there is room for: sizes are added up first, so that what
+    is left out is not read.
     """
     position = items.c.position
     some = (
@@ -70,6 +74,7 @@ def _page(*, newest: bool) -> Select[int, str, str, float, bytes]:
 
 
 _PAGE = {newest: _page(newest=newest) for newest in (True, False)}
+_FITTING_PAGE = {newest: _fitting_page(newest=newest) for newest in (True, False)}
 _HEAD_PAGE = {
     newest: _HEADS.where(*_BETWEEN)
     .order_by(items.c.position.desc() if newest else items.c.position)
@@ -169,7 +174,7 @@ class PublishedItems:
         name: NodeName,
         limit: int,
         *,
-        room_bytes: int = NO_LIMIT_BYTES,
+        room_bytes: int | None = None,
         after: int = 0,
         before: int = LATER_THAN_ALL,
         newest: bool = True,
@@ -180,18 +185,17 @@ class PublishedItems:
             name: Of the node.
             limit: How many at most.
             room_bytes: How large they may be together; the first one is there whatever its size.
+                None: they may be as large as they are.
             after: Those behind this position.
             before: Those before this one.
             newest: Whether the newest of them are wanted; else the oldest.
         """
-        wanted = {
-            **node_key(name),
-            "after": after,
-            "before": before,
-            "limit": limit,
-            "room": room_bytes,
-        }
-        found = [NodeItem(*row) for row in await self.database.read(_PAGE[newest], wanted)]
+        wanted = {**node_key(name), "after": after, "before": before, "limit": limit}
+        statement = _PAGE[newest]
+        if room_bytes is not None:
+            statement = _FITTING_PAGE[newest]
+            wanted["room"] = room_bytes
+        found = [NodeItem(*row) for row in await self.database.read(statement, wanted)]
         return found[::-1] if newest else found
 
     async def heads(
