@@ -610,7 +610,7 @@ def pep(options: Options, meter: Meter) -> Iterator[Result]:
     interests = Interests(NEWS)
     connections = options.connections(inside=interests.presence)
     hub, *contacts = connections.log_in(options.users(), options.concurrency, interests.arrive)
-    connections.drain(0.7)
+    connections.drain(2.0)  # also those who were asked late are sent the newest item
     for _ in range(options.repeat):
         yield broadcast_counts(
             options,

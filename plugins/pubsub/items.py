@@ -118,11 +118,9 @@ _COUNT_ON = (
     .returning(nodes.c.last_position, nodes.c.item_count)
 )
 _ADD = insert(items)
-_DROP = (
-    delete(items)
-    .where(*of_node(items), items.c.item.in_(bindparam("ids", expanding=True)))
-    .returning(items.c.id, items.c.size)
-)
+_DROP = delete(items).where(*of_node(items)).returning(items.c.id, items.c.size)
+_DROP_ONE = _DROP.where(items.c.item == bindparam("item_"))
+_DROP_SOME = _DROP.where(items.c.item.in_(bindparam("ids", expanding=True)))
 _DROP_ALL = delete(items).where(*of_node(items))
 _NOTHING_LEFT = update(nodes).where(*of_node(nodes)).values(item_count=0, item_bytes=0)
 _OLDEST: Select[bytes, str] = (
@@ -282,17 +280,18 @@ class PublishedItems:
         def change(connection: Connection) -> Published:
             ids = [digest(each.id) for each in publishing]
             replaced, freed = _drop(connection, name, ids)
+            more_bytes = sum(each.size for each in publishing) - freed
             new = {
                 "new": len(publishing),
                 "more": len(publishing) - len(replaced),
-                "more_bytes": sum(each.size for each in publishing) - freed,
+                "more_bytes": more_bytes,
             }
             last, count = connection.execute(_COUNT_ON, {**node_key(name), **new}).one()
             if count > most and when_full is WhenFull.REJECT:
                 raise NodeFull(f"{name.node} has {most} items already")
             # The oldest go before the new ones come, of which there are no more than it keeps.
             gone = _drop_oldest(connection, name, count - most)
-            if host_bytes is not None:
+            if host_bytes is not None and more_bytes > 0:
                 _check_bytes(connection, name, host_bytes)
             first = last - len(publishing) + 1
             kept = [each.at(first + number) for number, each in enumerate(publishing)]
@@ -345,7 +344,11 @@ class PublishedItems:
 
 def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple[list[str], int]:
     """Remove items; returns the ids of those that there were, and how large they were."""
-    gone = connection.execute(_DROP, {**node_key(name), "ids": ids}).all()
+    key = node_key(name)
+    if len(ids) == 1:  # as nearly always, and of half the cost
+        gone = connection.execute(_DROP_ONE, {**key, "item_": ids[0]}).all()
+    else:
+        gone = connection.execute(_DROP_SOME, {**key, "ids": ids}).all()
     return [id for id, _ in gone], sum(size for _, size in gone)
 
 
