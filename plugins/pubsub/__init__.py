@@ -27,6 +27,7 @@ from xmppd.store.sql import Database, Tables
 
 from .commands import PubSubCommands
 from .engine import Engine
+from .exchange import NodeExchange
 from .following import Following
 from .messages import Approval, AskNode, AskPending, Departed, Overdue
 from .nodes import ServedNodes
@@ -99,5 +100,6 @@ def plug(
         *hosts,
         On(AccountRemoved, removed),
         *PubSubCommands(requests).commands(),
+        *NodeExchange(engine).commands(),
         sweeping(requests, clock),
     ]

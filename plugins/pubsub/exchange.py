@@ -1,0 +1,226 @@
+"""Export and import of what accounts publish (:xep:`0227`): nodes with all that they have."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from xml.etree.ElementTree import ParseError, XMLPullParser
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
+from xmppd.stanza import JID, Condition, StanzaError, Tree, dump, escape, qname
+from xmppd.stanza.form import DATA
+from xmppd.stanza.xml import write
+from xmppd.store.errors import QuotaExceeded
+
+from . import events
+from .access import Affiliation
+from .config import WhenFull
+from .engine import Engine, kept
+from .names import NS, OWNER
+from .nodes import Host
+from .state import Follow, NewItem, NodeItem, NodeName, NodeState
+from .tables import NodeExists
+
+ITEMS_PER_PAGE = 100
+PAGE_BYTES = 1 << 20
+BYTES_PER_READ = 65_536
+PIE = "urn:xmpp:pie:0"
+
+ACCOUNT = Argument("account", "who publishes", AccountName())
+EXPORT = Description(
+    "pubsub export",
+    "write what an account publishes as XML (XEP-0227); administrators do that at the server's own"
+    " machine",
+    (ACCOUNT,),
+    who="owner",
+    answers="sentences",
+)
+IMPORT = Description(
+    "pubsub import",
+    "add nodes and items that another server has exported (XEP-0227), from a file of this machine;"
+    " nobody is told, and what is there stays",
+    (ACCOUNT, Argument("file", "which the server can read")),
+    effect="changes",
+)
+
+
+class NodeExchange:
+    """Writes what accounts publish, and takes it in.
+
+    Args:
+        engine: Knows the nodes.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.nodes = engine.nodes
+        self.store = engine.store
+
+    def commands(self) -> list[Command]:
+        """The commands of this class."""
+        return [Command(EXPORT, self.export), Command(IMPORT, self.bring_in)]
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    async def export(self, context: CommandContext) -> Replies:
+        """Write it: how each node is, and what is in it."""
+        account = context.arguments.jid("account")
+        if context.actor.jid is not None and not context.actor.owns(account):
+            raise Refused("what others have published is not for you", Condition.FORBIDDEN)
+        host = self._host(account)
+        names = [name for name, _ in await self.store.nodes(account, host.max_nodes)]
+        yield (
+            f"<server-data xmlns='{PIE}'><host jid='{escape(account.domain)}'>"
+            f"<user name='{escape(account.local or '')}'><pubsub xmlns='{OWNER}'>"
+        )
+        for name in names:
+            state = await self.store.node(NodeName(account.bare, name))
+            if state is not None:
+                yield _described(host, state)
+        yield f"</pubsub><pubsub xmlns='{NS}'>"
+        for name in names:
+            yield f"<items node='{escape(name)}'>"
+            async for item in self._items(NodeName(account.bare, name)):
+                yield events.item_element(item, publisher=True).decode()
+            yield "</items>"
+        yield "</pubsub></user></host></server-data>"
+
+    async def _items(self, name: NodeName) -> AsyncIterator[NodeItem]:
+        """All items of a node, the oldest first."""
+        after = 0
+        while page := await self.store.items.page(
+            name, ITEMS_PER_PAGE, room_bytes=PAGE_BYTES, after=after, newest=False
+        ):
+            for item in page:
+                yield item
+            after = page[-1].position
+
+    def _host(self, account: JID) -> Host:
+        try:
+            return self.nodes.host(account.bare)
+        except StanzaError as error:
+            raise Refused(f"{account} has no nodes", Condition.ITEM_NOT_FOUND) from error
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    async def bring_in(self, context: CommandContext) -> Replies:
+        """Add what a file has, and say how much that was."""
+        if context.actor.jid is not None:
+            raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
+        account = context.arguments.jid("account")
+        host, made, added = self._host(account), 0, 0
+        try:
+            for node, tree in read_nodes(Path(context.arguments.text("file"))):
+                name = NodeName(account.bare, node)
+                if tree.tag == qname(NS, "item"):
+                    added += await self._take_item(host, name, tree)
+                elif tree.tag == qname(OWNER, "configure"):
+                    made += await self._take_node(host, name, tree)
+                else:
+                    await self._take_people(name, tree)
+        except (OSError, ValueError, QuotaExceeded) as error:
+            said = f"nodes that were made: {made}, items that were added: {added}; then {error}"
+            raise Refused(said) from error
+        finally:
+            self.nodes.forget_host(account.to_bare())
+        yield f"nodes that were made: {made}, items that were added: {added}"
+
+    async def _take_node(self, host: Host, name: NodeName, tree: Tree) -> bool:
+        config, form = host.defaults(name.node), tree.find(qname(DATA, "x"))
+        try:
+            if form is not None:
+                config = host.form.filled(config, form)
+            host.check_config(name.node, config)
+        except StanzaError as error:
+            raise ValueError(f"node {name.node} cannot be so: {error.text or error}") from error
+        state = NodeState(name, config, self.nodes.now(), name.host)
+        state.affiliations[name.host] = Affiliation.OWNER
+        try:
+            await self.store.create(state, None, max_nodes=host.max_nodes)
+        except NodeExists:
+            return False
+        return True
+
+    async def _take_people(self, name: NodeName, tree: Tree) -> None:
+        """Take affiliations and subscriptions; words that nobody knows are none."""
+        words = {each.value: each for each in Affiliation}
+        roles = {}
+        follows = []
+        for each in tree:
+            jid = JID.parse(each.get("jid") or "")
+            if each.get("affiliation") in words:
+                roles[jid.bare] = words[each.get("affiliation") or ""]
+            elif each.get("subscription") == "subscribed":
+                follows.append(Follow(jid.full))
+        await self.store.affiliate(name, None, roles)
+        await self.store.follow(name, None, follows)
+
+    async def _take_item(self, host: Host, name: NodeName, tree: Tree) -> bool:
+        state, id = await self.store.node(name), tree.get("id") or ""
+        if state is None or not id or await self.store.items.heads_by_id(name, (id,)):
+            return False
+        payload = write(tree[0]) if len(tree) else b""
+        item = NewItem(id, tree.get("publisher") or name.host, self.nodes.now(), payload)
+        await self.store.items.publish(
+            name,
+            None,
+            [item],
+            most=kept(host, state.config),
+            when_full=WhenFull.DISCARD_OLDEST,
+            host_bytes=host.max_bytes,
+        )
+        return True
+
+
+def _described(host: Host, state: NodeState) -> str:
+    """How a node is, and who has to do with it."""
+    of = f"node='{escape(state.name.node)}'"
+    form = dump(host.form.form(state.config)).decode()
+    roles = "".join(
+        f"<affiliation jid='{escape(jid)}' affiliation='{each.value}'/>"
+        for jid, each in state.affiliations.items()
+    )
+    follows = "".join(
+        f"<subscription jid='{escape(each.jid)}' subscription='{each.state.value}'/>"
+        for each in state.follows.values()
+    )
+    return (
+        f"<configure {of}>{form}</configure><affiliations {of}>{roles}</affiliations>"
+        f"<subscriptions {of}>{follows}</subscriptions>"
+    )
+
+
+def read_nodes(path: Path) -> Iterator[tuple[str, Tree]]:
+    """What a file says of nodes, in its order: each with the name of its node.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no XML.
+    """
+    parser: XMLPullParser[Tree] = XMLPullParser(("start", "end"))
+    inside = [qname(OWNER, each) for each in ("configure", "affiliations", "subscriptions")]
+    opened: list[Tree] = []
+    with path.open("rb") as file:
+        while data := file.read(BYTES_PER_READ):
+            try:
+                parser.feed(data)
+                for event, element in parser.read_events():  # type: ignore[misc]  # of these two
+                    assert isinstance(element, Tree), "it was asked for these"
+                    if event == "start":
+                        opened.append(element)
+                        continue
+                    opened.pop()
+                    around = opened[-1] if opened else element
+                    if element.tag == qname(NS, "item") and around.tag == qname(NS, "items"):
+                        yield around.get("node") or "", element
+                        around.remove(element)
+                    elif element.tag in inside:
+                        yield element.get("node") or "", element
+                        around.remove(element)
+            except ParseError as error:
+                raise ValueError(f"it is no XML: {error}") from error
+
+
+__all__ = ["NodeExchange", "read_nodes"]
