@@ -115,6 +115,10 @@ class EventAudience:
         """Who may read the node, of those whom the account's presence reaches (PE-7)."""
         config = state.config
         yield roster.account
+        is_for_all = config.access_model in (AccessModel.OPEN, AccessModel.PRESENCE)
+        if is_for_all and state.affiliations.keys() <= {roster.account.bare}:
+            yield from roster.viewers()  # as nearly always: nobody has to be asked about
+            return
         for jid in roster.viewers():
             if self._may_read(roster, config, state.affiliation(jid), jid):
                 yield jid

@@ -86,9 +86,10 @@ class LastItems:
             ]
             others = {last[0].host for last in wanted} - {viewer.bare}
             seen = await self.presences.who_may_be_seen(viewer, others)
-            for last in wanted:
+            stem = new_name()  # one for all: it costs as much as the rest of a message
+            for number, last in enumerate(wanted):
                 if await self._may_read(viewer, last, seen):
-                    self._send_item(viewer, *last)
+                    self._send_item(viewer, f"{stem}{number}", *last)
 
     async def _may_read(self, viewer: JID, last: Last, seen: Collection[str]) -> bool:
         name, config, _ = last
@@ -104,7 +105,9 @@ class LastItems:
         host: Host = self.nodes.host(name.host)
         return may_read(config.access_model, await self.nodes.standing(host, state, viewer))
 
-    def _send_item(self, viewer: JID, name: NodeName, config: NodeConfig, item: NodeItem) -> None:
+    def _send_item(
+        self, viewer: JID, id: str, name: NodeName, config: NodeConfig, item: NodeItem
+    ) -> None:
         event = events.published(
             name.node, (item,), payloads=config.deliver_payloads, publisher=False
         )
@@ -114,7 +117,7 @@ class LastItems:
             sender,
             event,
             events.delayed(item),
-            id=new_name(),
+            id=id,
             type=config.notification_type.value,
         )
         self.counts.last_items += 1
