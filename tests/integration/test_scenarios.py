@@ -1,5 +1,6 @@
 """The scenarios once more: a real server, real sockets, real TLS, and a database in a file."""
 
+import re
 import time
 from collections.abc import Callable
 from itertools import count
@@ -13,11 +14,12 @@ from tests.integration.people import PASSWORD, PATIENCE_S, ServerCase
 from tests.integration.raw_client import RawClient
 from tests.integration.spread_server import SpreadServer
 from tests.scenarios.script import Actor, Play, title
-from tests.scenarios.test_scenarios import SCENARIOS
+from tests.scenarios.test_scenarios import PLUGINS, SCENARIOS
 from xmppd.stanza import ns
 from xmppd.testing.client import done
 from xmppd.testing.process import ServerProcess
 
+_ROOM = re.compile(r" to='([^'/]+@conference\.[^'/]+)")
 OPENING = f"<s xmlns:stream='{ns.STREAM}'>".encode()
 
 
@@ -43,6 +45,7 @@ class SocketActor:
 
     async def send(self, text: str) -> None:
         self._closing = text.endswith("</stream:stream>")
+        self.stage.rooms |= set(_ROOM.findall(text))
         self._client.send(text.encode())
 
     async def received(self) -> list[str]:
@@ -67,10 +70,16 @@ class SocketActor:
         if self._closing:
             self._read_until("")
             return
+        for address in (self.stage.server.domain, *self.stage.rooms):
+            if self.open:
+                self._fence(address)
+
+    def _fence(self, address: str) -> None:
+        """Wait for an answer, result or error: what was sent there before is done then."""
         fence = f"fence-{next(self._fences)}"
         try:
             self._client.send(
-                f"<iq type='get' id='{fence}' to='{self.stage.server.domain}'>"
+                f"<iq type='get' id='{fence}' to='{address}'>"
                 "<ping xmlns='urn:xmpp:ping'/></iq>".encode()
             )
         except (SSL.Error, OSError):
@@ -110,6 +119,7 @@ class SocketStage:
     def __init__(self, server: ServerProcess) -> None:
         self.server = server
         self.actors: list[SocketActor] = []
+        self.rooms: set[str] = set()  # that somebody has sent something to
         self._friends: dict[str, set[str]] = {}
 
     async def account(self, name: str, contacts: dict[str, str]) -> None:
@@ -162,7 +172,7 @@ class ScenarioTests(ServerCase):
     """One test for each file in which no time has to pass."""
 
     domains = ("montague.lit",)
-    settings = {"plugins": {"load": []}}
+    settings = {"plugins": {"load": list(PLUGINS)}}
 
 
 def _test_of(path: Path) -> Callable[[ScenarioTests], None]:

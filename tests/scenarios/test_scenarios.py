@@ -9,6 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.scenarios.script import MemoryStage, Mismatch, NodesStage, Play, Stage, title
 from xmppd.testing.client import done
 
+PLUGINS = ("muc",)
+"""There are rooms; who is in none does not notice."""
+
 SCENARIOS = sorted(Path(__file__).parent.glob("*.txt"))
 
 
@@ -35,9 +38,12 @@ def _test_of(path: Path, stage: Callable[[], Stage]) -> Callable[[SynchronousTes
 # What is not the same on several nodes yet.
 for _path in SCENARIOS:
     for _tests, _stage in (
-        (ScenarioTests, MemoryStage),
-        (ScenariosOnNodesTests, NodesStage),
-        (ScenariosOnTwoNodesTests, partial(NodesStage, names=("a", "b"), first=1)),
+        (ScenarioTests, partial(MemoryStage, plugins=PLUGINS)),
+        (ScenariosOnNodesTests, partial(NodesStage, plugins=PLUGINS)),
+        (
+            ScenariosOnTwoNodesTests,
+            partial(NodesStage, plugins=PLUGINS, names=("a", "b"), first=1),
+        ),
     ):
         setattr(_tests, f"test_{_path.stem}", _test_of(_path, _stage))
 

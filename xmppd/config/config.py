@@ -364,6 +364,7 @@ class PluginSettings(Section, frozen=True):
         "stream_limits",
         "client_access",
         "pubsub",
+        "muc",
         "pep",
         "bookmarks",
         "avatars",

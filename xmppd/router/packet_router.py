@@ -211,7 +211,7 @@ class PacketRouter:
         if session is not None and session.privacy is not None:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):
-            self.presence_router.refuse(error)
+            answering = self.presence_router.refuse(error)
         elif self.routing_table.hand_over(error, ours=True):
             return None  # followers are told there
         elif self.routing_table.pass_on(error, ours=True):

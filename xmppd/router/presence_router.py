@@ -42,8 +42,7 @@ class PresenceRouter:
         if kind == "probe":
             return self._probe(presence)
         if kind == "error":
-            self.refuse(presence)
-            return None
+            return self.refuse(presence)
         raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
 
     def _directed(self, presence: Presence, to: JID) -> Later:
@@ -57,15 +56,17 @@ class PresenceRouter:
             self.presences.directed.sent(sender, to)
         return self.presences.deliver_everywhere(presence)
 
-    def refuse(self, error: Presence) -> None:
+    def refuse(self, error: Presence) -> Later:
         """Deliver an error for a presence that could not be handled (PR-14, PR-16)."""
         to = error.to
         if to is None:
-            return
+            return None
         if to.resource is not None or not self.routing_table.is_local(to):
-            self.routing_table.route(error)
+            if not self.routing_table.route(error):
+                return self.routing_table.route_if_found(error)
         elif not self.routing_table.is_local(error.sender):
             self.subscribe_handler.failed(error)  # PR-18
+        return None
 
     def _told_anyway(self, sender: JID, to: JID) -> bool:
         """Whether the contact hears "unavailable" of the sender by its roster (DP-1).

@@ -41,10 +41,11 @@ class Field:
 
 
 def form(form_type: str, title: str, instructions: str, *fields: Field) -> Element:
-    """A form to fill in."""
+    """A form to fill in; it has no instructions if these are empty."""
     made = element(DATA, "x", type="form")
     child(made, "title", title)
-    child(made, "instructions", instructions)
+    if instructions:
+        child(made, "instructions", instructions)
     return _filled(made, form_type, fields)
 
 
