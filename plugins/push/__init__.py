@@ -16,6 +16,7 @@ from xmppd.message.follower import Followers
 from xmppd.message.muting import Muting
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.requests import Requests
@@ -84,6 +85,7 @@ def plug(
         Tell(SeenElsewhere, triggers.take_seen),
         AtLoad(triggers.load),
         triggers,
+        Offer(triggers),
         triggers.state(),
         On(SessionBound, triggers.bound),
         On(SessionDetached, triggers.detached),

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from xmppd.message.follower import Course
 from xmppd.message.worth import ENCRYPTED
-from xmppd.stanza import child, dump, element, parse, qname
+from xmppd.stanza import Tree, child, dump, element, parse, qname
 from xmppd.stanza.fate import PushFate, UnreadFate
 from xmppd.stanza.form import Field, submission
 
@@ -61,15 +61,15 @@ def notice_of(course: Course, include: str) -> Notice | None:
         fate.push in (PushFate.CALL, PushFate.CALL_OVER),
         fate.unread is UnreadFate.MORE,
         sender=sender,
-        body=_body(course) if text and include == "body" else "",
+        body=beginning(course.tree) if text and include == "body" else "",
     )
 
 
-def _body(course: Course) -> str:
+def beginning(message: Tree) -> str:
     """The beginning of a text; what stands beside something encrypted is none."""
-    if any(inner.tag in ENCRYPTED for inner in course.tree):
+    if any(inner.tag in ENCRYPTED for inner in message):
         return ""
-    return (course.tree.findtext("body") or "")[:MAX_BODY_CHARACTERS]
+    return (message.findtext("body") or "")[:MAX_BODY_CHARACTERS]
 
 
 def publish(registration: Registration, notice: Notice, counts: dict[str, int]) -> bytes:
@@ -111,4 +111,14 @@ def is_dismissed(course: Course, registration: Registration) -> bool:
     )
 
 
-__all__ = ["ASKED", "NS", "PUBSUB", "SEEN", "Notice", "is_dismissed", "notice_of", "publish"]
+__all__ = [
+    "ASKED",
+    "NS",
+    "PUBSUB",
+    "SEEN",
+    "Notice",
+    "beginning",
+    "is_dismissed",
+    "notice_of",
+    "publish",
+]

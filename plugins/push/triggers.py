@@ -226,7 +226,7 @@ class PushTriggers(Follower):
             return
         notice = notice_of(course, self.publisher.settings.include)
         if notice is not None:
-            self._start(self._announce(account, notice, course))
+            self._start(self.announce(account, notice, course))
         elif course.message.sender.local is None:
             self._start(self._dismiss(course))
 
@@ -240,7 +240,7 @@ class PushTriggers(Follower):
         """Tell of a request to see an account's presence."""
         account = event.contact.bare
         if account in self.accounts:
-            self._start(self._announce(account, ASKED))
+            self._start(self.announce(account, ASKED))
 
     def waits(self, event: StanzaWaits) -> None:
         """Tell of a request that waits for a session that sleeps."""
@@ -260,8 +260,14 @@ class PushTriggers(Follower):
             if registration.want in session.wants:
                 self.publisher.tell(registration, notice)
 
-    async def _announce(self, account: str, notice: Notice, course: Course | None = None) -> None:
-        """Tell of something all registrations that were not told of it before."""
+    async def announce(self, account: str, notice: Notice, course: Course | None = None) -> None:
+        """Tell of something all registrations of an account that were not told of it before.
+
+        Args:
+            account: Bare JID.
+            notice: What it is.
+            course: Of the message that it is of; None if it is of none that is for the account.
+        """
         found = await self.of(account)
         if course is not None and await self._is_muted(course):
             return

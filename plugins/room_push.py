@@ -1,0 +1,87 @@
+"""Push for rooms: the members of a group that speaks among itself are told that somebody has.
+
+That is a room for members only in which everybody knows everybody. Of others only mentions are
+told, by ``plugins/room_mentions``. Nothing is sent to any session (RM-61).
+"""
+
+from collections import OrderedDict
+
+from xmppd.events import On
+from xmppd.message.muting import Muting
+from xmppd.message.worth import ENCRYPTED
+from xmppd.plugin.place import Part
+from xmppd.stanza import Later, Tree, qname
+from xmppd_plugins.muc.hall import Hall
+from xmppd_plugins.muc.room import Room
+from xmppd_plugins.muc.talk import SaidToAll
+from xmppd_plugins.push.notice import Notice, beginning
+from xmppd_plugins.push.triggers import PushTriggers
+
+AGAIN_S = 300.0
+"""The time in which an account is told of one room once."""
+MAX_TOLD = 50_000
+"""Of whom that is known; those told first are told again."""
+
+_REPLACE = qname("urn:xmpp:message-correct:0", "replace")
+
+
+class RoomPush:
+    """Has the push services of those told who are not in.
+
+    Args:
+        hall: Where the rooms are.
+        triggers: Know who has push services.
+        muting: Knows who does not want to be told of which room.
+    """
+
+    def __init__(self, hall: Hall, triggers: PushTriggers, muting: Muting) -> None:
+        self.hall = hall
+        self.triggers = triggers
+        self.muting = muting
+        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def hear(self, event: SaidToAll) -> Later:
+        """Look for those who are to be told of a message."""
+        room = event.room
+        is_group = room.config.membersonly and not room.config.is_anonymous
+        if not is_group or not _is_news(event.tree):
+            return None
+        accounts = self.triggers.accounts
+        away = [each.jid for each in self.hall.away(room) if each.jid in accounts]
+        due = [account for account in away if self._is_due(room, account)]
+        return self._tell(event, due) if due else None
+
+    def _is_due(self, room: Room, account: str) -> bool:
+        """Whether an account was not told of a room for long; it is noted that it is now."""
+        key, now = (room.jid.full, account), self.hall.clocks.seconds()
+        told = self._told.get(key)
+        if told is not None and now - told < AGAIN_S:
+            return False
+        self._told[key] = now
+        self._told.move_to_end(key)
+        if len(self._told) > MAX_TOLD:
+            self._told.popitem(last=False)
+        return True
+
+    async def _tell(self, event: SaidToAll, accounts: list[str]) -> None:
+        include = self.triggers.publisher.settings.include
+        notice = Notice(
+            text=True,
+            sender="" if include == "nothing" else event.said.sender.full,
+            body=beginning(event.tree) if include == "body" else "",
+        )
+        for account in accounts:
+            if event.room.jid.full not in await self.muting.of(account):
+                await self.triggers.announce(account, notice)
+
+
+def _is_news(tree: Tree) -> bool:
+    """Whether a message says something, and something else than one before."""
+    if tree.find(_REPLACE) is not None:
+        return False
+    return bool(tree.findtext("body")) or any(child.tag in ENCRYPTED for child in tree)
+
+
+def plug(hall: Hall, triggers: PushTriggers, muting: Muting) -> list[Part]:
+    """The parts of this feature."""
+    return [On(SaidToAll, RoomPush(hall, triggers, muting).hear)]
