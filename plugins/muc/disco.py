@@ -1,5 +1,6 @@
 """What service discovery says of rooms and of their service (RM-58)."""
 
+from collections.abc import Iterable
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
@@ -26,14 +27,20 @@ SERVICE = DiscoInfo(features=(MUC, "vcard-temp", OCCUPANT_ID, STABLE_ID))
 _ROOM = (MUC, OCCUPANT_ID, STABLE_ID, STANZA_ID, f"{MUC}#self-ping-optimization")
 
 
-def room_info(room: Room, question: DiscoQuestion) -> DiscoInfo | None:
-    """What is said of a room, or of a node of it; None of one that it has not."""
+def room_info(room: Room, question: DiscoQuestion, more: Iterable[Field] = ()) -> DiscoInfo | None:
+    """What is said of a room, or of a node of it; None of one that it has not.
+
+    Args:
+        room: It.
+        question: What is asked.
+        more: Fields that other plugins have for its form.
+    """
     if question.node == RESERVED_NICK:
         return _reserved_nick(room, question.asker)
     if question.node:
         return None
     identity = DiscoIdentity("conference", "text", room.config.roomname or room.jid.local or "")
-    return DiscoInfo((identity,), (*_ROOM, *_kinds(room)), (_form(room),))
+    return DiscoInfo((identity,), (*_ROOM, *_kinds(room)), (_form(room, more),))
 
 
 def _reserved_nick(room: Room, asker: JID) -> DiscoInfo:
@@ -57,7 +64,7 @@ def _kinds(room: Room) -> tuple[str, ...]:
     )
 
 
-def _form(room: Room) -> Element:
+def _form(room: Room, more: Iterable[Field]) -> Element:
     config = room.config
     subject = "" if room.subject is None else room.subject.payload.tree.findtext("subject") or ""
     fields = [
@@ -79,7 +86,7 @@ def _form(room: Room) -> Element:
             values=(str(config.slow_mode_duration),),
         ),
     ]
-    return result(ROOM_INFO, *(field for field in fields if any(field.values)))
+    return result(ROOM_INFO, *(field for field in (*fields, *more) if any(field.values)))
 
 
 class IQRoomItemsHandler(IQHandler):

@@ -1,6 +1,6 @@
 """Hall: what the rooms of one service have in common."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from xmppd.command.command_table import CommandTable
 from xmppd.events import Events
@@ -8,6 +8,7 @@ from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.stanza import JID, Condition, Message, StanzaError, Tree, escape, ns
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.form import Field
 
 from .config import RoomConfig
 from .effects import Effect, destroyed
@@ -32,6 +33,7 @@ class Hall:
 
     Attributes:
         handlers: Requests to rooms that other plugins answer, by their ``query``.
+        fields: Each makes a field that another plugin has for what a room says of itself, or None.
     """
 
     def __init__(
@@ -49,6 +51,12 @@ class Hall:
         self.clocks = clocks
         self.events = events
         self.handlers: dict[str, IQHandler] = {}
+        self.fields: list[Callable[[Room], Field | None]] = []
+
+    def told(self, room: Room) -> list[Field]:
+        """What other plugins have a room say of itself."""
+        made = (make(room) for make in self.fields)
+        return [field for field in made if field is not None]
 
     def found(self, jid: JID) -> Room:
         """A room that is here.

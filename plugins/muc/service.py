@@ -220,7 +220,7 @@ class RoomService(Service):
         if question.entity.local is None:
             return None if question.node else SERVICE
         room = self.hall.rooms.loaded.get(question.entity.bare)
-        return None if room is None else room_info(room, question)
+        return None if room is None else room_info(room, question, self.hall.told(room))
 
 
 __all__ = ["RoomService"]
