@@ -73,7 +73,7 @@ from xmppd.handler.presence_update_handler import (
 )
 from xmppd.host.clocks import Clocks
 from xmppd.host.machine import Descriptors
-from xmppd.host.metrics import Metrics
+from xmppd.host.metrics import Label, Metric, Metrics
 from xmppd.host.stop_limits import StopLimits, until
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication
@@ -171,6 +171,7 @@ from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
 from xmppd.web.bosh import BoshSessions
+from xmppd.web.health import Health
 from xmppd.web.http_connections import HTTPConnections
 from xmppd.web.http_doors import HTTPDoors
 from xmppd.web.http_path import HTTPPath, HTTPPaths
@@ -280,6 +281,7 @@ class XMPPServer:
         self.http_paths, self.http_connections, self.http_doors = self._web()
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
+        self.health = self._health()
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -651,6 +653,16 @@ class XMPPServer:
         self.http_connections.on_sweep = (bosh.sweep,)
         return sockets, bosh
 
+    def _health(self) -> Health:
+        return Health(
+            self.metrics,
+            self.http_doors,
+            lambda: self.store.accounts.exists(""),
+            lambda: self.cluster.membership.node.draining,
+            self._late_s,
+            self.clock,
+        )
+
     def listener(self, listen: ListenSettings) -> ServerFactory:
         """The factory for those who come in by an endpoint."""
         if listen.kind == "http":
@@ -779,7 +791,7 @@ class XMPPServer:
         for inline in self._inline_features():
             self.inline_features.put(inline, OWNER)
         self.cluster.claims.put(self.directory_sweep, OWNER)
-        for metric in self.client_connections.login_queue.metrics():
+        for metric in (*self.client_connections.login_queue.metrics(), *self._web_metrics()):
             self.metrics.put(metric, OWNER)
         if self.component_trust.delegated:
             self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
@@ -796,6 +808,37 @@ class XMPPServer:
         yield from self.web_sockets.paths()
         yield from self.bosh_sessions.paths()
         yield from self.well_known.paths()
+        yield from self.health.paths()
+
+    def _web_metrics(self) -> Iterator[Metric]:
+        """What is counted of connections, of every kind."""
+        counts: dict[str, Callable[[], int]] = {
+            "client": lambda: len(self.client_connections.handlers),
+            "server": lambda: len(self.server_connections.handlers),
+            "component": lambda: len(self.components.connections.handlers),
+            "http": lambda: len(self.http_connections.connections),
+        }
+        kinds = Label("kind", tuple(counts))
+        yield Metric(
+            "connections",
+            "Connections that are open, by kind.",
+            "gauge",
+            lambda: {(kind,): count() for kind, count in counts.items()},
+            labels=(kinds,),
+        )
+        yield Metric(
+            "sessions",
+            "Sessions that are bound.",
+            "gauge",
+            lambda: len(self.session_manager.sessions),
+        )
+        yield Metric(
+            "bosh_sessions",
+            "Sessions by BOSH.",
+            "gauge",
+            lambda: len(self.bosh_sessions.sessions),
+        )
+        yield self.http_connections.metric()
 
     def _iq_handlers(self) -> tuple[IQHandler, ...]:
         return (

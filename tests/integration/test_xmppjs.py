@@ -11,7 +11,7 @@ from tests.integration.cable import Cable
 from tests.integration.people import PASSWORD, PATIENCE_S, ServerCase, people
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = Path(__file__).parent / "xmppjs" / "talk.mjs"
+SCRIPTS = Path(__file__).parent / "xmppjs"
 MODULES = ROOT / ".node" / "node_modules"
 LATENCY_S = 0.002
 """As any network has; without, the client overlooks an answer at times (docs/testing.md)."""
@@ -110,6 +110,10 @@ class JavaScriptTests(ServerCase):
 
     async def start(self, service: str, username: str) -> JavaScriptPerson:
         """The client's process; it trusts the server's certificate."""
+        return await self.run_script("talk.mjs", service, "localhost", username, PASSWORD)
+
+    async def run_script(self, script: str, *arguments: str) -> JavaScriptPerson:
+        """The process of a script."""
         node = shutil.which("node")
         if node is None or not (MODULES / "@xmpp" / "client").is_dir():
             self.fail('node and @xmpp/client are not here: run "sh etc/dev.sh clients"')
@@ -117,12 +121,9 @@ class JavaScriptTests(ServerCase):
             node,
             "--experimental-global-webcrypto",  # Debian 12's is so old that it has to be told
             "--no-warnings",
-            str(SCRIPT),
+            str(SCRIPTS / script),
             str(MODULES),
-            service,
-            "localhost",
-            username,
-            PASSWORD,
+            *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "NODE_EXTRA_CA_CERTS": str(self.server.certificate)},
@@ -143,3 +144,25 @@ class JavaScriptTests(ServerCase):
     async def test_web_socket(self) -> None:
         """So it does over WebSocket, as it would in a browser."""
         await self.talk("wss", self.server.https_port, "/ws")
+
+    @people
+    async def test_strophe(self) -> None:
+        """strophe.js logs in by BOSH and by WebSocket, talks, and leaves in good order."""
+        (juliet,) = await self.arrivals("juliet")
+        for scheme, path in (("https", "/bosh"), ("https", "/http-bind/"), ("wss", "/ws")):
+            romeo = self.account("romeo")
+            service = f"{scheme}://localhost:{self.server.https_port}{path}"
+            client = await self.run_script("strophe.mjs", service, f"{romeo}/strophe", PASSWORD)
+            try:
+                online = await client.sees("online")
+                for number in range(3):
+                    client.does(to=juliet.boundjid.bare, body=f"{path} {number}")
+                    await juliet.expect("message", body=f"{path} {number}", sender=online["jid"])
+                    juliet.say(online["jid"], f"ay me {number}")
+                    self.assertEqual((await client.sees("message"))["body"], f"ay me {number}")
+                client.does(stop=True)
+                await client.sees("offline")
+                self.assertEqual(client.count("error"), 0, client.events)
+            finally:
+                await client.end()
+        await juliet.saw_nothing("message")

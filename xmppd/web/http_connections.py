@@ -10,6 +10,7 @@ from twisted.internet.task import LoopingCall
 
 from xmppd.config.config import WebSettings
 from xmppd.host.machine import Descriptors
+from xmppd.host.metrics import Label, Metric, Reading
 from xmppd.web.forwarded import is_in
 
 SWEEP_S = 2.0
@@ -131,6 +132,24 @@ class HTTPConnections:
             self._addresses[peer] -= 1
             if not self._addresses[peer]:
                 del self._addresses[peer]
+
+    def metric(self) -> Metric:
+        """How often which kind of answer was given."""
+        kinds = tuple(f"{kind}xx" for kind in range(1, 6))
+
+        def reading() -> Reading:
+            found: dict[tuple[str, ...], int] = {(kind,): 0 for kind in kinds}
+            for status, count in self.answers.items():
+                found[(kinds[status // 100 - 1],)] += count
+            return {**found}
+
+        return Metric(
+            "http_answers",
+            "Requests that were answered, by the class of the status.",
+            "counter",
+            reading,
+            labels=(Label("status", kinds),),
+        )
 
     def sweep(self) -> None:
         """End what takes too long."""
