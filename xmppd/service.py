@@ -426,10 +426,13 @@ class XMPPService(Service):
 
     def _say_where(self) -> None:
         for endpoint in self.endpoints:
+            kind = endpoint.listen.kind
             _log.info(
-                "{kind}s come in at {where} (TLS: {tls})",
-                kind=endpoint.listen.kind, where=endpoint.where, tls=endpoint.listen.tls,
-            )  # fmt: skip
+                "{whoever} come in at {where} (TLS: {tls})",
+                whoever="web clients" if kind == "http" else f"{kind}s",
+                where=endpoint.where,
+                tls=endpoint.listen.tls,
+            )
         domain = self.server.domains[0]
         _log.info(
             "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",

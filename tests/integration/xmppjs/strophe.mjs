@@ -10,7 +10,14 @@ const [modules, service, jid, password] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${modules}/${name}`));
 
 // What browsers have, and node has not.
-globalThis.XMLHttpRequest = (await load("xhr2/lib/xhr2.js")).default;
+const { DOMParser } = await load("@xmldom/xmldom/lib/index.js");
+const { default: PlainRequest } = await load("xhr2/lib/xhr2.js");
+globalThis.XMLHttpRequest = class extends PlainRequest {
+  get responseXML() {
+    return new DOMParser().parseFromString(this.responseText, "text/xml");
+  }
+  set responseXML(document) {} // always null there
+};
 globalThis.WebSocket = (await load("ws/wrapper.mjs")).default;
 const { Strophe, $msg, $pres } = await load("strophe.js/dist/strophe.node.esm.js");
 
