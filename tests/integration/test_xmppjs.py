@@ -71,6 +71,9 @@ class JavaScriptPerson:
 
 class JavaScriptTests(ServerCase):
     domains: ClassVar[tuple[str, ...]] = ("localhost",)
+    settings: ClassVar[dict[str, object]] = {
+        "auth": {"scram_iterations": 4096}  # strophe.js takes no fewer
+    }
 
     async def talk(self, scheme: str, port: int, path: str = "") -> None:
         """Log in, write, be written to, be cut off, resume, and leave in good order."""

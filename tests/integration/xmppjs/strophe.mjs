@@ -19,7 +19,7 @@ globalThis.XMLHttpRequest = class extends PlainRequest {
   set responseXML(document) {} // always null there
 };
 globalThis.WebSocket = (await load("ws/wrapper.mjs")).default;
-const { Strophe, $msg, $pres } = await load("strophe.js/dist/strophe.node.esm.js");
+const { Strophe, $build, $msg } = await load("strophe.js/dist/strophe.node.esm.js");
 
 const print = console.log.bind(console);
 console.log = console.info = console.debug = console.error; // what the library has to say
@@ -37,7 +37,7 @@ connection.addHandler(
 );
 connection.connect(jid, password, (status, condition) => {
   if (status === Strophe.Status.CONNECTED) {
-    connection.send($pres());
+    connection.send($build("presence"));
     tell("online", { jid: connection.jid });
   } else if (status === Strophe.Status.DISCONNECTED) {
     tell("offline");
