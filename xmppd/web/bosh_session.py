@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.connection_handler import ConnectionHandler
-from xmppd.net.transport import Contexts
+from xmppd.net.transport import Contexts, Returning, Watchable
 from xmppd.net.turn_end import AtEndOfTurn
 from xmppd.stanza import ns
 from xmppd.stream.framing import written
@@ -73,7 +73,7 @@ class BoshTerms:
 
 
 @implementer(ISystemHandle)
-class BoshSession:
+class BoshSession(Watchable, Returning):
     """One session (BO-3 to BO-8).
 
     Args:

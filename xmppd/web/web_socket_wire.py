@@ -30,7 +30,7 @@ CONTROL_FRAMES_PER_S = 10
 
 
 @implementer(ISystemHandle)
-class WebSocketWire:
+class WebSocketWire(Ranked, Watchable, Returning):
     """One WebSocket, once HTTP has handed its connection over (WS-7).
 
     Args:
