@@ -11,7 +11,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.cluster.bus import Outcome, Unreachable
-from xmppd.cluster.entries.moves import Adopted, NotHere, Offered, PassedOn, Resume, SessionOver
+from xmppd.cluster.entries.moves import (
+    Adopted,
+    KnownAt,
+    NotHere,
+    Offered,
+    PassedOn,
+    Resume,
+    SessionOver,
+)
 from xmppd.cluster.node import NodeId
 from xmppd.host.clocks import UNKNOWN
 from xmppd.nodes.account_sync import AccountSync
@@ -231,9 +239,19 @@ class Moves:
         """Tell the other node that its session is here; returns whether it has ended meanwhile."""
         adopted = Adopted(offered.session, offered.serial, offered.key, whole)
         try:
-            return isinstance(await self.bus.ask(node, adopted, ANSWER_S), SessionOver)
+            answer = await self.bus.ask(node, adopted, ANSWER_S)
         except Unreachable:
             return False  # it learns from the store that it is not its own any more
+        if isinstance(answer, KnownAt):
+            self._know(offered.session.partition("/")[0], (*map(NodeId.parse, answer.nodes), node))
+        return isinstance(answer, SessionOver)
+
+    def _know(self, account: str, nodes: Iterable[NodeId]) -> None:
+        """Note who knows of an account that has come here (CL-103)."""
+        membership = self.routing_table.membership
+        for node in nodes:
+            if node != membership.id and membership.is_in(node):
+                self.routing_table.interest.know(account, node)
 
     async def _read_again(self, account: JID) -> None:
         """Read what may have changed before others knew that this node is to be told of it."""

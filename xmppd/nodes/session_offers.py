@@ -9,7 +9,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.cluster.bus import Outcome
-from xmppd.cluster.entries.moves import Adopted, NotHere, Offered, PassedOn, Resume, SessionOver
+from xmppd.cluster.entries.moves import (
+    Adopted,
+    KnownAt,
+    NotHere,
+    Offered,
+    PassedOn,
+    Resume,
+    SessionOver,
+)
 from xmppd.cluster.entries.stanzas import Delivered, Routed
 from xmppd.cluster.membership import NodeLeft, NodeLost
 from xmppd.cluster.node import Location, NodeId
@@ -377,12 +385,13 @@ class SessionOffers:
             self._route(offer)
             offer.decide(moved=True)
             return SessionOver()
+        known_at = self.routing_table.interest.known_at.get(offer.session.jid.bare, ())
         if entry.whole:
             self._leave(offer, sender)
             offer.decide(moved=True)
         else:
             self._end(offer)
-        return None
+        return KnownAt([str(node) for node in known_at])
 
     def _leave(self, offer: SessionOffer, node: NodeId) -> None:
         session, management = offer.session, offer.management

@@ -309,6 +309,17 @@ class PresenceTests(SynchronousTestCase):
             with self.subTest(steps=steps):
                 self.change_under_way(Verona(), steps)
 
+    def test_leaves_at_once(self) -> None:
+        """If he becomes unavailable as soon as he is back, his contacts hear it, wherever they are:
+        also before his new node has introduced him there.
+        """
+        verona = self.verona
+        again = verona.nodes["c"].logged_in("romeo")
+        resume = f"<resume {SM} previd='{verona.id}' h='0'/>"
+        again.handler.dataReceived(f"{resume}<presence type='unavailable'/>".encode())
+        for heard in verona.hear():
+            self.assertEqual(sum("unavailable" in each for each in presences(heard)), 1)
+
     def test_hides_under_way(self) -> None:
         """A contact that has become unavailable meanwhile, and is connected still, is gone for him
         once.

@@ -28,6 +28,7 @@ from xmppd.cluster.entries.membership import (
 )
 from xmppd.cluster.entries.moves import (
     Adopted,
+    KnownAt,
     NotHere,
     Offered,
     PassedOn,
@@ -116,6 +117,7 @@ AnyEntry = (
     | NotHere
     | Offered
     | Adopted
+    | KnownAt
     | SessionOver
     | PassedOn
     | ComponentAt

@@ -66,8 +66,8 @@ class Offered(SessionEntry, tag="vo", frozen=True):
 
 
 class Adopted(SessionEntry, tag="va", frozen=True):
-    """The session is at the sender now; answered by :class:`SessionOver` if it has ended meanwhile,
-    when the other node has passed on what has come for it.
+    """The session is at the sender now; answered by :class:`KnownAt` when the other node has passed
+    on what has come for it, or by :class:`SessionOver` if it has ended meanwhile.
 
     Attributes:
         key: Of the session.
@@ -81,6 +81,17 @@ class Adopted(SessionEntry, tag="va", frozen=True):
     def about(self) -> str:
         """Nothing: what was sent before comes behind."""
         return ""
+
+
+class KnownAt(BusEntry, tag="vk", frozen=True):
+    """The nodes that know of the session's account: if it becomes unavailable before it was
+    introduced there by its new node, they hear that all the same.
+
+    Attributes:
+        nodes: Their ids.
+    """
+
+    nodes: list[NodeName]
 
 
 class SessionOver(BusEntry, tag="ve", frozen=True):
@@ -107,4 +118,4 @@ class PassedOn(BusEntry, tag="vp", frozen=True):
         return ""
 
 
-__all__ = ["Adopted", "NotHere", "Offered", "PassedOn", "Resume", "SessionOver"]
+__all__ = ["Adopted", "KnownAt", "NotHere", "Offered", "PassedOn", "Resume", "SessionOver"]
