@@ -86,9 +86,10 @@ class LastItems:
             ]
             others = {last[0].host for last in wanted} - {viewer.bare}
             seen = await self.presences.who_may_be_seen(viewer, others)
+            closed = await self.nodes.store.closed_to(viewer) if others else set()
             stem = new_name()  # one for all: it costs as much as the rest of a message
             for number, last in enumerate(wanted):
-                if await self._may_read(viewer, last, seen):
+                if last[0] not in closed and await self._may_read(viewer, last, seen):
                     self._send_item(viewer, f"{stem}{number}", *last)
 
     async def _may_read(self, viewer: JID, last: Last, seen: Collection[str]) -> bool:

@@ -87,6 +87,15 @@ _FOLLOWED_BY: Select[str, str] = (
     .order_by(*_BY_NAME)
     .limit(bindparam("limit"))
 )
+_CLOSED_TO: Select[str, str] = (
+    select(*_BY_NAME)
+    .join(roles, (nodes.c.owner == roles.c.owner) & (nodes.c.node == roles.c.node))
+    .where(
+        roles.c.who == bindparam("who_"),
+        (roles.c.affiliation == Affiliation.OUTCAST.value)
+        | (roles.c.affiliation == Affiliation.PUBLISH_ONLY.value),
+    )
+)
 _KNOWN_TO: Select[str, str] = (
     select(*_BY_NAME)
     .join(roles, (nodes.c.owner == roles.c.owner) & (nodes.c.node == roles.c.node))
@@ -193,6 +202,11 @@ class PubSubStore:
     async def known_to(self, who: JID, limit: int, after: NodeName) -> list[NodeName]:
         """Some nodes to which an account is something, behind one of them."""
         return await self._of(_KNOWN_TO, who, limit, after)
+
+    async def closed_to(self, who: JID) -> set[NodeName]:
+        """The nodes that somebody may not read by what they are to them."""
+        rows = await self.database.read(_CLOSED_TO, {"who_": digest(who.bare)})
+        return {NodeName(host, node) for host, node in rows}
 
     async def _of(
         self, query: Select[str, str], who: JID, limit: int, after: NodeName

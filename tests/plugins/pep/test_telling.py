@@ -194,6 +194,17 @@ class TellTests(PEPCase):
 
 
 class LastItemTests(PEPCase):
+    def test_outcast(self) -> None:
+        """Who is shut out of a node is not sent what is in it (PE-7)."""
+        self.romeo.publish(NEWS, "hi")
+        shut_out = f"<affiliation jid='{JULIET}' affiliation='outcast'/>"
+        inside = f"<affiliations node='{NEWS}'>{shut_out}</affiliations>"
+        answer = self.romeo.ask("set", f"<pubsub xmlns='{OWNER}'>{inside}</pubsub>")
+        self.assertEqual(answer.get("type"), "result")
+        late = self.person("juliet/3")
+        late.arrive()
+        self.assertEqual(late.told(), [])
+
     def test_login(self) -> None:
         """Whoever comes is sent the newest item of each node that the client wants, once."""
         self.romeo.publish(NEWS, "old")
