@@ -42,7 +42,7 @@ connection.connect(jid, password, (status, condition) => {
   } else if (status === Strophe.Status.DISCONNECTED) {
     tell("offline");
     process.exit(0);
-  } else if (condition) {
+  } else if (condition && status !== Strophe.Status.DISCONNECTING) {
     tell("error", { status, text: String(condition) });
   }
 });
