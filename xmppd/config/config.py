@@ -374,6 +374,10 @@ class PluginSettings(Section, frozen=True):
         "displayed_sync",
         "notification_settings",
         "push",
+        "room_archive",
+        "room_mentions",
+        "room_push",
+        "room_activity",
         "http_upload",
     )
     directory: str = ""
