@@ -152,8 +152,8 @@ class JavaScriptTests(ServerCase):
     async def test_strophe(self) -> None:
         """strophe.js logs in by BOSH and by WebSocket, talks, and leaves in good order."""
         (juliet,) = await self.arrivals("juliet")
+        romeo = self.account("romeo")
         for scheme, path in (("https", "/bosh"), ("https", "/http-bind/"), ("wss", "/ws")):
-            romeo = self.account("romeo")
             service = f"{scheme}://localhost:{self.server.https_port}{path}"
             client = await self.run_script("strophe.mjs", service, f"{romeo}/strophe", PASSWORD)
             try:
