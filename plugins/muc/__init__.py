@@ -17,7 +17,6 @@ from twisted.python.failure import Failure
 from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.claims import Claims
 from xmppd.cluster.membership import NodeLost
-from xmppd.cluster.node import NodeId
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.events import Events, On
@@ -130,19 +129,14 @@ def plug(
             rooms.close_all()
 
     guests = RoomGuests(hosts, RoomWay(rooms, messages, clock), presences.directed)
-
-    def node_gone(node: NodeId) -> None:
-        for host in hosts.values():
-            host.roll.node_gone(node)
-
-    rooms.node_gone = node_gone
+    rooms.node_gone = guests.grace_is_over
     rooms.taken_up = lambda room: hosts[room.jid.domain].roll.taken_up(room)
     return [
         Tables(metadata),
         AtUnload(snapshot.stop),
         rooms,
         Offer(hall),
-        AtLoad(lambda: rooms.take_up_occupied(hosts)),
+        AtLoad(lambda: None if snapshot.is_shared else rooms.take_up_occupied(hosts)),
         Tell(ForRoom, take),
         Tell(RollCall, guests.call),
         Tell(RollAnswer, guests.are_out),

@@ -113,6 +113,14 @@ class RoomGuests:
             with suppress(StanzaError):  # then it is found when somebody says something
                 await self.way.rooms.owner(name)
 
+    def grace_is_over(self, node: NodeId) -> None:
+        """Have those leave who were at a lost node, also in rooms that nobody has since."""
+        for host in self.hosts.values():
+            host.roll.node_gone(node)
+        others = (each.id for each in self.table.membership.nodes.values())
+        if all(self.table.membership.id < other for other in others):
+            _start(self.way.rooms.take_up_occupied(self.hosts))
+
     def moved(self, event: SessionMoved) -> None:
         """Tell the rooms in which a session is that it is here."""
         for name in dict.fromkeys(self._rooms_of(event.session.jid)):

@@ -1,6 +1,7 @@
 """RoomRoll: who was in a room that is taken up, and is not there any more."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection
 from functools import partial
 
 from msgspec import Struct
@@ -14,6 +15,9 @@ from xmppd.stanza import JID
 from .absent import AbsentOccupants
 from .occupant import OccupantSession
 from .room import Room
+
+MAX_GONE = 1_000
+"""Nodes that were lost some time ago, whose people are in no room that is taken up."""
 
 ROLL_S = 10.0
 """How long after a room was taken up it is asked who is in it."""
@@ -54,6 +58,7 @@ class RoomRoll:
         self.messages = messages
         self.clock = clock
         self._calls: set[IDelayedCall] = set()
+        self._gone: deque[NodeId] = deque(maxlen=MAX_GONE)
 
     def is_at(self, room: Room, session: OccupantSession, node: NodeId | None) -> None:
         """Note where a session is."""
@@ -65,6 +70,7 @@ class RoomRoll:
 
     def taken_up(self, room: Room) -> None:
         """Look who of those that were in is there, when they have had time to come back."""
+        self._leave_at(room, self._gone)
         self._later(ROLL_S, partial(self._ask, room))
         self._later(self.absent.hall.settings.lost_server_s, partial(self._look, room))
 
@@ -108,10 +114,15 @@ class RoomRoll:
 
     def node_gone(self, node: NodeId) -> None:
         """Have those leave who were at a node that is lost, and have not come back in time."""
+        self._gone.append(node)
         for room in tuple(self.absent.hall.rooms.loaded.values()):
             if room is not None and room.jid.domain == self.absent.service:
-                gone = [each for each in room.sessions.values() if each.node == node]
-                self.absent.leave_all(room, gone)
+                self._leave_at(room, (node,))
+
+    def _leave_at(self, room: Room, nodes: Collection[NodeId]) -> None:
+        gone = [each for each in room.sessions.values() if each.node in nodes]
+        if gone:
+            self.absent.leave_all(room, gone)
 
     def stop(self) -> None:
         """Look no more."""

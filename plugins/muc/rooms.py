@@ -131,18 +131,22 @@ class Rooms(Owned):
             await self.change(room, RoomChange(affiliated=(owner,)))
 
     async def take_up_occupied(self, services: Iterable[str]) -> None:
-        """Have all rooms of a single server here in which somebody was when it was stopped: people
-        are back before clients come. Of several nodes one takes up a room when somebody wants it.
+        """Have rooms taken up in which somebody is, and that no node has: those that a single
+        server had when it was stopped, and those of a lost node.
         """
-        if self.snapshot.is_shared:
-            return
         for service in services:
             names = await self.store.occupied(service, PAGE)
             while names:
                 for name in names:
-                    await self.owner(name)
-                    await self.settle(name)
+                    await self._take_up_unowned(name)
                 names = await self.store.occupied(service, PAGE, names[-1])
+
+    async def _take_up_unowned(self, name: str) -> None:
+        with suppress(DirectoryAway, StanzaError):  # then when somebody wants it
+            if await self.claims.is_nobodys(KIND, name):
+                await self.owner(name)
+        if name in self.loaded:
+            await self.settle(name)
 
     def close_all(self) -> None:
         """Have everybody leave, since there are no rooms any more (RM-56)."""
