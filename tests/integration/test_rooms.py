@@ -1,56 +1,64 @@
-"""Rooms, with slixmpp."""
+"""A room of a real server that is stopped or killed, and started again."""
 
-from slixmpp import JID
-from slixmpp.exceptions import PresenceError
-from slixmpp.stanza import Presence
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
-from tests.integration.people import PATIENCE_S, Person, ServerCase, people
+from twisted.trial.unittest import SynchronousTestCase
 
-SERVICE = "conference.verona.lit"
+from tests.integration.managed import Managed
+from xmppd.testing.process import ServerProcess
+
+PASSWORD = "a rose"
+ROOM = b"orchard@conference.localhost"
+JOIN = b"<presence to='" + ROOM + b"/%b'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+SAY = b"<message type='groupchat' to='" + ROOM + b"'><body>%b</body></message>"
+PING = b"<iq type='get' id='p' to='" + ROOM + b"/Romeo'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 
-class RoomTests(ServerCase):
-    """Rooms as slixmpp's plugin for :xep:`0045` uses them."""
+class RoomTests(SynchronousTestCase):
+    """Romeo, whose client may resume its session, is in the orchard."""
 
-    @people
-    async def test_evening(self) -> None:
-        """Somebody makes a room, others enter and talk; it is configured, and one is kicked."""
-        romeo, juliet, nurse = await self.arrivals("romeo", "juliet", "nurse")
-        room = JID(f"orchard-{self.suffix}@{SERVICE}")
-        for person in (romeo, juliet, nurse):
-            person.register_plugin("xep_0045")
-        made = await self.enter(romeo, room, "Romeo")
-        self.assertEqual(made["muc"]["affiliation"], "owner")
-        form = await romeo["xep_0045"].get_room_config(room)
-        form["type"] = "submit"
-        form.get_fields()["muc#roomconfig_persistentroom"]["value"] = True
-        form.get_fields()["muc#roomconfig_roomname"]["value"] = "Orchard"
-        await romeo["xep_0045"].set_room_config(room, form)
-        await self.enter(juliet, room, "Juliet")
-        await self.enter(nurse, room, "Nurse")
-        self.assertEqual(sorted(romeo["xep_0045"].get_roster(room)), ["Juliet", "Nurse", "Romeo"])
+    def setUp(self) -> None:
+        directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        self.addCleanup(rmtree, directory)
+        self.server = ServerProcess(
+            directory, "localhost", plugins={"load": ["ping", "muc"]}, muc={"instant": True}
+        )
+        self.addCleanup(self.server.stop)
+        self.server.start()
+        self.server.add_user("romeo", PASSWORD)
+        self.romeo = self.peer()
+        self.romeo.log_in("romeo", PASSWORD)
+        self.romeo.enable()
+        self.romeo.send(JOIN % b"Romeo")
+        self.romeo.until(b"<subject")
+        self.romeo.send(SAY % b"before")
+        self.romeo.until(b"before</body>")
+        self.romeo.handled = 3  # itself, the subject and what was said
 
-        juliet.send_message(room, "Wherefore art thou?", mtype="groupchat")
-        for person in (romeo, juliet, nurse):
-            heard = await person.expect("message", body="Wherefore art thou?")
-            self.assertEqual(heard["from"], JID(f"{room}/Juliet"))
-        romeo["xep_0045"].set_subject(room, "Names")
-        changed = await nurse.expect("message", subject="Names")
-        self.assertEqual(changed["type"], "groupchat")
+    def peer(self) -> Managed:
+        """A connection that does not outlive the test."""
+        peer = Managed(self.server.direct_tls_port)
+        self.addCleanup(peer.close)
+        return peer
 
-        await romeo["xep_0045"].set_role(room, "Nurse", "none", reason="Late")
-        gone = await nurse.expect("presence", type="unavailable")
-        self.assertEqual(gone["muc"]["role"], "none")
-        await romeo["xep_0045"].set_affiliation(room, "outcast", jid=JID(nurse.boundjid.bare))
-        with self.assertRaises(PresenceError) as refused:
-            await self.enter(nurse, room, "Nurse")
-        self.assertEqual(refused.exception.condition, "forbidden")
-        await romeo["xep_0045"].destroy(room, reason="Plague")
-        end = await juliet.expect("presence", type="unavailable", sender=f"{room}/Juliet")
-        self.assertIn("Plague", str(end))
+    def test_stopped(self) -> None:
+        """Who was in is in when the server is back, and is told nothing (RM-60)."""
+        self.server.stop()
+        self.server.start()
+        back = self.peer()
+        back.resume(self.romeo, "romeo", PASSWORD)
+        back.send(SAY % b"after")
+        heard = back.until(b"after</body>")
+        self.assertNotIn(b"<presence", heard)
+        self.assertEqual(heard.count(b"<message"), 1)
 
-    async def enter(self, person: Person, room: JID, nick: str) -> Presence:
-        """Enter a room, and wait for the end of what is shown."""
-        own: Presence
-        own, *_ = await person["xep_0045"].join_muc_wait(room, nick, timeout=PATIENCE_S)
-        return own
+    def test_killed(self) -> None:
+        """After a kill nobody is in, and who asks is told so (RM-60)."""
+        self.server.kill()
+        self.server.start()
+        back = self.peer()
+        back.log_in("romeo", PASSWORD)
+        back.send(PING)
+        self.assertIn(b"<not-acceptable", back.until(b"</iq>"))
