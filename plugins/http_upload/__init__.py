@@ -20,6 +20,7 @@ from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric
 from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.store.sql import Database, Tables
 from xmppd.web.http_doors import HTTPDoors
 
@@ -78,7 +79,7 @@ def plug(
     if not doors.serves_web:
         return []  # without a listener for HTTP nobody could come
     if database.shared and not settings.shared:
-        raise ValueError(
+        raise PluginError(
             "the nodes of a service need one directory for files: mount it at each, name it in "
             "http_upload.directory, and set http_upload.shared = true; or do not load http_upload"
         )

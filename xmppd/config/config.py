@@ -379,6 +379,7 @@ class PluginSettings(Section, frozen=True):
         "room_push",
         "room_activity",
         "http_upload",
+        "external_services",
     )
     directory: str = ""
 

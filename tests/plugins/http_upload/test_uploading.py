@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.plugins.http_upload.upload_case import HOST, UploadCase
+from tests.plugins.http_upload.upload_case import HOST, PLUGINS, UploadCase
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import ns
 from xmppd.testing.client import done
 from xmppd.testing.house import SOME_AFTERNOON, House
 from xmppd.testing.network import federate
+from xmppd.testing.nodes import Nodes
 from xmppd.testing.web import WebClient
 
 PURPOSE = "urn:xmpp:http:upload:purpose:0"
@@ -269,3 +271,25 @@ class RefusedTests(UploadCase):
         network.houses["upload.montague.lit"] = self.house
         (tybalt,) = capulet.connect("tybalt")
         self.assertEqual(condition(self.ask("a", 1, by=tybalt)), "not-allowed")
+
+
+class SharedTests(UploadCase):
+    """Several nodes, which have one directory or none."""
+
+    def test_not_shared(self) -> None:
+        """Nodes with directories of their own would lose files: they do not start."""
+        refused = self.assertRaises(
+            PluginError, Nodes, "a", "b", config=self.configured(), plugins=PLUGINS
+        )
+        self.assertIn("http_upload.shared = true", str(refused))
+
+    def test_shared(self) -> None:
+        """What is uploaded at one node is read at another, with the right to upload as well."""
+        nodes = Nodes("a", "b", config=self.configured(shared=True), plugins=PLUGINS, romeo={})
+        self.house = nodes["a"]
+        (self.romeo,) = self.house.connect("romeo")
+        given = self.slot("a", 1)
+        self.house = nodes["b"]
+        self.assertEqual(self.put(given, b"x").status, 201)
+        self.house = nodes["a"]
+        self.assertEqual(self.get(given).body, b"x")

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.config.config import Config
 from xmppd.stanza import escape
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
@@ -17,6 +18,7 @@ from xmppd.testing.web import WebAnswer, WebClient
 from xmppd_plugins.http_upload.uploads import NS
 
 HOST = "https://files.montague.lit"
+PLUGINS = ("disco", "http_upload")
 LISTEN = [{"endpoint": "epoll:0", "kind": "http", "tls": "direct"}]
 
 
@@ -36,14 +38,13 @@ class UploadCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(mkdtemp())
         self.addCleanup(rmtree, self.directory)
-        config = house_config(
-            "montague.lit",
-            listen=LISTEN,
-            web={"url": HOST},
-            http_upload={"directory": str(self.directory), "min_free_bytes": 0, **self.limits},
-        )
-        self.house = House(config=config, plugins=("disco", "http_upload"), romeo={}, juliet={})
+        self.house: House = House(config=self.configured(), plugins=PLUGINS, romeo={}, juliet={})
         (self.romeo,) = self.house.connect("romeo")
+
+    def configured(self, **more: object) -> Config:
+        """The configuration, with more in the table of the plugin."""
+        limits = {"directory": str(self.directory), "min_free_bytes": 0, **self.limits, **more}
+        return house_config("montague.lit", listen=LISTEN, web={"url": HOST}, http_upload=limits)
 
     def ask(
         self, name: str, size: object, inner: str = "", *, type: str = "", by: Client | None = None
@@ -92,4 +93,4 @@ class UploadCase(SynchronousTestCase):
         return [path for path in self.directory.rglob("*") if path.is_file()]
 
 
-__all__ = ["HOST", "Given", "UploadCase"]
+__all__ = ["HOST", "PLUGINS", "Given", "UploadCase"]
