@@ -16,7 +16,6 @@ from xmppd.handler.iq_handler import Asked, IQHandler
 from xmppd.host.clocks import Clocks
 from xmppd.plugin.place import Part
 from xmppd.plugin.plugin_error import PluginError
-from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import IQ, JID, Condition, StanzaError, escape, qname
@@ -97,18 +96,15 @@ class ExternalServices:
     """The services, and who has asked for them.
 
     Args:
-        routing_table: Leads to them.
         wall_clock: Tells the time in seconds since 1970.
         settings: Names them.
     """
 
     def __init__(
         self,
-        routing_table: RoutingTable,
         wall_clock: Callable[[], float],
         settings: ExternalServicesSettings,
     ) -> None:
-        self.routing_table = routing_table
         self.wall_clock = wall_clock
         self._secrets = _with_secrets(settings)
         self._asked: dict[LocalClientSession, str] = {}
@@ -126,7 +122,7 @@ class ExternalServices:
                 push = IQ.make(
                     session.jid, domain, _services(said, kind), id=token_hex(8), type="set"
                 )
-                self.routing_table.route(push)
+                session.deliver(push, push.wire())
 
     def closed(self, event: SessionClosed) -> None:
         """Forget a session that is over."""
@@ -230,13 +226,11 @@ class IQCredentialsHandler(IQHandler):
         return self.services.credentials(kind, host, str(service.get("port", "")))
 
 
-def plug(
-    routing_table: RoutingTable, clocks: Clocks, settings: ExternalServicesSettings
-) -> list[Part]:
+def plug(clocks: Clocks, settings: ExternalServicesSettings) -> list[Part]:
     """The parts of this plugin: none while no service is named."""
     if not settings.service:
         return []
-    services = ExternalServices(routing_table, clocks.wall_clock, settings)
+    services = ExternalServices(clocks.wall_clock, settings)
     return [
         IQServicesHandler(services),
         IQCredentialsHandler(services),
