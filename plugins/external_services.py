@@ -115,7 +115,7 @@ class ExternalServices:
         gone = [each for each in before if each not in self._secrets]
         new = [each for each in self._secrets if each not in before]
         for session, kind in self._asked.items():
-            said = [_element(each, action="delete") for each in _of_kind(gone, kind)]
+            said = [_service_xml(each, action="delete") for each in _of_kind(gone, kind)]
             said += [self._shown(each, action="add") for each in _of_kind(new, kind)]
             if said:
                 domain = JID.of(None, session.jid.domain)
@@ -156,11 +156,11 @@ class ExternalServices:
         """
         secret = self._secrets[service]
         if not secret:
-            return _element(service, action=action)
+            return _service_xml(service, action=action)
         expires = self.wall_clock() + service.lifetime_s
         name = f"{expires:.0f}:{token_hex(8)}"
         password = b64encode(hmac.digest(secret.encode(), name.encode(), "sha1")).decode()
-        return _element(
+        return _service_xml(
             service,
             action=action,
             username=name,
@@ -183,7 +183,7 @@ def _services(inner: list[str], kind: str) -> bytes:
     return f"{head}>{''.join(inner)}</services>".encode()
 
 
-def _element(service: ServiceSettings, **more: str) -> str:
+def _service_xml(service: ServiceSettings, **more: str) -> str:
     said = {
         "type": service.type,
         "host": service.host,
