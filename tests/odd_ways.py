@@ -32,8 +32,15 @@ from xmppd.testing.network import federate
 DELAY = (ns.DELAY, "delay")
 FORWARDED = ("urn:xmpp:forward:0", "forwarded")
 PLUGINS = ("carbons", "disco", "ping", "private_storage", "vcard")
+ROOM = "hall@conference.montague.lit"
 ECHO = "echo.montague.lit"
 BENVOLIO = "benvolio@montague.lit"
+SAID_BY_ROOMS = (
+    DELAY,
+    ("http://jabber.org/protocol/muc#user", "x"),
+    ("urn:xmpp:occupant-id:0", "occupant-id"),
+    ("urn:xmpp:sid:0", "stanza-id"),
+)
 
 
 class Difference(Exception):
@@ -48,18 +55,26 @@ class Town:
         juliet: Hears most of it, as does her other device.
         nurse: Is at the other server.
         echo: A component.
+        rosaline: Is in a room, as is Paris; his page enters later.
     """
 
     def __init__(self) -> None:
-        config = house_config("montague.lit", component=[{"name": ECHO, "secret": "s"}])
+        config = house_config(
+            "montague.lit",
+            component=[{"name": ECHO, "secret": "s"}],
+            muc={"instant": True, "messages_per_s": 1_000.0, "burst_messages": 100_000},
+        )
         self.house = House(
             config=config,
-            plugins=PLUGINS,
+            plugins=(*PLUGINS, "muc"),
             romeo={"juliet": "both"},
             juliet={"romeo": "both"},
             benvolio={},
             mercutio={},
             tybalt={},
+            rosaline={},
+            paris={},
+            page={},
         )
         self.other = House("capulet.lit", plugins=PLUGINS, nurse={})
         federate(self.house, self.other)
@@ -76,13 +91,17 @@ class Town:
             client.send("<iq type='set' id='c'><enable xmlns='urn:xmpp:carbons:2'/></iq>")
         (self.nurse,) = self.other.connect("nurse@capulet.lit/1")
         self.echo = house.service(ECHO, "s")
+        self.rosaline, self.paris, self.page = house.connect("rosaline", "paris", "page")
+        _enter(self.rosaline, "Rosaline")
+        _enter(self.paris, "Paris")
         self.romeo.send("<message to='nurse@capulet.lit/1'><body>there</body></message>")
         self.nurse.send("<message to='romeo@montague.lit/1'><body>and back</body></message>")
         self.forget()
 
     def forget(self) -> None:
         """Whatever came is of no interest."""
-        for client in (self.romeo, self.romeo2, self.juliet, self.juliet2, self.nurse, self.echo):
+        for client in (self.romeo, self.romeo2, self.juliet, self.juliet2, self.nurse, self.echo,
+                       self.rosaline, self.paris, self.page):  # fmt: skip
             client.raw()
 
     def restart(self) -> None:
@@ -319,6 +338,41 @@ def elsewhere(town: Town, random: Random) -> None:
         same(heard(hearer), said.on(SERVER).on(CLIENT))
 
 
+def in_a_room(town: Town, random: Random) -> None:
+    """To all in a room, to one of them, and as presence there, also for who comes later."""
+    name, to, type = random.choice(
+        (
+            ("message", ROOM, "groupchat"),
+            ("message", f"{ROOM}/Paris", "chat"),
+            ("presence", f"{ROOM}/Rosaline", None),
+        )
+    )
+    text, said = town.stanza(random, name, to, type=type, own=False)
+    wanted = _without_room(said)
+    town.rosaline.send(text)
+    same([_without_room(each) for each in heard(town.paris)], wanted, f"{ROOM}/Rosaline")
+    if name == "presence":
+        _enter(town.page, "Page")
+        found = [each for each in heard(town.page) if each.name == said.name]
+        same([_without_room(each) for each in found if _is_from(each, f"{ROOM}/Rosaline")], wanted)
+        town.page.send(f"<presence type='unavailable' to='{ROOM}/Page'/>")
+
+
+def _enter(client: Client, nick: str) -> None:
+    join = "<x xmlns='http://jabber.org/protocol/muc'/>"
+    client.send(f"<presence to='{ROOM}/{nick}'>{join}</presence>")
+
+
+def _without_room(meaning: Meaning) -> Meaning:
+    """Without what only a room says."""
+    inside = [
+        each
+        for each in meaning.content
+        if not (isinstance(each, Meaning) and each.name in SAID_BY_ROOMS)
+    ]
+    return meaning._replace(content=inside)
+
+
 def kept(town: Town, random: Random) -> None:
     """In private storage, and on a card."""
     inside = odd_element(random)
@@ -346,7 +400,7 @@ def answered(town: Town, random: Random) -> None:
 Way = Callable[[Town, Random], None]
 OFTEN: tuple[Way, ...] = (
     live, copied, stored, resumed, requested, broadcast, last_presence, to_component,
-    from_component, elsewhere, kept, answered,
+    from_component, elsewhere, in_a_room, kept, answered,
 )  # fmt: skip
 SELDOM: tuple[Way, ...] = (restarted,)
 SELDOM_EVERY = 50
