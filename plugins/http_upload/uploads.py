@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from xmppd.auth.base import RunInThread
 from xmppd.host.clocks import Clocks
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID, Condition, ErrorType, StanzaError
 from xmppd.stanza.date_time import date_time
 from xmppd.store.errors import ChangeRefused, QuotaExceeded
@@ -160,9 +161,14 @@ class Uploads:
 
         Raises:
             StoreError: The database fails.
-            OSError: There is no such directory.
+            PluginError: The directory cannot be made or written.
         """
-        await self.run_in_thread(self.folder.open)
+        try:
+            await self.run_in_thread(self.folder.open)
+        except OSError as error:
+            raise PluginError(
+                f"http_upload.directory {self.folder.path} cannot be written ({error.strerror})"
+            ) from error
         self.signer = SlotSigner(await self.database.write(_key))
         if not self.database.shared:
             await self._end_what_has_ended(began_before=self.wall_clock() + 1.0)
@@ -302,7 +308,7 @@ class Uploads:
 
     async def sweep(self) -> None:
         """Remove the files whose time is over, and what never came to an end (HU-5)."""
-        await self._end_what_has_ended(began_before=self.wall_clock() - MAX_UPLOAD_S - DAY_S)
+        await self._end_what_has_ended(began_before=self.wall_clock() - 2 * MAX_UPLOAD_S)
 
     async def _end_what_has_ended(self, began_before: float) -> None:
         while True:

@@ -293,3 +293,13 @@ class SharedTests(UploadCase):
         self.assertEqual(self.put(given, b"x").status, 201)
         self.house = nodes["a"]
         self.assertEqual(self.get(given).body, b"x")
+
+
+class DirectoryTests(UploadCase):
+    def test_cannot_be_written(self) -> None:
+        """A directory that cannot be used stops the start with a sentence that names it."""
+        path = self.directory / "file"
+        path.touch()
+        config = self.configured(directory=str(path))
+        refused = self.assertRaises(PluginError, House, config=config, plugins=PLUGINS)
+        self.assertIn(f"http_upload.directory {path} cannot be written (", str(refused))
