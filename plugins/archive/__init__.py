@@ -1,12 +1,9 @@
 """XEP-0313: Message Archive Management. What was said stays said."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.membership import Membership
@@ -20,6 +17,7 @@ from xmppd.message.follower import Followers
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.store.errors import StoreError
@@ -47,41 +45,23 @@ EXPIRE_S = 3_600.0
 INDEX_WORDS_S = 60.0
 
 
-def repeatedly(call: Callable[[], object], every_s: float, clock: IReactorTime) -> AtUnload:
-    """Calling a function from time to time, until the plugin goes."""
-    loop = LoopingCall(call)
-    loop.clock = clock
-    loop.start(every_s, now=False)
-    return AtUnload(loop.stop)
-
-
 def is_another_first(membership: Membership) -> bool:
     """Whether it is for another node to do what one of them does for all."""
     return membership.id.name > min(membership.nodes, default=membership.id.name)
 
 
-def expire(expiry: Expiry, membership: Membership) -> Deferred[None] | None:
+async def expire(expiry: Expiry, membership: Membership) -> None:
     """Delete what is to go, at one of the nodes."""
-    if is_another_first(membership):
-        return None
-    return Deferred.fromCoroutine(_expire(expiry))
+    if not is_another_first(membership):
+        with suppress(StoreError):  # which the store has logged; the next time it goes on
+            await expiry.expire()
 
 
-async def _expire(expiry: Expiry) -> None:
-    with suppress(StoreError):  # which the store has logged; the next time it goes on
-        await expiry.expire()
-
-
-def index_words(words: WordIndex, membership: Membership) -> Deferred[None] | None:
+async def index_words(words: WordIndex, membership: Membership) -> None:
     """Index the words of what was written since the last time, at one of the nodes."""
-    if not words.is_wanted or is_another_first(membership):
-        return None
-    return Deferred.fromCoroutine(_index(words))
-
-
-async def _index(words: WordIndex) -> None:
-    with suppress(StoreError):  # which the store has logged; the next time it goes on
-        await words.index()
+    if words.is_wanted and not is_another_first(membership):
+        with suppress(StoreError):  # which the store has logged; the next time it goes on
+            await words.index()
 
 
 def plug(

@@ -7,9 +7,7 @@ watches a book is told of each entry, and of visitors. The owner erases, and so 
 Where several nodes are one service, each book is written at one of them.
 """
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.settings import Settings
@@ -21,7 +19,8 @@ from xmppd.host.metrics import Metric, Reading
 from xmppd.message.follower import Followers
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.place import AtLoad, Part
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.session_manager import SessionClosed
@@ -88,14 +87,6 @@ def watching(watchers: Watchers) -> InlineFeature:
     return bind_feature(NS, (qname(NS, "watch"), watch))
 
 
-def fading(guestbook: Guestbook, clock: IReactorTime) -> AtUnload:
-    """Erasing old entries from time to time, until the plugin goes."""
-    call = LoopingCall(lambda: Deferred.fromCoroutine(guestbook.fade()))
-    call.clock = clock
-    call.start(FADING_S, now=False)
-    return AtUnload(call.stop)
-
-
 def plug(
     database: Database,
     accounts: AccountStore,
@@ -114,7 +105,7 @@ def plug(
     watchers = Watchers(followers, routing_table)
     domains = sorted(routing_table.domains)
     return [
-        fading(guestbook, clock),
+        repeatedly(guestbook.fade, FADING_S, clock),
         Tables(metadata),
         AtLoad(guestbook.fade),
         guestbook,

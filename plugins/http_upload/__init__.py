@@ -5,11 +5,7 @@ uploads the file by HTTP (``web.py``). What is there, and how long, ``uploads.py
 the bytes are in a directory (``folder.py``).
 """
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.auth.base import RunInThread
@@ -19,8 +15,9 @@ from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric
-from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.place import AtLoad, Part
 from xmppd.plugin.plugin_error import PluginError
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.store.sql import Database, Tables
 from xmppd.web.http_doors import HTTPDoors
 
@@ -32,23 +29,6 @@ from .uploads import Uploads
 from .web import UploadPath
 
 SWEEP_S = 3_600.0
-_log = Logger()
-
-
-def sweeping(uploads: Uploads, clock: IReactorTime) -> AtUnload:
-    """Removing from time to time what is over, until the plugin goes."""
-
-    def sweep() -> Deferred[None]:
-        return Deferred.fromCoroutine(uploads.sweep()).addErrback(_failed)
-
-    call = LoopingCall(sweep)
-    call.clock = clock
-    call.start(SWEEP_S, now=False)
-    return AtUnload(call.stop)
-
-
-def _failed(failure: Failure) -> None:
-    _log.failure("files whose time is over could not be removed", failure)
 
 
 def metrics(uploads: Uploads) -> list[Metric]:
@@ -100,5 +80,5 @@ def plug(
         On(AccountRemoved, removed),
         *commands_on(uploads),
         *metrics(uploads),
-        sweeping(uploads, clock),
+        repeatedly(uploads.sweep, SWEEP_S, clock),
     ]

@@ -8,11 +8,7 @@ what is to be told it returns, as ``effects.py`` has it, and ``teller.py`` tells
 from collections.abc import Mapping
 from functools import partial
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.cluster.claims import Claims
@@ -26,6 +22,7 @@ from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.plugin_manager import PluginUnloads
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.session.session_manager import SessionMoved
@@ -50,29 +47,15 @@ from .teller import RoomTeller
 from .way import ForRoom, RoomAccepted, RoomWay
 
 SWEEP_S = 60.0
-_log = Logger()
 
 
-def sweeping(hosts: Mapping[str, RoomService], rooms: Rooms, clock: IReactorTime) -> AtUnload:
-    """Putting rooms away in which nobody is, and looking after who is silent, until the plugin
-    goes.
-    """
-
-    async def sweep() -> None:
-        for name in rooms.long_empty():
-            host = hosts[JID.prepared(name).domain]
-            await host.in_line(name, partial(rooms.put_away, name))
-        for host in hosts.values():
-            host.absent.ask_silent()
-
-    call = LoopingCall(lambda: Deferred.fromCoroutine(sweep()).addErrback(_failed))
-    call.clock = clock
-    call.start(SWEEP_S, now=False)
-    return AtUnload(call.stop)
-
-
-def _failed(failure: Failure) -> None:
-    _log.failure("rooms could not be put away", failure)
+async def look_after(hosts: Mapping[str, RoomService], rooms: Rooms) -> None:
+    """Put rooms away in which nobody is, and look after who is silent."""
+    for name in rooms.long_empty():
+        host = hosts[JID.prepared(name).domain]
+        await host.in_line(name, partial(rooms.put_away, name))
+    for host in hosts.values():
+        host.absent.ask_silent()
 
 
 def metrics(rooms: Rooms) -> list[Metric]:
@@ -149,7 +132,7 @@ def plug(
         *hosts.values(),
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
         On(PluginUnloads, leave),
-        sweeping(hosts, rooms, clock),
+        repeatedly(partial(look_after, hosts, rooms), SWEEP_S, clock),
         *RoomCommands(asker, rooms.store, clocks.wall_clock).commands(),
         RoomExplanations(asker, rooms.store).command(),
         *metrics(rooms),

@@ -6,11 +6,7 @@ Things are published at nodes, kept there, and told to whoever has subscribed. A
 subscribers told.
 """
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from xmppd.account.accounts import AccountRemoved
 from xmppd.command.command_table import CommandTable
@@ -22,7 +18,8 @@ from xmppd.host.metrics import Metric
 from xmppd.host.turns import Turns
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
-from xmppd.plugin.place import AtUnload, Part
+from xmppd.plugin.place import Part
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.store.sql import Database, Tables
 
 from .commands import PubSubCommands
@@ -38,23 +35,6 @@ from .store import PubSubStore
 from .tables import metadata
 
 SWEEP_S = 3_600.0
-_log = Logger()
-
-
-def sweeping(requests: PubSubRequests, clock: IReactorTime) -> AtUnload:
-    """Removing from time to time what is over, until the plugin goes."""
-
-    def sweep() -> Deferred[None]:
-        return Deferred.fromCoroutine(requests.end_overdue()).addErrback(_failed)
-
-    call = LoopingCall(sweep)
-    call.clock = clock
-    call.start(SWEEP_S, now=False)
-    return AtUnload(call.stop)
-
-
-def _failed(failure: Failure) -> None:
-    _log.failure("items that are over could not be removed", failure)
 
 
 def plug(
@@ -101,5 +81,5 @@ def plug(
         On(AccountRemoved, removed),
         *PubSubCommands(requests).commands(),
         *NodeExchange(engine).commands(),
-        sweeping(requests, clock),
+        repeatedly(requests.end_overdue, SWEEP_S, clock),
     ]

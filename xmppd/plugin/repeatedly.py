@@ -1,0 +1,46 @@
+"""Repeatedly: what a plugin does from time to time."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from xmppd.plugin.place import AtUnload
+from xmppd.stanza import Later
+
+_log = Logger()
+
+
+def repeatedly(work: Callable[[], Later], every_s: float, clock: IReactorTime) -> AtUnload:
+    """Something that is done again and again until the plugin goes; where it fails, that is logged,
+    and it is tried again at its next time.
+
+    Args:
+        work: Does it; what takes longer than the time to the next one leaves that out.
+        every_s: The seconds from one time to the next.
+        clock: The reactor's.
+    """
+
+    def turn() -> Deferred[None]:
+        return Deferred.fromCoroutine(_do(work)).addErrback(_failed)
+
+    loop = LoopingCall(turn)
+    loop.clock = clock
+    loop.start(every_s, now=False)
+    return AtUnload(loop.stop)
+
+
+async def _do(work: Callable[[], Later]) -> None:
+    later = work()
+    if later is not None:
+        await later
+
+
+def _failed(failure: Failure) -> None:
+    _log.failure("what a plugin does from time to time failed; it is tried again", failure)
+
+
+__all__ = ["repeatedly"]
