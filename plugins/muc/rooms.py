@@ -13,6 +13,7 @@ from xmppd.store.errors import QuotaExceeded
 from .changes import changed
 from .effects import Effect
 from .memory import RoomMemory
+from .ranks import RoomAffiliation
 from .room import Room
 from .settings import RoomSettings
 from .snapshot import Snapshot
@@ -25,9 +26,6 @@ STOPPED = 332
 KEPT_S = 600.0
 """How long a room stays in memory when nobody is in it any more, and how long one that nobody has
 configured is there at all."""
-
-PAGE = 500
-"""Rooms that are taken up before it is asked for more."""
 
 PAGE = 500
 """Rooms that are taken up before it is asked for more."""
@@ -195,8 +193,10 @@ class Rooms(Owned):
             What is told of it.
 
         Raises:
-            StanzaError: REMOTE_SERVER_TIMEOUT: another node has the room by now.
+            StanzaError: REMOTE_SERVER_TIMEOUT: another node has the room by now;
+                RESOURCE_CONSTRAINT: its lists would be too long.
         """
+        self._check_lists(room, what)
         try:
             version = await self.store.change(room.jid, self._token(room.jid.full), what)
         except (Deposed, NoSuchRoom) as error:
@@ -227,6 +227,17 @@ class Rooms(Owned):
         """Forget what was said in a room that is no more, unless that is to be kept."""
         if not self.settings.keep_destroyed:
             await self.memory.forget(room)
+
+    def _check_lists(self, room: Room, what: RoomChange) -> None:
+        most = self.settings.max_listed_per_room
+        new = sum(
+            each.affiliation is not RoomAffiliation.NONE and each.jid not in room.affiliated
+            for each in what.affiliated
+        )
+        if new and len(room.affiliated) + new > most:
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"the lists of a room have {most} people at most"
+            )
 
     def _token(self, name: str) -> int:
         token = self._tokens.get(name)

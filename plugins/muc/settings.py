@@ -15,6 +15,7 @@ class RoomSettings(Section, frozen=True):
             is to be.
         admins: Bare JIDs that act as owners of all rooms, beside the server's administrators.
         max_rooms_per_account: How many rooms somebody may own by having made them.
+        max_listed_per_room: How many people and domains the lists of a room have, bans among them.
         max_message_bytes: The largest message to a room.
         messages_per_s: How many messages an occupant may send a second; 0 for no limit.
         burst_messages: How many at once on top of that.
@@ -28,6 +29,7 @@ class RoomSettings(Section, frozen=True):
     instant: bool = False
     admins: tuple[str, ...] = ()
     max_rooms_per_account: int = 100
+    max_listed_per_room: int = 10_000
     max_message_bytes: int = 65_536
     messages_per_s: Annotated[float, Mark.MAY_BE_ZERO] = 5.0
     burst_messages: int = 10

@@ -7,7 +7,9 @@ from tests.plugins.muc.halls import (
     bodies,
     codes,
     condition,
+    rooms_config,
 )
+from xmppd.config.config import Config
 from xmppd.store.errors import StoreError
 
 
@@ -352,3 +354,19 @@ class EndTests(RunningCase):
         romeo.send(f"<presence type='unavailable' to='{ORCHARD}/Romeo'/>")
         self.house.clock.pump([60] * 11)
         self.assertIn(201, codes(self.enter(self.client("juliet"), "Juliet")[0]))
+
+
+class FullListTests(RunningCase):
+    def config(self) -> Config:
+        return rooms_config(max_listed_per_room=2)
+
+    def test_too_many(self) -> None:
+        """The lists of a room are limited; who is on them already may become something else."""
+        romeo, _ = self.opened("romeo", "juliet")
+        self.assert_done(self.affiliate(romeo, "juliet", "member"))
+        answer = self.affiliate(romeo, "nurse", "outcast")
+        self.assertEqual(condition(answer), "resource-constraint")
+        self.assertIn("2 people at most", answer)
+        self.assert_done(self.affiliate(romeo, "juliet", "admin"))
+        self.assert_done(self.affiliate(romeo, "juliet", "none"))
+        self.assert_done(self.affiliate(romeo, "nurse", "outcast"))
