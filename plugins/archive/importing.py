@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree.ElementTree import ParseError, XMLPullParser
 
 from xmppd.stanza import JID, Message, Tree, ns, qname
 from xmppd.stanza.copies import FORWARD
 from xmppd.stanza.date_time import microseconds_of
 from xmppd.stanza.result import RESULT
+from xmppd.stanza.xml_file import elements_of
 from xmppd.store.sql import Connection, digest, insert_if_absent
 
 from .ids import elsewhere, first_at, last_at
 from .routed import flags_of, peers, without_ids_by
 from .tables import SENT, add_sums, archives, begin_before, entries, peer_of, stanzas
 
-BYTES_PER_READ = 65_536
 MESSAGES_PER_SLICE = 200
 
 _FORWARDED = qname(FORWARD, "forwarded")
@@ -50,23 +49,10 @@ def read_results(path: Path, owner: str) -> Iterator[Imported | None]:
         OSError: It cannot be read.
         ValueError: It is no XML.
     """
-    parser: XMLPullParser[Tree] = XMLPullParser(("start", "end"))
-    open_elements: list[Tree] = []
-    with path.open("rb") as file:
-        while data := file.read(BYTES_PER_READ):
-            try:
-                parser.feed(data)
-                for event, element in parser.read_events():  # type: ignore[misc]  # of these two
-                    assert isinstance(element, Tree), "it was asked for these"
-                    if event == "start":
-                        open_elements.append(element)
-                        continue
-                    open_elements.pop()
-                    if element.tag == RESULT:
-                        yield _read(element, owner)
-                        open_elements[-1].remove(element)
-            except ParseError as error:
-                raise ValueError(f"it is no XML: {error}") from error
+    for element, around in elements_of(path):
+        if element.tag == RESULT:
+            yield _read(element, owner)
+            around.remove(element)
 
 
 def _read(result: Tree, owner: str) -> Imported | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from xml.etree.ElementTree import ParseError, XMLPullParser
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
@@ -13,6 +12,7 @@ from xmppd.command.reply import Replies
 from xmppd.stanza import JID, Condition, StanzaError, Tree, dump, escape, qname
 from xmppd.stanza.form import DATA
 from xmppd.stanza.xml import write
+from xmppd.stanza.xml_file import elements_of
 from xmppd.store.errors import QuotaExceeded
 
 from . import events
@@ -26,7 +26,6 @@ from .tables import NodeExists
 
 ITEMS_PER_PAGE = 100
 PAGE_BYTES = 1 << 20
-BYTES_PER_READ = 65_536
 PIE = "urn:xmpp:pie:0"
 
 ACCOUNT = Argument("account", "who publishes", AccountName())
@@ -199,28 +198,14 @@ def read_nodes(path: Path) -> Iterator[tuple[str, Tree]]:
         OSError: It cannot be read.
         ValueError: It is no XML.
     """
-    parser: XMLPullParser[Tree] = XMLPullParser(("start", "end"))
     inside = [qname(OWNER, each) for each in ("configure", "affiliations", "subscriptions")]
-    opened: list[Tree] = []
-    with path.open("rb") as file:
-        while data := file.read(BYTES_PER_READ):
-            try:
-                parser.feed(data)
-                for event, element in parser.read_events():  # type: ignore[misc]  # of these two
-                    assert isinstance(element, Tree), "it was asked for these"
-                    if event == "start":
-                        opened.append(element)
-                        continue
-                    opened.pop()
-                    around = opened[-1] if opened else element
-                    if element.tag == qname(NS, "item") and around.tag == qname(NS, "items"):
-                        yield around.get("node") or "", element
-                        around.remove(element)
-                    elif element.tag in inside:
-                        yield element.get("node") or "", element
-                        around.remove(element)
-            except ParseError as error:
-                raise ValueError(f"it is no XML: {error}") from error
+    for element, around in elements_of(path):
+        if element.tag == qname(NS, "item") and around.tag == qname(NS, "items"):
+            yield around.get("node") or "", element
+            around.remove(element)
+        elif element.tag in inside:
+            yield element.get("node") or "", element
+            around.remove(element)
 
 
 __all__ = ["NodeExchange", "read_nodes"]
