@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.stanza.xml_file import BYTES_PER_READ, elements_of
 
 
-class FileTests(SynchronousTestCase):
+class XMLFileTests(SynchronousTestCase):
     def read(self, text: str) -> list[tuple[str, str]]:
         """The names of all elements, with those that they are in; each is removed from there."""
         with NamedTemporaryFile("w") as file:
