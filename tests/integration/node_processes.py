@@ -161,12 +161,11 @@ class NodeProcesses:
             "grace_s": 2 * LEASE_S,
             "drain_s": DRAIN_S,
         }
-        uploads = {"shared": True, "directory": str(self.directory / "uploads")}
-        tables: dict[str, object] = {
-            "storage": {"url": self.database},
-            "http_upload": uploads,
-            **self.tables,
-        }
+        tables: dict[str, object] = {"storage": {"url": self.database}, **self.tables}
+        # Without this table all plugins are loaded that are on by default, this one among them.
+        if "plugins" not in tables:
+            uploads = {"shared": True, "directory": str(self.directory / "uploads")}
+            tables["http_upload"] = uploads
         if port:
             cluster["address"] = f"127.0.0.1:{port}"
             door = {"endpoint": f"epoll:{port}:interface=127.0.0.1", "kind": "node"}

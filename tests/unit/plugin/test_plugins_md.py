@@ -33,7 +33,6 @@ from typing import Annotated, TypeVar
 
 from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 
 from xmppd.cluster.claims import Owned
 from xmppd.cluster.node import Node
@@ -60,6 +59,7 @@ from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
+from xmppd.plugin.repeatedly import repeatedly
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.packet_router import PacketRouter
@@ -419,7 +419,7 @@ class ExampleTests(SynchronousTestCase):
 
     def test_at_unload(self) -> None:
         """What was started every hour is done no more."""
-        self.load(IMPORTS, block("clean.start"))
+        self.load(IMPORTS, block("[repeatedly("))
         self.house.clock.advance(3_600)
         done(self.plugins.unload("example"))
         self.house.clock.advance(3_600)
