@@ -29,6 +29,7 @@ class Field:
         type: As in :xep:`0004`, §3.3.
         required: Whether the form cannot do without.
         options: What a list lets one choose from.
+        labels: How these are called for people; empty if they speak for themselves.
         values: Its values: those it has already, or the result.
     """
 
@@ -38,6 +39,7 @@ class Field:
     required: bool = False
     options: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def form(form_type: str, title: str, instructions: str, *fields: Field) -> Element:
@@ -92,8 +94,8 @@ def _filled(made: Element, form_type: str, fields: tuple[Field, ...]) -> Element
             child(line, "required")
         for value in field.values:
             child(line, "value", value)
-        for option in field.options:
-            child(child(line, "option", label=option), "value", option)
+        for label, option in zip(field.labels or field.options, field.options, strict=True):
+            child(child(line, "option", label=label), "value", option)
     return made
 
 
