@@ -35,6 +35,7 @@ from .departures import Departures, PersonGone
 from .explain import RoomExplanations
 from .guests import RollAnswer, RoomGuests, SessionAt
 from .hall import Hall
+from .hat_commands import commands_for_hats
 from .memory import RoomMemory
 from .roll import RollCall
 from .rooms import Rooms
@@ -91,6 +92,7 @@ def plug(
     snapshot = Snapshot(RoomStore(database), teller.routing_table, clock)
     rooms = Rooms(snapshot, memory, claims, teller, clocks.seconds, settings)
     hall = Hall(rooms, commands, settings, clocks, events)
+    hall.room_commands |= {command.node: command for command in commands_for_hats(hall)}
     hosts = {
         host.jid.domain: host
         for host in (

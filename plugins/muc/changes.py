@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from xmppd.stanza import JID, Message
 
 from .config import RoomConfig
-from .config_form import codes_of_change
+from .config_form import CHANGED, codes_of_change
 from .effects import Effect, Onlookers, RoomItem, notice
 from .occupant import Occupant
 from .privileges import role_after, role_under
@@ -40,6 +40,28 @@ def changed(room: Room, what: RoomChange, version: int, actor: str = "") -> list
         told += _affiliate(room, each, actor)
     if what.config is not None:
         told += _configure(room, what.config)
+    if what.hats or what.no_hats:
+        told += _hat(room, what)
+    return told
+
+
+def _hat(room: Room, what: RoomChange) -> list[Effect]:
+    """Have a room have other hats, or other people have them (RM-74)."""
+    is_other = room.hats.change(what.hats, what.no_hats)
+    told = _dress(room)
+    if is_other and room.config.hats:
+        told.append(Effect(notice(room.jid, (CHANGED,)), tuple(room.sessions.values())))
+    return told
+
+
+def _dress(room: Room) -> list[Effect]:
+    """Show those who wear other hats than before."""
+    told: list[Effect] = []
+    for occupant in room.occupants.values():
+        worn = room.worn(occupant.person)
+        if worn != occupant.hats:
+            occupant.hats = worn
+            told += room.show(occupant)
     return told
 
 
@@ -106,6 +128,8 @@ def _configure(room: Room, config: RoomConfig) -> list[Effect]:
             told += room.send_away(occupant, (MEMBERS_ONLY,), RoomItem(affiliation))
         elif role is not occupant.role:
             told += room.change_role(occupant, role)
+    if config.hats is not before.hats:
+        told += _dress(room)
     codes = codes_of_change(before, config)
     if codes:
         told.append(Effect(notice(room.jid, codes), tuple(room.sessions.values())))

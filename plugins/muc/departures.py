@@ -10,6 +10,7 @@ from xmppd.stanza import StanzaError
 
 from .hall import Hall
 from .ranks import RoomAffiliation
+from .room import Room
 from .service import RoomService
 from .state import Affiliated, RoomChange, heir
 
@@ -44,25 +45,35 @@ class Departures:
 
 
 def _listing(hall: Hall, person: str, domain: str) -> list[str]:
-    """The rooms of a service in whose lists somebody is."""
+    """The rooms of a service in whose lists somebody is, or where they have a hat."""
     return [
         name
         for name, room in hall.rooms.loaded.items()
-        if room is not None and room.jid.domain == domain and person in room.affiliated
+        if room is not None
+        and room.jid.domain == domain
+        and (person in room.affiliated or room.hats.worn(person))
     ]
 
 
 async def _forget(hall: Hall, name: str, person: str) -> None:
     room = hall.rooms.loaded.get(name)
-    known = None if room is None else room.affiliated.get(person)
-    if room is None or known is None or known.affiliation is RoomAffiliation.OUTCAST:
+    if room is None:
         return
+    what = RoomChange(affiliated=_listed_without(room, person), hats=room.hats.without(person))
+    if what != RoomChange():
+        with suppress(StanzaError):  # another node has the room by now, and reads it as it is
+            await hall.change(room, what, room.jid)
+
+
+def _listed_without(room: Room, person: str) -> tuple[Affiliated, ...]:
+    """What changes in the lists of a room when somebody is gone."""
+    known = room.affiliated.get(person)
+    if known is None or known.affiliation is RoomAffiliation.OUTCAST:
+        return ()
     left = Affiliated(person, RoomAffiliation.NONE)
     owner = heir(each for each in room.affiliated.values() if each.jid != person)
     is_owner = known.affiliation is RoomAffiliation.OWNER
-    heirs = (owner,) if owner is not None and is_owner else ()
-    with suppress(StanzaError):  # another node has the room by now, and reads it as it is
-        await hall.change(room, RoomChange(affiliated=(left, *heirs)), room.jid)
+    return (left, owner) if owner is not None and is_owner else (left,)
 
 
 __all__ = ["Departures", "PersonGone"]

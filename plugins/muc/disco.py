@@ -13,7 +13,7 @@ from xmppd.stanza.rsm import PageRequest, page_request, page_set
 from xmppd_plugins.disco import ITEMS, items_query
 
 from .hall import Hall
-from .names import MUC, OCCUPANT_ID, STANZA_ID
+from .names import HATS, MUC, OCCUPANT_ID, STANZA_ID
 from .room import Room
 
 ROOM_INFO = f"{MUC}#roominfo"
@@ -61,6 +61,7 @@ def _kinds(room: Room) -> tuple[str, ...]:
         "muc_semianonymous" if config.is_anonymous else "muc_nonanonymous",
         "muc_passwordprotected" if config.passwordprotectedroom else "muc_unsecured",
         "muc_persistent" if config.persistentroom else "muc_temporary",
+        *((HATS,) if config.hats else ()),
     )
 
 
@@ -85,6 +86,7 @@ def _form(room: Room, more: Iterable[Field]) -> Element:
             "Seconds from one message to the next",
             values=(str(config.slow_mode_duration),),
         ),
+        Field("hats#hash", "Hash of the hats", values=(room.hats.hash,)),
     ]
     return result(ROOM_INFO, *(field for field in (*fields, *more) if any(field.values)))
 

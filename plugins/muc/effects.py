@@ -48,6 +48,7 @@ class RoomItem(NamedTuple):
         nick: Their new nick, if they change it.
         actor: The nick of whoever has done it to them.
         reason: What for.
+        beside: What is said besides, as XML.
     """
 
     affiliation: RoomAffiliation
@@ -55,6 +56,7 @@ class RoomItem(NamedTuple):
     nick: str = ""
     actor: str = ""
     reason: str = ""
+    beside: str = ""
 
     def xml(self, jid: JID | None = None) -> str:
         """The element, with a JID for those who may see it."""
@@ -99,8 +101,9 @@ def view(
         jid: Of the session, for those who may see it.
         extra: More of what the room says, as XML.
     """
-    shown = user(item.xml(jid) + extra, codes)
-    return said.with_child(shown + occupant_id(occupant)).with_sender(occupant.jid)
+    shown = user(item.xml(jid) + item.beside + extra, codes) + occupant_id(occupant)
+    hats = b"" if said.type else occupant.hats
+    return said.with_child(shown + hats).with_sender(occupant.jid)
 
 
 def presences(

@@ -16,6 +16,7 @@ from .history import HistoryRequest
 from .occupant_ids import new_key, occupant_id
 from .ranks import RoomAffiliation, RoomStanding
 from .room import Room
+from .room_command import RoomCommand
 from .rooms import Rooms
 from .settings import RoomSettings
 from .state import Affiliated, Destroyed, KeptRoom, RoomChange
@@ -33,6 +34,7 @@ class Hall:
 
     Attributes:
         handlers: Requests to rooms that other plugins answer, by their ``query``.
+        room_commands: Commands of each room, by node.
         fields: Each makes a field that another plugin has for what a room says of itself, or None.
     """
 
@@ -51,6 +53,7 @@ class Hall:
         self.clocks = clocks
         self.events = events
         self.handlers: dict[str, IQHandler] = {}
+        self.room_commands: dict[str, RoomCommand] = {}
         self.fields: list[Callable[[Room], Field | None]] = []
 
     def told(self, room: Room) -> list[Field]:

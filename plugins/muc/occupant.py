@@ -83,19 +83,21 @@ class Occupant:
         person: Bare JID of the account.
         id: By which others know them again, whatever their nick (:xep:`0421`).
         role: What they are in the room just now.
+        hats: Those that they wear, as others see them.
         sessions: By full JID.
         bucket: How much they may say just now; None until they say something.
         unheard: Whether they have said nothing yet in a room so large that their presence is shown
             only when they do (RM-22).
     """
 
-    __slots__ = ("bucket", "id", "jid", "person", "role", "sessions", "unheard")
+    __slots__ = ("bucket", "hats", "id", "jid", "person", "role", "sessions", "unheard")
 
-    def __init__(self, jid: JID, person: JID, id: str, role: Role) -> None:
+    def __init__(self, jid: JID, person: JID, id: str, role: Role, hats: bytes = b"") -> None:
         self.jid = jid
         self.person = person
         self.id = id
         self.role = role
+        self.hats = hats
         self.sessions: dict[str, OccupantSession] = {}
         self.bucket: TokenBucket | None = None
         self.unheard = False

@@ -8,6 +8,7 @@ from xmppd.stanza.pulled import Pulled
 from .effects import GONE, OWN, Effect, Onlookers, RoomItem, presences
 from .effects import view as shown_as
 from .entrance import Entrance
+from .hats import RoomHats
 from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
@@ -37,6 +38,7 @@ class Room:
         subject: Its subject, with the time when it was changed; None if it has none.
         affiliated: Its lists, by JID.
         version: Of these.
+        hats: Its hats.
         history: What was said last.
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
@@ -53,6 +55,7 @@ class Room:
         self.subject = Message.from_bytes(kept.subject) if kept.subject else None
         self.affiliated = {each.jid: each for each in kept.affiliated}
         self.version = kept.version
+        self.hats = RoomHats(kept.hats)
         self.large_occupants = large_occupants
         self.history = RoomHistory()
         self.occupants: dict[str, Occupant] = {}
@@ -89,6 +92,10 @@ class Room:
     def item(self, occupant: Occupant) -> RoomItem:
         """What is said of an occupant."""
         return RoomItem(self.affiliation(occupant.person), occupant.role)
+
+    def worn(self, person: JID) -> bytes:
+        """The hats that somebody wears here, as others see them (RM-74)."""
+        return self.hats.worn(person.bare) if self.config.hats else b""
 
     # -- who sees whom ----------------------------------------------------------------------------
 
@@ -155,7 +162,9 @@ class Room:
         key = folded(nick.resource or "")
         occupant = self.occupants.get(key)
         if occupant is None:
-            occupant = self.occupants[key] = Occupant(nick, sender.to_bare(), id, role)
+            worn = self.worn(sender)
+            occupant = Occupant(nick, sender.to_bare(), id, role, worn)
+            self.occupants[key] = occupant
         self._entered = max(self._entered, number)
         session = OccupantSession(sender, occupant, said, number)
         self.sessions[sender.full] = occupant.sessions[sender.full] = session
@@ -266,7 +275,7 @@ class Room:
             del self.occupants[folded(old.nick)]
         if new is None:
             new = self.occupants[folded(nick.resource or "")] = Occupant(
-                nick, old.person, old.id, old.role
+                nick, old.person, old.id, old.role, old.hats
             )
         session.occupant = new
         new.sessions[session.jid.full] = session

@@ -28,6 +28,8 @@ from xmppd.stanza.stanza import error_bytes
 
 from .absent import AbsentOccupants
 from .card import IQRoomCardHandler
+from .command_requests import NS as COMMANDS
+from .command_requests import IQRoomCommandHandler
 from .disco import SERVICE, IQRoomItemsHandler, room_info
 from .entry import RoomEntry
 from .errands import RoomErrands
@@ -78,8 +80,10 @@ class RoomService(Service):
             IQUniqueNameHandler(),
             IQChannelSearchHandler(hall),
             IQRoomCardHandler(hall),
+            room_commands := IQRoomCommandHandler(hall),
         )
         self.hall = hall
+        self.room_commands = room_commands
         self.way = RoomWay(hall.rooms, messages, services.clock)
         self.entry = RoomEntry(hall)
         self.talk = RoomTalk(hall, RoomErrands(hall, registration))
@@ -220,7 +224,11 @@ class RoomService(Service):
         if question.entity.local is None:
             return None if question.node else SERVICE
         room = self.hall.rooms.loaded.get(question.entity.bare)
-        return None if room is None else room_info(room, question, self.hall.told(room))
+        if room is None:
+            return None
+        if question.node == COMMANDS or question.node in self.hall.room_commands:
+            return self.room_commands.says(room, question)
+        return room_info(room, question, self.hall.told(room))
 
 
 __all__ = ["RoomService"]
