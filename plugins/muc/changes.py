@@ -12,6 +12,7 @@ from .privileges import role_after, role_under
 from .ranks import Role, RoomAffiliation
 from .room import Room
 from .state import Affiliated, RoomChange
+from .versions import step
 
 BANNED = 301
 NO_MEMBER = 321
@@ -36,7 +37,10 @@ def changed(room: Room, what: RoomChange, version: int, actor: str = "") -> list
     if what.subject is not None:
         room.subject = Message.from_bytes(what.subject) if what.subject else None
     told: list[Effect] = []
-    for each in (*what.affiliated, *what.noted):
+    first = version - len(what.affiliated) + 1
+    for number, each in enumerate(what.affiliated, first):
+        told += _affiliate(room, each, actor, step(room.key, number))
+    for each in what.noted:
         told += _affiliate(room, each, actor)
     if what.config is not None:
         told += _configure(room, what.config)
@@ -65,7 +69,7 @@ def _dress(room: Room) -> list[Effect]:
     return told
 
 
-def _affiliate(room: Room, affiliated: Affiliated, actor: str) -> list[Effect]:
+def _affiliate(room: Room, affiliated: Affiliated, actor: str, beside: str = "") -> list[Effect]:
     """Have somebody be something else to a room, in it or not (RM-4)."""
     who = JID.prepared(affiliated.jid)
     here = [each for each in room.occupants.values() if _is_about(room, who, each)]
@@ -78,8 +82,9 @@ def _affiliate(room: Room, affiliated: Affiliated, actor: str) -> list[Effect]:
     told: list[Effect] = []
     for occupant, former in zip(here, before, strict=True):
         if room.affiliation(occupant.person) is not former:
-            told += _rank(room, occupant, former, actor, affiliated.reason)
-    return told if here or not is_new else [_announced(room, affiliated)]
+            said = RoomItem(former, actor=actor, reason=affiliated.reason, beside=beside)
+            told += _rank(room, occupant, said)
+    return told if here or not is_new else [_announced(room, affiliated, beside)]
 
 
 def _is_about(room: Room, who: JID, occupant: Occupant) -> bool:
@@ -89,20 +94,24 @@ def _is_about(room: Room, who: JID, occupant: Occupant) -> bool:
     return occupant.person.domain == who.domain and occupant.person.bare not in room.affiliated
 
 
-def _rank(
-    room: Room, occupant: Occupant, before: RoomAffiliation, actor: str, reason: str
-) -> list[Effect]:
-    """Have an occupant have the role that another affiliation gives (RM-6)."""
+def _rank(room: Room, occupant: Occupant, before: RoomItem) -> list[Effect]:
+    """Have an occupant have the role that another affiliation gives (RM-6).
+
+    Args:
+        room: Where.
+        occupant: Them.
+        before: What they were, and what is said of the change.
+    """
     affiliation = room.affiliation(occupant.person)
-    role = role_after(occupant.role, before, affiliation, room.config)
-    item = RoomItem(affiliation, role, actor=actor, reason=reason)
+    role = role_after(occupant.role, before.affiliation, affiliation, room.config)
+    item = before._replace(affiliation=affiliation, role=role)
     if role is not Role.NONE:
         return room.change_role(occupant, role, item)
     code = BANNED if affiliation is RoomAffiliation.OUTCAST else NO_MEMBER
     return room.send_away(occupant, (code,), item)
 
 
-def _announced(room: Room, affiliated: Affiliated) -> Effect:
+def _announced(room: Room, affiliated: Affiliated, beside: str) -> Effect:
     """What occupants are told of somebody who is not in: all of them where they see JIDs, else
     moderators.
     """
@@ -113,7 +122,8 @@ def _announced(room: Room, affiliated: Affiliated) -> Effect:
         for session in occupant.sessions.values()
     ]
     item = RoomItem(affiliated.affiliation, reason=affiliated.reason)
-    return Effect(notice(room.jid, (), item.xml(JID.prepared(affiliated.jid))), hearers)
+    inner = beside + item.xml(JID.prepared(affiliated.jid))
+    return Effect(notice(room.jid, (), inner), hearers)
 
 
 def _configure(room: Room, config: RoomConfig) -> list[Effect]:

@@ -63,6 +63,8 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
         hats: Whether occupants wear hats (:xep:`0317`).
         avatarhash: Of the avatar in its card (:xep:`0486`); empty if there is none. It has no
             field in the form, but follows from the card.
+        tell_affected: Whether an account of ours is told what it has become to the room while it
+            is not in.
         mentions: Whether who is mentioned while not in is told (:xep:`0452`).
     """
 
@@ -95,6 +97,7 @@ class RoomConfig(Struct, frozen=True, omit_defaults=True):
     show_unavailable_members: bool = False
     lock_nicks: bool = False
     hats: bool = True
+    tell_affected: bool = True
     mentions: bool = True
     avatarhash: str = ""
 

@@ -116,6 +116,7 @@ _FIELDS = (
     RoomField("show_unavailable_members", "Members who are not in are shown", FlagField()),
     RoomField("lock_nicks", "Occupants keep their nick", FlagField()),
     RoomField("hats", "Occupants wear hats", FlagField()),
+    RoomField("tell_affected", "Who becomes something while not in is told", FlagField()),
     RoomField("mentions", "Who is mentioned while not in is told", FlagField()),
 )
 _ADMINS = RoomField("roomadmins", "Admins", AddressesField())

@@ -13,7 +13,7 @@ from xmppd.stanza.rsm import PageRequest, page_request, page_set
 from xmppd_plugins.disco import ITEMS, items_query
 
 from .hall import Hall
-from .names import HATS, MUC, OCCUPANT_ID, STANZA_ID
+from .names import AFFILIATIONS, HATS, MUC, OCCUPANT_ID, STANZA_ID
 from .room import Room
 
 ROOM_INFO = f"{MUC}#roominfo"
@@ -24,7 +24,7 @@ MAX_LISTED = 1_000
 """Rooms in one answer."""
 
 SERVICE = DiscoInfo(features=(MUC, "vcard-temp", OCCUPANT_ID, STABLE_ID))
-_ROOM = (MUC, OCCUPANT_ID, STABLE_ID, STANZA_ID, f"{MUC}#self-ping-optimization")
+_ROOM = (MUC, OCCUPANT_ID, STABLE_ID, STANZA_ID, f"{MUC}#self-ping-optimization", AFFILIATIONS)
 
 
 def room_info(room: Room, question: DiscoQuestion, more: Iterable[Field] = ()) -> DiscoInfo | None:

@@ -12,10 +12,11 @@ from xmppd.stanza import JID, Message, Presence, Stanza, escape
 from .names import MUC_USER, OCCUPANT_ID
 from .occupant import Occupant, OccupantSession
 from .ranks import Role, RoomAffiliation
-from .state import Destroyed
+from .state import Affiliated, Destroyed
 
 GONE = "unavailable"
 OWN = 110
+AFFECTED = 101
 
 
 class Effect(NamedTuple):
@@ -58,9 +59,11 @@ class RoomItem(NamedTuple):
     reason: str = ""
     beside: str = ""
 
-    def xml(self, jid: JID | None = None) -> str:
-        """The element, with a JID for those who may see it."""
-        head = f"<item affiliation='{self.affiliation.value}' role='{self.role.value}'"
+    def xml(self, jid: JID | None = None, *, role: bool = True) -> str:
+        """The element, with a JID for those who may see it, and with the role or without it."""
+        head = f"<item affiliation='{self.affiliation.value}'"
+        if role:
+            head += f" role='{self.role.value}'"
         if jid is not None:
             head += f" jid='{escape(jid.full)}'"
         if self.nick:
@@ -145,6 +148,13 @@ def destroyed(where: Destroyed, password: str = "") -> str:
     return f"{head}>{inner}</destroy>" if inner else f"{head}/>"
 
 
+def affected(room: JID, change: Affiliated) -> Message:
+    """What somebody is told who has become something to a room while not in (code 101)."""
+    who = JID.prepared(change.jid)
+    item = RoomItem(change.affiliation, reason=change.reason)
+    return Message.make(who, room, user(item.xml(who), (AFFECTED,)))
+
+
 def notice(room: JID, codes: Iterable[int], inner: str = "") -> Message:
     """A message in which the room tells of a change."""
     return Message.make(None, room, user(inner, codes), type="groupchat")
@@ -156,6 +166,7 @@ __all__ = [
     "Effect",
     "Onlookers",
     "RoomItem",
+    "affected",
     "destroyed",
     "notice",
     "occupant_id",

@@ -18,11 +18,13 @@ class Entrance:
     Args:
         occupants: Their JIDs at the room, in order; the session's own is the last.
         show: Makes the presence of one; None if it is not to be seen any more.
+        before: Shown before them.
         behind: Made when all occupants are shown: history and subject.
         over: Called when nothing is left: from now on the session is told at once.
     """
 
     __slots__ = (
+        "_before",
         "_behind",
         "_known",
         "_messages",
@@ -38,12 +40,14 @@ class Entrance:
         self,
         occupants: Iterable[JID],
         show: Callable[[JID], Presence | None],
+        before: Iterable[Stanza],
         behind: Callable[[], Iterable[Stanza]],
         over: Callable[[], None],
     ) -> None:
         self._unseen = dict.fromkeys(occupants)
         self._known = set(self._unseen)  # was shown, or is about to be
         self._show = show
+        self._before = before
         self._behind = behind
         self._over = over
         self._then: dict[JID | int, Stanza] = {}
@@ -77,13 +81,14 @@ class Entrance:
         """Show nothing more, since the session has left."""
         self._unseen.clear()
         self._then.clear()
-        self._behind, self._over = tuple, _nothing
+        self._before, self._behind, self._over = (), tuple, _nothing
 
     def stanzas(self) -> Iterator[Stanza]:
         """All of it that is left, each made when it is drawn; to nobody yet."""
         return self._stanzas
 
     def _draw(self) -> Iterator[Stanza]:
+        yield from self._before
         while self._unseen:
             occupant = next(iter(self._unseen))
             del self._unseen[occupant]

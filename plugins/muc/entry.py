@@ -1,11 +1,12 @@
 """RoomEntry: presence to rooms, by which people enter, move about and leave."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xmppd.stanza import JID, Condition, Later, Presence, Stanza, StanzaError, Tree, qname
 
 from .effects import Effect
 from .hall import Hall
+from .known_lists import lists_since, wanted_lists
 from .names import JOIN, MUC, is_forged
 from .nicks import check_nick
 from .occupant import OccupantSession, Said
@@ -20,6 +21,8 @@ from .privileges import (
 )
 from .ranks import Role, RoomAffiliation
 from .room import Room
+from .rooms import MOVED
+from .state import AffiliationChange
 from .way import node_of
 
 CREATED = 201
@@ -48,7 +51,7 @@ class RoomEntry:
         session = None if room is None else room.sessions.get(presence.sender.full)
         match presence.type:
             case None:
-                return self._available(room, session, presence)
+                return self._available(room, presence)
             case "unavailable" if room is not None and session is not None:
                 shown = self._shown(room, presence, session.occupant.role)
                 self.hall.tell(room, room.leave(session, shown))
@@ -78,24 +81,46 @@ class RoomEntry:
             raise StanzaError(Condition.BAD_REQUEST, str(error)) from error
         return Said(self._shown(room, presence, role), priority)
 
-    def _available(
-        self, room: Room | None, session: OccupantSession | None, presence: Presence
-    ) -> Later:
+    def _available(self, room: Room | None, presence: Presence) -> Later:
         join = presence.payload.tree.find(JOIN)
         nick = presence.to
         if nick is None or nick.resource is None:
             raise StanzaError(Condition.JID_MALFORMED, "enter with a nick: room@service/nick")
+        if room is None or join is None or wanted_lists(join) is None:
+            return self._take(room, presence, nick, join)
+        return self._take_later(room, presence, nick, join)
+
+    async def _take_later(self, room: Room, presence: Presence, nick: JID, join: Tree) -> None:
+        """Let somebody in who wants to know what is new in the room's lists (RM-76)."""
+        if presence.sender.full not in room.sessions:
+            self._check(room, presence.sender, nick, join.findtext(_PASSWORD))
+        log = await self.hall.rooms.store.changes(room.jid, 0)
+        if self.hall.rooms.loaded.get(room.jid.full) is not room:
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED)
+        later = self._take(room, presence, nick, join, log)
+        if later is not None:
+            await later
+
+    def _take(
+        self,
+        room: Room | None,
+        presence: Presence,
+        nick: JID,
+        join: Tree | None,
+        log: Sequence[AffiliationChange] = (),
+    ) -> Later:
+        session = None if room is None else room.sessions.get(presence.sender.full)
         if room is not None and session is not None:
             self._move(room, session, presence, nick, is_new=join is None)
             if join is not None:
-                self._show(room, session, join, ())  # RM-14
+                self._show(room, session, join, (), log)  # RM-14
             return None
         if join is None:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")  # RM-18
         if room is None:
             return self._create(presence, nick, join)
         self._check(room, presence.sender, nick, join.findtext(_PASSWORD))
-        self._let_in(room, presence, nick, join)
+        self._let_in(room, presence, nick, join, log)
         return None
 
     # -- entering ---------------------------------------------------------------------------------
@@ -138,9 +163,17 @@ class RoomEntry:
         await self.hall.check_create(nick.to_bare(), sender)
         check_nick(nick.resource or "")
         room = await self.hall.create(nick.to_bare(), sender)
-        self._let_in(room, presence, nick, join, CREATED)
+        self._let_in(room, presence, nick, join, (), CREATED)
 
-    def _let_in(self, room: Room, presence: Presence, nick: JID, join: Tree, *codes: int) -> None:
+    def _let_in(
+        self,
+        room: Room,
+        presence: Presence,
+        nick: JID,
+        join: Tree,
+        log: Sequence[AffiliationChange],
+        *codes: int,
+    ) -> None:
         sender = presence.sender
         affiliation = self.hall.affiliation(room, sender)
         role = first_role(affiliation, room.config)
@@ -151,17 +184,24 @@ class RoomEntry:
         self.hall.tell(room, told)
         if presence.payload.tree.get("to", nick.full) != nick.full:
             codes += (RENAMED_BY_US,)
-        self._show(room, session, join, codes)
+        self._show(room, session, join, codes, log)
 
     def _show(
-        self, room: Room, session: OccupantSession, join: Tree, codes: tuple[int, ...]
+        self,
+        room: Room,
+        session: OccupantSession,
+        join: Tree,
+        codes: tuple[int, ...],
+        log: Sequence[AffiliationChange],
     ) -> None:
+        wanted, standing = wanted_lists(join), self.hall.standing(room, session.jid)
+        before = () if wanted is None else lists_since(room, standing, wanted, log)
         history = self.hall.history(room, join)  # what is said from now on comes behind it
 
         def behind() -> Iterable[Stanza]:
             return (*history, self.hall.subject(room))
 
-        self.hall.teller.show(session, room.entrance(session, codes, behind))
+        self.hall.teller.show(session, room.entrance(session, codes, before, behind))
 
     # -- being there ------------------------------------------------------------------------------
 

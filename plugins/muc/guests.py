@@ -166,7 +166,7 @@ class RoomGuests:
     ) -> None:
         former = session.node
         if session.entrance is None and former is not None and former != node:
-            session.entrance = waiting = Entrance((), _nobody, tuple, session.entered)
+            session.entrance = waiting = Entrance((), _nobody, (), tuple, session.entered)
             with suppress(Unreachable):
                 await self.table.bus.ask(former, Behind(session.jid.bare), SETTLE_S)
             host.roll.is_at(room, session, node)

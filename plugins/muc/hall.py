@@ -11,7 +11,7 @@ from xmppd.stanza.date_time import date_time
 from xmppd.stanza.form import Field
 
 from .config import RoomConfig
-from .effects import Effect, destroyed
+from .effects import Effect, affected, destroyed
 from .history import HistoryRequest
 from .occupant_ids import new_key, occupant_id
 from .ranks import RoomAffiliation, RoomStanding
@@ -142,7 +142,21 @@ class Hall:
         Raises:
             StanzaError: Another node has it by now.
         """
+        absent = [each for each in what.affiliated if self._is_told(room, each, actor)]
         self.tell(room, await self.rooms.change(room, what, self.nick(room, actor)))
+        for each in absent:
+            self.teller.hand_on(affected(room.jid, each))
+
+    def _is_told(self, room: Room, change: Affiliated, actor: JID) -> bool:
+        """Whether somebody is told what they become though they are not in: accounts of ours are,
+        if it is news to them (RM-4).
+        """
+        who = JID.prepared(change.jid)
+        if not room.config.tell_affected or who.bare == actor.bare or who.local is None:
+            return False
+        if who.domain not in self.commands.domains or room.affiliation(who) is change.affiliation:
+            return False
+        return all(each.person.bare != who.bare for each in room.occupants.values())
 
     async def destroy(self, room: Room, where: Destroyed | None = None, password: str = "") -> None:
         """Have a room be no more, and those who are in it told where to go (RM-55).

@@ -9,6 +9,7 @@ MUC_OWNER = f"{MUC}#owner"
 OCCUPANT_ID = "urn:xmpp:occupant-id:0"
 STANZA_ID = "urn:xmpp:sid:0"
 HATS = "urn:xmpp:hats:0"
+AFFILIATIONS = "urn:xmpp:muc:affiliations:1"
 JOIN = qname(MUC, "x")
 USER = qname(MUC_USER, "x")
 
@@ -39,6 +40,7 @@ def is_forged(child: Tree, room: str) -> bool:
 _STANZA_ID = qname(STANZA_ID, "stanza-id")
 
 __all__ = [
+    "AFFILIATIONS",
     "HATS",
     "JOIN",
     "MUC",

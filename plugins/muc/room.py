@@ -16,6 +16,7 @@ from .privileges import RolePrivilege, may, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
 from .slow_mode import SlowMode
 from .state import KeptRoom
+from .versions import since_until, version_name
 
 NON_ANONYMOUS = 100
 LOGGED = 170
@@ -175,6 +176,7 @@ class Room:
         self,
         session: OccupantSession,
         codes: tuple[int, ...],
+        before: Iterable[Stanza],
         behind: Callable[[], Iterable[Stanza]],
     ) -> Entrance:
         """What a session that has entered is shown (RM-12): the others, itself, then what is
@@ -183,6 +185,7 @@ class Room:
         Args:
             session: It.
             codes: Said of itself, beside what the room is.
+            before: What comes before all that.
             behind: Gives history and subject, when it is their turn.
         """
         session.end_entrance()
@@ -195,7 +198,7 @@ class Room:
             seen = self.view(session, occupant.resource or "")
             return None if seen is None else _pulled(seen)
 
-        session.entrance = Entrance([*others, own.jid], show, behind, session.entered)
+        session.entrance = Entrance([*others, own.jid], show, before, behind, session.entered)
         return session.entrance
 
     def own_view(self, session: OccupantSession, codes: tuple[int, ...]) -> Presence:
@@ -208,7 +211,10 @@ class Room:
             *codes,
         )
         occupant = session.occupant
-        return shown_as(occupant, session.presence, self.item(occupant), said, session.jid)
+        item = self.item(occupant)._replace(
+            beside=since_until("", version_name(self.key, self.version))
+        )
+        return shown_as(occupant, session.presence, item, said, session.jid)
 
     def view(self, viewer: OccupantSession, nick: str) -> Presence | None:
         """The presence of an occupant as another one sees it; None if it does not."""

@@ -50,6 +50,7 @@ def configs(draw: st.DrawFn) -> RoomConfig:
         show_unavailable_members=draw(st.booleans()),
         lock_nicks=draw(st.booleans()),
         hats=draw(st.booleans()),
+        tell_affected=draw(st.booleans()),
         mentions=draw(st.booleans()),
     )
 

@@ -59,6 +59,7 @@ CONFIG = RoomConfig(
     show_unavailable_members=True,
     lock_nicks=True,
     hats=False,
+    tell_affected=False,
     mentions=False,
     avatarhash="da39a3ee5e6b4b0d3255bfef95601890afd80709",
 )

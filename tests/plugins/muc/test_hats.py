@@ -1,8 +1,9 @@
 """Hats of rooms (XEP-0317)."""
 
+from importlib import import_module
+
 from tests.plugins.muc.halls import ORCHARD, RunningCase, codes, condition
 from xmppd.testing.client import Client, done
-from xmppd_plugins.muc import hat_commands
 from xmppd_plugins.muc.hat_commands import MAX_TITLE_BYTES, MAX_URI_BYTES
 from xmppd_plugins.muc.hats import MAX_HATS, RoomHats
 from xmppd_plugins.muc.state import Hat
@@ -175,7 +176,7 @@ class HatTests(HatCase):
     def test_many_people(self) -> None:
         """So many people have one hat."""
         self.poet()
-        self.patch(hat_commands, "MAX_PEOPLE", 1)
+        self.patch(import_module("xmppd_plugins.muc.hat_commands"), "MAX_PEOPLE", 1)
         self.assertIn("completed", self.filled(self.romeo, "assign", uri=POET, jid="a@x.lit"))
         self.assertIn("completed", self.filled(self.romeo, "assign", uri=POET, jid="a@x.lit"))
         refused = self.filled(self.romeo, "assign", uri=POET, jid="b@x.lit")
