@@ -29,6 +29,7 @@ from xmppd.session.session_manager import SessionMoved
 from xmppd.stanza import JID
 from xmppd.store.sql import Database, Tables
 
+from .announcements import Announce, Announcements
 from .asker import MakeRoom, RoomAsker
 from .commands import RoomCommands
 from .departures import Departures, PersonGone
@@ -130,6 +131,7 @@ def plug(
         On(NodeLost, guests.node_lost),
         Tell(MakeRoom, asker.take),
         Tell(PersonGone, departures.take),
+        Tell(Announce, Announcements(hall, hosts).take),
         On(AccountRemoved, removed),
         *hosts.values(),
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),

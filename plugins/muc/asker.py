@@ -5,9 +5,22 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from xmppd.nodes.plugin_messages import PluginMessages
-from xmppd.stanza import JID, Condition, Element, StanzaError, Tree, child, element, ns, qname
+from xmppd.stanza import (
+    JID,
+    Condition,
+    Element,
+    Message,
+    StanzaError,
+    Tree,
+    child,
+    element,
+    escape,
+    ns,
+    qname,
+)
 from xmppd.stanza.xml import local_name
 
+from .announcements import announce
 from .config_form import changes_form
 from .names import MUC_ADMIN, MUC_OWNER
 from .ranks import Role, RoomAffiliation
@@ -138,6 +151,18 @@ class RoomAsker:
         ending = child(query, "destroy", **({"jid": where.forward} if where.forward else {}))
         child(ending, "reason", where.reason)
         await self._ask(room, "set", query)
+
+    async def announce(self, service: str, text: str) -> None:
+        """Have all rooms of a service say something in which somebody is.
+
+        Raises:
+            StanzaError: It is too long.
+        """
+        host = self.services[service]
+        said = Message.make(
+            None, host.jid, f"<body>{escape(text)}</body>".encode(), type="groupchat"
+        )
+        await announce(self.messages, host.jid, host.hall, said)
 
     async def _ask(self, room: JID, kind: str, query: Element) -> Tree:
         """Ask a room; returns its answer.

@@ -1,6 +1,6 @@
 """Commands about rooms, for administrators."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,11 +30,14 @@ HIDDEN = "muc#roomconfig_roomsecret"
 _AFFILIATIONS = tuple(each.value for each in RoomAffiliation)
 _ROOM = Argument("room", "such as coven@conference.example.org", Address())
 _REASON = Argument("--reason", "told to who is in")
+_SERVICE = Argument(
+    "--service", "such as conference.example.org; without it, all", DomainName(ours=False)
+)
 LIST = Description(
     "room list",
     "list the rooms of a service, or of all",
     (
-        Argument("--service", "such as conference.example.org", DomainName(ours=False)),
+        _SERVICE,
         Argument("--orphans", "only those that nobody owns", Flag()),
     ),
 )
@@ -72,6 +75,12 @@ CONFIG = Description(
     "room config",
     "show how a room is configured, or change that",
     (_ROOM, Argument("--set", "a field and its value, such as maxusers=50", most=MANY)),
+    effect="changes",
+)
+ANNOUNCE = Description(
+    "room announce",
+    "say something in all rooms in which somebody is",
+    (Argument("text", "what is said"), _SERVICE),
     effect="changes",
 )
 EXPORT = Description(
@@ -136,6 +145,7 @@ class RoomCommands:
             Command(AFFILIATION, self.affiliation),
             Command(KICK, self.kick),
             Command(CONFIG, self.config, (RoomConfigRow,)),
+            Command(ANNOUNCE, self.announce),
             Command(EXPORT, self.export),
             Command(IMPORT, self.bring_in),
         ]
@@ -144,15 +154,9 @@ class RoomCommands:
 
     async def list(self, context: CommandContext) -> Replies:
         """A row for each room."""
-        arguments = context.arguments
-        services = list(self.asker.services)
-        if arguments.given("service"):
-            wanted = arguments.text("service")
-            if wanted not in services:
-                raise Refused(f"rooms are at {', '.join(services)}", Condition.ITEM_NOT_FOUND)
-            services = [wanted]
-        for service in services:
-            async for name, config in self._lines(service, orphans=arguments.flag("orphans")):
+        orphans = context.arguments.flag("orphans")
+        for service in self._services(context):
+            async for name, config in self._lines(service, orphans=orphans):
                 yield RoomRow(
                     name,
                     config.roomname,
@@ -160,6 +164,15 @@ class RoomCommands:
                     config.membersonly,
                     config.persistentroom,
                 )
+
+    def _services(self, context: CommandContext) -> Sequence[str]:
+        """The services that a command is about."""
+        services, wanted = tuple(self.asker.services), context.arguments.text("service")
+        if not wanted:
+            return services
+        if wanted not in services:
+            raise Refused(f"rooms are at {', '.join(services)}", Condition.ITEM_NOT_FOUND)
+        return (wanted,)
 
     async def _lines(
         self, service: str, *, orphans: bool = False
@@ -244,6 +257,12 @@ class RoomCommands:
         for line in config_fields((await self._room(context)).config):
             shown = ", ".join(line.values)
             yield RoomConfigRow(line.var, "(not shown)" if line.var == HIDDEN and shown else shown)
+
+    async def announce(self, context: CommandContext) -> Replies:
+        """Say something in all rooms."""
+        for service in self._services(context):
+            await _done(self.asker.announce(service, context.arguments.text("text")))
+            yield f"it was said in all rooms of {service} in which somebody is"
 
     # -- out and in -------------------------------------------------------------------------------
 

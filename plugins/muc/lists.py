@@ -92,6 +92,15 @@ class WantedChanges:
                 self._want_affiliation(JID.prepared(each.jid), RoomAffiliation.NONE, "")
         return self._wanted
 
+    def want_one(self, person: JID, wanted: RoomAffiliation, reason: str) -> WantedLists:
+        """Have one person be something.
+
+        Raises:
+            StanzaError: It is not theirs to ask for.
+        """
+        self._want_affiliation(person, wanted, reason)
+        return self._wanted
+
     # -- affiliations -----------------------------------------------------------------------------
 
     def _person(self, item: Tree) -> JID:

@@ -27,6 +27,7 @@ from xmppd.stanza.names import namespace_of
 from xmppd.stanza.stanza import error_bytes
 
 from .absent import AbsentOccupants
+from .announcements import announce
 from .card import IQRoomCardHandler
 from .command_requests import NS as COMMANDS
 from .command_requests import IQRoomCommandHandler
@@ -83,6 +84,7 @@ class RoomService(Service):
             room_commands := IQRoomCommandHandler(hall),
         )
         self.hall = hall
+        self.messages = messages
         self.room_commands = room_commands
         self.way = RoomWay(hall.rooms, messages, services.clock)
         self.entry = RoomEntry(hall)
@@ -164,6 +166,18 @@ class RoomService(Service):
             case Message():
                 return self.talk.take_message(room, stanza)
         return super().stanza_received(stanza)
+
+    def message(self, message: Message) -> Later:
+        """Have all rooms say what an administrator has to say to them (RM-78).
+
+        Raises:
+            StanzaError: FORBIDDEN: it is of somebody else; SERVICE_UNAVAILABLE: it is not for all.
+        """
+        if message.type != "groupchat":
+            return super().message(message)
+        if not self.hall.is_admin(message.sender):
+            raise StanzaError(Condition.FORBIDDEN, "only administrators speak to all rooms")
+        return announce(self.messages, self.jid, self.hall, message)
 
     def resource_request(self, iq: IQ) -> Later:
         """Have a request answered by who is in a room under a nick, or in their name (RM-53)."""

@@ -14,6 +14,7 @@ from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.service import SUBDOMAIN
 
 from .memory import RoomArchive
+from .moderate_all import ModerateAll
 from .moderation import IQModerateHandler, IQOldModerateHandler, Moderation
 from .requests import IQRoomMetadataHandler, IQRoomQueryHandler, RoomReader
 from .retractions import RoomRetractions
@@ -34,6 +35,7 @@ def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> l
         IQOldModerateHandler(moderation),
     ]
     hall.handlers |= {handler.query: handler for handler in handlers}
+    hall.room_commands[ModerateAll.node] = ModerateAll(hall, archive.entries, moderation)
 
     async def recall() -> None:
         for room in tuple(rooms.loaded.values()):
@@ -44,6 +46,7 @@ def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> l
         rooms.memory = before
         for handler in handlers:
             del hall.handlers[handler.query]
+        del hall.room_commands[ModerateAll.node]
 
     return [
         AtUnload(stop),

@@ -24,6 +24,17 @@ FASTEN = "urn:xmpp:fasten:0"
 MAX_REASON_BYTES = 4_096
 
 
+def check_reason(reason: str) -> None:
+    """Let somebody say why.
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: it is too long.
+    """
+    if len(reason.encode()) > MAX_REASON_BYTES:
+        text = f"a reason has up to {MAX_REASON_BYTES} bytes"
+        raise StanzaError(Condition.NOT_ACCEPTABLE, text)
+
+
 class Moderation:
     """Takes back what others have said, for moderators (RM-44).
 
@@ -53,15 +64,13 @@ class Moderation:
             StoreError: It could not be written; nobody is told then.
         """
         check_role(self.hall.standing(room, actor), RolePrivilege.MODERATE, room.config)
-        if len(reason.encode()) > MAX_REASON_BYTES:
-            text = f"a reason has up to {MAX_REASON_BYTES} bytes"
-            raise StanzaError(Condition.NOT_ACCEPTABLE, text)
+        check_reason(reason)
         entry = await self.retractions.find(room, id)
         if entry is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id here")
         if entry.is_tombstone:
             return
-        if not _says_something(entry):
+        if not says_something(entry):
             raise StanzaError(Condition.NOT_ALLOWED, "only what has a text is taken back")
         await self.take_back(room, actor, entry, reason)
 
@@ -103,7 +112,7 @@ def _reason(reason: str) -> str:
     return f"<reason>{escape(reason)}</reason>" if reason else ""
 
 
-def _says_something(entry: ArchiveEntry) -> bool:
+def says_something(entry: ArchiveEntry) -> bool:
     """Whether it has a text, encrypted or not."""
     try:
         tree = read_back(entry.stanza or b"").payload.tree
@@ -149,4 +158,12 @@ class IQOldModerateHandler(IQHandler):
         await self.moderation.moderate(room, iq.sender, tree.get("id", ""), reason)
 
 
-__all__ = ["MODERATE", "OLD_MODERATE", "IQModerateHandler", "IQOldModerateHandler", "Moderation"]
+__all__ = [
+    "MODERATE",
+    "OLD_MODERATE",
+    "IQModerateHandler",
+    "IQOldModerateHandler",
+    "Moderation",
+    "check_reason",
+    "says_something",
+]

@@ -12,7 +12,9 @@ from tests.plugins.muc.halls import (
     rooms_config,
 )
 from xmppd.cluster.claims import Claims
-from xmppd.testing.client import Client
+from xmppd.command.command_context import SHELL
+from xmppd.command.reply import Reply
+from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import NodeHouse, Nodes
 from xmppd_plugins.muc.roll import ROLL_S
 from xmppd_plugins.muc.snapshot import WITHIN_S
@@ -117,6 +119,20 @@ class OneRoomTests(NodesCase):
         self.patch(bus, "tell", lambda node, entry: (told.append(entry), tell(node, entry))[1])
         self.say(self.romeo, "Hark")
         self.assertEqual([type(each).__name__ for each in told].count("DeliveredToMany"), 2)
+
+    def test_announcement(self) -> None:
+        """What is announced at one node is said in rooms that others have (RM-78)."""
+        node = next(name for name in "abc" if name != self.owner())
+        commands = self.nodes[node].server.commands
+        command, context = commands.asked("room announce", {"text": "Peace!"}, SHELL)
+
+        async def give() -> list[Reply]:
+            return [reply async for reply in commands.replies(command, context)]
+
+        done(give())
+        self.nodes.settle()
+        for client in self.all:
+            self.assertEqual(bodies(client.received()), ["Peace!"])
 
     def test_private(self) -> None:
         """A private message comes to its reader's node, and to nobody else (RM-50)."""
