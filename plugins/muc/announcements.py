@@ -51,7 +51,8 @@ async def announce(messages: PluginMessages, service: JID, hall: Hall, said: Mes
     left = said.without_children(lambda child: is_forged(child, service.full))
     id, payload = said.id or token_hex(8), left.payload.without_to()
     made = Message(None, service, id, "groupchat", payload)
-    await messages.tell_all(service, Announce(service.full, made.wire()))
+    ours = JID.parse(min(hall.commands.domains))  # a service is no account
+    await messages.tell_all(ours, Announce(service.full, made.wire()))
 
 
 class Announcements:
