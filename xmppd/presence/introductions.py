@@ -161,20 +161,34 @@ class Introductions:
             holder.connection.close(REPLACED)
         return holder.serial >= sent.serial
 
-    def find_here(self, session: LocalClientSession, here: Iterable[SentPresence]) -> None:
+    def find_here(
+        self,
+        session: LocalClientSession,
+        here: Iterable[SentPresence],
+        viewers: Iterable[LocalClientSession],
+    ) -> None:
         """Have a session that has moved here see those here as they are now; it saw them at another
-        node (CL-103). Those here who see it saw it there.
+        node (CL-103). Those here who may see it saw it there: or they have asked there, and are
+        shown it now, since the answer is of no use any more.
 
         Args:
             session: It has the serial and the count that it had there.
             here: The presences of sessions here that it may see.
+            viewers: The sessions here that may see it.
         """
-        roster = self.rosters.loaded(session.jid.bare)
-        if roster is not None and session.presence is not None:
-            self._forget_former(session, roster)
+        if session.presence is not None:
+            moved = SentPresence.of(session.presence, session.serial, session.count)
+            for viewer in viewers:
+                self._show_one_of_ours(viewer, moved)
         for sent in here:
-            self._show(session, self.membership.id, sent)
-            session.seen.pop(sent.session, None)  # it is told of them as any session here
+            self._show_one_of_ours(session, sent)
+
+    def _show_one_of_ours(self, viewer: LocalClientSession, sent: SentPresence) -> None:
+        """Show somebody who is here, unless the viewer saw that at another node; from now on the
+        viewer is told of it as of any session here.
+        """
+        self._show(viewer, self.membership.id, sent)
+        viewer.seen.pop(sent.session, None)
 
     async def find_elsewhere(self, session: LocalClientSession, directed: Sequence[JID]) -> None:
         """Have other nodes know that a session is here now, whom it saw at another node and who saw

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from xmppd.cluster.entries.presence import Apart, SentPresence
+from xmppd.cluster.entries.presence import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.session.local_client_session import LocalClientSession
@@ -45,25 +45,30 @@ class MovedPresence:
         for address in directed:
             if self.presences.reached(address):
                 self.sightings.handed(address.full, session.jid.full, node)
-        roster = self.introductions.rosters.loaded(session.jid.bare)
-        if session.presence is None or roster is None:
+        if session.presence is None:
             return
         sent = SentPresence.of(session.presence, session.serial, session.count)
         mark = self.sightings.mark(node, sent)
-        people, apart = roster.listeners(session.privacy)
-        for viewer in self._viewers(people, apart):
-            if viewer is not session and (
-                viewer.privacy is None or viewer.privacy.lets_in(session.presence)
-            ):
+        for viewer in self._viewers(session):
+            if viewer.privacy is None or viewer.privacy.lets_in(session.presence):
                 self.sightings.shows(viewer, sent, mark)
 
-    def _viewers(self, people: list[str], apart: list[Apart]) -> Iterator[LocalClientSession]:
+    def _viewers(self, session: LocalClientSession) -> Iterator[LocalClientSession]:
+        """The other sessions here that may see one, as far as its own side decides."""
+        roster = self.introductions.rosters.loaded(session.jid.bare)
+        if roster is None:
+            return
+        people, apart = roster.listeners(session.privacy)
         for bare in people:
-            yield from self.routing_table.available_here(bare)
+            yield from self._others(bare, session)
         for each in apart:
-            for viewer in self.routing_table.available_here(each.account):
+            for viewer in self._others(each.account, session):
                 if each.shows_to(viewer.jid.full):
                     yield viewer
+
+    def _others(self, bare: str, session: LocalClientSession) -> Iterator[LocalClientSession]:
+        here = self.routing_table.available_here(bare)
+        return (viewer for viewer in here if viewer is not session)
 
     def is_found_out(self, stanza: Stanza) -> bool:
         """Whether a stanza that has come for a session while it was moved says what its new node
@@ -90,7 +95,7 @@ class MovedPresence:
         for address in self.presences.directed.receivers(session.jid):
             if self.presences.reached(address):
                 self.sightings.withdraw(address.full, session.jid.full)
-        self.introductions.find_here(session, list(self._here(session)))
+        self.introductions.find_here(session, list(self._here(session)), self._viewers(session))
 
     async def find_others(self, session: LocalClientSession) -> None:
         """Have other nodes know that it is here."""

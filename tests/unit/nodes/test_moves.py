@@ -3,7 +3,8 @@
 import re
 from base64 import b64encode
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
+from random import Random
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -336,6 +337,28 @@ class PresenceTests(SynchronousTestCase):
                 network.held = False
                 heard = presences(again.received())
                 self.assertEqual(sum("unavailable" in each for each in heard), 1)
+
+    def test_comes_under_way(self) -> None:
+        """A contact that comes meanwhile, at the node to which he moves or at another, sees him
+        once, and he sees it once.
+        """
+        for steps, node in product(range(25), "abc"):
+            with self.subTest(steps=steps, node=node):
+                verona = Verona()
+                network = verona.nodes.network
+                network.choose = Random(f"{node} {steps}").randrange  # the same each time
+                coming = verona.nodes[node].bind("tybalt", "new")
+                coming.raw()
+                again = verona.nodes["c"].logged_in("romeo")
+                network.held = True
+                again.handler.dataReceived(f"<resume {SM} previd='{verona.id}' h='0'/>".encode())
+                network.arrive(steps)
+                coming.handler.dataReceived(b"<presence/>")
+                network.held = False
+                seen = [each for each in presences(coming.received()) if f"'{ROMEO}/1'" in each]
+                self.assertEqual(len(seen), 1, seen)
+                seen = [each for each in presences(again.received()) if "/new'" in each]
+                self.assertEqual(len(seen), 1, seen)
 
     def change_under_way(self, verona: Verona, steps: int) -> None:
         """His contacts change after some steps of his move."""
