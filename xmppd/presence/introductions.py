@@ -20,8 +20,8 @@ from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.interest import pieces
 from xmppd.routing.lately import Lately
-from xmppd.routing.siblings import REPLACED
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import REPLACED
 from xmppd.stanza import JID, Later, Presence, StanzaError
 
 HERE_S = 2.0

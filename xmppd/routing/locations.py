@@ -30,10 +30,11 @@ from xmppd.cluster.entries.accounts import (
 from xmppd.cluster.node import Location, NodeId
 from xmppd.events import OWNER, Events, On
 from xmppd.routing.lately import Lately
-from xmppd.routing.siblings import MEET_S, REPLACED, Siblings
+from xmppd.routing.siblings import MEET_S, Siblings
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session_manager import (
+    REPLACED,
     SessionClosed,
     SessionManager,
     renamed,

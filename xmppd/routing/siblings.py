@@ -10,9 +10,9 @@ from xmppd.cluster.node import Location, NodeId
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Session
-from xmppd.stanza import JID, StreamCondition, StreamError
+from xmppd.session.session_manager import REPLACED
+from xmppd.stanza import JID
 
-REPLACED = StreamError(StreamCondition.CONFLICT, "another session took this resource")
 MEET_S = 2.0
 """The time for which a login waits for other nodes with sessions of its account."""
 

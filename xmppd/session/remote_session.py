@@ -60,6 +60,11 @@ class RemoteSession:
         self.wants: frozenset[str] = frozenset()
         self.closed = False
 
+    @property
+    def serial(self) -> int:
+        """When it was entered in the directory."""
+        return self.location.serial
+
     @classmethod
     def described(cls, location: Location, bus: Bus, entry: Sibling) -> "RemoteSession":
         """The session that is described."""

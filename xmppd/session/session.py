@@ -91,6 +91,12 @@ class Session(Route, Protocol):
     wants: frozenset[str]
     closed: bool
 
+    @property
+    def serial(self) -> int:
+        """When it was entered in the directory (:class:`~xmppd.cluster.node.Location`); 0 on a
+        single node.
+        """
+
     def deliver(self, stanza: Stanza, wire: bytes, *, ours: bool = False) -> bool:
         """Deliver a stanza.
 

@@ -15,6 +15,7 @@ from xmppd.session.local_client_session import LocalClientSession, longest_detac
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
 
+REPLACED = StreamError(StreamCondition.CONFLICT, "another session took this resource")
 MAX_KEPT = 200  # characters of a resource that is renamed: an addition has room
 _log = Logger()
 
@@ -129,12 +130,14 @@ class SessionManager:
         Raises:
             StanzaError: NOT_AUTHORIZED if its connection is gone; RESOURCE_CONSTRAINT if the
                 account has as many as it may; CONFLICT if another session holds it and keeps it.
+                If that has come later than this one, to the directory of nodes, the connection is
+                closed.
 
         Spec: :rfc:`6120#section-7`
         """
         if session.closed:
             raise StanzaError(Condition.NOT_AUTHORIZED)
-        jid = self._free(wanted, session.serial)
+        jid = self._free(wanted, session)
         most = self.settings.max_per_account
         if len(self.routes.sessions_here(jid.bare)) >= most and not self._made_room(jid.bare):
             raise too_many(most)
@@ -154,23 +157,26 @@ class SessionManager:
             longest.connection.close()
         return longest is not None
 
-    def _free(self, jid: JID, serial: int) -> JID:
+    def _free(self, jid: JID, session: LocalClientSession) -> JID:
         """The JID, which no session holds any more, or another one, as the conflict policy says
-        (BI-5). A session that the directory knows to be replaced has no say.
+        (BI-5). A session that the directory knows to be replaced has no say, and is none if it has
+        been so long about it that the other one is there already (CL-21).
         """
         holder = self.routes.bound.get(jid.full)
         if holder is None:
             return jid
-        if not isinstance(holder, LocalClientSession):
-            self.routes.remove(holder)
-            return jid
-        if holder.serial >= serial and self.settings.conflict == "rename":
+        is_here = isinstance(holder, LocalClientSession)
+        if is_here and holder.serial >= session.serial and self.settings.conflict == "rename":
             return renamed(jid)
-        if holder.serial >= serial and self.settings.conflict == "refuse":
+        if is_here and holder.serial >= session.serial and self.settings.conflict == "refuse":
             raise taken()
-        holder.connection.close(
-            StreamError(StreamCondition.CONFLICT, "another session took this resource")
-        )
+        if holder.serial > session.serial:
+            session.connection.close(REPLACED)
+            raise StanzaError(Condition.NOT_AUTHORIZED)
+        if isinstance(holder, LocalClientSession):
+            holder.connection.close(REPLACED)
+        else:
+            self.routes.remove(holder)
         return jid
 
     def close_left_behind(

@@ -9,9 +9,10 @@ from tests.unit.login.logins import BIND, HEADER, LAPTOP, agent, authenticate
 from tests.unit.nodes.orders import Orders
 from xmppd.cluster.directory import Entered
 from xmppd.cluster.memory_directory import MemoryDirectory
+from xmppd.cluster.node import Location
 from xmppd.routing.locations import PATIENCE_S, Locations
-from xmppd.routing.siblings import REPLACED
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session_manager import REPLACED
 from xmppd.stanza import JID, ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import PASSWORD, house_config
@@ -350,6 +351,30 @@ class LoginTests(SynchronousTestCase):
         nodes.clock.advance(1)
         self.assertIn(f"<jid>{ROMEO}/1</jid>", client.received()[0])
         self.assertEqual(list(faults(nodes)), [])
+
+    def test_overtaken(self) -> None:
+        """A login that another one of its resource has overtaken, of which the directory could not
+        say that it replaces it, comes to nothing: the later one has the place there (CL-21).
+        """
+        nodes = service("a", "b")
+        nodes["b"].bind("romeo", "2")
+        early, late = nodes["a"].logged_in("romeo"), nodes["a"].logged_in("romeo")
+        nodes["b"].server.cluster.bus.take = lambda sender, entry: None
+        network = nodes.network
+        network.held = True
+        ask(early, "1")
+        while not nodes["a"].server.locations._entered:
+            network.arrive(1)
+        nodes.directory.accounts.clear()  # Redis is emptied
+        ask(late, "1")
+        network.held = False
+        nodes.settle()
+        nodes.clock.advance(2)
+        nodes.settle()
+        self.assertIn("another session took this resource", early.raw().decode())
+        self.assertEqual(bound(nodes)[f"{ROMEO}/1"], [late.session])
+        place = nodes.directory.accounts[ROMEO]["1"]
+        self.assertEqual(place, Location(nodes["a"].id, late.session.serial))
 
     def test_node_is_silent(self) -> None:
         """A login waits two seconds for the node of the session that it replaces, and no longer."""
