@@ -211,6 +211,8 @@ class Introductions:
             contacts = {own, *(jid.bare for jid in roster.subscribed_to if is_local(jid))}
             everybody = session.privacy is None and roster.shared_groups.shown_to_everybody(own)
         places = await self._places(session, (*roster.own_and_viewers(), *contacts, *handed))
+        if session.closed:
+            return  # and nobody knows of it
         for other in self.membership.nodes.values() if everybody or directed or handed else ():
             places.setdefault(other.id, []).append(own)
         see = {*contacts, *handed}

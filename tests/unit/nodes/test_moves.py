@@ -321,6 +321,29 @@ class PresenceTests(SynchronousTestCase):
         for heard in verona.hear():
             self.assertEqual(sum("unavailable" in each for each in presences(heard)), 1)
 
+    def test_leaves_under_way(self) -> None:
+        """If he leaves before his new node has introduced him, nobody goes on to know of him: also
+        if the directory does not say any more who is where.
+        """
+        for steps in range(25):
+            with self.subTest(steps=steps):
+                verona = Verona()
+                network = verona.nodes.network
+                again = verona.nodes["c"].logged_in("romeo")
+                network.held = True
+                again.handler.dataReceived(f"<resume {SM} previd='{verona.id}' h='0'/>".encode())
+                network.arrive(steps)
+                verona.nodes.directories["c"].away = True
+                again.handler.dataReceived(b"</stream:stream>")
+                network.held = False
+                verona.settle()
+                verona.pass_time(10)
+                for heard in verona.hear():
+                    self.assertEqual(sum("unavailable" in each for each in presences(heard)), 1)
+                for house in verona.nodes.houses.values():
+                    table = house.server.routing_table
+                    self.assertLessEqual(table.interest.known_at.keys(), table.users.keys())
+
     def test_hides_under_way(self) -> None:
         """A contact that has become unavailable meanwhile, and is connected still, is gone for him
         once.
