@@ -11,12 +11,29 @@ from xmppd.host.clocks import UNKNOWN
 T = TypeVar("T")
 
 
+class Turn(Deferred[None]):
+    """Fired when it is somebody's turn.
+
+    Attributes:
+        passes: Whether that may be while another one has stepped aside.
+        holder: As whom it has the turn then.
+    """
+
+    def __init__(self, holder: object, *, passes: bool) -> None:
+        super().__init__()
+        self.holder = holder
+        self.passes = passes
+
+
 class Line:
     """The line of one account: those that wait for their turn.
 
     Attributes:
         waiting: Fired when it is their turn; None if none has ever waited.
+        ahead: The number of the first of them that go ahead of all others.
         holder: The one that has the turn; None if none has.
+        aside: Whether one that has had the turn waits for something, and lets those have it that
+            come from other nodes.
         writes: The number of messages that are being stored.
         written: Fired when none is any more; None if that is not waited for.
         passing: Whether turns are being given, so that one that ends meanwhile need not give the
@@ -26,12 +43,34 @@ class Line:
             them.
     """
 
-    waiting: deque[Deferred[None]] | None = None
+    waiting: deque[Turn] | None = None
+    ahead = 0
     holder: object | None = None
     writes = 0
     written: Deferred[None] | None = None
-    passing = awaited = False
+    aside = passing = awaited = False
     hurried_until = UNKNOWN
+
+    def wait(self, turn: Turn, *, ahead: bool) -> Turn:
+        """Have one wait, behind all others or those only that go ahead."""
+        if self.waiting is None:
+            self.waiting = deque()
+        if ahead:
+            self.waiting.insert(self.ahead, turn)
+            self.ahead += 1
+        else:
+            self.waiting.append(turn)
+        return turn
+
+    def next(self) -> Turn | None:
+        """Take out the next one that may have the turn."""
+        for index, turn in enumerate(self.waiting or ()):
+            if turn.passes or not self.aside:
+                assert self.waiting is not None, "it is in there"
+                del self.waiting[index]
+                self.ahead -= index < self.ahead
+                return turn
+        return None
 
 
 class Lines:
@@ -49,8 +88,16 @@ class Lines:
         self.open: dict[str, Line] = {}
         self._seconds = seconds
 
-    def join(self, account: str) -> Deferred[None] | None:
+    def join(
+        self, account: str, *, passes: bool = False, ahead: bool = False
+    ) -> Deferred[None] | None:
         """Go behind all others, and :meth:`leave` when it is done.
+
+        Args:
+            account: Bare JID.
+            passes: Whether it comes from another node, which may wait for it: then it does not wait
+                for who has stepped aside.
+            ahead: Whether it goes behind those only that do so too.
 
         Returns:
             An awaitable until it is one's turn; None if that is now.
@@ -58,14 +105,10 @@ class Lines:
         line = self.open.get(account)
         if line is None:
             line = self.open[account] = Line()
-        if line.holder is None:
+        if line.holder is None and (passes or not line.aside):
             line.holder = object()
             return None
-        if line.waiting is None:
-            line.waiting = deque()
-        turn = Deferred[None]()
-        line.waiting.append(turn)
-        return turn
+        return line.wait(Turn(object(), passes=passes), ahead=ahead)
 
     def leave(self, account: str, holder: object | None) -> None:
         """Give the turn to the next, if this one still has it."""
@@ -77,17 +120,38 @@ class Lines:
             return
         if line.waiting:
             line.passing = True
-            while line.waiting and line.holder is None:
-                line.holder = object()
-                line.waiting.popleft().callback(None)
+            while line.holder is None and (turn := line.next()) is not None:
+                line.holder = turn.holder
+                turn.callback(None)
             line.passing = False
-        idle = not (line.holder or line.writes or line.awaited)  # no call: each login comes by here
+        idle = not (line.holder or line.writes or line.awaited or line.aside)  # no call: each login
         if idle and self._seconds() >= line.hurried_until:
             del self.open[account]
 
+    def step_aside(self, account: str, holder: object | None) -> None:
+        """Let those have the turn that come from other nodes, until one comes back."""
+        line = self.open[account]
+        line.aside = True
+        self.leave(account, holder)
+
+    def come_back(self, account: str, holder: object | None) -> Deferred[None] | None:
+        """Have the turn again, behind those only that go ahead.
+
+        Returns:
+            An awaitable until it is one's turn; None if that is now.
+        """
+        line = self.open[account]
+        line.aside = False
+        if line.holder is None:
+            line.holder = holder
+            return None
+        back = line.wait(Turn(holder, passes=False), ahead=True)
+        line.ahead -= 1  # later ones go ahead of this one, too
+        return back
+
     def _close_if_idle(self, account: str, line: Line) -> None:
-        idle = line.holder is None and not line.writes and not line.awaited and not line.passing
-        if idle and self._seconds() >= line.hurried_until:
+        is_held = line.holder or line.writes or line.awaited or line.passing or line.aside
+        if not is_held and self._seconds() >= line.hurried_until:
             self.open.pop(account, None)
 
     def writes(self, account: str, write: Deferred[T]) -> Deferred[T]:

@@ -100,14 +100,17 @@ class OfflineMessageFlood:
             return None
         return self.in_turn(session.account)
 
-    async def in_turn(self, account: JID, work: Callable[[], object] | None = None) -> None:
+    async def in_turn(
+        self, account: JID, work: Callable[[], object] | None = None, *, passes: bool = False
+    ) -> None:
         """Flood sessions that have become available, behind messages that are being stored or read.
 
         Args:
             account: Of these sessions.
             work: Called then, before any later message.
+            passes: Whether another node has said so, and may wait for it.
         """
-        turn = self.lines.join(account.bare)
+        turn = self.lines.join(account.bare, passes=passes)
         if turn is not None:
             await turn
         holder = self.lines.open[account.bare].holder
@@ -118,12 +121,19 @@ class OfflineMessageFlood:
         finally:
             self.lines.leave(account.bare, holder)
 
-    async def when_stored(self, account: JID, work: Callable[[], Awaitable[None]]) -> None:
+    async def when_stored(
+        self, account: JID, work: Callable[[], Awaitable[None]], *, passes: bool = False
+    ) -> None:
         """Call a function when all messages that came for the account until now have been stored;
         later ones wait until it has returned.
+
+        Args:
+            account: The account.
+            work: What is called.
+            passes: Whether another node has asked for it, and may wait for it.
         """
         bare = account.bare
-        turn = self.lines.join(bare)
+        turn = self.lines.join(bare, passes=passes)
         if turn is not None:
             await turn
         holder = self.lines.open[bare].holder
@@ -188,7 +198,7 @@ class OfflineMessageFlood:
     async def wait_here(self, account: JID) -> None:
         """Flood sessions here, since another node has stored messages or given them back."""
         self.storing(account)
-        await self._flood_or_wait(account)
+        await self._flood_or_wait(account, passes=True)
 
     async def tell_others(self, accounts: Collection[str], *, again: bool = False) -> None:
         """Tell the other nodes of accounts that messages wait (CL-51).
@@ -215,10 +225,10 @@ class OfflineMessageFlood:
         if accounts:
             await self.tell_others(accounts)
 
-    async def _flood_or_wait(self, account: JID) -> None:
+    async def _flood_or_wait(self, account: JID, *, passes: bool = False) -> None:
         """Flood sessions here, or wait for those that may be about to become available."""
         if self.routing_table.available_here(account.bare):
-            await self.in_turn(account)
+            await self.in_turn(account, passes=passes)
             return
         until = self.requests.clock.seconds() + GRACE_S
         for session in self.routing_table.sessions_here(account.bare):

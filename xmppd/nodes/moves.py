@@ -200,7 +200,7 @@ class Moves:
         adopt = partial(self._adopt_in_turn, sender, entry, account)
         try:
             with self.locations.arriving(account.bare):
-                await self.flood.when_stored(account, adopt)
+                await self.flood.when_stored(account, adopt, passes=True)
         finally:
             del adopting[entry.key]
             done.callback(None)

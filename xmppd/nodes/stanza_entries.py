@@ -158,11 +158,14 @@ class StanzaEntries:
                 await outcome
 
     async def _deliver_in_turn(self, sender: NodeId, entry: Delivered) -> None:
-        delivered: list[bool] = []
-        await self.flood.in_turn(
-            JID.prepared(entry.about), lambda: delivered.append(self._deliver(sender, entry))
-        )
-        if not all(delivered):
+        delivered = False
+
+        def deliver() -> None:
+            nonlocal delivered
+            delivered = self._deliver(sender, entry)
+
+        await self.flood.in_turn(JID.prepared(entry.about), deliver, passes=True)
+        if not delivered:
             await self._routed_again(entry)
 
     def _routed_again(self, entry: Delivered) -> Awaitable[None]:

@@ -16,9 +16,9 @@ from xmppd.message.decision import (
     decided,
 )
 from xmppd.message.follower import AccountFollowers, Course, Followers
-from xmppd.message.lines import Lines
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import SILENT, RoutingTable
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
@@ -67,7 +67,6 @@ class MessageRouter:
         self._followers_of = followers.of
         self._lines = offline.flood.lines
         self._ways = routing_table.ways.taken
-        self._passing = Lines(offline.flood.requests.clock.seconds)  # while a way turns
         self._turn_of = ""  # the account whose turn it is, while its message is routed
 
     def decide(self, message: Message) -> Decision:
@@ -118,11 +117,9 @@ class MessageRouter:
             to = message.sender.to_bare()  # :rfc:`6120#section-10.3.1`
             message = message.addressed(to)
         in_turn = to.bare == self._turn_of
-        if self._ways and not in_turn and to.bare in self._ways:
-            passing = self._route_by_way(message, to)
-            if passing is not None:
-                return passing
         if not in_turn and to.bare in self._lines.open:
+            return self._route_in_turn(message, to)
+        if self._ways and not in_turn and self._goes_another_way(message, to):
             return self._route_in_turn(message, to)
         decision = self.decide(message)
         sessions = decision.sessions
@@ -154,9 +151,12 @@ class MessageRouter:
 
     async def _route_in_turn(self, message: Message, to: JID, finding: Later = None) -> None:
         """Route it behind messages that are stored for the account, or are being stored (MR-7),
-        once its way is found (CL-11).
+        once its way is found (CL-11). One that comes from another node does not wait for those that
+        wait for their way to turn; one that comes back goes ahead of all that have come here since
+        (CL-16).
         """
-        turn = self._lines.join(to.bare)
+        passes = message.payload.passed_on > 0
+        turn = self._lines.join(to.bare, passes=passes, ahead=passes and self._is_back(message))
         if turn is not None:
             await turn
         holder = self._lines.open[to.bare].holder
@@ -166,8 +166,8 @@ class MessageRouter:
                 finding = self.routing_table.find_way(message)
             if finding is not None:
                 await finding
-            if to.bare in self._ways and not message.payload.passed_on:
-                await self._turn_way(to)
+            if to.bare in self._ways and not passes:
+                await self._turn_way(to, holder)
                 finding = self.routing_table.find_way(message)
                 if finding is not None:  # who was there is somewhere else by now
                     await finding
@@ -181,26 +181,31 @@ class MessageRouter:
 
     # -- by other nodes ---------------------------------------------------------------------------
 
-    def _route_by_way(self, message: Message, to: JID) -> Later:
-        """Route a message in turn if its account's way has changed; one that comes by the old way
-        is routed before those that wait for that (CL-16). None if neither is so.
+    def _is_back(self, message: Message) -> bool:
+        """Whether a message that comes from another node was sent before those that wait here: its
+        sender is here, or it was not sent here because its account was not.
         """
-        way = self._ways[to.bare]
-        if message.payload.passed_on:
-            return self._route_passing(message, to) if way.turning else None
-        if to.bare not in self.routing_table.users:
-            node = self.routing_table.lead(to.bare)
-            if node is None or node == way.by:
-                return None
-        return self._route_in_turn(message, to)
+        sender = self.routing_table.bound.get(message.sender.full)
+        return message.payload.passed_on > 1 or isinstance(sender, LocalClientSession)
 
-    async def _turn_way(self, to: JID) -> None:
+    def _goes_another_way(self, message: Message, to: JID) -> bool:
+        """Whether the way of a message's account has changed, so that it may have to wait for what
+        is under way still (CL-16).
+        """
+        way = self._ways.get(to.bare)
+        if way is None or message.payload.passed_on:
+            return False
+        if to.bare in self.routing_table.users:
+            return True
+        node = self.routing_table.lead(to.bare)
+        return node is not None and node != way.by
+
+    async def _turn_way(self, to: JID, holder: object) -> None:
         """Wait until nothing is under way any more by the way that messages for an account took
-        before. The caller has the turn.
+        before. Who has the turn steps aside meanwhile for what comes that way.
         """
         bare, table = to.bare, self.routing_table
-        way = self._ways[bare]
-        node = table.lead(bare)
+        way, node = self._ways[bare], table.lead(bare)
         if node == way.by and node is not None:
             return
         way.turning = True
@@ -208,35 +213,20 @@ class MessageRouter:
             settled = None
             while settled != way.nodes:  # a session may change its node meanwhile
                 settled = way.nodes
-                if not await table.settle(bare):
-                    await self.offline.flood.next_turn()  # a lost node's are on their way again
-            turn = self._passing.join(bare)
-            if turn is not None:
-                await turn
-            self._passing.leave(bare, self._passing.open[bare].holder)
+                await self._settle(bare, holder)
         finally:
             way.turning = False
-        table.ways.turned(bare, node)
+        table.ways.turned(bare, table.lead(bare))
 
-    async def _route_passing(self, message: Message, to: JID) -> None:
-        """Route a message that comes by the old way, behind others that do."""
-        turn = self._passing.join(to.bare)
-        if turn is not None:
-            await turn
-        holder = self._passing.open[to.bare].holder
+    async def _settle(self, bare: str, holder: object) -> None:
+        self._lines.step_aside(bare, holder)
         try:
-            finding = self.routing_table.find_way(message)
-            if finding is not None:
-                await finding
-            decision = self.decide(message)
-            if decision.sessions or decision is _AT_ANOTHER_NODE:
-                later = self._route_now(message, to)
-                if later is not None:
-                    await later
-                return
+            if not await self.routing_table.settle(bare):
+                await self.offline.flood.next_turn()  # a lost node's are on their way again
         finally:
-            self._passing.leave(to.bare, holder)
-        await self._route_in_turn(message, to)  # nobody is there, and others wait for that as well
+            turn = self._lines.come_back(bare, holder)
+            if turn is not None:
+                await turn
 
     def _route_now(self, message: Message, to: JID) -> Later:
         self._turn_of = to.bare

@@ -54,9 +54,8 @@ class Ways:
         """Note that the last session of an account has ended here: until now this node has decided,
         and these have the other ones.
         """
-        others = tuple(nodes)
-        if others:
-            self._put(bare, WayTaken(None, others[:MAX_NODES]))
+        for node in nodes:
+            self.turn(bare, node)
 
     def turn(self, bare: str, node: NodeId) -> None:
         """Note that a session of an account has left a node, by which some may be under way."""

@@ -14,7 +14,8 @@ from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.memory_claim_board import MemoryClaimBoard
 from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.reassertions import AGAIN_AFTER_S
-from xmppd.routing.siblings import MEET_S, REPLACED
+from xmppd.routing.siblings import MEET_S
+from xmppd.session.session_manager import REPLACED
 from xmppd.stanza import ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import Nodes
