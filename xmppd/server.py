@@ -13,6 +13,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from xmppd import measures
 from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.account.devices import Devices
 from xmppd.account.farewells import Farewells
@@ -72,8 +73,10 @@ from xmppd.handler.presence_update_handler import (
     SessionAvailable,
 )
 from xmppd.host.clocks import Clocks
+from xmppd.host.loop_watch import LoopWatch
 from xmppd.host.machine import Descriptors
-from xmppd.host.metrics import Label, Metric, Metrics
+from xmppd.host.metrics import Metric, Metrics
+from xmppd.host.process import process_metrics
 from xmppd.host.stop_limits import StopLimits, until
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication
@@ -165,14 +168,15 @@ from xmppd.session.session_manager import (
 from xmppd.stanza import IQ, JID, StreamCondition, StreamError, ns
 from xmppd.store.personal_items import PersonalItems
 from xmppd.store.store import Store
+from xmppd.store.stored_counts import StoredCounts
 from xmppd.stream.bound_extra import BoundExtras
 from xmppd.stream.inline_feature import InlineFeature, InlineFeatures
 from xmppd.stream.stanza_handler import StanzaHandler, StreamContext
 from xmppd.stream.starttls import starttls_feature
 from xmppd.stream.stream_feature import Stream, StreamFeature, StreamFeatures, after_login
 from xmppd.web.bosh import BoshSessions
-from xmppd.web.health import Health
-from xmppd.web.http_connections import HTTPConnections
+from xmppd.web.health import Health, Scrape
+from xmppd.web.http_connections import SWEEP_S, HTTPConnections
 from xmppd.web.http_doors import HTTPDoors
 from xmppd.web.http_path import HTTPPath, HTTPPaths
 from xmppd.web.web_sockets import WebSockets
@@ -281,7 +285,7 @@ class XMPPServer:
         self.http_paths, self.http_connections, self.http_doors = self._web()
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
-        self.health = self._health()
+        self.health, self.stored_counts, self.loop_watch = self._health()
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -653,15 +657,17 @@ class XMPPServer:
         self.http_connections.on_sweep = (bosh.sweep,)
         return sockets, bosh
 
-    def _health(self) -> Health:
-        return Health(
-            self.metrics,
+    def _health(self) -> tuple[Health, StoredCounts, LoopWatch]:
+        counts = StoredCounts(self.store.database, self.domains, self.clock)
+        health = Health(
+            Scrape(self.metrics, counts.refresh),
             self.http_doors,
             lambda: self.store.accounts.exists(""),
             lambda: self.cluster.membership.node.draining,
             self._late_s,
             self.clock,
         )
+        return health, counts, LoopWatch(SWEEP_S)
 
     def listener(self, listen: ListenSettings) -> ServerFactory:
         """The factory for those who come in by an endpoint."""
@@ -791,7 +797,7 @@ class XMPPServer:
         for inline in self._inline_features():
             self.inline_features.put(inline, OWNER)
         self.cluster.claims.put(self.directory_sweep, OWNER)
-        for metric in (*self.client_connections.login_queue.metrics(), *self._web_metrics()):
+        for metric in self._metrics():
             self.metrics.put(metric, OWNER)
         if self.component_trust.delegated:
             self.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
@@ -810,35 +816,31 @@ class XMPPServer:
         yield from self.well_known.paths()
         yield from self.health.paths()
 
-    def _web_metrics(self) -> Iterator[Metric]:
-        """What is counted of connections, of every kind."""
-        counts: dict[str, Callable[[], int]] = {
-            "client": lambda: len(self.client_connections.handlers),
-            "server": lambda: len(self.server_connections.handlers),
-            "component": lambda: len(self.components.connections.handlers),
-            "http": lambda: len(self.http_connections.connections),
-        }
-        kinds = Label("kind", tuple(counts))
-        yield Metric(
-            "connections",
-            "Connections that are open, by kind.",
-            "gauge",
-            lambda: {(kind,): count() for kind, count in counts.items()},
-            labels=(kinds,),
-        )
-        yield Metric(
-            "sessions",
-            "Sessions that are bound.",
-            "gauge",
-            lambda: len(self.session_manager.sessions),
-        )
+    def _metrics(self) -> Iterator[Metric]:
+        """What is counted and measured (ME-1)."""
+        clients, servers = self.client_connections, self.server_connections
+        components = self.components.connections
+        kinds = {"client": clients, "server": servers, "component": components}
+        outgoing = self.foreign_routes.outgoing_connections.traffic
+        yield from measures.session_metrics(self.session_manager)
+        yield from measures.connection_metrics(kinds, outgoing, self.http_connections)
+        yield from measures.stanza_metrics(self.packet_router, self.broadcast_counts)
+        yield from clients.login_queue.metrics()
+        yield from measures.login_metrics(clients, self.authentication, self.resumption)
+        yield from measures.loop_metrics(self.loop_watch, self.clock)
+        yield from measures.store_metrics(self.store)
+        yield from self.stored_counts.metrics()
+        yield from measures.server_metrics(self.foreign_routes)
+        yield from measures.web_metrics(self.http_connections, self.http_doors)
         yield Metric(
             "bosh_sessions",
             "Sessions by BOSH.",
             "gauge",
             lambda: len(self.bosh_sessions.sessions),
         )
-        yield self.http_connections.metric()
+        if self.tls is not None:
+            yield measures.certificate_metric(self.domains, self.tls.expires, self.wall_clock)
+        yield from process_metrics()
 
     def _iq_handlers(self) -> tuple[IQHandler, ...]:
         return (
@@ -964,6 +966,7 @@ class XMPPServer:
         self.moves.on_taken = self._introduce
         self.drain.hand_over = self.moves.hand_over
         self.saved_sessions.copy_counts = self.routing_table.copy_counts
+        self.http_connections.on_sweep += (self.loop_watch.look,)
         self.client_connections.on_sweep = (
             self.resumable_sessions.sweep,
             self.held_messages.sweep,

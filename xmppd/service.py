@@ -117,7 +117,7 @@ class XMPPService(Service):
         self._reloading = DeferredLock()
         with _told(path):
             self.config = config_file.load(path)
-            log.use(self.config.log)
+            log.use(self.config.log, self.config.cluster.node)
             self._certificates = certificates(self.config)
             self.endpoints = listen_endpoints(self.config, reactor)
         self._directory = DataDirectory(Path(self.config.data))
@@ -377,7 +377,7 @@ class XMPPService(Service):
         await self._change_plugins(new)
         self.server.reload(new, read)
         await self._tell_plugins()
-        self._log.use(new.log)
+        self._log.use(new.log, new.cluster.node)
         self.config = new
         _log.info(
             "the configuration was read again; new: {now}; needs a restart: {later}",

@@ -36,10 +36,17 @@ def metrics(uploads: Uploads) -> list[Metric]:
     return [
         Metric("uploads", "Files that were uploaded.", "counter", lambda: uploads.stored),
         Metric(
-            "uploaded",
+            "upload",
             "Sizes of all files that were uploaded.",
             "counter",
             lambda: uploads.stored_bytes,
+            "bytes",
+        ),
+        Metric(
+            "upload_stored",
+            "Sizes of all files that are there, added up every hour.",
+            "gauge",
+            lambda: uploads.kept_bytes,
             "bytes",
         ),
     ]

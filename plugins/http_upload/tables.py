@@ -58,6 +58,7 @@ FILE: Select[str, str, int, float | None, float | None] = select(
 ).where(_IS_IT)
 _BYTES = func.coalesce(func.sum(files.c.size), 0)
 ALL: Select[int, int] = select(_BYTES, func.count()).where(_OF_ACCOUNT)
+EVERYTHING: Select[int] = select(_BYTES).where(files.c.stored.is_not(None))
 LATELY: Select[int, int, float] = select(
     _BYTES, func.count(), func.coalesce(func.min(files.c.began), 0.0)
 ).where(_OF_ACCOUNT, files.c.began > bindparam("since"))
@@ -84,6 +85,7 @@ __all__ = [
     "ADD",
     "ALL",
     "END_ALL",
+    "EVERYTHING",
     "FILE",
     "FINISH",
     "KEEP_KEY",

@@ -133,6 +133,7 @@ class Uploads:
         folder: Has them.
         stored: How many files were stored since the start.
         stored_bytes: Their bytes.
+        kept_bytes: The bytes of all files when they were added up last, and of those since.
     """
 
     signer: SlotSigner
@@ -150,7 +151,7 @@ class Uploads:
         self.wall_clock = clocks.wall_clock
         self.settings = settings
         self.folder = Folder(Path(settings.directory))
-        self.stored = self.stored_bytes = 0
+        self.stored = self.stored_bytes = self.kept_bytes = 0
 
     def use(self, settings: UploadSettings) -> None:
         """Take other limits."""
@@ -172,6 +173,7 @@ class Uploads:
         self.signer = SlotSigner(await self.database.write(_key))
         if not self.database.shared:
             await self._end_what_has_ended(began_before=self.wall_clock() + 1.0)
+        self.kept_bytes = await self.database.write(_added_up)
 
     # -- the right to upload ----------------------------------------------------------------------
 
@@ -269,6 +271,7 @@ class Uploads:
             raise
         self.stored += 1
         self.stored_bytes += slot.size
+        self.kept_bytes += slot.size
 
     async def _write(self, part: Part, size: int, body: BodyStream) -> None:
         written, until = 0, self.clocks.seconds() + MAX_UPLOAD_S
@@ -309,6 +312,7 @@ class Uploads:
     async def sweep(self) -> None:
         """Remove the files whose time is over, and what never came to an end (HU-5)."""
         await self._end_what_has_ended(began_before=self.wall_clock() - 2 * MAX_UPLOAD_S)
+        self.kept_bytes = await self.database.write(_added_up)
 
     async def _end_what_has_ended(self, began_before: float) -> None:
         while True:
@@ -335,6 +339,11 @@ def _key(connection: Connection) -> bytes:
     connection.execute(t.KEEP_KEY.on(connection), row)
     key: bytes = connection.execute(t.KEY).scalar_one()
     return key
+
+
+def _added_up(connection: Connection) -> int:
+    """The bytes of all files; a change, so that a thread adds them up."""
+    return int(connection.execute(t.EVERYTHING).scalar_one())
 
 
 def _check_quota(

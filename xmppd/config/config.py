@@ -463,9 +463,10 @@ class ContactSettings(Section, frozen=True):
 
 
 class LogSettings(Section, frozen=True):
-    """``[log]``: the levels of the log."""
+    """``[log]``: the levels of the log, and the form of its lines."""
 
     level: Level = "info"
+    format: Literal["text", "logfmt", "json"] = "text"
     levels: dict[str, str] = {}
 
 

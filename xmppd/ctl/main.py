@@ -24,7 +24,7 @@ from xmppd.ctl.commands import DESCRIPTIONS, GROUPS
 from xmppd.ctl.printer import JSONPrinter, Printer, SentencePrinter, printer
 from xmppd.ctl.protocol import Line
 from xmppd.host.data_directory import DataDirectory
-from xmppd.host.log import printable
+from xmppd.host.log_lines import printable
 from xmppd.host.machine import IReactor, version
 
 CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))

@@ -4,7 +4,7 @@ import json
 from typing import TextIO
 
 from xmppd.ctl.protocol import Line, Shown
-from xmppd.host.log import printable
+from xmppd.host.log_lines import printable
 
 ROWS_AT_ONCE = 1_000
 """Rows whose widest value sets the width of a column."""

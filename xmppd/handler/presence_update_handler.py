@@ -149,6 +149,7 @@ class PresenceUpdateHandler:
         last = session.presence
         newcomer = last is None
         if self.settings.suppress_repeated and last and last.payload.raw == presence.payload.raw:
+            self.broadcast_counts.repeated += 1
             return self.flood.flood(session)
         session.presence = presence
         session.presence_around_to = presence.around_to()

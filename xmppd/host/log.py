@@ -1,4 +1,4 @@
-"""The log: one line for each event, with time and level, as much as is configured."""
+"""The log: one line for each event, in the form and as much as is configured."""
 
 import os
 import sys
@@ -12,13 +12,12 @@ from twisted.logger import (
     LogLevel,
     LogLevelFilterPredicate,
     PredicateResult,
-    formatEvent,
-    formatTime,
 )
 from twisted.python.logfile import LogFile
 from zope.interface import provider
 
 from xmppd.config import config
+from xmppd.host.log_lines import LINES
 
 MAX_FILE_BYTES = 10_000_000
 MAX_ROTATED_FILES = 10
@@ -27,14 +26,22 @@ FILE_MODE = 0o640
 
 
 class Log:
-    """The level of the log, and its observer; levels may change while it is in use."""
+    """The level and form of the log, and its observer; both may change while it is in use."""
 
     def __init__(self) -> None:
         self._directory: Path | None = None
         self._wanted = LogLevelFilterPredicate()
+        self._line = LINES["text"]
+        self._node = ""
 
-    def use(self, settings: config.LogSettings) -> None:
-        """Take other levels."""
+    def use(self, settings: config.LogSettings, node: str = "") -> None:
+        """Take other levels, and another form of the lines.
+
+        Args:
+            settings: Say which.
+            node: The name of this node, which lines for programs have; empty for none.
+        """
+        self._line, self._node = LINES[settings.format], node
         wanted = LogLevelFilterPredicate(LogLevel.lookupByName(settings.level))
         # Twisted's older parts say each socket of each question to DNS.
         wanted.setLogLevelForNamespace("log_legacy", LogLevel.warn)
@@ -79,7 +86,10 @@ class Log:
             if self._wanted(event) is not PredicateResult.no:
                 write(event)
 
-        write = FileLogObserver(file, one_line)
+        def line(event: LogEvent) -> str | None:
+            return self._line({**event, "node": self._node} if self._node else event)
+
+        write = FileLogObserver(file, line)
         return cast(ILogObserver, observe)
 
 
@@ -100,27 +110,4 @@ def _hand_over(path: Path, owner: tuple[int, int] | None) -> None:
         os.close(descriptor)
 
 
-def one_line(event: LogEvent) -> str | None:
-    """``2026-10-31T12:00:00+0100 info  xmppd.service: …``; only a failure takes more lines."""
-    text = " ".join(formatEvent(event).splitlines())  # a peer's text does not begin a line
-    if not text:
-        return None
-    text = printable(text)
-    if "log_failure" in event:
-        lines = event["log_failure"].getTraceback().rstrip().splitlines()
-        text = "\n".join((text, *map(printable, lines)))
-    time, level = formatTime(event["log_time"]), event["log_level"].name
-    return f"{time} {level:<8} {event['log_namespace']}: {text}\n"
-
-
-def printable(text: str) -> str:
-    """A text in which characters that could move a terminal's cursor or hide text are spelled out.
-
-    Line feeds are spelled out as well.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-__all__ = ["Log", "one_line", "printable"]
+__all__ = ["Log"]

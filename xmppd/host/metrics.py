@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -49,11 +49,11 @@ class Label:
 
     Attributes:
         name: Such as ``result``.
-        values: All that it may be.
+        values: All that it may be; of plugins and their paths there may be more later.
     """
 
     name: str
-    values: tuple[str, ...]
+    values: Collection[str]
 
 
 Number = float | Histogram
@@ -73,7 +73,7 @@ class Metric:
         help: The same in a sentence.
         kind: A ``counter`` only grows, a ``gauge`` comes and goes, a ``histogram`` shows a
             :class:`Histogram`.
-        sample: Its reading just now.
+        sample: Its reading just now; empty while there is none.
         unit: A base unit, or nothing for what is counted in pieces.
         labels: In the order in which the keys of its reading have their values.
     """
@@ -122,7 +122,7 @@ class Metrics:
         for word in (name, *(label.name for label in part.labels)):
             if not _NAME.fullmatch(word):
                 raise ValueError(f"{word!r} is no name: small letters, digits and _")
-        if not part.help or not all(label.values for label in part.labels):
+        if not part.help or any(label.values == () for label in part.labels):
             raise ValueError(f"{name} says nothing of itself, or has a label without values")
         if name in self._rows:
             raise ValueError(f"{name} is taken")
@@ -132,6 +132,10 @@ class Metrics:
             del self._rows[name]
 
         return take_out
+
+    def __iter__(self) -> Iterator[Metric]:
+        """All of them, as they were put."""
+        return (part for part, _ in self._rows.values())
 
     def samples(self) -> Iterator[Sample]:
         """All present numbers; a metric that fails is left out."""

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
@@ -19,6 +20,9 @@ from xmppd.stream.stream_feature import Negotiation, Stream
 
 Make = Callable[[str, Exchange], Mechanism]
 _log = Logger()
+
+OUTCOMES = ("succeeded", "failed")
+OTHER = "other"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ class Authentication:
         settings: The mechanisms, in order of preference, and how often a stream may fail.
         tls_required: Whether passwords never go in the clear.
         exchange_of: What a mechanism may know about a stream.
+
+    Attributes:
+        outcomes: How often each mechanism has ended in each of :data:`OUTCOMES`; a name that nobody
+            was offered counts as :data:`OTHER`.
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class Authentication:
         self.settings = settings
         self.tls_required = tls_required
         self.exchange_of = exchange_of
+        self.outcomes: Counter[tuple[str, str]] = Counter()
         self._attempts: WeakKeyDictionary[Negotiation, Attempt] = WeakKeyDictionary()
 
     def use(self, settings: AuthSettings) -> None:
@@ -161,6 +170,7 @@ class Authentication:
         underway = self._attempts.pop(negotiation).underway
         assert underway is not None, "somebody has proved who they are"
         self.ends.check(account, underway.began)
+        self.outcomes[underway.name, "succeeded"] += 1
         login = Login(underway.name, underway.mechanism.binding, agent)
         negotiation.authenticated(account)
         negotiation.session.login = login
@@ -173,6 +183,8 @@ class Authentication:
             StreamError: It was one too many.
         """
         attempt = self._attempts[negotiation]
+        tried = OTHER if attempt.underway is None else attempt.underway.name
+        self.outcomes[tried, "failed"] += 1
         attempt.underway = None
         attempt.failures += 1
         _log.info(

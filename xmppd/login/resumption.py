@@ -1,6 +1,7 @@
 """Resumption: the elements of stream management on a stream (:xep:`0198`)."""
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
@@ -25,6 +26,8 @@ _FEATURE = f"<sm xmlns='{_NS}'/>".encode()
 _COUNT = re.compile(r"[0-9]{1,10}\Z").match
 _TRUE = ("true", "1")
 _log = Logger()
+
+OUTCOMES = ("resumed", "gone", "refused")
 
 MAX_ASKED = 1_000
 """``<r/>`` that wait for an answer on one stream; for one more, another one gets none."""
@@ -69,6 +72,7 @@ class Resumption:
 
     Attributes:
         others: Those at other nodes.
+        outcomes: How often each of :data:`OUTCOMES` has come of ``<resume/>``.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Resumption:
         self.events = events
         self.sleep = sleep
         self.others: SessionsElsewhere = NothingElsewhere()
+        self.outcomes: Counter[str] = Counter()
 
     def feature(self) -> StreamFeature:
         """Its row in the table. Elements that come too early are answered, hence no ``needs``."""
@@ -222,9 +227,9 @@ class Resumption:
         fresh = negotiation.session
         account, h, id = fresh.account, _count(tree), tree.get("previd", "")
         if account is None or fresh.bound:
-            return failed(Condition.UNEXPECTED_REQUEST)
+            return self._refused(Condition.UNEXPECTED_REQUEST)
         if h is None:
-            return failed(Condition.BAD_REQUEST)
+            return self._refused(Condition.BAD_REQUEST)
         session, handled = await self._find(id, account, h)
         while session is not None and not fresh.closed:
             management = session.management
@@ -247,7 +252,12 @@ class Resumption:
                 ).encode()
         forget = partial(self.held_messages.forget_received, id, account, h)
         await self.flood.when_stored(account, forget)
+        self.outcomes["gone"] += 1
         return failed(Condition.ITEM_NOT_FOUND, handled)
+
+    def _refused(self, condition: Condition) -> bytes:
+        self.outcomes["refused"] += 1
+        return failed(condition)
 
     async def _find(
         self, id: str, account: JID, h: int
@@ -274,6 +284,7 @@ class Resumption:
 
     def _attach(self, session: LocalClientSession, negotiation: Negotiation) -> None:
         wire = negotiation.session.connection
+        self.outcomes["resumed"] += 1
         negotiation.take_over(session)
         self.resumable_sessions.resume(session, wire)
         self.events.fire(SessionResumed(session))

@@ -33,6 +33,7 @@ from xmppd.net.tls import (
 )
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
+from xmppd.net.wire_counts import WireCounts
 from xmppd.net.wire_limits import WireLimits
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
@@ -101,10 +102,12 @@ class Admission(Typed):
     Attributes:
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
         membership: Says whether anything may be taken from a wire, or sent, now (CL-61).
+        traffic: Counts what they carry.
     """
 
     preparing: TokenBucket
     membership: Membership
+    traffic: WireCounts
 
     def opened(self, handler: "ConnectionHandler") -> None:
         """Note that a connection was made."""
@@ -155,6 +158,7 @@ class ConnectionHandler(Protocol):
         admission: Admission,
     ) -> None:
         self.admission = admission
+        self._traffic = admission.traffic
         self.make_stream = make_stream
         self.limits = limits
         self.binding = binding
@@ -241,6 +245,7 @@ class ConnectionHandler(Protocol):
         """Take bytes that came (CH-2)."""
         now = self.clock.seconds()
         self.received_at = now
+        self._traffic.came_bytes += len(data)
         self.pinged = False
         if self._closing is not None:
             self._closing.hear(data)
@@ -369,6 +374,7 @@ class ConnectionHandler(Protocol):
         """Send one element (CH-11)."""
         if self._element is not None:
             data = self._element(data)
+        self._traffic.went_bytes += len(data)
         if self.admission.membership.speaks:  # as in _say, without the call: it is each stanza's
             self.transport.write(data)
         else:
@@ -519,6 +525,7 @@ class ConnectionHandler(Protocol):
                 id=self.stream_handler.id,
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
+            self._traffic.errors[error.condition] += 1
             self.transport.write(self.framing.error(error))
         self.transport.write(self.framing.end)
         self._tell_that_wire_is_gone(self.stream_handler)

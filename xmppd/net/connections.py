@@ -8,16 +8,24 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from xmppd.auth.hashed_token import HASHED_TOKEN
 from xmppd.cluster.membership import Membership
 from xmppd.config.config import StreamSettings
 from xmppd.handler.presence_update_handler import SessionAvailable
 from xmppd.host.machine import Descriptors
+from xmppd.host.metrics import Histogram
 from xmppd.net.connection_handler import ConnectionHandler, shared_preparing
 from xmppd.net.login_queue import LoginQueue
+from xmppd.net.wire_counts import WireCounts
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import SessionResumed
 from xmppd.session.session_manager import SessionBound
 from xmppd.stanza import Condition, StanzaError, StreamCondition, StreamError
+
+LOGINS = ("password", "token", "resumed")
+"""The kinds of logins: by a password or certificate, by a token, and to resume a session."""
+
+LOGIN_BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Connections:
@@ -35,10 +43,12 @@ class Connections:
     Attributes:
         login_queue: Says which connections may log in now.
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
+        traffic: Counts what they carry.
         handlers: Those of all connections.
         unauthenticated: Those that have not bound a resource.
         silent: Those that have not sent anything, the oldest first.
         on_sweep: Called by the same sweep, for sessions that have no connection.
+        login_s: The time that logins have taken, by kind.
     """
 
     def __init__(
@@ -55,9 +65,11 @@ class Connections:
         self.membership = membership
         self.login_queue = LoginQueue[ConnectionHandler](clock, lateness, self._logged_in)
         self.preparing = shared_preparing()
+        self.traffic = WireCounts()
         self.handlers: set[ConnectionHandler] = set()
         self.unauthenticated: set[ConnectionHandler] = set()
         self.silent: dict[ConnectionHandler, None] = {}
+        self.login_s = {kind: Histogram(*LOGIN_BOUNDS_S) for kind in LOGINS}
         self._addresses: Counter[str] = Counter()
         self._counted: dict[ConnectionHandler, str] = {}
         self.on_sweep: tuple[Callable[[], None], ...] = ()
@@ -190,14 +202,23 @@ class Connections:
         """Note that a login is complete: all contacts have been told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
+            login = event.session.login
+            is_token = login is not None and login.mechanism in HASHED_TOKEN
+            self._took(handler, "token" if is_token else "password")
             self.login_queue.end(handler)
             self._logged_in(handler)
+
+    def _took(self, handler: ConnectionHandler, kind: str) -> None:
+        """Note how long a login has taken from its turn on; later presences are none."""
+        if self.login_queue.is_in_progress(handler):
+            self.login_s[kind].observe(self.clock.seconds() - handler.opened_at)
 
     def resumed(self, event: SessionResumed) -> None:
         """Note that a login is complete which has resumed a session: no contact is told."""
         handler = event.session.connection
         if isinstance(handler, ConnectionHandler):
             self.unauthenticated.discard(handler)
+            self._took(handler, "resumed")
             self.login_queue.end(handler)
             self._logged_in(handler)
 

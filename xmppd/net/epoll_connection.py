@@ -145,6 +145,11 @@ class EPollConnection(Ranked, Watchable, Returning):
         self._timer: IDelayedCall | None = None
         hub.add(self)
 
+    @property
+    def queued_bytes(self) -> int:
+        """The bytes that the kernel has not taken yet."""
+        return len(self._out)
+
     # Called by the hub.
 
     def serve(self, event: int) -> None:

@@ -74,6 +74,11 @@ class Dialling:
 
     # Called by the hub.
 
+    @property
+    def queued_bytes(self) -> int:
+        """None: nothing is written before it is connected."""
+        return 0
+
     def serve(self, event: int) -> None:
         """Take the connection, or the error."""
         if self.done.called:

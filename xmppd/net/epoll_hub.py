@@ -66,6 +66,10 @@ class Descriptor(Written, Protocol):
     mask: int
     goes_first: bool
 
+    @property
+    def queued_bytes(self) -> int:
+        """The bytes that the kernel has not taken yet."""
+
     def serve(self, event: int) -> None:
         """Serve an event; a descriptor that was closed meanwhile does nothing."""
 
@@ -83,6 +87,10 @@ class Hub:
     It appears with the first socket and goes with the last, so it is made after twistd has forked.
     Nothing a protocol raises may leave :meth:`doRead`: the reactor would drop the hub, and with it
     every client.
+
+    Attributes:
+        turns: The number of turns that are over.
+        busy_s: The seconds that they took together.
     """
 
     _hubs: ClassVar[WeakKeyDictionary[Reactor, "Hub"]] = WeakKeyDictionary()
@@ -104,6 +112,8 @@ class Hub:
         self._last_in_line: Descriptor | None = None
         self._in_line_since = 0.0
         self._waited_s = 0.0
+        self.turns = 0
+        self.busy_s = 0.0
         reactor.addReader(self)
 
     @classmethod
@@ -117,10 +127,20 @@ class Hub:
     @classmethod
     def late_s(cls, reactor: object) -> float:
         """How long a ready socket waits here; 0 while one turn serves all."""
-        hub = next((hub for hub in cls._hubs.values() if hub.reactor is reactor), None)
+        hub = cls.known(reactor)
         if hub is None or hub._last_in_line is None:
             return 0.0
         return max(hub._waited_s, monotonic() - hub._in_line_since)
+
+    @classmethod
+    def known(cls, reactor: object) -> "Hub | None":
+        """The hub of this reactor, if there is one."""
+        return next((hub for hub in cls._hubs.values() if hub.reactor is reactor), None)
+
+    @property
+    def queued_bytes(self) -> int:
+        """The bytes that wait for peers, of all connections."""
+        return sum(descriptor.queued_bytes for descriptor in self._descriptors.values())
 
     def fileno(self) -> int:
         return self._epoll.fileno()
@@ -195,10 +215,13 @@ class Hub:
             return  # A handler iterates the reactor; turns do not nest.
         self._forget_turn_to_come()
         self._in_turn = True
+        began = monotonic()
         try:
-            self._serve()
+            self._serve(began + TURN_S)
         finally:
             self._end_turn(until=monotonic() + TURN_S)
+            self.turns += 1
+            self.busy_s += monotonic() - began
 
     def connectionLost(self, reason: Failure) -> None:
         """Send the last bytes when the reactor stops, then tell all connections."""
@@ -218,8 +241,7 @@ class Hub:
                 self._turn_to_come.cancel()
             self._turn_to_come = None
 
-    def _serve(self) -> None:
-        deadline = monotonic() + TURN_S
+    def _serve(self, deadline: float) -> None:
         self.accepts_left = MAX_ACCEPTS
         self.handshake_steps_left = MAX_HANDSHAKE_STEPS
         self._in_between = OTHERS_IN_BETWEEN - self._in_between

@@ -100,6 +100,11 @@ class Port:
     def getHost(self) -> IPv4Address | IPv6Address:
         return address(self._sock.getsockname())
 
+    @property
+    def queued_bytes(self) -> int:
+        """None: nothing is written to it."""
+        return 0
+
     # Called by the hub.
 
     def serve(self, event: int) -> None:

@@ -14,6 +14,8 @@ from twisted.logger import Logger
 from xmppd.config.config import Config
 from xmppd.config.permissions import Writable
 from xmppd.config.settings import table_of
+from xmppd.events import OWNER
+from xmppd.host.metrics import Label, Metric
 from xmppd.plugin import library
 from xmppd.plugin.library import NoSuchPlugin
 from xmppd.plugin.offers import Offers
@@ -85,6 +87,21 @@ class PluginManager:
         self._supply = Supply(server.stages, self.offers)
         self._places = Places(server, self.seams, self.offers)
         self._lock = DeferredLock()
+        self._known: set[str] = set()
+        server.metrics.put(self._metric(), OWNER)
+
+    def _metric(self) -> Metric:
+        def loaded() -> Mapping[tuple[str, ...], int]:
+            self._known.update(self.config.plugins.load, self.loaded)
+            return {(name,): name in self.loaded for name in sorted(self._known)}
+
+        return Metric(
+            "plugin_loaded",
+            "1 for each plugin that is loaded, 0 for those that were, or are to be.",
+            "gauge",
+            loaded,
+            labels=(Label("plugin", self._known),),
+        )
 
     def use(self, config: Config) -> None:
         """Take another configuration.

@@ -83,10 +83,17 @@ class Minute:
 
 
 class BroadcastCounts:
-    """The counts of all broadcasts over the last :data:`MINUTES`, each counted once."""
+    """The counts of all broadcasts over the last :data:`MINUTES`, each counted once.
+
+    Attributes:
+        broadcasts: The number of them since the start.
+        copies: The number of stanzas they became.
+        repeated: Those that were withheld, since they said nothing new.
+    """
 
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
+        self.broadcasts = self.copies = self.repeated = 0
         self._minutes: deque[Minute] = deque(maxlen=MINUTES)
 
     def count(self, session: LocalClientSession, presence: Presence, copies: int) -> None:
@@ -97,6 +104,8 @@ class BroadcastCounts:
             presence: The presence that was sent.
             copies: The number of sessions and of addresses elsewhere that it went to.
         """
+        self.broadcasts += 1
+        self.copies += copies
         number = self._now()
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(Minute(number))

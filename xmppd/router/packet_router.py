@@ -1,5 +1,6 @@
 """PacketRouter: message, presence or iq, and the one place that answers errors."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.session.backlog import Waiting
-from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.interceptor_manager import KINDS, InterceptorManager
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.delay import Stood
 from xmppd.store.errors import STORE_FAILS, StoreError
@@ -36,6 +37,8 @@ class PacketRouter:
         on_taken_back: Called when all stanzas that were taken back have been routed.
         not_stored: The number of messages that were bounced since the store failed.
         homeless: The number of stanzas that were taken back and have not been routed yet.
+        came: The number of stanzas that have come to be routed, by kind.
+        errors: How often each condition was answered.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class PacketRouter:
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
+        self.came: dict[type[Stanza], int] = dict.fromkeys(KINDS, 0)
+        self.errors: Counter[Condition] = Counter()
         self._taking_back: dict[Deferred[None], set[str]] = {}  # with the senders, full JIDs
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -65,6 +70,7 @@ class PacketRouter:
         """Route a stanza whose sender is stamped, and tell the followers of the sender's account.
         It never raises, and its result never fails.
         """
+        self.came[stanza.__class__] += 1
         try:
             if self.interceptors.incoming[stanza.__class__]:
                 seen = self.interceptors.come_in(stanza)
@@ -182,6 +188,7 @@ class PacketRouter:
         """
         if not stanza.answerable or (isinstance(stanza, Presence) and not _waits(stanza)):
             return
+        self.errors[error.condition] += 1
         answer = stanza.error(error)
         answering = self.return_error(answer)
         if answering is not None:
@@ -197,7 +204,10 @@ class PacketRouter:
         elif not isinstance(error, StanzaError):
             _log.failure("{stanza} failed", stanza=stanza)
             error = StanzaError(Condition.INTERNAL_SERVER_ERROR)
-        return self.return_error(stanza.error(error)) if stanza.answerable else None
+        if not stanza.answerable:
+            return None
+        self.errors[error.condition] += 1
+        return self.return_error(stanza.error(error))
 
     def return_error(self, error: Stanza) -> Later:
         """Deliver an error in the name of a stanza's addressee: no list is asked (PL-1).

@@ -1,6 +1,6 @@
 """ForeignRoutes: the route to every domain that is not ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
@@ -329,6 +329,10 @@ class ForeignRoutes:
                 watch.passed, watch.at = stream.passed, now
             elif now - watch.at > self.settings.idle_timeout_s:
                 stream.close()
+
+    def streams(self) -> Iterator[ServerStream]:
+        """All streams, of either direction."""
+        return iter(self._streams)
 
     def state(self) -> list[StreamState]:
         """All streams, and all pairs that have none, for the administrator."""

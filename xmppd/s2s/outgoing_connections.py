@@ -12,6 +12,7 @@ from xmppd.config.config import StreamSettings
 from xmppd.host.machine import Descriptors
 from xmppd.net.connection_handler import ConnectionHandler, TransportBinding, shared_preparing
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.net.wire_counts import WireCounts
 from xmppd.net.wire_limits import wire_limits
 from xmppd.resolve.connector import Connector
 from xmppd.resolve.lost import no_stream
@@ -58,8 +59,11 @@ class OutgoingConnections:
     Attributes:
         handlers: Those that have arrived.
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
+        traffic: Counts what they carry.
         turns: Those that are on their way, and those that wait.
         membership: Says whether anything may be taken from a wire now.
+        reached: The number of servers that were reached when a stream was wanted.
+        tried: The number of all of those.
     """
 
     membership: Membership
@@ -75,7 +79,9 @@ class OutgoingConnections:
     ) -> None:
         self.handlers: set[ConnectionHandler] = set()
         self.preparing = shared_preparing()
+        self.traffic = WireCounts()
         self.turns = FairQueue(0)
+        self.reached = self.tried = 0
         self._context = context
         self.connector = connector
         self._tls = tls
@@ -111,9 +117,12 @@ class OutgoingConnections:
         await self.turns.begin((local, remote), on_behalf_of)
         try:
             handler = await self.connector.connect(remote, _Call(self, local, remote))
+            stream = _stream_on(handler)
+            self.reached += 1
         finally:
             self.turns.end()
-        return _stream_on(handler)
+            self.tried += 1
+        return stream
 
     def forget(self, remote: str) -> None:
         """Show a server our certificates again, even if it has rejected them."""

@@ -146,12 +146,13 @@ class LocalClientSession:
         if self.closed:
             return False
         if self.privacy is not None and not ours and not self.privacy.lets_in(stanza):
-            return isinstance(stanza, Presence)
+            return self._denied(stanza)
         if self.interceptors.outgoing[stanza.__class__] and not seen:
             changed = self.interceptors.go_out(stanza, self.jid)
             if changed is None:
                 return True
             wire = changed.wire()
+        self.interceptors.delivered[stanza.__class__] += 1
         if self.backlog is not None:
             self._keep(stanza, wire, self.backlog)
         elif self.management is not None:
@@ -159,6 +160,13 @@ class LocalClientSession:
         else:
             self.connection.write(wire)
         return True
+
+    def _denied(self, stanza: Stanza) -> bool:
+        """Whether nobody has to be told that the list has denied it."""
+        if isinstance(stanza, Presence):
+            self.interceptors.denied += 1
+            return True
+        return False
 
     def become_unavailable(self) -> None:
         """Forget its presence, so that its next one will be a first one, and whom it saw."""
@@ -201,7 +209,10 @@ class LocalClientSession:
         if not backlog.full and (news is None or self._holds_much(backlog)):
             self._write_all((*backlog.take_all(), (stanza, wire, came)))
             return
+        before = len(backlog)
         backlog.add(stanza, wire, came=came, news=news)
+        if len(backlog) <= before and isinstance(stanza, Presence):
+            self.interceptors.outdated += before + 1 - len(backlog)
         if management is not None:
             if self.detached and management.waits is not None:
                 management.waits(stanza)

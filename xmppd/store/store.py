@@ -88,6 +88,11 @@ class Store:
         self.tables = PluginTables(self.database, self.belongings, now)
 
     @property
+    def watched(self) -> Watched:
+        """What counts the calls of the database."""
+        return self._watched
+
+    @property
     def kept(self) -> Mapping[type, object]:
         """The stored things by their class, which is how a plugin asks for one."""
         return {

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
+from xmppd.host.metrics import Histogram
 from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
@@ -18,6 +19,10 @@ NOT_ALLOWED = "This node may not act: others may have declared it dead."
 
 CALM_S = 2.0
 """The time without failures, and with a success, after which it works again."""
+
+OPERATIONS = ("read", "write", "append")
+
+BOUNDS_S = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0)
 
 _log = Logger()
 
@@ -91,6 +96,8 @@ class Watched(Database):
     Attributes:
         may_write: Whether this server may write now, where other nodes write to it as well.
         voice: An awaitable until it may, which need not come.
+        took_s: The time that each of :data:`OPERATIONS` has taken, with its wait for a turn.
+        under_way: The number of calls that have not ended.
     """
 
     def __init__(self, database: Database, clock: IReactorTime) -> None:
@@ -101,6 +108,8 @@ class Watched(Database):
         self._reading = Episode(clock, "read")
         self._writing = Episode(clock, "written")
         self._is_abandoned = False
+        self.took_s = {operation: Histogram(*BOUNDS_S) for operation in OPERATIONS}
+        self.under_way = 0
         self.may_write: Callable[[], bool] = lambda: True
         self.voice: Callable[[], defer.Deferred[None]] = lambda: defer.succeed(None)
 
@@ -119,11 +128,14 @@ class Watched(Database):
     ) -> Sequence[tuple[*Columns]]:
         if self._is_abandoned:
             raise StoreError(ABANDONED)
+        began = self._begin()
         try:
             rows = await self._database.read(query, parameters)
         except StoreError as error:
             self._reading.failed(error)
             raise
+        finally:
+            self._end("read", began)
         if self._reading.lasts:
             self._reading.succeeded()
         return rows
@@ -134,6 +146,7 @@ class Watched(Database):
             raise StoreError(ABANDONED)
         if self.shared:
             change = partial(self._if_allowed, change)
+        began = self._begin()
         try:
             result = await self._when_allowed(
                 lambda: self._database.write(change, limit_s), limit_s
@@ -143,6 +156,8 @@ class Watched(Database):
         except StoreError as error:
             self._writing.failed(error)
             raise
+        finally:
+            self._end("write", began)
         if self._writing.lasts:
             self._writing.succeeded()
         return result
@@ -158,6 +173,7 @@ class Watched(Database):
             raise StoreError(ABANDONED)
         if self.shared:
             check = self._check_allowed
+        began = self._begin()
         try:
             await self._when_allowed(
                 lambda: self._database.append(*parts, check=check, limit_s=limit_s), limit_s
@@ -167,8 +183,18 @@ class Watched(Database):
         except StoreError as error:
             self._writing.failed(error)
             raise
+        finally:
+            self._end("append", began)
         if self._writing.lasts:
             self._writing.succeeded()
+
+    def _begin(self) -> float:
+        self.under_way += 1
+        return self._clock.seconds()
+
+    def _end(self, operation: str, began: float) -> None:
+        self.under_way -= 1
+        self.took_s[operation].observe(self._clock.seconds() - began)
 
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""

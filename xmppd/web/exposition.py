@@ -43,7 +43,7 @@ def _numbers(sample: Sample) -> Iterator[str]:
     said = f"{{{','.join(pairs)}}}" if pairs else ""
     if not isinstance(sample.value, Histogram):
         suffix = "_total" if metric.kind == "counter" else ""
-        yield f"{name}{suffix}{said} {sample.value}"
+        yield f"{name}{suffix}{said} {_number(sample.value)}"
         return
     count = 0
     bounds = (*map(str, map(float, sample.value.bounds)), "+Inf")
@@ -53,3 +53,7 @@ def _numbers(sample: Sample) -> Iterator[str]:
         yield f"{name}_bucket{{{labels}}} {count}"
     yield f"{name}_sum{said} {sample.value.total}"
     yield f"{name}_count{said} {count}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)

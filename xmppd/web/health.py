@@ -1,6 +1,7 @@
 """Health: what programs that watch the server ask of it (ME-1, ME-5)."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from twisted.internet import defer
@@ -18,11 +19,24 @@ STORE_S = 1.0
 LATE_S = 5.0
 
 
+@dataclass(frozen=True)
+class Scrape:
+    """What is shown at ``/metrics``.
+
+    Attributes:
+        metrics: All there are.
+        refresh: Has counted what is counted now and then.
+    """
+
+    metrics: Metrics
+    refresh: Callable[[], Awaitable[None]]
+
+
 class Health:
     """The paths of listeners that serve ``metrics``.
 
     Args:
-        metrics: All there are.
+        scrape: The metrics.
         doors: The listeners.
         question: Asks the store for little.
         is_draining: Whether this node hands its clients to others.
@@ -32,14 +46,14 @@ class Health:
 
     def __init__(
         self,
-        metrics: Metrics,
+        scrape: Scrape,
         doors: HTTPDoors,
         question: Callable[[], Awaitable[object]],
         is_draining: Callable[[], bool],
         late_s: Callable[[], float],
         clock: IReactorTime,
     ) -> None:
-        self._metrics = metrics
+        self._scrape = scrape
         self._doors = doors
         self._question = question
         self._is_draining = is_draining
@@ -53,10 +67,11 @@ class Health:
         yield path(path="/healthz", handle=self.alive)
         yield path(path="/readyz", handle=self.ready)
 
-    def numbers(self, request: HTTPRequest) -> HTTPResponse:
+    async def numbers(self, request: HTTPRequest) -> HTTPResponse:
         """All metrics, in the format that was asked for."""
+        await self._scrape.refresh()
         wants_open = "application/openmetrics-text" in request.header("accept")
-        text = exposition(self._metrics.samples(), open_metrics=wants_open)
+        text = exposition(self._scrape.metrics.samples(), open_metrics=wants_open)
         kind = OPEN_METRICS if wants_open else TEXT
         return HTTPResponse(200, text.encode(), (("Content-Type", kind),))
 

@@ -121,6 +121,7 @@ class HTTPChannel(Protocol):
             self._then.dataReceived(data)
             return
         self._moved_at = self.door.clock.seconds()
+        self.door.connections.traffic.came_bytes += len(data)
         if self._closing is not None:
             self._closing.hear(data)
             return
@@ -376,7 +377,7 @@ class HTTPChannel(Protocol):
             if response is None:
                 if exchange.awaits_continue:
                     exchange.awaits_continue = False
-                    self.transport.write(_CONTINUE)
+                    self._write(_CONTINUE)
                 break
             self._send(exchange, response)
         return len(self._exchanges) < before
@@ -390,29 +391,33 @@ class HTTPChannel(Protocol):
             _log.failure("{path} gave an answer that cannot be sent", path=exchange.route)
             response = HTTPError(500, "This server made a mistake, and has noted it.").response()
             head = exchange.head_of(response, self.door.wall_clock(), self._extra(response))
-        self.door.connections.answers[response.status] += 1
+        self.door.connections.answers[exchange.route, str(response.status)] += 1
         _log.debug(
             "{address} {method} {path}: {status}",
             address="-" if exchange.request is None else exchange.request.address,
             method=exchange.head.method, path=exchange.route, status=response.status,
         )  # fmt: skip
         if response.becomes is not None:
-            self.transport.write(head)
+            self._write(head)
             self._hand_over(exchange, response)
         elif exchange.head.method == "HEAD" or not response.body:
-            self.transport.write(head)
+            self._write(head)
             if isinstance(response.body, Pieces):
                 response.body.close()
             self._sent(exchange)
         elif isinstance(response.body, bytes):
-            self.transport.write(head + response.body)
+            self._write(head + response.body)
             self._sent(exchange)
         else:
-            self.transport.write(head)
+            self._write(head)
             chunked = exchange.is_chunked(response)
             exchange.keep_alive &= chunked or response.body.length is not None
             self._sending = Deferred.fromCoroutine(self._send_pieces(response.body, chunked))
             self._sending.addCallbacks(self._all_sent, self._not_sent, (exchange,))
+
+    def _write(self, data: bytes) -> None:
+        self.door.connections.traffic.went_bytes += len(data)
+        self.transport.write(data)
 
     def _stopping(self, exchange: HTTPExchange) -> bool:
         return self._last and exchange is self._exchanges[-1]
@@ -429,7 +434,7 @@ class HTTPChannel(Protocol):
                     if left < 0:
                         break
                 if piece:
-                    self.transport.write(_chunk(piece) if chunked else piece)
+                    self._write(_chunk(piece) if chunked else piece)
                 if self._free is not None:
                     await self._free
         finally:
@@ -437,7 +442,7 @@ class HTTPChannel(Protocol):
         if left:
             raise ValueError("a body has another length than was said")
         if chunked:
-            self.transport.write(_CHUNK_END)
+            self._write(_CHUNK_END)
 
     def _all_sent(self, _: None, exchange: HTTPExchange) -> None:
         self._sending = None

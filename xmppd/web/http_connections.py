@@ -10,7 +10,7 @@ from twisted.internet.task import LoopingCall
 
 from xmppd.config.config import WebSettings
 from xmppd.host.machine import Descriptors
-from xmppd.host.metrics import Label, Metric, Reading
+from xmppd.net.wire_counts import WireCounts
 from xmppd.web.forwarded import is_in
 
 SWEEP_S = 2.0
@@ -51,7 +51,8 @@ class HTTPConnections:
         settings: The same.
         connections: All of them.
         silent: Those that wait for a request, or the rest of one; the oldest first.
-        answers: How often each status was answered.
+        answers: How often each status was answered, by the path.
+        traffic: Counts what they carry; what is spoken on a WebSocket is not in it.
         on_sweep: Called by the same sweep, for what is made of requests.
     """
 
@@ -62,7 +63,8 @@ class HTTPConnections:
         self.descriptors = descriptors
         self.connections: set[Counted] = set()
         self.silent: dict[Counted, None] = {}
-        self.answers: Counter[int] = Counter()
+        self.answers: Counter[tuple[str, str]] = Counter()
+        self.traffic = WireCounts()
         self._addresses: Counter[str] = Counter()
         self._counted: dict[Counted, str] = {}
         self.on_sweep: tuple[Callable[[float], None], ...] = ()
@@ -132,24 +134,6 @@ class HTTPConnections:
             self._addresses[peer] -= 1
             if not self._addresses[peer]:
                 del self._addresses[peer]
-
-    def metric(self) -> Metric:
-        """How often which kind of answer was given."""
-        kinds = tuple(f"{kind}xx" for kind in range(1, 6))
-
-        def reading() -> Reading:
-            found: dict[tuple[str, ...], int] = {(kind,): 0 for kind in kinds}
-            for status, count in self.answers.items():
-                found[(kinds[status // 100 - 1],)] += count
-            return {**found}
-
-        return Metric(
-            "http_answers",
-            "Requests that were answered, by the class of the status.",
-            "counter",
-            reading,
-            labels=(Label("status", kinds),),
-        )
 
     def sweep(self) -> None:
         """End what takes too long."""

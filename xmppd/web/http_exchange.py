@@ -2,7 +2,7 @@
 
 from email.utils import formatdate
 
-from xmppd.web.http_path import Guarded
+from xmppd.web.http_path import NOWHERE, Guarded
 from xmppd.web.request import REASONS, BodyStream, HTTPRequest, HTTPResponse, Pairs, Pieces
 from xmppd.web.request_reader import Head
 
@@ -66,7 +66,7 @@ class HTTPExchange:
     @property
     def route(self) -> str:
         """The path that is answered for, without what may be secret in one below it."""
-        return self.path.part.path if self.path is not None else "-"
+        return self.path.part.path if self.path is not None else NOWHERE
 
     def is_chunked(self, response: HTTPResponse) -> bool:
         """Whether an answer is sent in chunks, since nobody knows its length."""

@@ -16,6 +16,8 @@ Site = Literal["web", "metrics"]
 
 METHODS = frozenset(("DELETE", "GET", "PATCH", "POST", "PUT"))
 MAX_PREFLIGHT_AGE_S = 7_200
+NOWHERE = "-"
+"""What is counted as the path of a request that nobody answers for."""
 
 _log = Logger()
 
@@ -123,9 +125,14 @@ class Guarded:
 
 
 class HTTPPaths:
-    """The place of all paths."""
+    """The place of all paths.
+
+    Attributes:
+        known: All that there have ever been, and what stands for none.
+    """
 
     def __init__(self) -> None:
+        self.known = {NOWHERE}
         self._paths: dict[str, Guarded] = {}
 
     def put(self, part: HTTPPath, owner: str) -> Undo:
@@ -142,6 +149,7 @@ class HTTPPaths:
             if path == part.path or (other.owner != owner and _overlap(path, part.path)):
                 raise ValueError(f"{part.path} is taken by {other.owner}, who has {path}")
         self._paths[part.path] = Guarded(part, owner)
+        self.known.add(part.path)
 
         def take_out() -> None:
             del self._paths[part.path]

@@ -46,4 +46,4 @@ class CommandTests(UploadCase):
         """What was uploaded is counted."""
         self.upload("a", b"xyz")
         counted = dict(self.house.server.metrics.numbers())
-        self.assertEqual((counted["uploads"], counted["uploaded_bytes"]), (1, 3))
+        self.assertEqual((counted["uploads"], counted["upload_bytes"]), (1, 3))

@@ -1,6 +1,8 @@
 """What a line of the log says, and which lines there are."""
 
+import json
 import os
+import shlex
 import sys
 from io import StringIO
 from pathlib import Path
@@ -11,10 +13,12 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.config import config
-from xmppd.host.log import Log, one_line
+from xmppd.host.log import Log
+from xmppd.host.log_lines import json_line, logfmt_line
+from xmppd.host.log_lines import text_line as one_line
 
 
-class LineTests(SynchronousTestCase):
+class LineCase(SynchronousTestCase):
     def event(self, text: str, **more: object) -> LogEvent:
         return {
             "log_format": text,
@@ -24,6 +28,8 @@ class LineTests(SynchronousTestCase):
             **more,
         }
 
+
+class LineTests(LineCase):
     def test_one_line(self) -> None:
         """Whatever somebody managed to have logged, it is one line."""
         line = one_line(self.event("one\n{two}", two="2\n3")) or ""
@@ -113,3 +119,69 @@ class LevelTests(SynchronousTestCase):
         self.assertEqual(
             [line.rsplit(" ")[-1] for line in stream.getvalue().splitlines()], ["loud", "heard"]
         )
+
+
+class ProgramTests(LineCase):
+    """Lines for programs (ME-6)."""
+
+    def test_json(self) -> None:
+        """A line is an object: what has happened by its name, with all that belongs to it."""
+        event = self.event(
+            "{id} {jid} was resumed", id="a1", jid="romeo@montague.lit/1", late_s=0.5
+        )
+        line = json_line(event) or ""
+        self.assertEqual(line.count("\n"), 1)
+        said = json.loads(line)
+        self.assertRegex(said.pop("time"), r"^\d{4}-\d\d-\d\dT")
+        self.assertEqual(
+            said,
+            {
+                "level": "info",
+                "logger": "xmppd.net",
+                "event": "was_resumed",
+                "message": "a1 romeo@montague.lit/1 was resumed",
+                "id": "a1",
+                "jid": "romeo@montague.lit/1",
+                "late_s": 0.5,
+            },
+        )
+
+    def test_logfmt(self) -> None:
+        """The same as pairs; what is no plain word is in quotes, and a peer adds no pair."""
+        line = logfmt_line(self.event("{id} failed", id='x" level=critical\n', count=3)) or ""
+        self.assertEqual(line.count("\n"), 1)
+        pairs = shlex.split(line)
+        self.assertEqual([pair for pair in pairs if pair.startswith("level=")], ["level=info"])
+        self.assertIn("event=failed", pairs)
+        self.assertIn("count=3", pairs)
+
+    def test_bug(self) -> None:
+        """A bug of ours shows where it is, in the same line."""
+        event = self.event("it failed", log_failure=Failure(ValueError("why")))
+        for line in (json_line(event) or "", logfmt_line(event) or ""):
+            self.assertEqual(line.count("\n"), 1)
+            self.assertIn("ValueError: why", line)
+
+    def test_long(self) -> None:
+        """What a peer wrote is cut, however long it is."""
+        said = json.loads(json_line(self.event("{said}!", said="x" * 100_000)) or "")
+        self.assertEqual((len(said["said"]), len(said["message"])), (2_000, 2_000))
+
+    def test_nothing(self) -> None:
+        """An event without words is no line."""
+        self.assertIsNone(json_line(self.event("")))
+        self.assertIsNone(logfmt_line(self.event("")))
+
+    def test_chosen(self) -> None:
+        """The configuration says which form, also while the log is in use; lines name the node."""
+        out = StringIO()
+        self.patch(sys, "stdout", out)
+        log = Log()
+        observe = log.to_stdout()
+        for form in ("json", "text", "logfmt"):
+            log.use(config.LogSettings(format=form), "a")
+            observe(self.event("ready"))
+        first, second, third = out.getvalue().splitlines()
+        self.assertEqual(json.loads(first)["node"], "a")
+        self.assertTrue(second.endswith("xmppd.net: ready"))
+        self.assertIn(" node=a", third)

@@ -20,6 +20,7 @@ class Bell:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK)
         self.mask = select.EPOLLIN
         self.goes_first = False
+        self.queued_bytes = 0
         self.hub = hub
         self.answer = answer
         self.served = 0

@@ -60,25 +60,29 @@ class MetricsTests(HealthCase):
                 ("xmppd_test_sizes_bytes_sum", (), 55.5),
                 ("xmppd_test_sizes_bytes_bucket", ("10.0",), 2),
                 ("xmppd_test_sizes_bytes_bucket", ("+Inf",), 3),
-                ("xmppd_sessions", (), 1),
-                ("xmppd_connections", ("client",), 1),
-                ("xmppd_connections", ("http",), 1),
+                ("xmppd_sessions", ("available",), 1),
+                ("xmppd_connections", ("client", "established"), 1),
+                ("xmppd_connections", ("http", "busy"), 1),
             ):
                 self.assertEqual(numbers[name, labels], value, name)
 
     def test_answers(self) -> None:
-        """Answers are counted by their class."""
+        """Answers are counted by their path and status; all paths that are none are one."""
         self.client.get("/metrics")
         self.client.get("/nothing")
+        self.client.get("/more/of/nothing")
         text = self.client.get("/metrics").text
-        self.assertIn('xmppd_http_answers_total{status="2xx"} 1\n', text)
-        self.assertIn('xmppd_http_answers_total{status="4xx"} 1\n', text)
+        self.assertIn('xmppd_http_requests_total{route="/metrics",status="200"} 1\n', text)
+        self.assertIn('xmppd_http_requests_total{route="-",status="421"} 2\n', text)
 
     def test_series(self) -> None:
         """There are as many series whatever peers call themselves (ME-3)."""
+        WebClient(self.house).get("/odd")
+        self.client.get("/metrics")
         before = self.client.get("/metrics").text.count("\n")
         for number in range(50):
             self.house.unauthenticated(f"192.0.2.{number}").open(f"odd{number}.lit")
+            WebClient(self.house, f"192.0.2.{number}").get(f"/odd{number}")
         self.assertEqual(self.client.get("/metrics").text.count("\n"), before)
 
     def test_not_on_the_web(self) -> None:

@@ -1,0 +1,368 @@
+"""Measures: the metrics of the server's own stages (ME-1 to ME-4).
+
+A stage counts where something happens, by one addition; here its counts get a name, and are read
+when somebody asks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from xmppd.auth.hashed_token import HASHED_TOKEN
+from xmppd.auth.mechanisms import MECHANISMS
+from xmppd.host.loop_watch import LoopWatch
+from xmppd.host.metrics import Label, Metric
+from xmppd.login.authentication import OTHER, OUTCOMES, Authentication
+from xmppd.login.resumption import OUTCOMES as RESUMPTIONS
+from xmppd.login.resumption import Resumption
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.connections import LOGINS, Connections
+from xmppd.net.epoll_hub import Hub
+from xmppd.net.wire_counts import WireCounts
+from xmppd.presence.broadcast_counts import BroadcastCounts
+from xmppd.router.packet_router import PacketRouter
+from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.session.session_manager import SessionManager
+from xmppd.stanza import Condition, StreamCondition
+from xmppd.store.store import Store
+from xmppd.store.watched import OPERATIONS
+from xmppd.web.http_connections import HTTPConnections
+from xmppd.web.http_doors import HTTPDoors
+from xmppd.web.web_socket_wire import WebSocketWire
+
+_DIRECTION = Label("direction", ("in", "out"))
+_STATUSES = frozenset(map(str, range(100, 600)))
+
+
+def session_metrics(sessions: SessionManager) -> Iterator[Metric]:
+    """Sessions and what waits in them."""
+    states = ("available", "bound", "detached")
+
+    def by_state() -> Mapping[tuple[str, ...], int]:
+        counts = dict.fromkeys(states, 0)
+        for session in sessions.sessions.values():
+            if session.detached:
+                counts["detached"] += 1
+            elif session.presence is not None:
+                counts["available"] += 1
+            else:
+                counts["bound"] += 1
+        return {(state,): count for state, count in counts.items()}
+
+    def backlogs() -> Iterator[tuple[bool, int]]:
+        for session in sessions.sessions.values():
+            if session.backlog is not None:
+                yield session.backlog.full and not session.detached, len(session.backlog)
+
+    yield Metric(
+        "sessions",
+        "Sessions of clients: available ones have sent presence, bound ones have not, detached "
+        "ones have lost their connection and may be resumed.",
+        "gauge",
+        by_state,
+        labels=(Label("state", states),),
+    )
+    yield Metric(
+        "slow_readers",
+        "Sessions whose clients read more slowly than is written to them.",
+        "gauge",
+        lambda: sum(is_slow for is_slow, _ in backlogs()),
+    )
+    yield Metric(
+        "backlog_stanzas",
+        "Stanzas that wait for clients that read slowly, are inactive or detached.",
+        "gauge",
+        lambda: sum(count for _, count in backlogs()),
+    )
+
+
+def connection_metrics(
+    xmpp: Mapping[str, Connections], outgoing: WireCounts, http: HTTPConnections
+) -> Iterator[Metric]:
+    """Connections of every kind, and what they carry.
+
+    Args:
+        xmpp: The connections of clients, servers and components, each by its kind.
+        outgoing: Of connections that we have made to servers.
+        http: Those of HTTP.
+    """
+    kinds = (*xmpp, "http")
+    states = ("unauthenticated", "established", "silent", "busy")
+    traffic: dict[str, Sequence[WireCounts]] = {
+        kind: (connections.traffic,) for kind, connections in xmpp.items()
+    }
+    traffic["server"] = (*traffic["server"], outgoing)
+    traffic["http"] = (http.traffic,)
+
+    def by_state() -> Mapping[tuple[str, ...], int]:
+        counts: dict[tuple[str, ...], int] = {}
+        for kind, connections in xmpp.items():
+            strangers = len(connections.unauthenticated)
+            counts[kind, "unauthenticated"] = strangers
+            counts[kind, "established"] = len(connections.handlers) - strangers
+        counts["http", "silent"] = len(http.silent)
+        counts["http", "busy"] = len(http.connections) - len(http.silent)
+        return counts
+
+    def carried() -> Mapping[tuple[str, ...], int]:
+        counts: dict[tuple[str, ...], int] = {}
+        for kind, parts in traffic.items():
+            counts[kind, "in"] = sum(part.came_bytes for part in parts)
+            counts[kind, "out"] = sum(part.went_bytes for part in parts)
+        return counts
+
+    def errors() -> Mapping[tuple[str, ...], int]:
+        every = [part.errors for parts in traffic.values() for part in parts]
+        return {
+            (condition.value,): sum(each[condition] for each in every)
+            for condition in StreamCondition
+        }
+
+    yield Metric(
+        "connections",
+        "Connections that are open. Those of HTTP are silent while no request is under way; a "
+        "WebSocket is a connection of HTTP and one of a client.",
+        "gauge",
+        by_state,
+        labels=(Label("kind", kinds), Label("state", states)),
+    )
+    yield Metric(
+        "traffic",
+        "Bytes of streams and of HTTP, without TLS and the frames of WebSocket.",
+        "counter",
+        carried,
+        "bytes",
+        labels=(Label("kind", kinds), _DIRECTION),
+    )
+    yield Metric(
+        "stream_errors",
+        "Streams that this server has ended with an error.",
+        "counter",
+        errors,
+        labels=(Label("condition", [condition.value for condition in StreamCondition]),),
+    )
+    yield Metric(
+        "websockets",
+        "Streams by WebSocket.",
+        "gauge",
+        lambda: sum(map(_is_web_socket, xmpp["client"].handlers)),
+    )
+
+
+def _is_web_socket(handler: ConnectionHandler) -> bool:
+    return isinstance(handler.transport, WebSocketWire)
+
+
+def stanza_metrics(router: PacketRouter, broadcasts: BroadcastCounts) -> Iterator[Metric]:
+    """Stanzas, errors, and the fan-out of presence."""
+    interceptors = router.interceptors
+
+    def passed() -> Mapping[tuple[str, ...], int]:
+        counts: dict[tuple[str, ...], int] = {}
+        for kind in router.came:
+            counts[kind.name, "in"] = router.came[kind]
+            counts[kind.name, "out"] = interceptors.delivered[kind]
+        return counts
+
+    yield Metric(
+        "stanzas",
+        "Stanzas: in are those that came to be routed, from whomever; out those that were "
+        "delivered to clients' sessions.",
+        "counter",
+        passed,
+        labels=(Label("kind", tuple(kind.name for kind in router.came)), _DIRECTION),
+    )
+    yield Metric(
+        "stanza_errors",
+        "Errors with which stanzas were answered.",
+        "counter",
+        lambda: {(condition.tag,): router.errors[condition] for condition in Condition},
+        labels=(Label("condition", [condition.tag for condition in Condition]),),
+    )
+    yield Metric(
+        "presence_broadcasts",
+        "Presences that were sent to all of an account's contacts.",
+        "counter",
+        lambda: broadcasts.broadcasts,
+    )
+    yield Metric(
+        "presence_copies",
+        "Stanzas that these became.",
+        "counter",
+        lambda: broadcasts.copies,
+    )
+    yield Metric(
+        "presence_withheld",
+        "Presences that were not sent: denied by a privacy list; outdated by a newer one while "
+        "they waited; repeated, since they said nothing new.",
+        "counter",
+        lambda: {
+            ("denied",): interceptors.denied,
+            ("outdated",): interceptors.outdated,
+            ("repeated",): broadcasts.repeated,
+        },
+        labels=(Label("reason", ("denied", "outdated", "repeated")),),
+    )
+
+
+def login_metrics(
+    connections: Connections, authentication: Authentication, resumption: Resumption
+) -> Iterator[Metric]:
+    """Logins, how they end and how long they take."""
+    mechanisms = (*MECHANISMS, *HASHED_TOKEN, OTHER)
+
+    def logins() -> Mapping[tuple[str, ...], int]:
+        return dict(authentication.outcomes.items())
+
+    yield Metric(
+        "logins",
+        "Logins that have succeeded or failed; a failure with a mechanism that was not offered is "
+        "of another one.",
+        "counter",
+        logins,
+        labels=(Label("mechanism", mechanisms), Label("result", OUTCOMES)),
+    )
+    yield Metric(
+        "login",
+        "The time from a login's turn to its end: with all contacts told, or resumed.",
+        "histogram",
+        lambda: {(kind,): took_s for kind, took_s in connections.login_s.items()},
+        "seconds",
+        labels=(Label("kind", LOGINS),),
+    )
+    yield Metric(
+        "resumptions",
+        "Requests to resume a session: resumed; gone, so that the client binds anew; or refused.",
+        "counter",
+        lambda: {(outcome,): resumption.outcomes[outcome] for outcome in RESUMPTIONS},
+        labels=(Label("result", RESUMPTIONS),),
+    )
+
+
+def loop_metrics(watch: LoopWatch, reactor: object) -> Iterator[Metric]:
+    """How busy the loop is."""
+
+    def of_hub(name: str) -> Callable[[], float]:
+        return lambda: getattr(Hub.known(reactor), name, 0)
+
+    yield Metric(
+        "loop_late",
+        "How late the loop was, measured every other second.",
+        "histogram",
+        lambda: watch.late_s,
+        "seconds",
+    )
+    yield Metric("turns", "Turns in which ready sockets were served.", "counter", of_hub("turns"))
+    yield Metric(
+        "turn",
+        "The time that turns have taken: its growth is the part of a second that the loop works.",
+        "counter",
+        of_hub("busy_s"),
+        "seconds",
+    )
+    yield Metric(
+        "queued",
+        "Bytes that wait for peers which read slowly.",
+        "gauge",
+        of_hub("queued_bytes"),
+        "bytes",
+    )
+
+
+def store_metrics(store: Store) -> Iterator[Metric]:
+    """Calls of the database."""
+    watched = store.watched
+    yield Metric(
+        "store",
+        "The time that calls of the database take, with their wait for a turn.",
+        "histogram",
+        lambda: {(operation,): took_s for operation, took_s in watched.took_s.items()},
+        "seconds",
+        labels=(Label("operation", OPERATIONS),),
+    )
+    yield Metric(
+        "store_queue",
+        "Calls of the database that are under way or wait.",
+        "gauge",
+        lambda: watched.under_way,
+    )
+
+
+def server_metrics(routes: ForeignRoutes) -> Iterator[Metric]:
+    """Streams with other servers."""
+    states = ("open", "negotiating")
+    outgoing = routes.outgoing_connections
+
+    def streams() -> Mapping[tuple[str, ...], int]:
+        counts: dict[tuple[str, ...], int] = {
+            (way, state): 0 for way in ("in", "out") for state in states
+        }
+        for stream in routes.streams():
+            way = "out" if isinstance(stream, OutgoingStream) else "in"
+            counts[way, "open" if stream.carries or stream.accepted else "negotiating"] += 1
+        return counts
+
+    yield Metric(
+        "s2s_streams",
+        "Streams with other servers, by who has made the connection.",
+        "gauge",
+        streams,
+        labels=(_DIRECTION, Label("state", states)),
+    )
+    yield Metric(
+        "s2s_queued_stanzas",
+        "Stanzas that wait for a stream with another server.",
+        "gauge",
+        lambda: sum(len(pair.backlog) for pair in routes.pairs.values()),
+    )
+    yield Metric(
+        "s2s_attempts",
+        "Connections to other servers that were wanted.",
+        "counter",
+        lambda: {
+            ("reached",): outgoing.reached,
+            ("failed",): outgoing.tried - outgoing.reached,
+        },
+        labels=(Label("result", ("reached", "failed")),),
+    )
+
+
+def web_metrics(connections: HTTPConnections, doors: HTTPDoors) -> Iterator[Metric]:
+    """Requests by HTTP, and listeners."""
+    yield Metric(
+        "http_requests",
+        "Requests that were answered; - is the path of those for nothing that is there.",
+        "counter",
+        lambda: dict(connections.answers.items()),
+        labels=(Label("route", doors.paths.known), Label("status", _STATUSES)),
+    )
+    yield Metric(
+        "doors_open",
+        "Listeners that are open.",
+        "gauge",
+        lambda: sum(bool(endpoint.where) for endpoint in doors.endpoints),
+    )
+
+
+def certificate_metric(
+    domains: Sequence[str], expires: Callable[[str], float | None], now: Callable[[], float]
+) -> Metric:
+    """The time for which certificates are still good.
+
+    Args:
+        domains: All that are served.
+        expires: When a domain's certificate ends.
+        now: Tells the time of day.
+    """
+
+    def left() -> Mapping[tuple[str, ...], float]:
+        found = {domain: expires(domain) for domain in domains}
+        return {(domain,): end - now() for domain, end in found.items() if end is not None}
+
+    return Metric(
+        "certificate_expires",
+        "The time for which a domain's certificate is still good.",
+        "gauge",
+        left,
+        "seconds",
+        labels=(Label("domain", domains),),
+    )
