@@ -8,10 +8,10 @@ from collections import OrderedDict
 
 from xmppd.events import On
 from xmppd.message.muting import Muting
-from xmppd.message.worth import ENCRYPTED
 from xmppd.plugin.place import Part
-from xmppd.stanza import Later, Tree, qname
+from xmppd.stanza import Later
 from xmppd_plugins.muc.hall import Hall
+from xmppd_plugins.muc.news import is_news
 from xmppd_plugins.muc.room import Room
 from xmppd_plugins.muc.talk import SaidToAll
 from xmppd_plugins.push.notice import Notice, beginning
@@ -21,8 +21,6 @@ AGAIN_S = 300.0
 """The time in which an account is told of one room once."""
 MAX_TOLD = 50_000
 """Of whom that is known; those told first are told again."""
-
-_REPLACE = qname("urn:xmpp:message-correct:0", "replace")
 
 
 class RoomPush:
@@ -44,7 +42,7 @@ class RoomPush:
         """Look for those who are to be told of a message."""
         room = event.room
         is_group = room.config.membersonly and not room.config.is_anonymous
-        if not is_group or not _is_news(event.tree):
+        if not is_group or not is_news(event.tree):
             return None
         accounts = self.triggers.accounts
         away = [each.jid for each in self.hall.away(room) if each.jid in accounts]
@@ -73,13 +71,6 @@ class RoomPush:
         for account in accounts:
             if event.room.jid.full not in await self.muting.of(account):
                 await self.triggers.announce(account, notice)
-
-
-def _is_news(tree: Tree) -> bool:
-    """Whether a message says something, and something else than one before."""
-    if tree.find(_REPLACE) is not None:
-        return False
-    return bool(tree.findtext("body")) or any(child.tag in ENCRYPTED for child in tree)
 
 
 def plug(hall: Hall, triggers: PushTriggers, muting: Muting) -> list[Part]:

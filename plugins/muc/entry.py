@@ -1,6 +1,7 @@
 """RoomEntry: presence to rooms, by which people enter, move about and leave."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from xmppd.stanza import JID, Condition, Later, Presence, Stanza, StanzaError, Tree, qname
 
@@ -30,6 +31,19 @@ RENAMED_BY_US = 210
 
 _PASSWORD = qname(MUC, "password")
 _STATUS = ("show", "status")
+
+
+@dataclass(frozen=True)
+class EnteredRoom:
+    """A session has entered a room, in which it was not before.
+
+    Attributes:
+        room: The room.
+        session: Its full JID.
+    """
+
+    room: Room
+    session: JID
 
 
 class RoomEntry:
@@ -185,6 +199,7 @@ class RoomEntry:
         if presence.payload.tree.get("to", nick.full) != nick.full:
             codes += (RENAMED_BY_US,)
         self._show(room, session, join, codes, log)
+        self.hall.events.fire(EnteredRoom(room, sender))
 
     def _show(
         self,
@@ -237,4 +252,4 @@ class RoomEntry:
             self.hall.tell(room, [Effect(seen, (session,))])
 
 
-__all__ = ["RoomEntry"]
+__all__ = ["EnteredRoom", "RoomEntry"]

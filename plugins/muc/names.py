@@ -2,6 +2,7 @@
 
 from xmppd.stanza import Tree, ns, qname
 
+SUBDOMAIN = "conference."
 MUC = "http://jabber.org/protocol/muc"
 MUC_USER = f"{MUC}#user"
 MUC_ADMIN = f"{MUC}#admin"
@@ -49,6 +50,7 @@ __all__ = [
     "MUC_USER",
     "OCCUPANT_ID",
     "STANZA_ID",
+    "SUBDOMAIN",
     "USER",
     "is_forged",
 ]

@@ -44,6 +44,7 @@ class Room:
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
         slow_mode: Who has said something a moment ago, where that counts.
+        left: How many sessions have left since it is in memory.
         noted: Called with each session that has come, has left, or is there otherwise than before.
     """
 
@@ -63,6 +64,7 @@ class Room:
         self.sessions: dict[str, OccupantSession] = {}
         self.slow_mode = SlowMode()
         self.noted: Callable[[JID], None] = _nobody_notes
+        self.left = 0
         self._entered = 0
 
     # -- who is what ------------------------------------------------------------------------------
@@ -319,6 +321,7 @@ class Room:
         onlookers = self.onlookers(occupant)
         was_shown = occupant.shown is session
         del self.sessions[session.jid.full], occupant.sessions[session.jid.full]
+        self.left += 1
         self.noted(session.jid)
         session.end_entrance()
         gone = said or Presence.make(None, self.jid, type=GONE)
@@ -340,6 +343,7 @@ class Room:
         """Have all sessions of an occupant leave at once; others are told once."""
         onlookers = self.onlookers(occupant)
         shown = occupant.shown
+        self.left += len(occupant.sessions)
         gone = said or Presence.make(None, self.jid, type=GONE)
         for session in occupant.sessions.values():
             del self.sessions[session.jid.full]

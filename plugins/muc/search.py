@@ -1,6 +1,6 @@
 """Search for rooms by words (:xep:`0433`)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -37,8 +37,10 @@ MAX_SEARCHED = 5_000
 MAX_WORDS = 10
 MIN_WORD_LENGTH = 2
 PER_READ = 500
+WRONG_WORDS = f"search for 1 to {MAX_WORDS} words of {MIN_WORD_LENGTH} letters or more"
 
 _IN_NAME, _IN_DESCRIPTION, _IN_ADDRESS = "sinname", "sindescription", "sinaddress"
+PLACES = (_IN_NAME, _IN_DESCRIPTION, _IN_ADDRESS)
 _FORM = qname(DATA, "x")
 
 
@@ -79,12 +81,21 @@ class IQChannelSearchHandler(IQHandler):
         values = values_of(filled, PARAMETERS)
         words, places, order = _words(values), _places(values), _order(values)
         page = page_request(query, usual=MAX_ITEMS, most=MAX_ITEMS) or PageRequest(MAX_ITEMS)
-        rooms, service = self.hall.rooms, asked.address.domain
-        looked_at = await public_rooms(rooms.store, rooms.loaded, service, MAX_SEARCHED)
-        found = [each for each in looked_at if _has(each, words, places)]
-        if order == BY_USERS:
-            found.sort(key=lambda room: (-room.users, room.address))
+        found = await find_rooms(self.hall, asked.address.domain, words, places)
+        if order == BY_ADDRESS:
+            found.sort(key=lambda room: room.address)
         return _result(found, page)
+
+
+async def find_rooms(
+    hall: Hall, service: str, words: Sequence[str], places: Collection[str] = PLACES
+) -> list[FoundRoom]:
+    """The rooms of a service that are for everybody and have all words, those first in which most
+    people are.
+    """
+    looked_at = await public_rooms(hall.rooms.store, hall.rooms.loaded, service, MAX_SEARCHED)
+    found = [each for each in looked_at if _has(each, words, places)]
+    return sorted(found, key=lambda room: (-room.users, room.address))
 
 
 async def public_rooms(
@@ -132,19 +143,22 @@ def _words(values: Mapping[str, Sequence[str]]) -> list[str]:
         return []
     if "q" not in values:
         raise _wrong("no-search-conditions", "say what is searched for, or that all are wanted")
-    words = text.casefold().split()
-    if not words or len(words) > MAX_WORDS or min(map(len, words)) < MIN_WORD_LENGTH:
-        raise _wrong(
-            "invalid-search-terms",
-            f"search for 1 to {MAX_WORDS} words of {MIN_WORD_LENGTH} letters or more",
-        )
+    words = words_of(text)
+    if not words:
+        raise _wrong("invalid-search-terms", WRONG_WORDS)
     return words
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text; none if there are too many, or some are too short."""
+    words = text.casefold().split()
+    is_wrong = len(words) > MAX_WORDS or any(len(word) < MIN_WORD_LENGTH for word in words)
+    return [] if is_wrong else words
 
 
 def _places(values: Mapping[str, Sequence[str]]) -> set[str]:
     """Where words are searched for."""
-    places = (_IN_NAME, _IN_DESCRIPTION, _IN_ADDRESS)
-    return {place for place in places if _flag(values, place, default=True)}
+    return {place for place in PLACES if _flag(values, place, default=True)}
 
 
 def _order(values: Mapping[str, Sequence[str]]) -> str:
@@ -176,7 +190,7 @@ def _wrong(name: str, text: str) -> StanzaError:
     return StanzaError(Condition.BAD_REQUEST, text, application=(f"{BASE}:error", name))
 
 
-def _has(room: FoundRoom, words: Sequence[str], places: set[str]) -> bool:
+def _has(room: FoundRoom, words: Sequence[str], places: Collection[str]) -> bool:
     """Whether a room has all words, wherever they are searched for."""
     texts = {
         _IN_NAME: room.config.roomname,
@@ -212,7 +226,10 @@ __all__ = [
     "MAX_ITEMS",
     "MAX_SEARCHED",
     "SEARCH",
+    "WRONG_WORDS",
     "FoundRoom",
     "IQChannelSearchHandler",
+    "find_rooms",
     "public_rooms",
+    "words_of",
 ]

@@ -1,6 +1,7 @@
 """RoomService: the rooms at a domain of their own (:xep:`0045`)."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from xmppd.components.service import ANSWER_S, Service
 from xmppd.components.service_domains import ServiceDomains
@@ -35,7 +36,7 @@ from .disco import SERVICE, IQRoomItemsHandler, room_info
 from .entry import RoomEntry
 from .errands import RoomErrands
 from .hall import Hall
-from .names import JOIN, MUC
+from .names import JOIN, MUC, SUBDOMAIN
 from .register import IQRoomRegisterHandler
 from .requests import IQRoomAdminHandler, IQRoomOwnerHandler
 from .roll import RoomRoll
@@ -44,14 +45,27 @@ from .search import IQChannelSearchHandler
 from .talk import RoomTalk
 from .unique import IQUniqueNameHandler
 from .way import RoomAccepted, RoomWay, node_of
+from .word_search import IQWordSearchHandler
 
-SUBDOMAIN = "conference."
 IDENTITY = DiscoIdentity("conference", "text", "Rooms")
 _PING = qname(ns.PING, "ping")
 _OF_ACCOUNTS = frozenset(
     ("vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0", "http://jabber.org/protocol/pubsub")
 )
 """Namespaces of requests that an occupant's account answers."""
+
+
+@dataclass(frozen=True)
+class PresenceToRooms:
+    """Somebody has sent presence to a service of rooms, and to no room.
+
+    Attributes:
+        service: The service.
+        presence: As it came.
+    """
+
+    service: JID
+    presence: Presence
 
 
 class RoomService(Service):
@@ -80,6 +94,7 @@ class RoomService(Service):
             registration := IQRoomRegisterHandler(hall),
             IQUniqueNameHandler(),
             IQChannelSearchHandler(hall),
+            IQWordSearchHandler(hall),
             IQRoomCardHandler(hall),
             room_commands := IQRoomCommandHandler(hall),
         )
@@ -178,6 +193,11 @@ class RoomService(Service):
         if not self.hall.is_admin(message.sender):
             raise StanzaError(Condition.FORBIDDEN, "only administrators speak to all rooms")
         return announce(self.messages, self.jid, self.hall, message)
+
+    def presence(self, presence: Presence) -> Later:
+        if presence.type not in SUBSCRIPTIONS:
+            self.hall.events.fire(PresenceToRooms(self.jid, presence))
+        return super().presence(presence)
 
     def resource_request(self, iq: IQ) -> Later:
         """Have a request answered by who is in a room under a nick, or in their name (RM-53)."""

@@ -11,7 +11,7 @@ from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd_plugins.archive.archive import Archive
 from xmppd_plugins.archive.query import ArchiveReader
 from xmppd_plugins.muc.hall import Hall
-from xmppd_plugins.muc.service import SUBDOMAIN
+from xmppd_plugins.muc.names import SUBDOMAIN
 
 from .memory import RoomArchive
 from .moderate_all import ModerateAll

@@ -378,6 +378,7 @@ class PluginSettings(Section, frozen=True):
         "room_mentions",
         "room_push",
         "room_activity",
+        "room_news",
         "http_upload",
         "external_services",
     )

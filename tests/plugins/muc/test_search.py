@@ -12,7 +12,7 @@ SEARCH = "urn:xmpp:channel-search:0:search"
 ADDRESS = "{urn:xmpp:channel-search:0:order}address"
 
 
-class SearchTests(RoomsCase):
+class SearchCase(RoomsCase):
     """The coven and the orchard are for everybody, the tomb is not."""
 
     def setUp(self) -> None:
@@ -60,6 +60,8 @@ class SearchTests(RoomsCase):
         self.assertIn("type='result'", answer)
         return re.findall("<item address=.([a-z]+)@", answer)
 
+
+class SearchTests(SearchCase):
     def test_form(self) -> None:
         """Who does not know the form is shown it."""
         self.assertIn("sindescription", self.ask(self.romeo, ""))
@@ -132,3 +134,33 @@ class SearchTests(RoomsCase):
         query = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
         self.romeo.send(f"<iq type='get' id='d' to='{SERVICE}'>{query}</iq>")
         self.assertIn(SEARCH, "".join(self.romeo.received()))
+
+
+class WordSearchTests(SearchCase):
+    def words(self, words: str) -> str:
+        """The answer to a search by the older form."""
+        form = (
+            "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>"
+            "<value>jabber:iq:search</value></field>"
+            f"<field var='words'><value>{words}</value></field></x>"
+        )
+        return self.search_by(f"<query xmlns='jabber:iq:search'>{form}</query>", "set")
+
+    def search_by(self, query: str, kind: str) -> str:
+        self.romeo.raw()
+        self.romeo.send(f"<iq type='{kind}' id='w' to='{SERVICE}'>{query}</iq>")
+        return "".join(self.romeo.received())
+
+    def test_found(self) -> None:
+        """Rooms are found by words with the form of XEP-0055 too (RM-67)."""
+        asked = self.search_by("<query xmlns='jabber:iq:search'/>", "get")
+        self.assertIn("var='words'", asked)
+        answer = self.words("balcony")
+        self.assertIn(f"<value>orchard@{SERVICE}</value>", answer)
+        self.assertIn("<value>Below the Balcony</value>", answer)
+        self.assertNotIn("coven", answer)
+
+    def test_wrong(self) -> None:
+        """A search without words, or without the form, is refused."""
+        self.assertIn("not-acceptable", self.words("a"))
+        self.assertIn("bad-request", self.search_by("<query xmlns='jabber:iq:search'/>", "set"))
