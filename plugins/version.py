@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from xmppd.handler.iq_handler import Asked, IQHandler
-from xmppd.host.machine import version
+from xmppd.host.version import version
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, Element, child, element, qname
 

@@ -12,7 +12,8 @@ from twisted.python import usage
 from twisted.scripts import twistd
 
 from xmppd.host.log import Log
-from xmppd.host.machine import IReactor, keep_steady_time, version
+from xmppd.host.machine import IReactor, keep_steady_time
+from xmppd.host.version import version
 from xmppd.net.certificate import make_self_signed
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))

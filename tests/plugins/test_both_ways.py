@@ -12,8 +12,8 @@ from xmppd.command.argument import Argument
 from xmppd.command.command_form import node_of
 from xmppd.command.kinds import Flag
 from xmppd.command.refused import Refused
+from xmppd.ctl.command_line import parser
 from xmppd.ctl.commands import DESCRIPTIONS
-from xmppd.ctl.main import parser
 from xmppd.stanza import Tree
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.adhoc_commands import texts
@@ -243,7 +243,7 @@ class SameTests(SynchronousTestCase):
 
     def on_command_line(self, name: str, argument: Argument) -> tuple[str, bool, list[str]]:
         """How xmppctl asks for an argument."""
-        place: ArgumentParser = parser()
+        place: ArgumentParser = parser(DESCRIPTIONS.values())
         for word in name.split():
             (words,) = [a for a in place._actions if isinstance(a.choices, dict)]
             choices = words.choices

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.host.machine import version
+from xmppd.host.version import version
 from xmppd.testing.house import House
 from xmppd_plugins.version import NS
 

@@ -11,6 +11,8 @@ from xmppd.command.refused import Refused
 from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, ControlRequest, Line
 
 ANSWER_TIMEOUT_S = 60.0
+DESCRIPTION_TIMEOUT_S = 5.0
+"""Of a server that takes longer the commands are known as well."""
 
 
 class NoServer(Exception):
@@ -48,7 +50,7 @@ def describe(path: Path, words: str) -> list[Description]:
         Refused: It does not answer.
     """
     request = ControlRequest(words, 1, describe=True)
-    answers = _answers(path, request, ANSWER_TIMEOUT_S)
+    answers = _answers(path, request, DESCRIPTION_TIMEOUT_S)
     return [answer.description for answer in answers if answer.description is not None]
 
 

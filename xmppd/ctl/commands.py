@@ -49,24 +49,6 @@ DESCRIPTIONS: dict[str, Description] = {
 }
 """The descriptions by name, from which xmppctl's command line is made."""
 
-GROUPS = {
-    "user": "accounts",
-    "session": "who is connected",
-    "device": "clients that have access to an account",
-    "roster": "contacts of an account",
-    "group": "shared groups",
-    "s2s": "other servers",
-    "cluster": "the nodes of this service",
-    "report": "what people reported",
-    "explain": "why",
-    "top": "who causes most",
-    "plugin": "plugins",
-    "config": "the configuration",
-    "db": "the database",
-    "db quarantine": "records that could not be read",
-}
-"""The help of the words before the last one."""
-
 
 def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
     """The commands on a server; without listeners, those on its store."""

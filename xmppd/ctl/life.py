@@ -11,7 +11,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.running import Running
 from xmppd.ctl.times import iso
-from xmppd.host.machine import version
+from xmppd.host.version import version
 from xmppd.server import XMPPServer
 
 

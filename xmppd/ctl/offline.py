@@ -1,15 +1,21 @@
 """Commands while the server is down: one without listeners is made over the same store."""
 
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, suppress
 from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+from twisted.logger import globalLogBeginner
+from twisted.python.failure import Failure
 
 from xmppd.cluster.lease_board import BoardAway
 from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
+from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.commands import of_server
@@ -23,6 +29,39 @@ from xmppd.server import XMPPServer
 from xmppd.store.errors import StoreError
 from xmppd.store.store import make_store
 from xmppd.trace.trace import Trace
+
+
+def perform(
+    path: Path, about: Description, given: Mapping[str, object], take: Callable[[Line], None]
+) -> None:
+    """Do a command, in a reactor that runs for it.
+
+    Args:
+        path: The configuration.
+        about: The command.
+        given: The values of its arguments.
+        take: Gets each line of the answer.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        Refused: It cannot be done.
+    """
+    config = config_file.load(path)
+    failures: list[Failure] = []
+
+    async def work(reactor: IReactor) -> None:
+        async with aclosing(run(reactor, path, config, about, given)) as lines:
+            async for line in lines:
+                take(line)
+
+    def begin(reactor: IReactor) -> Deferred[None]:
+        return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)
+
+    globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
+    with suppress(SystemExit):
+        react(begin)
+    if failures:
+        failures[0].raiseException()
 
 
 async def run(

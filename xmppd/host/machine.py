@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -170,14 +169,6 @@ def _tell(done: Deferred[T], future: Future[T]) -> None:
         done.errback(Failure(error))
 
 
-def version() -> str:
-    """The version of xmppd that is installed."""
-    try:
-        return metadata("xmppd")["Version"]
-    except PackageNotFoundError:
-        return "from a checkout"
-
-
 def keep_steady_time(reactor: IReactor) -> None:
     """Have the reactor measure by the steady clock: timers then keep, also if the time of day is
     set.
@@ -238,6 +229,5 @@ __all__ = [
     "keep_collections_rare",
     "keep_steady_time",
     "notify",
-    "version",
     "warn_of_expat",
 ]

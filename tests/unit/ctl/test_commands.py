@@ -11,7 +11,8 @@ from tests.unit.login.test_fast import TokenCase, by_token
 from xmppd.command.argument import MANY, Arguments
 from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused
-from xmppd.ctl.commands import DESCRIPTIONS, GROUPS
+from xmppd.ctl.command_line import GROUPS
+from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.ctl.users import ACCOUNT
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config

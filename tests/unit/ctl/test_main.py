@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import json
+import subprocess
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
@@ -14,9 +15,13 @@ from xmppd.command.command import Description
 from xmppd.command.kinds import Number
 from xmppd.command.refused import Refused
 from xmppd.ctl import main as main_module
+from xmppd.ctl.command_line import given, parser
 from xmppd.ctl.commands import DESCRIPTIONS
-from xmppd.ctl.main import given, parser
+from xmppd.ctl.main import understood
 from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
+
+OURS = parser(DESCRIPTIONS.values())
+HEAVY = ("xmppd.server", "sqlalchemy", "alembic", "cryptography", "twisted.internet.reactor")
 
 
 class CommandLineTests(SynchronousTestCase):
@@ -27,7 +32,7 @@ class CommandLineTests(SynchronousTestCase):
                 required = [a for a in about.arguments if a.required and not a.secret]
                 words = [*name.split(), *("x" for _ in required)]
                 for line in (["--json", *words], [*words, "--json"]):
-                    options = parser().parse_args([*line, "--config", "f.toml"])
+                    options = OURS.parse_args([*line, "--config", "f.toml"])
                     self.assertIs(options.command, about)
                     self.assertTrue(options.json)
                     self.assertEqual(str(options.config), "f.toml")
@@ -37,31 +42,47 @@ class CommandLineTests(SynchronousTestCase):
         arguments = (Argument("book", "100% leather"), Argument("--times", "", Number(1, 9)))
         signed = Description("guest book sign", "sign 100%", arguments)
         line = ["guest", "book", "sign", "red", "--times", "2", "--json"]
-        options = parser(signed, Description("guest leave", "go")).parse_args(line)
+        options = parser([signed, Description("guest leave", "go")]).parse_args(line)
         self.assertIs(options.command, signed)
         self.assertEqual(given(signed, options), {"book": "red", "times": "2"})
         out = StringIO()
         with contextlib.redirect_stdout(out):
-            self.assertRaises(SystemExit, parser(signed).parse_args, ["guest", "book", "-h"])
+            self.assertRaises(SystemExit, parser([signed]).parse_args, ["guest", "book", "-h"])
         self.assertIn("sign 100%", out.getvalue())
 
-    def test_asking_for_them(self) -> None:
-        """The server is asked unless a command is ours; a plugin may continue our words."""
-        greet, ours = Description("user greet", "greet"), DESCRIPTIONS["user add"]
+    def test_who_knows(self) -> None:
+        """The server is asked for the commands of the first word, a plugin's among them; what it
+        does not know is one of ours, or not understood.
+        """
+        greet = Description("user greet", "greet")
+        server_has = [DESCRIPTIONS["user add"], greet]
         asked: list[str] = []
 
         def describe(path: Path, words: str) -> list[Description]:
             asked.append(words)
-            return [ours, greet]
+            return server_has if words == "user" else []
 
         self.patch(main_module, "describe", describe)
         self.patch(main_module, "_socket", lambda options: Path())
-        self.assertEqual(main_module._of_plugins(["--json", "user", "greet", "romeo"]), [greet])
-        options = parser(greet).parse_args(["user", "greet"])
-        self.assertIs(options.command, greet)
-        for line in (["user", "add", "romeo"], ["status"], ["--json"]):
-            self.assertEqual(main_module._of_plugins(line), [])
-        self.assertEqual(asked, ["user"])
+        for line, about in (
+            (["--json", "user", "greet"], greet),
+            (["user", "add", "romeo"], server_has[0]),
+            (["user", "delete", "romeo"], DESCRIPTIONS["user delete"]),
+            (["status"], DESCRIPTIONS["status"]),
+        ):
+            self.assertIs(understood(line).command, about)
+        self.assertEqual(asked, ["user", "user", "user", "status"])
+        with contextlib.redirect_stderr(StringIO()) as err:
+            self.assertRaises(SystemExit, understood, ["user", "gret"])
+        self.assertIn("invalid choice: 'gret'", err.getvalue())
+
+    def test_quick(self) -> None:
+        """What the server knows is asked of it without loading what does it."""
+        code = "import sys, xmppd.ctl.main; print(*sys.modules)"
+        loaded = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+        self.assertEqual([name for name in HEAVY if name in loaded], [])
 
     def test_several(self) -> None:
         """What may be given more than once is a list, whether it may be left out or not."""
@@ -69,17 +90,17 @@ class CommandLineTests(SynchronousTestCase):
             (["user", "delete", "romeo", "juliet"], "account"),
             (["group", "save", "g", "--add", "romeo", "--add", "juliet"], "add"),
         ):
-            options = parser().parse_args(words)
+            options = OURS.parse_args(words)
             self.assertEqual(given(options.command, options)[key], ["romeo", "juliet"])
 
     def test_passwords(self) -> None:
         """A password has no place on the command line, where others could see it."""
         with contextlib.redirect_stderr(StringIO()):
             error = self.assertRaises(
-                SystemExit, parser().parse_args, ["user", "add", "romeo", "secret"]
+                SystemExit, OURS.parse_args, ["user", "add", "romeo", "secret"]
             )
         self.assertEqual(error.code, 2)
-        options = parser().parse_args(["user", "add", "romeo", "--stdin"])
+        options = OURS.parse_args(["user", "add", "romeo", "--stdin"])
         self.assertTrue(options.stdin)
 
 
@@ -87,7 +108,7 @@ class SecretTests(SynchronousTestCase):
     """How xmppctl comes by a password."""
 
     def given(self, *words: str) -> object:
-        options = parser().parse_args(["user", "add", "romeo", *words])
+        options = OURS.parse_args(["user", "add", "romeo", *words])
         return given(options.command, options)["password"]
 
     def asked(self, *answers: str) -> object:
@@ -111,7 +132,7 @@ class SecretTests(SynchronousTestCase):
         self.patch(sys, "stdin", stdin("rosé\n".encode("latin-1")))
         refused = self.assertRaises(Refused, self.given, "--stdin")
         self.assertIn("the password is not written in UTF-8", str(refused))
-        options = parser().parse_args(["roster", "add", "romeo", "x@y", "--group", "ros\udce9"])
+        options = OURS.parse_args(["roster", "add", "romeo", "x@y", "--group", "ros\udce9"])
         refused = self.assertRaises(Refused, given, options.command, options)
         self.assertIn("the group is not written in UTF-8", str(refused))
 
