@@ -105,20 +105,24 @@ def forget(name: str) -> dict[str, ModuleType]:
     Returns:
         The modules that were forgotten, for :data:`sys.modules` to get them back.
     """
-    roots = tuple(module_names(name))
-    gone = [each for each in sys.modules if any(_is_within(each, root) for root in roots)]
-    return {each: sys.modules.pop(each) for each in gone}
+    return {each: sys.modules.pop(each) for each in _imported(name)}
 
 
 def _is_out_of_date(name: str) -> bool:
     """Whether a plugin was imported, and another one that it imports from was read anew since."""
-    roots = tuple(module_names(name))
-    imported = [
-        module
-        for each, module in tuple(sys.modules.items())
-        if any(_is_within(each, root) for root in roots)
-    ]
+    imported = _imported(name).values()
     return any(_was_replaced(value) for module in imported for value in vars(module).values())
+
+
+def _imported(name: str) -> dict[str, ModuleType]:
+    """The modules of a plugin that were imported, by name; there are thousands of others."""
+    roots = tuple(module_names(name))
+    inside = tuple(f"{root}." for root in roots)
+    return {
+        each: module
+        for each, module in tuple(sys.modules.items())
+        if each.startswith(inside) or each in roots
+    }
 
 
 def _was_replaced(value: object) -> bool:
