@@ -19,7 +19,7 @@ import hiredis
 from tests.authority import Authority
 from tests.ports import HOST, free_port
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 MASTER = "xmppd"
 ADMIN = "admin on nopass ~* &* +@all"
 _numbers = count(1)

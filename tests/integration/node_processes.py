@@ -19,7 +19,7 @@ from xmppd.testing.process import ServerProcess
 
 LEASE_S = 2.0
 DRAIN_S = 5.0
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 CLIENT_ADDRESS = "localhost:0"
 """As a setting this is where clients reach the node, with TLS from the first byte."""

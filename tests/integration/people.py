@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.integration.spread_server import SpreadServer
 from xmppd.testing.process import ServerProcess
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 PASSWORD = "a rose by any other name"
 PLUGINS = ("xep_0030", "xep_0049", "xep_0050", "xep_0054", "xep_0077", "xep_0092", "xep_0115",
            "xep_0199", "xep_0203")  # fmt: skip

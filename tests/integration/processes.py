@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.net.certificate import make_self_signed
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='localhost' version='1.0'"
     b" xmlns:stream='http://etherx.jabber.org/streams'>"

@@ -9,7 +9,7 @@ from OpenSSL import SSL
 
 from xmppd.testing.process import ServerProcess
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from pathlib import Path
 from xml.etree import ElementTree
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 

@@ -15,7 +15,7 @@ from tests.integration.raw_client import RawClient
 from xmppd.testing.process import ServerProcess
 
 NS = "urn:xmpp:http:upload:0"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 SLOT = re.compile(
     rb"<put url='([^']*)'><header name='Authorization'>([^<]*)</header></put><get url='([^']*)'/>"
 )

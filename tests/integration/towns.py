@@ -39,7 +39,7 @@ from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import Network
 
 clock = cast(ReactorBase, reactor)
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 DAY = timedelta(days=1)
 
 

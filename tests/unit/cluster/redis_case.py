@@ -14,7 +14,7 @@ from xmppd.cluster.redis import Redis
 from xmppd.cluster.redis_errors import RedisError
 from xmppd.config.config import ClusterSettings
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class RedisCase(TestCase):
