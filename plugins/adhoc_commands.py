@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from xmppd.command.command import Command
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.command_form import CommandForm, CommandForms, Filled
+from xmppd.command.command_table import lacking
 from xmppd.command.other_nodes import Incomplete
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply, Row, columns_of
@@ -216,7 +217,8 @@ class IQCommandHandler(IQHandler):
         if found is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
         if not self.forms.may(actor, found):
-            raise StanzaError(Condition.FORBIDDEN, "this command is for administrators")
+            scope = self.forms.commands.commands[found.command].about.scope
+            raise StanzaError(Condition.FORBIDDEN, str(lacking(scope)))
         filled = Filled({}, iq.sender, (iq.to or iq.sender).domain)
         session_id = tree.get("sessionid")
         if session_id is None:
@@ -246,7 +248,9 @@ class IQCommandHandler(IQHandler):
         of = asked.form
         if not self._asks(of):
             return await self._run(asked, iq)
-        shown = form(of.form_type, of.title, INSTRUCTIONS if of.fields else CONFIRM, *of.fields)
+        shown = form(
+            of.form_type, of.title, CONFIRM if self._ends(of) else INSTRUCTIONS, *of.fields
+        )
         self.executions.wait(asked.session_id, iq.sender, shown)
         executing = answer(asked, "executing", ("complete",))
         executing.append(shown)
@@ -254,7 +258,10 @@ class IQCommandHandler(IQHandler):
 
     def _asks(self, of: CommandForm) -> bool:
         """Whether there is a form to send back: with fields, or to have an end confirmed."""
-        return bool(of.fields) or self.forms.commands.commands[of.command].about.effect == "ends"
+        return bool(of.fields) or self._ends(of)
+
+    def _ends(self, of: CommandForm) -> bool:
+        return self.forms.commands.commands[of.command].about.effect == "ends"
 
     async def _run(self, asked: AskedCommand, iq: IQ) -> Element:
         """Run the command of a form; a form with an error does not end its execution."""

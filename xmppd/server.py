@@ -20,6 +20,7 @@ from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
 from xmppd.account.session_end import SessionEnd
 from xmppd.account.stream_ends import StreamEnds
+from xmppd.auth.api_keys import APIKeys
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
@@ -40,8 +41,10 @@ from xmppd.cluster.entries.stanzas import (
 )
 from xmppd.cluster.entries.things import PluginAsked, PluginTold, TakeUp
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
+from xmppd.command.audit import Audit
 from xmppd.command.command_form import CommandForms
 from xmppd.command.command_table import CommandTable
+from xmppd.command.roles import Roles
 from xmppd.components.component_connections import ComponentConnections
 from xmppd.components.component_trust import ComponentTrust
 from xmppd.components.components import ComponentConnected, ComponentDisconnected, Components
@@ -254,10 +257,10 @@ class XMPPServer:
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
         self.events, self.disco, self.bound_extras = Events(), Disco(), BoundExtras()
-        self.commands = CommandTable(self.domains, self.admins)
-        self.command_forms = CommandForms(self.commands)
+        self.commands, self.command_forms = self._commands()
         self.turns, self.metrics, self.personal_items = self._host_and_store()
         self.auth_provider, self.passwords, self.tokens, self.attempts = self._auth()
+        self.api_keys = self._api_keys()
         self.routing_table, self.requests = self._routing()
         self.interceptors, self.session_manager, self.locations = self._sessions()
         self.shared_groups, self.broadcasts, self.roster_manager = self._rosters()
@@ -303,6 +306,11 @@ class XMPPServer:
 
     # -- the rooms, from the lowest to the highest ------------------------------------------------
 
+    def _commands(self) -> tuple[CommandTable, CommandForms]:
+        commands = CommandTable(self.domains, Roles(self.admins, self.config.role))
+        commands.audit = Audit(self.store.audit, self.cluster.membership.id.name)
+        return commands, CommandForms(commands)
+
     def _host_and_store(self) -> tuple[Turns, Metrics, PersonalItems]:
         items = PersonalItems(self.store.items, self.config.items)
         return Turns(self.clock), Metrics(), items
@@ -331,6 +339,15 @@ class XMPPServer:
             tally=self.cluster.tally,
         )
         return provider, passwords, tokens, attempts
+
+    def _api_keys(self) -> APIKeys:
+        return APIKeys(
+            self.store.api_keys,
+            self.commands.roles,
+            self.auth_provider,
+            self.attempts,
+            self.wall_clock,
+        )
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
         table = RoutingTable(self.domains, self.cluster, self.clock)
@@ -946,6 +963,7 @@ class XMPPServer:
     def _call_back(self) -> None:
         """Give stages below the functions of stages above that they call back."""
         membership = self.cluster.membership
+        self.commands.address_of = self._address_of
         membership.on_silence = self._close_wires
         membership.on_loss = self._enter_all
         membership.on_isolation = self.drain.isolated
@@ -1246,6 +1264,10 @@ class XMPPServer:
     def _forget_account(self, removed: AccountRemoved) -> None:
         self.presence_manager.last_presences.forget(removed.account.bare)
         self.privacy_lists.forget(removed.account.bare)
+
+    def _address_of(self, jid: JID) -> str:
+        session = self.session_manager.session(jid)
+        return "" if session is None else session.connection.address
 
     def _late_s(self) -> float:
         """Seconds by which the loop over the sockets is late."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Address, Text
@@ -27,13 +27,16 @@ from .importing import MESSAGES_PER_SLICE, Imported, keep, read_results
 ENTRIES_PER_PAGE = 200
 
 ACCOUNT = Argument("account", "whose archive it is", AccountName())
-SHOW = Description("archive show", "show how much an archive has", (ACCOUNT,), who="owner")
+SHOW = Description(
+    "archive show", "show how much an archive has", (ACCOUNT,), who="owner", area="data"
+)
 EXPORT = Description(
     "archive export",
     "write an archive as XML (XEP-0227); administrators do that at the server's own machine",
     (ACCOUNT,),
     who="owner",
     answers="sentences",
+    area="content",
 )
 DELETE = Description(
     "archive delete",
@@ -42,20 +45,27 @@ DELETE = Description(
         ACCOUNT,
         Argument("--with", "only those of a conversation with this address", Address()),
         Argument("--before", "only those before a moment, such as 2026-10-31T12:00:00Z", Text()),
+        DRY_RUN,
     ),
     effect="ends",
     who="owner",
+    area="content",
 )
 EXPIRE = Description(
-    "archive expire", "delete now what is too old, or too much, by the configuration", effect="ends"
+    "archive expire",
+    "delete now what is too old, or too much, by the configuration",
+    (DRY_RUN,),
+    "ends",
+    area="data",
 )
 IMPORT = Description(
     "archive import",
     "add what another server has exported (XEP-0227) to an archive, from a file of this machine",
     (ACCOUNT, Argument("file", "which the server can read")),
     effect="changes",
+    area="data",
 )
-CHECK = Description("archive check", "look for damage in all archives")
+CHECK = Description("archive check", "look for damage in all archives", area="data")
 
 
 class ArchiveRow(Row, frozen=True):
@@ -148,7 +158,7 @@ class ArchiveCommands:
 
     async def bring_in(self, context: CommandContext) -> Replies:
         """Add the messages of a file, some in each transaction."""
-        if context.actor.jid is not None:
+        if context.actor.way != "xmppctl":
             raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
         owner = context.arguments.jid("account").bare
         archive, number = self.archive, self.archive.ids.number(owner)
@@ -193,12 +203,31 @@ class ArchiveCommands:
                 raise Refused(str(error), Condition.BAD_REQUEST) from error
         peer = arguments.jid("with").bare if arguments.given("with") else None
         await self.archive.write_all()
+        if context.dry_run:
+            count, _ = await self.archive.entries.sums(owner)
+            which = "those" if arguments.given("before") or peer is not None else "all"
+            until = f" before {arguments.text('before')}" if arguments.given("before") else ""
+            whom = "" if peer is None else f" with {peer}"
+            yield (
+                f"of the {count} messages in the archive of {owner}, {which}{until}{whom} would be "
+                "deleted"
+            )
+            return
         count = await self.expiry.delete(self.archive.ids.number(owner), before, peer)
         yield f"messages that were deleted from the archive of {owner}: {count}"
 
     async def expire(self, context: CommandContext) -> Replies:
         """Delete what the hourly run would."""
         await self.archive.write_all()
+        if context.dry_run:
+            limits = self.expiry.settings
+            yield (
+                "messages would be deleted that are older than archive.max_age_days, "
+                f"{limits.max_age_days or 'without limit'}; that are beyond archive.max_messages, "
+                f"{limits.max_messages or 'without limit'}, or archive.max_bytes, "
+                f"{limits.max_bytes or 'without limit'}; and those of nobody"
+            )
+            return
         yield f"messages that were deleted: {await self.expiry.expire()}"
 
     async def check(self, context: CommandContext) -> Replies:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_form import CommandForm, Filled
@@ -23,19 +23,22 @@ SIGN = Description(
     (ACCOUNT, Argument("words", "the entry")),
     effect="changes",
     who="everybody",
+    area="data",
 )
 LIST = Description(
     "guestbook list",
     "show an account's guestbook, the latest entries first",
     (ACCOUNT, Argument("--before", "only entries before that of this number", NUMBER)),
     who="everybody",
+    area="data",
 )
 ERASE = Description(
     "guestbook erase",
     "erase entries of a guestbook",
-    (ACCOUNT, Argument("--number", "only the entry of this number", NUMBER)),
+    (ACCOUNT, Argument("--number", "only the entry of this number", NUMBER), DRY_RUN),
     effect="ends",
     who="owner",
+    area="data",
 )
 
 
@@ -71,6 +74,10 @@ def commands(guestbook: Guestbook) -> list[Command]:
     async def erase(context: CommandContext) -> Replies:
         account, arguments = context.arguments.jid("account"), context.arguments
         number = arguments.number("number", 0) or None
+        if context.dry_run:
+            what = "all entries" if number is None else f"entry {number}"
+            yield f"{what} of the guestbook of {account} would be erased"
+            return
         yield f"entries that were erased: {await guestbook.entries.erase(account, number)}"
 
     return [Command(SIGN, sign), Command(LIST, show, (EntryRow,)), Command(ERASE, erase)]

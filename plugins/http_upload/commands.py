@@ -1,6 +1,6 @@
 """Commands on uploaded files."""
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Text
@@ -11,15 +11,20 @@ from xmppd.stanza.date_time import date_time
 from .uploads import Uploads
 
 ACCOUNT = Argument("account", "whose files they are", AccountName())
-LIST = Description("upload list", "show the files of an account", (ACCOUNT,), who="owner")
+LIST = Description(
+    "upload list", "show the files of an account", (ACCOUNT,), who="owner", area="data"
+)
 DELETE = Description(
     "upload delete",
     "delete a file of an account",
-    (ACCOUNT, Argument("id", 'as "upload list" shows it, or "all"', Text())),
+    (ACCOUNT, Argument("id", 'as "upload list" shows it, or "all"', Text()), DRY_RUN),
     effect="ends",
     who="owner",
+    area="data",
 )
-EXPIRE = Description("upload expire", "delete now the files whose time is over", effect="ends")
+EXPIRE = Description(
+    "upload expire", "delete now the files whose time is over", (DRY_RUN,), "ends", area="data"
+)
 
 
 class UploadRow(Row, frozen=True):
@@ -58,16 +63,26 @@ def commands_on(uploads: Uploads) -> list[Command]:
 
     async def delete(context: CommandContext) -> Replies:
         account, id = context.arguments.jid("account"), context.arguments.text("id")
+        if id == "all" and context.dry_run:
+            count = len(await uploads.of_account(account))
+            yield f"files of {account.bare} that would be deleted: {count}"
+            return
         if id == "all":
             await uploads.end_all(account)
             yield f"the files of {account.bare} are deleted"
             return
         if not any(each.id.hex() == id for each in await uploads.of_account(account)):
             raise Refused(f"{account.bare} has no file {id}")
+        if context.dry_run:
+            yield f"the file {id} would be deleted"
+            return
         await uploads.remove(bytes.fromhex(id))
         yield f"the file {id} is deleted"
 
     async def expire(context: CommandContext) -> Replies:
+        if context.dry_run:
+            yield f"files whose time is over, and that would be deleted: {await uploads.over()}"
+            return
         await uploads.sweep()
         yield "the files whose time is over are deleted"
 

@@ -29,6 +29,7 @@ MAX_UPLOAD_S = 3_600.0
 """An upload that has not ended by then is given up, so that its place is free again."""
 
 FILES_PER_SLICE = 1_000
+MAX_COUNTED = 10_000
 KEY_BYTES = 32
 
 _log = Logger()
@@ -308,6 +309,14 @@ class Uploads:
         """Remove all files of an account."""
         await self.database.write(partial(_end_all, account=account.bare))
         await self.sweep()
+
+    async def over(self) -> int:
+        """How many files :meth:`sweep` would remove; it counts no further than to
+        :data:`MAX_COUNTED`.
+        """
+        began_before = self.wall_clock() - 2 * MAX_UPLOAD_S
+        most = {"now": self.wall_clock(), "began_before": began_before, "limit": MAX_COUNTED}
+        return len(await self.database.read(t.OVER, most))
 
     async def sweep(self) -> None:
         """Remove the files whose time is over, and what never came to an end (HU-5)."""

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from xmppd.command.argument import MANY, Argument
+from xmppd.command.argument import DRY_RUN, MANY, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import Address, Choice, DomainName, Flag
+from xmppd.command.kinds import Address, Choice, DomainName, Flag, Hidden
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition, StanzaError
@@ -40,19 +40,27 @@ LIST = Description(
         _SERVICE,
         Argument("--orphans", "only those that nobody owns", Flag()),
     ),
+    area="rooms",
 )
-SHOW = Description("room show", "show what a room is, and who is in", (_ROOM,))
+SHOW = Description("room show", "show what a room is, and who is in", (_ROOM,), area="rooms")
 CREATE = Description(
     "room create",
     "make a room that stays when nobody is in it",
     (_ROOM, Argument("owner", "who owns it", Address())),
     effect="changes",
+    area="rooms",
 )
 DESTROY = Description(
     "room destroy",
     "destroy a room, with all that belongs to it",
-    (_ROOM, Argument("--forward", "another room, where its people go", Address()), _REASON),
+    (
+        _ROOM,
+        Argument("--forward", "another room, where its people go", Address()),
+        _REASON,
+        DRY_RUN,
+    ),
     effect="ends",
+    area="rooms",
 )
 AFFILIATION = Description(
     "room affiliation",
@@ -64,36 +72,42 @@ AFFILIATION = Description(
         _REASON,
     ),
     effect="changes",
+    area="rooms",
 )
 KICK = Description(
     "room kick",
     "have somebody leave a room",
     (_ROOM, Argument("nick", "theirs in the room"), _REASON),
     effect="changes",
+    area="rooms",
 )
 CONFIG = Description(
     "room config",
     "show how a room is configured, or change that",
-    (_ROOM, Argument("--set", "a field and its value, such as maxusers=50", most=MANY)),
+    (_ROOM, Argument("--set", "a field and its value, such as maxusers=50", Hidden(), MANY)),
     effect="changes",
+    area="rooms",
 )
 ANNOUNCE = Description(
     "room announce",
     "say something in all rooms in which somebody is",
     (Argument("text", "what is said"), _SERVICE),
     effect="changes",
+    area="rooms",
 )
 EXPORT = Description(
     "room export",
     "write rooms without what was said there, a line of JSON for each",
     (Argument("--room", "only this one", Address()),),
     answers="sentences",
+    area="content",
 )
 IMPORT = Description(
     "room import",
     "make the rooms that were written so, from a file of this machine",
     (Argument("file", "which the server can read"),),
     effect="changes",
+    area="rooms",
 )
 
 
@@ -224,6 +238,10 @@ class RoomCommands:
     async def destroy(self, context: CommandContext) -> Replies:
         """Destroy one."""
         jid, arguments = context.arguments.jid("room"), context.arguments
+        if context.dry_run:
+            await self._room(context)
+            yield f"room {jid} would be destroyed, for all who are in and all who know it"
+            return
         forward = arguments.jid("forward").bare if arguments.given("forward") else ""
         where = Destroyed(forward, arguments.text("reason", ""))
         await _done(self.asker.destroy(jid, where))
@@ -268,7 +286,7 @@ class RoomCommands:
 
     async def export(self, context: CommandContext) -> Replies:
         """Write them, a line for each."""
-        if context.actor.jid is not None:
+        if context.actor.way == "ad-hoc":
             raise Refused("rooms are exported at the server's own machine", Condition.FORBIDDEN)
         if context.arguments.given("room"):
             yield written(await self._room(context)).decode()
@@ -281,7 +299,7 @@ class RoomCommands:
 
     async def bring_in(self, context: CommandContext) -> Replies:
         """Make the rooms of a file; those that there are already stay as they are."""
-        if context.actor.jid is not None:
+        if context.actor.way != "xmppctl":
             raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
         made = 0
         try:

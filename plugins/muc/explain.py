@@ -26,6 +26,7 @@ EXPLAIN = Description(
         Argument("--speaker", "whom they do not hear", Address()),
     ),
     answers="sentences",
+    area="trace",
 )
 
 

@@ -24,6 +24,7 @@ EXPLAIN = Description(
     ),
     needs="store",
     answers="sentences",
+    area="trace",
 )
 
 

@@ -1,6 +1,6 @@
 """Commands about the nodes of services."""
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Number
@@ -19,15 +19,20 @@ USUAL_ITEMS = 50
 
 SERVICE = Argument("service", "such as pubsub.example.org", Address())
 NODE = Argument("node", "its name")
-LIST = Description("pubsub nodes", "list the nodes of a service", (SERVICE,))
-SHOW = Description("pubsub config", "show how a node is configured", (SERVICE, NODE))
+LIST = Description("pubsub nodes", "list the nodes of a service", (SERVICE,), area="data")
+SHOW = Description("pubsub config", "show how a node is configured", (SERVICE, NODE), area="data")
 ITEMS = Description(
     "pubsub items",
     "list the newest items of a node",
     (SERVICE, NODE, Argument("--most", "how many", Number(1, MAX_LISTED))),
+    area="content",
 )
 DELETE = Description(
-    "pubsub delete", "delete a node, with all its items", (SERVICE, NODE), effect="ends"
+    "pubsub delete",
+    "delete a node, with all its items",
+    (SERVICE, NODE, DRY_RUN),
+    effect="ends",
+    area="data",
 )
 
 
@@ -114,6 +119,10 @@ class PubSubCommands:
         """Delete it, in the name of the service."""
         name = (await self._node(context)).name
         host = JID.prepared(name.host)
+        if context.dry_run:
+            count = (await self.store.items.totals(name)).items
+            yield f"node {name.node} of {host} would be deleted, with {count} items"
+            return
         query = element(OWNER, "pubsub")
         child(query, "delete", node=name.node)
         try:

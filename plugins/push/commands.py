@@ -13,6 +13,7 @@ LIST = Description(
     "show the push services of an account",
     (Argument("account", "such as romeo@example.org", AccountName()),),
     who="owner",
+    area="accounts",
 )
 
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
@@ -257,7 +257,7 @@ class EndTests(SynchronousTestCase):
         """What ends something is not done at one click: it is asked for once more."""
         house = House("mantua.lit", plugins=("adhoc_commands",), romeo={})
         shop = Apothecary()
-        about = Description("close", "close the shop", effect="ends", who="everybody")
+        about = Description("close", "close the shop", (DRY_RUN,), "ends", "everybody")
         house.server.commands.put(Command(about, shop.explain, (Saying,)), "shop")
         (romeo,) = house.connect("romeo")
         answer = execute(romeo, "xmppd#close")[0]

@@ -8,6 +8,7 @@ from tests.plugins.asking import ask, condition
 from tests.unit.login.logins import BIND, HEADER, LAPTOP, PHONE, agent, authenticate
 from tests.unit.login.test_fast import ROMEO, TokenCase, by_token
 from xmppd.account.devices import opaque
+from xmppd.command.roles import Roles
 from xmppd.roster.roster import Roster
 from xmppd.stanza import JID
 from xmppd.testing.client import Client, done
@@ -132,7 +133,7 @@ class ClientAccessTests(AccessCase):
 class CommandTests(AccessCase):
     def setUp(self) -> None:
         super().setUp()
-        self.house.server.commands.admins = (JID.parse("juliet@montague.lit"),)
+        self.house.server.commands.roles = Roles([JID.parse("juliet@montague.lit")])
         done(self.house.plugins.reload("adhoc_commands"))
 
     def execute(self, client: Client, node: str, **values: str) -> Element:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from xmppd.command.kinds import AnyKind, Secret, Surface, Text, Value, wrong
+from xmppd.command.kinds import AnyKind, Flag, Hidden, Secret, Surface, Text, Value, wrong
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
 
@@ -19,12 +19,14 @@ class Argument(Struct, frozen=True):
         help: For people.
         kind: Checks its values.
         most: The number that may be given; :data:`MANY` where it does not matter.
+        scope: What its actor must have beside the scope of the command; empty for nothing.
     """
 
     name: str
     help: str
     kind: AnyKind = Text()
     most: int = 1
+    scope: str = ""
 
     @property
     def key(self) -> str:
@@ -40,6 +42,15 @@ class Argument(Struct, frozen=True):
     def secret(self) -> bool:
         """Whether it is never shown."""
         return isinstance(self.kind, Secret)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is not written down."""
+        return isinstance(self.kind, Secret | Hidden)
+
+
+DRY_RUN = Argument("--dry-run", "say what would happen, and do nothing", Flag())
+"""An argument of every command that ends something (CR-13)."""
 
 
 class Arguments:
@@ -62,16 +73,20 @@ class Arguments:
         known = {argument.key: argument for argument in wanted}
         for key in given:
             if key not in known:
-                raise Refused(f"there is no argument {key}", Condition.BAD_REQUEST)
+                raise _blamed(key, f"there is no argument {key}")
         for key, argument in known.items():
             if key in given:
                 self._values[key] = _checked(argument, given[key], surface)
             elif argument.required:
-                raise Refused(f"{key} is missing", Condition.BAD_REQUEST)
+                raise _blamed(key, f"{key} is missing")
 
     def given(self, key: str) -> bool:
         """Whether there was such an argument."""
         return key in self._values
+
+    def is_set(self, key: str) -> bool:
+        """Whether there was such an argument, and no flag that says no."""
+        return self._values.get(key, (False,)) != (False,)
 
     def text(self, key: str, default: str = "") -> str:
         """A text, or the default if it was not given."""
@@ -109,11 +124,19 @@ class Arguments:
         return tuple(self.texts(key)) or self._surface.domains
 
 
+def _blamed(key: str, sentence: str) -> Refused:
+    return Refused(sentence, Condition.BAD_REQUEST, argument=key)
+
+
 def _checked(argument: Argument, given: object, surface: Surface) -> tuple[Value, ...]:
     """The values of an argument; one that may be given more than once may come without a list."""
     values = given if isinstance(given, list) and argument.most > 1 else [given]
-    if len(values) > argument.most:
-        raise Refused(f"at most {argument.most} of {argument.key} at a time")
-    if not values and argument.required:
-        raise wrong(argument.key)
-    return tuple(argument.kind.check(argument.key, value, surface) for value in values)
+    try:
+        if len(values) > argument.most:
+            raise Refused(f"at most {argument.most} of {argument.key} at a time")
+        if not values and argument.required:
+            raise wrong(argument.key)
+        return tuple(argument.kind.check(argument.key, value, surface) for value in values)
+    except Refused as error:
+        error.argument = argument.key
+        raise

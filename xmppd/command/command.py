@@ -23,12 +23,14 @@ class Description(Struct, frozen=True):
         help: One line for people.
         arguments: In their order.
         effect: ``reads``; ``changes``; or ``ends`` something that does not come back by itself.
-        who: ``admins``; ``owner``, who may give it for the account that its argument ``account``
-            names, as administrators may for any; or ``everybody``.
+        who: ``admins``, and others who have its scope; ``owner``, who may give it for the account
+            that its argument ``account`` names, as the former may for any; or ``everybody``.
         needs: ``file``: the configuration only; ``store``: the store, with or without a server that
             runs; ``server``: one that runs.
         answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
             people; ``stream``: the same, at any time.
+        area: One of :data:`~xmppd.config.scopes.AREAS`: what it is about. With the effect, that is
+            its scope.
         asks: ``here``: what this node knows is all there is to know; ``all``: each node of the
             service is asked, and its rows say which one it was.
     """
@@ -41,6 +43,12 @@ class Description(Struct, frozen=True):
     needs: Literal["file", "store", "server"] = "server"
     answers: Literal["table", "sentences", "stream"] = "table"
     asks: Literal["here", "all"] = "here"
+    area: str = "server"
+
+    @property
+    def scope(self) -> str:
+        """What its actor must have, unless it is also for others (CR-5)."""
+        return f"{self.area}:{'read' if self.effect == 'reads' else 'write'}"
 
     @property
     def owned(self) -> bool:

@@ -114,7 +114,9 @@ class CommandForms:
     def may(self, actor: Actor, form: CommandForm) -> bool:
         """Whether the actor may fill it in."""
         about = self.commands.commands[form.command].about
-        return actor.admin or (not form.admins_only and self.commands.may(actor, about))
+        if form.admins_only:
+            return about.scope in actor.scopes
+        return self.commands.may(actor, about)
 
     def listed(self, actor: Actor) -> list[CommandForm]:
         """The forms that the actor may fill in."""
@@ -170,7 +172,7 @@ def node_of(name: str) -> str:
 
 def own_form(about: Description, actor: Actor) -> CommandForm:
     """The form that asks for each argument of a command by its name."""
-    own = about.who == "owner" and not actor.admin
+    own = about.who == "owner" and about.scope not in actor.scopes
     asked = [each for each in about.arguments if not (own and each.key == OWNED)]
     return CommandForm(
         node=node_of(about.name),

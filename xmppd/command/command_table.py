@@ -1,13 +1,14 @@
 """CommandTable: the place of commands, for all ways by which they are given."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
-from xmppd.command.argument import Arguments
+from xmppd.command.argument import DRY_RUN, Arguments
+from xmppd.command.audit import Audit
 from xmppd.command.command import OWNED, Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import Surface
@@ -15,6 +16,8 @@ from xmppd.command.merged import merged
 from xmppd.command.other_nodes import NO_OTHERS, Incomplete, OtherNodes, Unanswered
 from xmppd.command.refused import Refused, failed
 from xmppd.command.reply import Replies, RowOfNode
+from xmppd.command.roles import Roles
+from xmppd.config.scopes import AREAS, OWN
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import JID, Condition, StanzaError
 
@@ -33,18 +36,22 @@ class CommandTable:
 
     Args:
         domains: Ours.
-        admins: Bare JIDs of the administrators.
+        roles: Who may do what.
 
     Attributes:
         commands: By name.
         others: The other nodes of the service.
+        audit: Has changes written down; None where there is no store for that.
+        address_of: The IP address of a client, empty if it is not here.
     """
 
     others: OtherNodes = NO_OTHERS
+    audit: Audit | None = None
 
-    def __init__(self, domains: tuple[str, ...], admins: Collection[JID]) -> None:
+    def __init__(self, domains: tuple[str, ...], roles: Roles) -> None:
         self.domains = domains
-        self.admins = admins
+        self.roles = roles
+        self.address_of: Callable[[JID], str] = lambda jid: ""
         self.commands: dict[str, Command] = {}
         self._owners: dict[str, str] = {}
 
@@ -57,7 +64,8 @@ class CommandTable:
 
         Raises:
             ValueError: Its name is taken, or invalid; it has arguments that no command line can
-                have; or it is for owners of nothing.
+                have; it is for owners of nothing, of an unknown area, or ends something without
+                a dry run.
         """
         name = command.name
         if not _WORDS.fullmatch(name):
@@ -82,7 +90,7 @@ class CommandTable:
 
     def actor(self, jid: JID) -> Actor:
         """The actor with this address, which a stream has proved."""
-        return Actor(jid, admin=jid.to_bare() in self.admins)
+        return Actor(jid, self.roles.scopes_of(jid), address=self.address_of(jid))
 
     def descriptions(self, words: str) -> list[Description]:
         """The descriptions of all commands that begin with these words."""
@@ -94,7 +102,7 @@ class CommandTable:
 
     def may(self, actor: Actor, about: Description) -> bool:
         """Whether an actor may give a command; an owner, for the own account."""
-        return actor.admin or about.who != "admins"
+        return about.scope in actor.scopes or (about.who != "admins" and OWN in actor.scopes)
 
     def asked(
         self, name: str, given: Mapping[str, object], actor: Actor
@@ -108,12 +116,19 @@ class CommandTable:
         if command is None:
             raise Refused(f'the server knows no command "{name}"', Condition.ITEM_NOT_FOUND)
         if not self.may(actor, command.about):
-            raise Refused("this command is for administrators", Condition.FORBIDDEN)
-        surface = Surface(self.domains, short_names=actor.jid is None)
+            raise lacking(command.about.scope)
+        surface = Surface(self.domains, short_names=actor.way in ("xmppctl", "node"))
         arguments = Arguments(command.about.arguments, given, surface)
+        for argument in command.about.arguments:
+            beyond = argument.scope and argument.scope not in actor.scopes
+            if beyond and arguments.is_set(argument.key):
+                raise lacking(argument.scope, argument.key)
         stranger = command.about.who == "owner" and not actor.owns(arguments.jid(OWNED))
-        if stranger and not actor.admin:
-            raise Refused("this is somebody else's account", Condition.FORBIDDEN)
+        if stranger and command.about.scope not in actor.scopes:
+            raise Refused(
+                "this is somebody else's account", Condition.FORBIDDEN, argument=OWNED,
+                scope=command.about.scope,
+            )  # fmt: skip
         return command, CommandContext(arguments, actor, given, self.others)
 
     async def replies(self, command: Command, context: CommandContext) -> Replies:
@@ -126,24 +141,29 @@ class CommandTable:
                 which is logged.
             Incomplete: All is done that could be, and some nodes did not answer.
         """
+        found = self._replies_wherever(command, context)
+        if self.audit is not None and self.audit.wants(command, context):
+            found = self.audit.watched(command, context, found)
+        async with aclosing(found):
+            async for reply in found:
+                yield reply
+                if not context.listening and command.about.effect == "reads":
+                    return
+
+    def _replies_wherever(self, command: Command, context: CommandContext) -> Replies:
+        """The replies of all nodes that are asked."""
         others = context.others
         if command.about.asks == "here" or not others.nodes:
-            found = self._replies_here(command, context)
-        elif command.about.answers == "stream":
-            found = merged(
+            return self._replies_here(command, context)
+        if command.about.answers == "stream":
+            return merged(
                 of_node(others.here, self._replies_here(command, context)),
                 *(
                     of_node(node, others.replies(node, command.name, context.given))
                     for node in others.nodes
                 ),
             )
-        else:
-            found = self._replies_of_all(command, context)
-        async with aclosing(found):
-            async for reply in found:
-                yield reply
-                if not context.listening and command.about.effect == "reads":
-                    return
+        return self._replies_of_all(command, context)
 
     async def _replies_of_all(self, command: Command, context: CommandContext) -> Replies:
         """The replies of this node, then those of each other one. A node that knows nothing of
@@ -185,6 +205,17 @@ class CommandTable:
             raise failed() from error
 
 
+def lacking(scope: str, argument: str = "") -> Refused:
+    """The refusal of somebody who lacks a scope."""
+    what = f"the argument {argument}" if argument else "this command"
+    return Refused(
+        f"{what} is for administrators, and for those who have the scope {scope}",
+        Condition.FORBIDDEN,
+        argument=argument,
+        scope=scope,
+    )
+
+
 async def of_node(node: str, replies: Replies) -> Replies:
     """The replies of a node, each with its name."""
     async with aclosing(replies):
@@ -193,6 +224,10 @@ async def of_node(node: str, replies: Replies) -> Replies:
 
 
 def _check_arguments(about: Description) -> None:
+    if about.area not in AREAS:
+        raise ValueError(f"{about.name} has the area {about.area}; there are {', '.join(AREAS)}")
+    if about.effect == "ends" and DRY_RUN not in about.arguments:
+        raise ValueError(f"{about.name} ends something, and lacks the argument --dry-run")
     if about.asks == "all" and any(argument.secret for argument in about.arguments):
         raise ValueError(f"{about.name} has a secret, which is told to no other node")
     keys = set(SHELLS_OWN)

@@ -1,5 +1,6 @@
 """Kinds of arguments: their checks, their fields in a form, and their words in a shell."""
 
+import re
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +16,8 @@ MAX_DIGITS = 18
 
 Value: TypeAlias = str | bool | int | JID
 _YES, _NO = ("1", "true"), ("0", "false")
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,10 @@ class Text(ArgumentKind, frozen=True):
     """Text for people."""
 
 
+class Hidden(ArgumentKind, frozen=True):
+    """Text that may hold a secret: it is not written down."""
+
+
 class Secret(ArgumentKind, frozen=True):
     """A password: asked for, and never shown, logged, or written on a command line."""
 
@@ -157,6 +164,25 @@ class Number(ArgumentKind, frozen=True):
                 f"{key} is a number from {self.min} to {self.max}{unit}", Condition.BAD_REQUEST
             )
         return int(text)
+
+
+class Duration(ArgumentKind, frozen=True):
+    """A time, as a number with its unit: ``s``, ``m``, ``h`` or ``d``; its value is in seconds.
+
+    Attributes:
+        max_s: At most.
+    """
+
+    max_s: int
+
+    def read(self, key: str, text: str, surface: Surface) -> Value:
+        """The seconds."""
+        found = _DURATION.fullmatch(text)
+        seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
+        if not 0 < seconds <= self.max_s:
+            most = f"{self.max_s // 86_400}d" if self.max_s >= 86_400 else f"{self.max_s}s"
+            raise Refused(f"{key} is a time such as 12h or 90d, at most {most}")
+        return seconds
 
 
 class Choice(ArgumentKind, frozen=True):
@@ -244,9 +270,11 @@ class PluginName(Text, frozen=True):
 
 AnyKind: TypeAlias = (
     Text
+    | Hidden
     | Secret
     | Flag
     | Number
+    | Duration
     | Choice
     | Address
     | AccountName

@@ -10,14 +10,24 @@ class Refused(Exception):
         text: Without a full stop.
         condition: The stanza error, for a way that has those.
         status: With which xmppctl ends.
+        argument: The argument that is wrong, by its key; empty if it is none.
+        scope: What its actor lacks; empty if it is nothing.
     """
 
     def __init__(
-        self, text: str, condition: Condition = Condition.NOT_ACCEPTABLE, status: int = 1
+        self,
+        text: str,
+        condition: Condition = Condition.NOT_ACCEPTABLE,
+        status: int = 1,
+        *,
+        argument: str = "",
+        scope: str = "",
     ) -> None:
         super().__init__(text)
         self.condition = condition
         self.status = status
+        self.argument = argument
+        self.scope = scope
 
 
 def failed() -> Refused:

@@ -16,6 +16,7 @@ from xmppd.config.config import (
     name_server,
 )
 from xmppd.config.redis_url import REDIS_PORT, SENTINEL_PORT, RedisURL
+from xmppd.config.scopes import ROLES, SCOPES
 from xmppd.config.table import ConfigError
 from xmppd.stanza.jid import JID, prepare_domain, prepare_local
 
@@ -24,6 +25,7 @@ TOKEN_MECHANISMS = frozenset(
     f"HT-SHA-{bits}-{binding}" for bits in (256, 512) for binding in ("EXPR", "ENDP", "NONE")
 )
 LOG_LEVELS = get_args(Level)
+_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def _check_domains(config: Config) -> None:
@@ -100,6 +102,47 @@ def _check_admins(config: Config) -> None:
             raise ConfigError(
                 f'admins has "{admin}", which is no account; write it as "romeo@example.org".'
             )
+
+
+def _check_roles(config: Config) -> None:
+    taken = set[str]()
+    for role in config.role:
+        if not _ROLE.fullmatch(role.name):
+            raise ConfigError(
+                f'role.name "{role.name}" cannot be; write it in small letters, such as "helpdesk".'
+            )
+        if role.name in taken:
+            raise ConfigError(f'role.name "{role.name}" is there twice; make one table of them.')
+        taken.add(role.name)
+        if role.name in ("admin", "user"):
+            raise ConfigError(
+                f'role.name "{role.name}" is taken: everybody is a user, and administrators are '
+                "named by admins; give the role another name."
+            )
+        if (role.name in ROLES) == bool(role.scopes):
+            raise ConfigError(
+                f'role "{role.name}" has scopes already; leave role.scopes out.'
+                if role.scopes
+                else f'role "{role.name}" may do nothing; name at least one of role.scopes.'
+            )
+        for scope in role.scopes:
+            if scope not in SCOPES:
+                near = get_close_matches(scope, SCOPES, n=1) or SCOPES
+                raise ConfigError(f'role.scopes does not know "{scope}"; use {" or ".join(near)}.')
+        for account in role.accounts:
+            if not _is_account(account):
+                raise ConfigError(
+                    f'role.accounts has "{account}", which is no account; write it as '
+                    '"romeo@example.org".'
+                )
+
+
+def _is_account(text: str) -> bool:
+    try:
+        jid = JID.parse(text)
+    except ValueError:
+        return False
+    return jid.local is not None and jid.is_bare
 
 
 def _check_names(config: Config) -> None:
@@ -385,6 +428,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     _check_domains,
     _check_components,
     _check_admins,
+    _check_roles,
     _check_names,
     _check_certificates,
     _check_web,

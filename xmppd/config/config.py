@@ -50,6 +50,14 @@ class DomainSettings(Section, frozen=True):
         return Path(self.key or self.certificate)
 
 
+class RoleSettings(Section, frozen=True):
+    """A ``[[role]]`` table: who has a role, and what its scopes are if it is one of your own."""
+
+    name: str
+    accounts: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
 class ComponentSettings(Section, frozen=True):
     """A ``[[component]]`` table: a service of its own domain that connects to us (XEP-0114)."""
 
@@ -476,6 +484,7 @@ class Config(Section, frozen=True):
 
     data: Annotated[str, Mark.RESTART] = "data"
     admins: Annotated[tuple[str, ...], Mark.RESTART] = ()
+    role: Annotated[tuple[RoleSettings, ...], Mark.RESTART] = ()
     domain: tuple[DomainSettings, ...] = ()
     listen: Annotated[tuple[ListenSettings, ...], Mark.RESTART] = ()
     component: Annotated[tuple[ComponentSettings, ...], Mark.RESTART] = ()

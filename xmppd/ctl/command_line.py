@@ -23,6 +23,8 @@ GROUPS = {
     "group": "shared groups",
     "s2s": "other servers",
     "cluster": "the nodes of this service",
+    "key": "keys with which programs give commands",
+    "audit": "what was changed, and by whom",
     "report": "what people reported",
     "explain": "why",
     "top": "who causes most",

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from xmppd.command.command import Command, Description
 from xmppd.ctl import (
+    audits,
     cluster,
     devices,
     explain,
     files,
     groups,
+    keys,
     life,
     people,
     plugins,
@@ -36,6 +38,8 @@ DESCRIPTIONS: dict[str, Description] = {
         groups.COMMANDS,
         servers.COMMANDS,
         cluster.COMMANDS,
+        keys.COMMANDS,
+        audits.COMMANDS,
         reports.COMMANDS,
         explain.COMMANDS,
         trace.COMMANDS,
@@ -58,6 +62,8 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *cluster.ClusterCommands(
             server.cluster, server.locations, server.drain, server.check()
         ).commands(),
+        *keys.KeyCommands(server.api_keys).commands(),
+        *audits.AuditCommands(server.store.audit).commands(),
         *reports.ReportCommands(server.reports).commands(),
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),

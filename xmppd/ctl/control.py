@@ -6,7 +6,9 @@ import os
 import socket
 import struct
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
+from pwd import getpwuid
 
 from msgspec import DecodeError, json
 from twisted.internet.defer import CancelledError, Deferred
@@ -48,6 +50,7 @@ class ControlProtocol(LineOnlyReceiver):
     def __init__(self, factory: "Control") -> None:
         self.control = factory
         self.busy = False
+        self._actor = SHELL
         self._gone = self._endless = False
         self._work: Deferred[None]
         self._room: Deferred[None] | None = None
@@ -55,7 +58,9 @@ class ControlProtocol(LineOnlyReceiver):
 
     def connectionMade(self) -> None:
         """Admit the server's own user, and root."""
-        if not may_command(peer_uid(self.transport.getHandle())):
+        uid = peer_uid(self.transport.getHandle())
+        self._actor = replace(SHELL, name=user_name(uid))
+        if not may_command(uid):
             self._refuse(0, "only the user that the server runs as, and root, may do this")
         elif not self.control.admits(self):
             self._refuse(0, f"{MAX_CONNECTIONS} others are giving commands; try again later")
@@ -111,7 +116,7 @@ class ControlProtocol(LineOnlyReceiver):
             for about in table.descriptions(request.command):
                 self._send(Answer(request.id, description=about))
             return
-        command, context = table.asked(request.command, request.arguments, SHELL)
+        command, context = table.asked(request.command, request.arguments, self._actor)
         _log.info("xmppctl: {command}", command=request.command)
         self._context = context
         self._endless = command.about.answers == "stream"
@@ -209,6 +214,14 @@ def may_command(uid: int) -> bool:
     return uid in (0, os.geteuid())
 
 
+def user_name(uid: int) -> str:
+    """The name of a user of this machine, or the number of one without a name."""
+    try:
+        return getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
 def peer_uid(connection: socket.socket) -> int:
     """The user at the other end, as the kernel knows it."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
@@ -216,4 +229,4 @@ def peer_uid(connection: socket.socket) -> int:
     return uid
 
 
-__all__ = ["Control", "ControlProtocol", "listen", "may_command", "peer_uid"]
+__all__ = ["Control", "ControlProtocol", "listen", "may_command", "peer_uid", "user_name"]

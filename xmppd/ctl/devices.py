@@ -115,7 +115,7 @@ COMMANDS: tuple[Declared[DeviceCommands], ...] = (
     Declared(
         Description(
             "device list", "list the clients that have access to an account", (ACCOUNT,),
-            who="owner", needs="store",
+            who="owner", needs="store", area="accounts",
         ),
         DeviceCommands.list_all,
         (DeviceRow,),
@@ -124,7 +124,7 @@ COMMANDS: tuple[Declared[DeviceCommands], ...] = (
         Description(
             "device revoke", "take the tokens of a client, or of all, and end its sessions",
             (ACCOUNT, Argument("--device", "as device list has it; all without it")),
-            "changes", who="owner", needs="store",
+            "changes", who="owner", needs="store", area="accounts",
         ),
         DeviceCommands.revoke,
     ),

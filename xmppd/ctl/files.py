@@ -99,17 +99,25 @@ class FileCommands:
 
 COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
-        Description("config check", "look for mistakes in the configuration", needs="file"),
+        Description(
+            "config check", "look for mistakes in the configuration", needs="file", area="config"
+        ),
         FileCommands.check,
     ),
     Declared(
-        Description("db revision", "the revision of the database's schema", needs="file"),
+        Description(
+            "db revision", "the revision of the database's schema", needs="file", area="data"
+        ),
         FileCommands.revision,
         (RevisionRow,),
     ),
     Declared(
         Description(
-            "db upgrade", "bring the database's schema up to date", effect="changes", needs="file"
+            "db upgrade",
+            "bring the database's schema up to date",
+            effect="changes",
+            needs="file",
+            area="data",
         ),
         FileCommands.upgrade,
     ),
@@ -120,6 +128,7 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
             (Argument("url", "of the other one: sqlite:///… or postgresql://…"),),
             effect="changes",
             needs="file",
+            area="data",
         ),
         FileCommands.copy,
     ),

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from xmppd.command.argument import MANY, Argument, Arguments
+from xmppd.command.argument import DRY_RUN, MANY, Argument, Arguments
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Choice, GroupName
@@ -82,6 +82,9 @@ class GroupCommands:
         name = context.arguments.text("group")
         if name not in self.changes.groups.groups:
             raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)
+        if context.dry_run:
+            yield f"the group {name} would be deleted; its members keep their accounts"
+            return
         await self.changes.delete(name)
         yield f"the group {name} was deleted; its members keep their accounts"
 
@@ -94,7 +97,7 @@ def _members(group: SharedGroup, told: Arguments) -> tuple[str, ...]:
 
 COMMANDS: tuple[Declared[GroupCommands], ...] = (
     Declared(
-        Description("group list", "list shared groups", needs="store"),
+        Description("group list", "list shared groups", needs="store", area="rosters"),
         GroupCommands.list_all,
         (GroupRow,),
     ),
@@ -106,26 +109,40 @@ COMMANDS: tuple[Declared[GroupCommands], ...] = (
                 GROUP,
                 Argument("--display", "what it is called in rosters"),
                 Argument(
-                    "--add", "an account that joins; may be given more than once", AccountName(),
+                    "--add",
+                    "an account that joins; may be given more than once",
+                    AccountName(),
                     MANY,
                 ),
                 Argument(
-                    "--remove", "an account that leaves; may be given more than once",
-                    AccountName(), MANY,
+                    "--remove",
+                    "an account that leaves; may be given more than once",
+                    AccountName(),
+                    MANY,
                 ),
                 Argument("--visible-to", "who sees it", Choice(("members", "everybody"))),
                 Argument(
-                    "--also", "a group whose members see it too; may be repeated", GroupName(),
+                    "--also",
+                    "a group whose members see it too; may be repeated",
+                    GroupName(),
                     MANY,
                 ),
             ),
             "changes",
             needs="store",
+            area="rosters",
         ),
         GroupCommands.save,
     ),
     Declared(
-        Description("group delete", "delete a shared group", (GROUP,), "ends", needs="store"),
+        Description(
+            "group delete",
+            "delete a shared group",
+            (GROUP, DRY_RUN),
+            "ends",
+            needs="store",
+            area="rosters",
+        ),
         GroupCommands.delete,
     ),
-)  # fmt: skip
+)

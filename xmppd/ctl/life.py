@@ -5,6 +5,7 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+from xmppd.command.argument import DRY_RUN
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.reply import Replies, Row
@@ -97,6 +98,13 @@ class LifeCommands:
 
     async def stop(self, context: CommandContext) -> Replies:
         """Stop the server, when stanzas under way are done."""
+        if context.dry_run:
+            server = self.server
+            yield (
+                f"the server would stop, and close the streams of "
+                f"{server.session_manager.bound} sessions"
+            )
+            return
         self.running.stop()
         yield "the server stops"
 
@@ -117,9 +125,11 @@ COMMANDS: tuple[Declared[LifeCommands], ...] = (
         (StatusRow,),
     ),
     Declared(Description("stats", "numbers", asks="all"), LifeCommands.stats, (NumberRow,)),
-    Declared(Description("stop", "stop the server", effect="ends"), LifeCommands.stop),
+    Declared(Description("stop", "stop the server", (DRY_RUN,), "ends"), LifeCommands.stop),
     Declared(
-        Description("reload", "read configuration and certificates again", effect="changes"),
+        Description(
+            "reload", "read configuration and certificates again", effect="changes", area="config"
+        ),
         LifeCommands.reload,
         (KeyRow,),
     ),

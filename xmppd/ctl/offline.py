@@ -15,6 +15,7 @@ from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
+from xmppd.command.roles import Roles
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
@@ -78,7 +79,7 @@ async def run(
     """
     async with AsyncExitStack() as opened:
         if about.needs == "file":
-            table = CommandTable((), ())
+            table = CommandTable((), Roles())
             commands = FileCommands(path, config, reactor).commands()
         else:
             server = await _server(reactor, config, opened)

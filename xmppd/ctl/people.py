@@ -224,28 +224,46 @@ def is_active(session: Session) -> bool:
 
 COMMANDS: tuple[Declared[PeopleCommands], ...] = (
     Declared(
-        Description("user list", "list accounts", (DOMAIN, _state(*KEPT), ROWS), needs="store"),
+        Description(
+            "user list",
+            "list accounts",
+            (DOMAIN, _state(*KEPT), ROWS),
+            needs="store",
+            area="accounts",
+        ),
         PeopleCommands.list_all,
         (UserRow,),
     ),
     Declared(
-        Description("user online", "list accounts that are here", (DOMAIN, _state(*HERE), ROWS)),
+        Description(
+            "user online",
+            "list accounts that are here",
+            (DOMAIN, _state(*HERE), ROWS),
+            area="accounts",
+        ),
         PeopleCommands.online,
         (OnlineUser,),
     ),
     Declared(
         Description(
-            "user count", "count accounts", (DOMAIN, _state(*KEPT, *HERE)), needs="store"
+            "user count",
+            "count accounts",
+            (DOMAIN, _state(*KEPT, *HERE)),
+            needs="store",
+            area="accounts",
         ),
         PeopleCommands.count,
         (UserCount,),
     ),
     Declared(
         Description(
-            "user show", "show where accounts are, and how many contacts they have", (ACCOUNTS,),
+            "user show",
+            "show where accounts are, and how many contacts they have",
+            (ACCOUNTS,),
             needs="store",
+            area="accounts",
         ),
         PeopleCommands.show,
         (UserShown,),
     ),
-)  # fmt: skip
+)

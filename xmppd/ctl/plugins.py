@@ -124,17 +124,20 @@ class _Done:
 
 COMMANDS: tuple[Declared[PluginCommands], ...] = (
     Declared(
-        Description("plugin list", "list plugins", asks="all"),
+        Description("plugin list", "list plugins", asks="all", area="plugins"),
         PluginCommands.list_all,
         (PluginRow,),
     ),
-    Declared(Description("plugin load", "load a plugin", PLUGIN, "changes"), PluginCommands.load),
     Declared(
-        Description("plugin unload", "take a plugin out", PLUGIN, "changes"),
+        Description("plugin load", "load a plugin", PLUGIN, "changes", area="plugins"),
+        PluginCommands.load,
+    ),
+    Declared(
+        Description("plugin unload", "take a plugin out", PLUGIN, "changes", area="plugins"),
         PluginCommands.unload,
     ),
     Declared(
-        Description("plugin reload", "read a plugin again", PLUGIN, "changes"),
+        Description("plugin reload", "read a plugin again", PLUGIN, "changes", area="plugins"),
         PluginCommands.reload,
     ),
 )

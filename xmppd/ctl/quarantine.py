@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import asdict
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
@@ -78,6 +78,12 @@ class QuarantineCommands:
             numbers = [entry.number async for entry in self._entries()]
         else:
             numbers = [_number(wanted)]
+        if context.dry_run:
+            known = {entry.number async for entry in self._entries()}
+            if wanted != _ALL and not known.intersection(numbers):
+                raise _nothing(wanted)
+            yield f"records that would be deleted: {len(numbers)}"
+            return
         deleted = await self.store.forget_quarantined(numbers)
         if not deleted and wanted != _ALL:
             raise _nothing(wanted)
@@ -140,13 +146,18 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
             "list records that could not be read",
             (Argument("--account", "only those of this account"),),
             needs="store",
+            area="data",
         ),
         QuarantineCommands.list_all,
         (QuarantinedRow,),
     ),
     Declared(
         Description(
-            "db quarantine show", "show one of them as it was stored", (_NUMBER,), needs="store"
+            "db quarantine show",
+            "show one of them as it was stored",
+            (_NUMBER,),
+            needs="store",
+            area="content",
         ),
         QuarantineCommands.show,
         (FieldRow,),
@@ -155,9 +166,10 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
         Description(
             "db quarantine delete",
             "delete one of them, or all, for good",
-            (Argument("number", f"{_NUMBER.help}; or {_ALL}"),),
+            (Argument("number", f"{_NUMBER.help}; or {_ALL}"), DRY_RUN),
             "ends",
             needs="store",
+            area="data",
         ),
         QuarantineCommands.delete,
     ),

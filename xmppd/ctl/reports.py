@@ -56,6 +56,7 @@ COMMANDS: tuple[Declared[ReportCommands], ...] = (
             "list what people reported about those they blocked",
             (Argument("--domain", "only of people of this domain", DomainName()),),
             needs="store",
+            area="content",
         ),
         ReportCommands.list_all,
         (ReportRow,),

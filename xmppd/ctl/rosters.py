@@ -132,7 +132,7 @@ def _both(item: RosterItem) -> RosterItem:
 
 COMMANDS: tuple[Declared[RosterCommands], ...] = (
     Declared(
-        Description("roster show", "show rosters", (ACCOUNTS,), needs="store"),
+        Description("roster show", "show rosters", (ACCOUNTS,), needs="store", area="rosters"),
         RosterCommands.show,
         (ContactRow,),
     ),
@@ -149,12 +149,18 @@ COMMANDS: tuple[Declared[RosterCommands], ...] = (
             ),
             "changes",
             needs="store",
+            area="rosters",
         ),
         RosterCommands.add,
     ),
     Declared(
         Description(
-            "roster remove", "remove a contact", (ACCOUNT, CONTACT), "changes", needs="store"
+            "roster remove",
+            "remove a contact",
+            (ACCOUNT, CONTACT),
+            "changes",
+            needs="store",
+            area="rosters",
         ),
         RosterCommands.remove,
     ),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 
 from xmppd.auth.tokens import Tokens
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Address, Flag
@@ -84,7 +84,11 @@ class SessionCommands:
         error = StreamError(StreamCondition.NOT_AUTHORIZED, reason)
         jids = told.jids("jid")
         ended: dict[JID, int] = {}
+        dry = context.dry_run
         for jid in jids:
+            if dry:
+                ended[jid] = len(self._there(jid))
+                continue
             if told.flag("revoke"):
                 await self._revoke(jid)
             ended[jid] = self._close(jid, error)
@@ -92,16 +96,22 @@ class SessionCommands:
             named = ", ".join(map(str, jids))
             raise Refused(f"there is no session of {named}", Condition.ITEM_NOT_FOUND)
         for jid, count in ended.items():
-            yield f"sessions of {jid} that ended: {count}"
+            yield f"sessions of {jid} that {'would end' if dry else 'ended'}: {count}"
 
     def _close(self, jid: JID, error: StreamError) -> int:
         if jid.is_bare:
             return self.sessions.close_all(jid.bare, error)
+        for session in self._there(jid):
+            session.connection.close(error)
+            return 1
+        return 0
+
+    def _there(self, jid: JID) -> list[LocalClientSession]:
+        """The session of a full JID, or all of a bare one."""
+        if jid.is_bare:
+            return list(self.sessions.local_sessions(jid.bare))
         session = self.sessions.session(jid)
-        if session is None or not session.bound:
-            return 0
-        session.connection.close(error)
-        return 1
+        return [] if session is None or not session.bound else [session]
 
     async def _revoke(self, jid: JID) -> None:
         """Revoke the tokens of a session, or of all devices of an account."""
@@ -143,6 +153,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             "list who is connected",
             (Argument("--account", "only sessions of this account", AccountName()),),
             asks="all",
+            area="sessions",
         ),
         SessionCommands.list_all,
         (SessionRow,),
@@ -153,6 +164,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             "all there is to know of a session",
             (Argument("jid", SESSION, Address()),),
             asks="all",
+            area="sessions",
         ),
         SessionCommands.show,
         (SessionShown,),
@@ -169,9 +181,11 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
                 Argument(
                     "--revoke", "take its tokens too: it has to give the password again", Flag()
                 ),
+                DRY_RUN,
             ),
             "ends",
             asks="all",
+            area="sessions",
         ),
         SessionCommands.end,
     ),

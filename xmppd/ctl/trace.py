@@ -11,6 +11,7 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Address, Flag, Number
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
+from xmppd.config.scopes import CONTENT
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
 from xmppd.trace.trace import TooManyTracers, Trace
@@ -60,12 +61,13 @@ COMMANDS: tuple[Declared[TraceCommands], ...] = (
             "show what happens to stanzas from and to an address, stage by stage",
             (
                 Argument("address", "of a session, an account or a domain", Address()),
-                Argument("--bodies", "show what people write, too", Flag()),
+                Argument("--bodies", "show what people write, too", Flag(), scope=CONTENT),
                 Argument("--seconds", "end after so many", Number(1, MAX_SECONDS, "s")),
                 Argument("--stanzas", "end after so many", Number(1, MAX_STANZAS)),
             ),
             answers="stream",
             asks="all",
+            area="trace",
         ),
         TraceCommands.trace,
         (TraceRow,),

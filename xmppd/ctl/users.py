@@ -8,7 +8,7 @@ from xmppd.account.accounts import Accounts
 from xmppd.account.stream_ends import StreamsClosed
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.provider import Passwords
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import AccountName, Secret
@@ -55,6 +55,9 @@ class UserCommands:
         """Remove accounts, also from their contacts' rosters."""
         unasked: set[str] = set()
         for account in await self._others(context):
+            if context.dry_run:
+                yield f"{account} would be deleted, with all that belongs to it"
+                continue
             ended = await self.accounts.remove(account)
             unasked.update(ended.unasked)
             yield f"{account} was deleted, with all that belonged to it; {closed(ended)}"
@@ -153,41 +156,70 @@ def judged() -> Iterator[None]:
 
 COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
-        Description("user add", "add an account", (ACCOUNT, PASSWORD), "changes", needs="store"),
+        Description(
+            "user add",
+            "add an account",
+            (ACCOUNT, PASSWORD),
+            "changes",
+            needs="store",
+            area="accounts",
+        ),
         UserCommands.add,
     ),
     Declared(
         Description(
-            "user delete", "delete accounts and all that belongs to them", (ACCOUNTS,),
-            "ends", needs="store",
+            "user delete",
+            "delete accounts and all that belongs to them",
+            (ACCOUNTS, DRY_RUN),
+            "ends",
+            needs="store",
+            area="accounts",
         ),
         UserCommands.delete,
     ),
     Declared(
         Description(
-            "user password", "give an account another password", (ACCOUNT, PASSWORD),
-            "changes", needs="store",
+            "user password",
+            "give an account another password",
+            (ACCOUNT, PASSWORD),
+            "changes",
+            needs="store",
+            area="accounts",
         ),
         UserCommands.password,
     ),
     Declared(
         Description(
-            "user disable", "close accounts to their owners", (ACCOUNTS,), "changes", needs="store"
+            "user disable",
+            "close accounts to their owners",
+            (ACCOUNTS,),
+            "changes",
+            needs="store",
+            area="accounts",
         ),
         UserCommands.disable,
     ),
     Declared(
         Description(
-            "user enable", "open disabled accounts again, and forget their failed logins",
-            (ACCOUNTS,), "changes", needs="store",
+            "user enable",
+            "open disabled accounts again, and forget their failed logins",
+            (ACCOUNTS,),
+            "changes",
+            needs="store",
+            area="accounts",
         ),
         UserCommands.enable,
     ),
     Declared(
         Description(
-            "user unlock", "forget the failed logins of accounts", (ACCOUNTS,), "changes",
-            needs="store", asks="all",
+            "user unlock",
+            "forget the failed logins of accounts",
+            (ACCOUNTS,),
+            "changes",
+            needs="store",
+            asks="all",
+            area="accounts",
         ),
         UserCommands.unlock,
     ),
-)  # fmt: skip
+)

@@ -21,7 +21,7 @@ from xmppd.cluster.entries.commands import (
 )
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.node import NodeId
-from xmppd.command.command_context import SHELL
+from xmppd.command.command_context import NODE
 from xmppd.command.command_table import CommandTable
 from xmppd.command.other_nodes import NO_OTHERS, Unanswered
 from xmppd.command.refused import Refused
@@ -187,7 +187,7 @@ class NodeCommands:
         """Do a command for its replies, of which a limited number wait."""
         last = CommandReplies([], done=True)
         try:
-            command, context = self.commands.asked(entry.name, entry.given, SHELL)
+            command, context = self.commands.asked(entry.name, entry.given, NODE)
             context.others = NO_OTHERS
             running.stops = command.about.effect == "reads"
             async with aclosing(self.commands.replies(command, context)) as found:

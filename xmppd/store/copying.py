@@ -8,6 +8,8 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 
 from xmppd.host.clocks import wall_clock
 from xmppd.store.accounts import ACCOUNT
+from xmppd.store.api_keys import API_KEY
+from xmppd.store.audit import AUDIT_ENTRY
 from xmppd.store.columns import metadata
 from xmppd.store.copied_tables import (
     REVISION_TABLE,
@@ -58,6 +60,7 @@ _KINDS = {
     for kind in (
         ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
         DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA,
+        API_KEY, AUDIT_ENTRY,
     )
 }  # fmt: skip
 

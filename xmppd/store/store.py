@@ -10,6 +10,8 @@ from twisted.logger import Logger
 
 from xmppd.host.clocks import wall_clock
 from xmppd.store.accounts import AccountStore
+from xmppd.store.api_keys import APIKeyStore
+from xmppd.store.audit import AuditStore
 from xmppd.store.belongings import Belongings
 from xmppd.store.claim_tokens import ClaimTokenStore
 from xmppd.store.database import Database
@@ -60,6 +62,8 @@ class Store:
         items: Small values of accounts and plugins.
         sessions: Saved sessions and held messages.
         claim_tokens: The highest token that each claimed thing has had.
+        api_keys: The keys with which programs give commands.
+        audit: Which commands have changed something.
         quarantine: Records that could not be read.
         tables: The place of plugins' own tables.
     """
@@ -84,6 +88,8 @@ class Store:
         self.items = ItemStore(self.database, now)
         self.sessions = SessionStore(self.database, self.offline, now)
         self.claim_tokens = ClaimTokenStore(self.database, now)
+        self.api_keys = APIKeyStore(self.database, now)
+        self.audit = AuditStore(self.database, now)
         self.quarantine = QuarantineStore(self.database)
         self.tables = PluginTables(self.database, self.belongings, now)
 

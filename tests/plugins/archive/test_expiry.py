@@ -10,6 +10,7 @@ from tests.plugins.archive.archives import JULIET, ROMEO, ArchiveCase
 from xmppd.command.command_context import SHELL, Actor
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply, columns_of
+from xmppd.config.scopes import ROLES
 from xmppd.stanza import JID
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import select
@@ -242,7 +243,7 @@ class CommandTests(ExpiryCase):
     def test_export_of_others(self) -> None:
         """No administrator reads others' conversations by a client; everybody exports their own."""
         self.say("a")
-        admin = Actor(JID.parse(ROMEO), admin=True)
+        admin = Actor(JID.parse(ROMEO), ROLES["admin"])
         with self.assertRaisesRegex(Refused, "not for you"):
             self.give("export", actor=admin, account=JULIET)
         self.assertEqual(len(self.give("export", actor=admin, account=ROMEO)), 3)
@@ -362,5 +363,5 @@ class ImportTests(ExpiryCase):
         said = self.give("import", account=NURSE, file=path)
         self.assertEqual(said[1], f"messages that could not be read, or are not of {NURSE}: 1")
         with self.assertRaisesRegex(Refused, "own machine"):
-            actor = Actor(JID.parse(ROMEO), admin=True)
+            actor = Actor(JID.parse(ROMEO), ROLES["admin"])
             self.give("import", actor=actor, account=ROMEO, file=path)

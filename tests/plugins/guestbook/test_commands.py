@@ -6,6 +6,7 @@ from tests.plugins.asking import ask, condition
 from tests.plugins.guestbook.books import JULIET, ROMEO, BookCase, book, entries, sign
 from xmppd.command.command_context import Actor
 from xmppd.command.refused import Refused
+from xmppd.config.scopes import ROLES
 from xmppd.stanza import JID, Condition
 from xmppd.testing.client import Client
 from xmppd_plugins.guestbook.book import NS
@@ -15,7 +16,7 @@ COMMANDS = "http://jabber.org/protocol/commands"
 
 def actor(account: str) -> Actor:
     """A client that is no administrator."""
-    return Actor(JID.parse(f"{account}/1"), admin=False)
+    return Actor(JID.parse(f"{account}/1"), ROLES["user"])
 
 
 class ShellTests(BookCase):

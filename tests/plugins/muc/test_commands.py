@@ -10,6 +10,7 @@ from xmppd.command.command_context import SHELL, Actor
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply
 from xmppd.config.config import Config
+from xmppd.config.scopes import ROLES
 from xmppd.stanza import JID
 from xmppd.testing.client import Client, done
 from xmppd_plugins.muc.state import KeptRoom
@@ -147,7 +148,7 @@ class CommandTests(CommandCase):
 
     def test_for_administrators(self) -> None:
         """Nobody else is let do that."""
-        romeo = Actor(JID.parse("romeo@montague.lit/1"), admin=False)
+        romeo = Actor(JID.parse("romeo@montague.lit/1"), ROLES["user"])
         self.assertRaises(Refused, self.give_by, romeo, "room list")
 
 
@@ -205,7 +206,7 @@ class WrittenRoomTests(CommandCase):
 
     def test_by_form(self) -> None:
         """Files are read and written at the server's own machine only."""
-        prince = Actor(JID.parse("prince@montague.lit/1"), admin=True)
+        prince = Actor(JID.parse("prince@montague.lit/1"), ROLES["admin"])
         self.assertRaises(Refused, self.give_by, prince, "room export")
         self.assertRaises(Refused, self.give_by, prince, "room import", file="x")
 

@@ -21,6 +21,7 @@ from tests.plugins.push.service import (
 from xmppd.command.command_context import SHELL, Actor
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply, Row
+from xmppd.config.scopes import ROLES
 from xmppd.stanza import JID
 from xmppd.testing.client import done
 from xmppd_plugins.push import publisher
@@ -275,7 +276,7 @@ class FailingTests(FailureCase):
         self.another()
         self.service.answer = "wait resource-constraint"
         self.another()
-        (row,) = self.given(Actor(JID.parse(f"{JULIET}/1"), admin=False))
+        (row,) = self.given(Actor(JID.parse(f"{JULIET}/1"), ROLES["user"]))
         assert isinstance(row, Row)
         shown = to_builtins(row)
         self.assertEqual(len(shown.pop("device")), 16)
@@ -290,7 +291,7 @@ class FailingTests(FailureCase):
             },
         )
         self.assertEqual(len(self.given(SHELL)), 1)
-        self.assertRaises(Refused, self.given, Actor(JID.parse(f"{ROMEO}/1"), admin=False))
+        self.assertRaises(Refused, self.given, Actor(JID.parse(f"{ROMEO}/1"), ROLES["user"]))
 
     def given(self, actor: Actor) -> list[Reply]:
         """What somebody is shown of Juliet's registrations."""

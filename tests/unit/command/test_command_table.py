@@ -3,14 +3,16 @@
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import SHELL, Actor, CommandContext
 from xmppd.command.command_form import CommandForm, CommandForms, Filled, own_form
 from xmppd.command.command_table import CommandTable
-from xmppd.command.kinds import AccountName, Secret
+from xmppd.command.kinds import AccountName, Flag, Secret
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
+from xmppd.command.roles import Roles
+from xmppd.config.config import RoleSettings
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.testing.client import done
 
@@ -26,7 +28,7 @@ async def dance(context: CommandContext) -> Replies:
 
 class TableCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.table = CommandTable(("montague.lit",), [ADMIN.to_bare()])
+        self.table = CommandTable(("montague.lit",), Roles([ADMIN.to_bare()]))
 
     def run_as(self, actor: Actor, name: str, **given: object) -> list[object]:
         """All that somebody is answered."""
@@ -71,6 +73,12 @@ class PlaceTests(TableCase):
         command = Command(Description("dance", "", secrets), dance)
         self.assertRaises(ValueError, self.table.put, command, "ball")
         self.assertEqual(self.table.commands, {})
+
+    def test_ends_without_dry_run(self) -> None:
+        """What ends something can say before what would happen; and each is about some area."""
+        for about in (Description("end", "", effect="ends"), Description("a", "", area="moon")):
+            self.assertRaises(ValueError, self.table.put, Command(about, dance), "ball")
+        self.table.put(Command(Description("end", "", (DRY_RUN,), "ends"), dance), "ball")
 
     def test_owner_of_nothing(self) -> None:
         """A command for owners has an argument that says of which account."""
@@ -170,3 +178,49 @@ class RunTests(TableCase):
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
         self.assertNotIn("rosebud", "".join(map(str, events)))
         self.assertEqual(self.refusal(SHELL, "leave"), Condition.GONE)
+
+
+class ScopeTests(TableCase):
+    """What somebody may do who is no administrator."""
+
+    def setUp(self) -> None:
+        helpdesk = RoleSettings(name="h", accounts=(ROMEO.bare,), scopes=("accounts:read",))
+        operators = RoleSettings(name="operator", accounts=("paris@montague.lit",))
+        roles = Roles([ADMIN.to_bare()], [helpdesk, operators])
+        self.table = CommandTable(("montague.lit",), roles)
+        bodies = Argument("--bodies", "", Flag(), scope="content:read")
+        for about in (
+            Description("look", "", (bodies,), area="accounts"),
+            Description("change", "", effect="changes", area="accounts"),
+            Description("own", "", (ACCOUNT,), who="owner", area="accounts"),
+        ):
+            self.table.put(Command(about, dance), "ball")
+
+    def test_scope(self) -> None:
+        """Reading is one scope, changing another; the refusal names what is lacking."""
+        romeo = self.table.actor(ROMEO)
+        self.assertEqual(len(self.run_as(romeo, "look")), 2)
+        self.assertEqual(len(self.run_as(romeo, "look", bodies=False)), 2)
+        self.assertEqual(len(self.run_as(romeo, "own", account=ADMIN.bare)), 2)
+        for name, given, scope, argument in (
+            ("change", {}, "accounts:write", ""),
+            ("look", {"bodies": True}, "content:read", "bodies"),
+        ):
+            refused: Refused = self.assertRaises(Refused, self.run_as, romeo, name, **given)
+            self.assertIn(scope, str(refused))
+            self.assertEqual((refused.scope, refused.argument), (scope, argument))
+            self.assertIs(refused.condition, Condition.FORBIDDEN)
+
+    def test_key(self) -> None:
+        """What everybody may do with their own account is nothing for a key, which has none."""
+        key = Actor(None, frozenset(("server:read",)), "rest", "key deploy")
+        self.assertEqual(self.refusal(key, "own", account=ROMEO.bare), Condition.FORBIDDEN)
+        key = Actor(None, frozenset(("accounts:read",)), "rest", "key deploy")
+        self.assertEqual(len(self.run_as(key, "own", account=ROMEO.bare)), 2)
+        self.assertEqual(self.refusal(key, "own", account="romeo"), Condition.NOT_ACCEPTABLE)
+
+    def test_operator(self) -> None:
+        """Who looks after the server reads all but what people write, and keys."""
+        scopes = self.table.actor(JID.parse("paris@montague.lit/1")).scopes
+        self.assertLessEqual({"accounts:read", "sessions:write", "s2s:write"}, scopes)
+        self.assertFalse({"content:read", "keys:read", "accounts:write"} & scopes)

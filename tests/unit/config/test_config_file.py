@@ -18,9 +18,11 @@ from xmppd.config.config import (
     DomainSettings,
     ListenSettings,
     RemoteDomainSettings,
+    RoleSettings,
     StreamSettings,
 )
 from xmppd.config.config_file import load
+from xmppd.config.scopes import SCOPES
 from xmppd.config.section import Section
 from xmppd.config.table import ConfigError
 
@@ -516,7 +518,9 @@ class ReferenceTests(SynchronousTestCase):
     """etc/xmppd.toml, the administrator's manual."""
 
     samples = frozenset({"domain", "listen"})
-    in_comments = frozenset({"component", "plugins.load", "plugin_tables", "cluster.secret"})
+    in_comments = frozenset(
+        {"component", "role", "plugins.load", "plugin_tables", "cluster.secret"}
+    )
 
     def setUp(self) -> None:
         self.text = REFERENCE.read_text(encoding="utf-8")
@@ -565,6 +569,14 @@ class ReferenceTests(SynchronousTestCase):
         """What a component may be given stands there too, in comments: there is none by default."""
         text = self.commented("# [[component]]")
         self.assert_sample("component", tomllib.loads(text)["component"])
+        self.assert_explained(text)
+
+    def test_role(self) -> None:
+        """So does a role, with an example of what it may do."""
+        text = self.commented("# [[role]]")
+        (sample,) = tomllib.loads(text)["role"]
+        self.assertEqual([field.name for field in fields(RoleSettings)], list(sample))
+        self.assertLessEqual(set(sample["scopes"]), set(SCOPES))
         self.assert_explained(text)
 
     def commented(self, head: str) -> str:

@@ -9,6 +9,7 @@ from twisted.internet.testing import MemoryReactorClock
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
+from xmppd.command.roles import Roles
 from xmppd.ctl.commands import of_running
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
@@ -54,7 +55,7 @@ class Office:
         self.life = Life(house.plugins)
         self.table = house.server.commands
         reactor = cast(IReactor, MemoryReactorClock())
-        self.files = CommandTable((), ())
+        self.files = CommandTable((), Roles())
         for command in of_running(house.server, self.life, path):
             self.table.put(command, OWNER)
         for command in FileCommands(path, house.server.config, reactor).commands():

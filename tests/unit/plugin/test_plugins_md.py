@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.login.logins import authenticate, plain
 from xmppd.cluster.membership import NodeFenced
 from xmppd.cluster.node import ALONE
+from xmppd.command.roles import Roles
 from xmppd.config.config import Config
 from xmppd.login.bind2 import NS as BIND2
 from xmppd.message.follower import ANSWERED, Course
@@ -36,7 +37,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.claims import Owned
 from xmppd.cluster.node import Node
-from xmppd.command.argument import Argument
+from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.reply import Replies, Row
 from xmppd.command.command_context import CommandContext
@@ -381,7 +382,7 @@ class ExampleTests(SynchronousTestCase):
     def run_form(self, node: str, client: Client, var: str, value: str) -> str:
         """An administrator asks for a form, fills in a field, and is answered."""
         server = self.house.server
-        server.commands.admins = (self.house.jid("romeo"),)
+        server.commands.roles = Roles([self.house.jid("romeo")])
         if "adhoc_commands" not in self.house.plugins.loaded:
             done(self.house.plugins.load("adhoc_commands"))
         commands = "http://jabber.org/protocol/commands"

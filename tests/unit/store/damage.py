@@ -8,6 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import NullType
 
 from xmppd.store.accounts import ACCOUNT
+from xmppd.store.api_keys import API_KEY
+from xmppd.store.audit import AUDIT_ENTRY
 from xmppd.store.devices import DEVICE
 from xmppd.store.engine import parse_url
 from xmppd.store.former_accounts import FORMER_ACCOUNT
@@ -24,7 +26,7 @@ from xmppd.store.tables import PLUGIN_SCHEMA
 
 KINDS = (
     ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
-    DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA,
+    DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA, API_KEY, AUDIT_ENTRY,
 )  # fmt: skip
 
 

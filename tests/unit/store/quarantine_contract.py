@@ -24,9 +24,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.seeds import some_seed
 from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
 from tests.unit.store.damage import do_damage
+from xmppd.command.deed import Deed
 from xmppd.stanza import Message
 from xmppd.stanza.ns import XML
 from xmppd.store import quarantine
+from xmppd.store.api_keys import APIKey
 from xmppd.store.columns import digest, metadata
 from xmppd.store.devices import Device, Token
 from xmppd.store.engine import parse_url
@@ -240,6 +242,13 @@ async def fill(store: Store) -> None:
     )
     held = [HeldMessage(b"key", 7, ROMEO, text, 1.5) for text in (b"<c/>", b"<d/>")]
     await store.sessions.hold_messages("", held, arrived=())
+    for name in ("deploy", "watch"):
+        await store.api_keys.revoke_api_key(name)
+        await store.api_keys.add_api_key(
+            APIKey(name, name, bytes(32), ("server:read",), "xmppctl", ROMEO, 1.0, 2.0, 1.5)
+        )
+    for name in ("stop", "reload"):
+        await store.audit.begin(Deed("root", "xmppctl", "", "a", name, "{}", "done"))
     await store.accounts.accounts(DOMAIN)  # writes last presences
 
 
@@ -273,6 +282,9 @@ class DamageContract(Asking):
             "items": await store.items.get_items(ROMEO, "urn:x"),
             "sessions": await store.sessions.saved_sessions(""),
             "held": await store.sessions.recover_messages(""),
+            "keys": await store.api_keys.api_keys(),
+            "key": await store.api_keys.api_key("deploy"),
+            "audit": await store.audit.entries(before=9, limit=9),
         }
 
     def damage(self, table: str, column: str, value: object, where: str = "") -> None:

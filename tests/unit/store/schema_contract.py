@@ -62,7 +62,7 @@ class SchemaContract(SynchronousTestCase):
         inspector = inspect(self.engine)
         # SQLite has no name for the key that counts by itself, and no need of one.
         counting = (
-            {"offline_messages", "held_messages", "quarantine"}
+            {"offline_messages", "held_messages", "quarantine", "audit"}
             if self.engine.dialect.name == "sqlite"
             else set[str]()
         )

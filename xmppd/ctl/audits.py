@@ -1,0 +1,89 @@
+"""The command on the audit."""
+
+from dataclasses import dataclass
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Number
+from xmppd.command.reply import Replies, Row
+from xmppd.ctl.declared import Declared
+from xmppd.ctl.times import iso
+from xmppd.store.audit import AuditEntry, AuditStore
+
+MAX_ROWS = 10_000
+DEFAULT_ROWS = 100
+MAX_NUMBER = 2**53
+
+
+class AuditRow(Row, frozen=True):
+    """A command that has changed something."""
+
+    number: int
+    at: str | None
+    actor: str
+    way: str
+    address: str
+    node: str
+    command: str
+    arguments: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class AuditCommands:
+    """The command that lists what was changed, by whom."""
+
+    audit: AuditStore
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def list_all(self, context: CommandContext) -> Replies:
+        """List it, the newest first."""
+        told = context.arguments
+        actor, words = told.text("actor"), told.text("words")
+
+        def wanted(entry: AuditEntry) -> bool:
+            return actor in ("", entry.actor) and f"{entry.command} ".startswith(
+                words and f"{words} "
+            )
+
+        for entry in await self.audit.entries(
+            before=told.number("before", MAX_NUMBER),
+            limit=told.number("rows", DEFAULT_ROWS),
+            wanted=wanted,
+        ):
+            yield AuditRow(
+                number=entry.number,
+                at=iso(entry.at),
+                actor=entry.actor,
+                way=entry.way,
+                address=entry.address,
+                node=entry.node,
+                command=entry.command,
+                arguments=entry.arguments,
+                outcome=entry.outcome,
+            )
+
+
+COMMANDS: tuple[Declared[AuditCommands], ...] = (
+    Declared(
+        Description(
+            "audit list",
+            "list which commands have changed something, and who gave them",
+            (
+                Argument("--actor", "only of this one, as the list says it"),
+                Argument("--words", 'only commands that begin so, such as "user"'),
+                Argument(
+                    "--before", "only before this number, for the next page", Number(1, MAX_NUMBER)
+                ),
+                Argument("--rows", f"how many; {DEFAULT_ROWS}", Number(1, MAX_ROWS)),
+            ),
+            needs="store",
+        ),
+        AuditCommands.list_all,
+        (AuditRow,),
+    ),
+)
