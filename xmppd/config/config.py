@@ -387,6 +387,7 @@ class PluginSettings(Section, frozen=True):
         "room_push",
         "room_activity",
         "room_news",
+        "muc_watch",
         "http_upload",
         "external_services",
     )
