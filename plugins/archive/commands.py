@@ -144,17 +144,8 @@ class ArchiveCommands:
         account = context.arguments.jid("account")
         if context.actor.jid is not None and not context.actor.owns(account):
             raise Refused("what others have said is not for you", Condition.FORBIDDEN)
-        yield (
-            "<server-data xmlns='urn:xmpp:pie:0'>"
-            f"<host jid='{escape(account.domain)}'><user name='{escape(account.local or '')}'>"
-            "<archive xmlns='urn:xmpp:pie:0#mam'>"
-        )
-        results = Results(account, account, None)
-        async for entry in everything(self.archive, account):
-            made = _result(results, entry, self.archive.id_of(account.bare, entry.position))
-            if made is not None:
-                yield made
-        yield "</archive></user></host></server-data>"
+        async for line in exported(self.archive, account):
+            yield line
 
     async def bring_in(self, context: CommandContext) -> Replies:
         """Add the messages of a file, some in each transaction."""
@@ -251,6 +242,21 @@ async def everything(archive: Archive, account: JID) -> AsyncIterator[ArchiveEnt
         selection = Selection(after=page[-1].position)
 
 
+async def exported(archive: Archive, owner: JID) -> AsyncIterator[str]:
+    """An archive as it is exported, a line for each message."""
+    yield (
+        "<server-data xmlns='urn:xmpp:pie:0'>"
+        f"<host jid='{escape(owner.domain)}'><user name='{escape(owner.local or '')}'>"
+        "<archive xmlns='urn:xmpp:pie:0#mam'>"
+    )
+    results = Results(owner, owner, None)
+    async for entry in everything(archive, owner):
+        made = _result(results, entry, archive.id_of(owner.bare, entry.position))
+        if made is not None:
+            yield made
+    yield "</archive></user></host></server-data>"
+
+
 def _result(results: Results, entry: ArchiveEntry, id: str) -> str | None:
     """An entry as it is exported; None if it is damaged."""
     try:
@@ -265,4 +271,4 @@ def _moment(entry: ArchiveEntry) -> str:
     return exact_date_time(time_of(entry.position))
 
 
-__all__ = ["ArchiveCommands", "ArchiveRow", "DamageRow"]
+__all__ = ["ArchiveCommands", "ArchiveRow", "DamageRow", "exported"]

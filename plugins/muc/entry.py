@@ -153,6 +153,17 @@ class RoomEntry:
         self._check_nick(room, sender, nick)
         if room.occupant(nick.resource or "") is None:
             check_not_full(affiliation, room.config, len(room.occupants))
+        self._check_domain(sender)
+
+    def _check_domain(self, sender: JID) -> None:
+        """Let somebody in whose server may.
+
+        Raises:
+            StanzaError: NOT_ALLOWED: it may not.
+        """
+        if sender.domain in self.hall.settings.blocked_domains:
+            text = f"nobody of {sender.domain} enters rooms here"
+            raise StanzaError(Condition.NOT_ALLOWED, text)
 
     def _check_nick(self, room: Room, sender: JID, nick: JID) -> None:
         """Let somebody take a nick.
@@ -174,6 +185,7 @@ class RoomEntry:
     async def _create(self, presence: Presence, nick: JID, join: Tree) -> None:
         """Make the room that somebody enters, and is the owner of (RM-24)."""
         sender = presence.sender
+        self._check_domain(sender)
         await self.hall.check_create(nick.to_bare(), sender)
         check_nick(nick.resource or "")
         room = await self.hall.create(nick.to_bare(), sender)

@@ -34,6 +34,7 @@ class Room:
         jid: Its bare JID.
         config: How it is configured.
         key: By which the ids of occupants are made.
+        created: When it was made, in seconds since 1970.
         creator: Bare JID of who made it; empty if nobody of ours did.
         locked: Whether its owner has yet to say how it is to be (RM-24).
         subject: Its subject, with the time when it was changed; None if it has none.
@@ -52,6 +53,7 @@ class Room:
         self.jid = kept.jid
         self.config = kept.config
         self.key = kept.key
+        self.created = kept.created
         self.creator = kept.creator
         self.locked = kept.locked
         self.subject = Message.from_bytes(kept.subject) if kept.subject else None

@@ -181,7 +181,7 @@ class Rooms(Owned):
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         except (Deposed, RoomExists) as error:
             raise self._moved(name) from error
-        await self.memory.forget(kept.jid)
+        await self._forget(kept.jid)
         room = self.loaded[name] = Room(kept, self.settings.large_room_occupants)
         self.snapshot.watch(room, token)
         return room

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from xmppd.config.section import Mark, Section
 from xmppd.stanza import JID
+from xmppd.stanza.jid import prepare_domain
 
 
 class RoomSettings(Section, frozen=True):
@@ -21,7 +22,9 @@ class RoomSettings(Section, frozen=True):
         burst_messages: How many at once on top of that.
         large_room_occupants: From how many on the presence of those who say nothing is not shown.
         lost_server_s: How long occupants from a server that cannot be reached stay.
-        keep_destroyed: Whether the archive of a room stays when that is destroyed.
+        keep_destroyed: Whether the archive of a room stays when that is destroyed, for
+            administrators; a new room of its name begins behind it.
+        blocked_domains: Domains whose people enter no room.
         forward_destroyed_s: How long it is told where people went to from a room that is destroyed.
     """
 
@@ -36,9 +39,18 @@ class RoomSettings(Section, frozen=True):
     large_room_occupants: int = 1_000
     lost_server_s: float = 60.0
     keep_destroyed: bool = False
+    blocked_domains: tuple[str, ...] = ()
     forward_destroyed_s: float = 2_592_000.0
 
     def __post_init__(self) -> None:
+        for domain in self.blocked_domains:
+            try:
+                prepared = prepare_domain(domain)
+            except ValueError as error:
+                text = f"blocked_domains has {domain!r}, which is no domain ({error})"
+                raise ValueError(text) from error
+            if prepared != domain:
+                raise ValueError(f"blocked_domains are written as {prepared}, not {domain}")
         for admin in self.admins:
             try:
                 jid = JID.parse(admin)

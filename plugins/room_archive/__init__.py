@@ -13,6 +13,7 @@ from xmppd_plugins.archive.query import ArchiveReader
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.names import SUBDOMAIN
 
+from .commands import RoomArchiveCommands
 from .memory import RoomArchive
 from .moderate_all import ModerateAll
 from .moderation import IQModerateHandler, IQOldModerateHandler, Moderation
@@ -24,7 +25,8 @@ def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> l
     """The parts of this plugin."""
     rooms, before = hall.rooms, hall.rooms.memory
     retractions = RoomRetractions(archive)
-    memory = RoomArchive(hall.clocks, archive, retractions)
+    keeps_destroyed = hall.settings.keep_destroyed
+    memory = RoomArchive(hall.clocks, archive, retractions, keeps_destroyed=keeps_destroyed)
     moderation = Moderation(hall, memory, retractions)
     rooms.memory = memory
     room_reader = RoomReader(hall, memory, reader, turns.next)
@@ -50,6 +52,7 @@ def plug(hall: Hall, archive: Archive, reader: ArchiveReader, turns: Turns) -> l
 
     return [
         AtUnload(stop),
+        RoomArchiveCommands(archive, hall).command(),
         AtLoad(recall),
         *(
             Says(of=EntitiesOf(SUBDOMAIN + domain), answer=room_reader.says)

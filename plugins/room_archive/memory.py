@@ -3,8 +3,8 @@
 from xmppd.host.clocks import Clocks
 from xmppd.stanza import JID, Later, Message
 from xmppd_plugins.archive.archive import Archive, Settle
-from xmppd_plugins.archive.entries import ALL, ArchiveEntry
-from xmppd_plugins.archive.ids import microseconds_of
+from xmppd_plugins.archive.entries import ArchiveEntry, Selection
+from xmppd_plugins.archive.ids import first_at, microseconds_of
 from xmppd_plugins.archive.retractions import TAKES_BACK
 from xmppd_plugins.archive.routed import without_author
 from xmppd_plugins.muc.effects import RoomItem, user
@@ -25,16 +25,30 @@ class RoomArchive(RoomMemory):
         clocks: Tell the time.
         archive: Keeps it, with who has said it behind all else.
         retractions: Look at what takes something back.
+        keeps_destroyed: Whether what was said in a room that was destroyed stays: then a new one of
+            its name begins behind that.
     """
 
-    def __init__(self, clocks: Clocks, archive: Archive, retractions: RoomRetractions) -> None:
+    def __init__(
+        self,
+        clocks: Clocks,
+        archive: Archive,
+        retractions: RoomRetractions,
+        *,
+        keeps_destroyed: bool = False,
+    ) -> None:
         super().__init__(clocks)
+        self.keeps_destroyed = keeps_destroyed
         self.archive = archive
         self.retractions = retractions
 
     def has(self, room: Room) -> bool:
         """Whether a room has an archive."""
         return room.config.mam and room.config.persistentroom
+
+    def begins(self, room: Room) -> int:
+        """The position at which the archive of a room begins: what is before is of another one."""
+        return first_at(int(room.created * 1_000_000)) if self.keeps_destroyed else 0
 
     def space(self) -> Later:
         return self.archive.room()
@@ -64,7 +78,8 @@ class RoomArchive(RoomMemory):
     async def recall(self, room: Room) -> None:
         if not self.has(room):
             return
-        found = await self.archive.entries.page(room.jid.full, ALL, RECALLED, backwards=True)
+        own = Selection(after=self.begins(room) - 1)
+        found = await self.archive.entries.page(room.jid.full, own, RECALLED, backwards=True)
         for entry in reversed(found):
             said = None if entry.is_tombstone else _said(entry)
             if said is not None:

@@ -4,6 +4,7 @@ from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.stanza.form import Field
 from xmppd_plugins.archive.entries import ArchiveEntries, ArchiveEntry, Selection
 from xmppd_plugins.archive.ids import first_at
+from xmppd_plugins.archive.ids import microseconds_of as time_of
 from xmppd_plugins.archive.routed import author_of
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.lists import WantedChanges
@@ -59,6 +60,7 @@ class ModerateAll(RoomCommand):
         reason = value(values, "reason")
         check_reason(reason)
         since = int((self.hall.clocks.wall_clock() - DAY_S) * 1_000_000)
+        since = max(since, time_of(self.moderation.memory.begins(room)))
         person = await self._person(room, value(values, "who"), since)
         if value(values, "ban") in ("1", "true"):
             await self._ban(room, actor, person, reason)

@@ -66,7 +66,7 @@ class Moderation:
         check_role(self.hall.standing(room, actor), RolePrivilege.MODERATE, room.config)
         check_reason(reason)
         entry = await self.retractions.find(room, id)
-        if entry is None:
+        if entry is None or entry.position < self.memory.begins(room):
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id here")
         if entry.is_tombstone:
             return

@@ -9,9 +9,11 @@ from xmppd.host.locks import Locks
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Condition, StanzaError, qname
 from xmppd.stanza.result import MAM
+from xmppd_plugins.archive.entries import Selection
+from xmppd_plugins.archive.ids import microseconds_of
 from xmppd_plugins.archive.query import ArchiveReader, Query
 from xmppd_plugins.archive.query_form import FULL_TEXT, query_form, read_query
-from xmppd_plugins.archive.requests import answer_query, ends, metadata
+from xmppd_plugins.archive.requests import Ends, answer_query, ends, metadata
 from xmppd_plugins.archive.retractions import RETRACT, TOMBSTONES
 from xmppd_plugins.archive.routed import without_author
 from xmppd_plugins.muc.hall import Hall
@@ -79,7 +81,7 @@ class RoomReader:
                 await _have_room(asked.asker)
             room = self.check(asked.address, iq.sender)
             sees = sees_jids(self.hall.standing(room, iq.sender), room.config)
-            query = _of_room(wanted, room, sees=sees)
+            query = _of_room(wanted, room, self.memory.begins(room), sees=sees)
             shown = bytes if sees else without_author
             return await answer_query(self.reader, room.jid, iq, query, shown)
 
@@ -92,15 +94,16 @@ async def _have_room(session: LocalClientSession) -> None:
         waiting = session.room_to_pull()
 
 
-def _of_room(query: Query, room: Room, *, sees: bool) -> Query:
+def _of_room(query: Query, room: Room, begins: int, *, sees: bool) -> Query:
     """A query as it is meant in a room: its peers are occupants, or accounts, for those who see
-    which these are.
+    which these are; and nothing is found that is before its begin.
 
     Raises:
         StanzaError: FORBIDDEN: they are not for whoever asks.
     """
     peer = query.filters.peer
-    filters = replace(query.filters, by_full=True, groupchat=True)
+    since = max(query.filters.since or 0, microseconds_of(begins)) or None
+    filters = replace(query.filters, by_full=True, groupchat=True, since=since)
     if peer is not None and peer.bare != room.jid.full:
         if not sees:
             text = f"here others are known by their nicks: {room.jid.full}/nick"
@@ -142,7 +145,12 @@ class IQRoomMetadataHandler(IQHandler):
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         room = self.reader.check(asked.address, iq.sender)
         archive = self.reader.reader.archive
-        return metadata(archive, room.jid, await ends(archive, room.jid))
+        found = await ends(archive, room.jid)
+        if found is not None:
+            own = Selection(after=self.reader.memory.begins(room) - 1)
+            first = await archive.entries.page(room.jid.full, own, 1)
+            found = Ends(first[0].position, found.last) if first else None
+        return metadata(archive, room.jid, found)
 
 
 __all__ = ["IQRoomMetadataHandler", "IQRoomQueryHandler", "RoomReader"]

@@ -1,6 +1,14 @@
 """Tests of entering rooms, being there and leaving."""
 
-from tests.plugins.muc.halls import MUC, ORCHARD, RoomsCase, codes, condition, rooms_config
+from tests.plugins.muc.halls import (
+    MUC,
+    ORCHARD,
+    SERVICE,
+    RoomsCase,
+    codes,
+    condition,
+    rooms_config,
+)
 from xmppd.config.config import Config
 from xmppd.testing.client import Elsewhere
 
@@ -271,3 +279,27 @@ class SeveralSessionsTests(RoomsCase):
         self.assertEqual((codes(gone), codes(own)), ({110, 303}, {110}))
         (seen,) = romeo.received()
         self.assertEqual(codes(seen), {303})
+
+
+class BlockedTests(RoomsCase):
+    """People of some servers enter no room."""
+
+    def config(self) -> Config:
+        return rooms_config(create="all", blocked_domains=("capulet.lit",))
+
+    def test_blocked(self) -> None:
+        """They enter no room, and make none (RM-10)."""
+        (romeo,) = self.opened("romeo")
+        elsewhere = Elsewhere(self.house)
+        for domain, room, expected in (
+            ("capulet.lit", ORCHARD, "not-allowed"),
+            ("capulet.lit", f"cave@{SERVICE}", "not-allowed"),
+            ("verona.lit", ORCHARD, None),
+        ):
+            elsewhere.send(
+                f"<presence from='t@{domain}/1' to='{room}/T'><x xmlns='{MUC}'/></presence>"
+            )
+            heard = elsewhere.heard()
+            self.assertEqual(f"<{expected} " in heard[0], expected is not None, heard[0])
+        (seen,) = romeo.received()
+        self.assertIn("t@verona.lit/1", seen)

@@ -89,3 +89,11 @@ class RoomSettingsTests(SynchronousTestCase):
         for wrong in ("verona.lit", "romeo@verona.lit/1", "Romeo@verona.lit", "@", ""):
             with self.subTest(wrong):
                 self.assertRaises(ValueError, RoomSettings, admins=(wrong,))
+
+    def test_blocked_domains(self) -> None:
+        """Blocked domains are written as they are compared."""
+        settings = RoomSettings(blocked_domains=("capulet.lit",))
+        self.assertEqual(settings.blocked_domains, ("capulet.lit",))
+        for wrong in ("Capulet.lit", "romeo@capulet.lit", ""):
+            with self.subTest(wrong):
+                self.assertRaises(ValueError, RoomSettings, blocked_domains=(wrong,))

@@ -1,9 +1,14 @@
 """Tests of what rooms keep."""
 
+import re
 from unittest.mock import patch
 
-from tests.plugins.muc.halls import ORCHARD, bodies, condition
+from tests.plugins.muc.halls import ORCHARD, bodies, condition, rooms_config
 from tests.plugins.room_archive.orchards import OrchardCase, ids
+from xmppd.command.command_context import SHELL, Actor
+from xmppd.command.refused import Refused
+from xmppd.config.config import Config
+from xmppd.stanza import JID
 from xmppd.testing.client import done
 
 
@@ -100,6 +105,58 @@ class KeepingTests(OrchardCase):
         assert later is not None, "it is not written yet"
         done(later)
         self.assertIsNone(self.archive.secure("romeo@montague.lit"))
+
+
+class KeptTests(OrchardCase):
+    """What was said in rooms that are destroyed stays."""
+
+    def config(self) -> Config:
+        return rooms_config(keep_destroyed=True)
+
+    def exported(self, room: str = ORCHARD, actor: Actor = SHELL) -> str:
+        commands = self.house.server.commands
+        command, context = commands.asked("room archive", {"room": room}, actor)
+
+        async def give() -> str:
+            return "".join([str(reply) async for reply in commands.replies(command, context)])
+
+        return done(give())
+
+    def test_begins_anew(self) -> None:
+        """A new room of the name has nothing of it; an administrator has all (RM-46)."""
+        (romeo,) = self.kept()
+        self.say(romeo, "before")
+        (old,) = re.findall("<stanza-id [^>]*id='([^']*)'", "".join(romeo.received()))
+        self.assert_done(self.ask(romeo, "<destroy/>", "owner"))
+        self.house.clock.advance(1)
+        (romeo,) = self.kept()
+        self.assertEqual(self.query(romeo).said, [])
+        self.say(romeo, "after")
+        self.assertEqual(self.query(romeo).said, ["after"])
+        found = self.exported()
+        self.assertIn("<body>before</body>", found)
+        self.assertIn("<body>after</body>", found)
+        metadata = "<metadata xmlns='urn:xmpp:mam:2'/>"
+        romeo.send(f"<iq type='get' id='m' to='{ORCHARD}'>{metadata}</iq>")
+        self.assertNotIn(old, "".join(romeo.received()))
+        romeo.send(
+            f"<iq type='set' id='m' to='{ORCHARD}'><moderate id='{old}' xmlns="
+            "'urn:xmpp:message-moderate:1'><retract xmlns='urn:xmpp:message-retract:1'/>"
+            "</moderate></iq>"
+        )
+        self.assertEqual(condition(romeo.received()[0]), "item-not-found")
+        self.house = self.house.restarted()
+        received = self.enter(self.client("juliet"), "Juliet")
+        self.assertEqual(bodies(received), ["after"])
+
+    def test_exported(self) -> None:
+        """Only the server's own machine exports, and only archives of rooms (RM-46)."""
+        (romeo,) = self.kept()
+        self.say(romeo, "Ay me")
+        self.assertIn("jid='romeo@montague.lit", self.exported())
+        self.assertRaises(Refused, self.exported, "romeo@montague.lit")
+        admin = Actor(JID.parse("romeo@montague.lit/1"), admin=True)
+        self.assertRaises(Refused, self.exported, ORCHARD, admin)
 
 
 class WithoutArchiveTests(OrchardCase):
