@@ -19,6 +19,7 @@ ARCHIVE = Description(
     "write what was said in a room as XML (XEP-0227), also of one that was destroyed and is kept",
     (Argument("room", "such as coven@conference.example.org", Address()),),
     answers="sentences",
+    area="content",
 )
 
 
@@ -40,7 +41,7 @@ class RoomArchiveCommands:
 
     async def export(self, context: CommandContext) -> Replies:
         """Write it, a line for each message."""
-        if context.actor.jid is not None:
+        if context.actor.way == "ad-hoc":
             text = "archives of rooms are exported at the server's own machine"
             raise Refused(text, Condition.FORBIDDEN)
         room = context.arguments.jid("room")

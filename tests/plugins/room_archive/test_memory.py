@@ -8,6 +8,7 @@ from tests.plugins.room_archive.orchards import OrchardCase, ids
 from xmppd.command.command_context import SHELL, Actor
 from xmppd.command.refused import Refused
 from xmppd.config.config import Config
+from xmppd.config.scopes import EVERYTHING
 from xmppd.stanza import JID
 from xmppd.testing.client import done
 
@@ -155,7 +156,7 @@ class KeptTests(OrchardCase):
         self.say(romeo, "Ay me")
         self.assertIn("jid='romeo@montague.lit", self.exported())
         self.assertRaises(Refused, self.exported, "romeo@montague.lit")
-        admin = Actor(JID.parse("romeo@montague.lit/1"), admin=True)
+        admin = Actor(JID.parse("romeo@montague.lit/1"), EVERYTHING)
         self.assertRaises(Refused, self.exported, ORCHARD, admin)
 
 
