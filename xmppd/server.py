@@ -20,6 +20,7 @@ from xmppd.account.farewells import Farewells
 from xmppd.account.names import Names
 from xmppd.account.session_end import SessionEnd
 from xmppd.account.stream_ends import StreamEnds
+from xmppd.api.api import API
 from xmppd.auth.api_keys import APIKeys
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
@@ -832,6 +833,7 @@ class XMPPServer:
         yield from self.bosh_sessions.paths()
         yield from self.well_known.paths()
         yield from self.health.paths()
+        yield from API(self.commands, self.api_keys, self.http_doors, self.clock).paths()
 
     def _metrics(self) -> Iterator[Metric]:
         """What is counted and measured (ME-1)."""

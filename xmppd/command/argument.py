@@ -44,6 +44,20 @@ class Argument(Struct, frozen=True):
         return isinstance(self.kind, Secret)
 
     @property
+    def schema(self) -> dict[str, object]:
+        """What JSON Schema says of what may be given."""
+        if self.most == 1:
+            return {**self.kind.schema, "description": self.help}
+        least = {"minItems": 1} if self.required else {}
+        return {
+            "type": "array",
+            "items": self.kind.schema,
+            "maxItems": self.most,
+            **least,
+            "description": self.help,
+        }
+
+    @property
     def hidden(self) -> bool:
         """Whether it is not written down."""
         return isinstance(self.kind, Secret | Hidden)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.text import find_unwritable
 
 MAX_TEXT_LENGTH = 10_000
 MAX_DIGITS = 18
@@ -49,7 +50,24 @@ class ArgumentKind(Struct, frozen=True, tag=True):
         """
         if not isinstance(given, str) or len(given) > MAX_TEXT_LENGTH:
             raise wrong(key)
+        if not given.isprintable() and find_unwritable(given):
+            raise Refused(f"{key} has characters that no text has", Condition.BAD_REQUEST)
         return self.read(key, given, surface)
+
+    def of_json(self, key: str, given: object) -> str | bool:
+        """A value of JSON as it would be given elsewhere, for :meth:`check`.
+
+        Raises:
+            Refused: It is of another type.
+        """
+        if not isinstance(given, str):
+            raise wrong(key)
+        return given
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """What JSON Schema says of its values."""
+        return {"type": "string", "maxLength": MAX_TEXT_LENGTH}
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The value of a text.
@@ -108,6 +126,11 @@ class Secret(ArgumentKind, frozen=True):
         """A field that hides its text."""
         return "text-private"
 
+    @property
+    def schema(self) -> dict[str, object]:
+        """A text that is not shown."""
+        return {**super().schema, "format": "password", "writeOnly": True}
+
     def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
         """Add nothing, since a command line is in the list of processes; it comes by standard
         input.
@@ -130,6 +153,17 @@ class Flag(ArgumentKind, frozen=True):
         if given not in (*_YES, *_NO):
             raise wrong(key)
         return given in _YES
+
+    def of_json(self, key: str, given: object) -> str | bool:
+        """True or false."""
+        if not isinstance(given, bool):
+            raise wrong(key)
+        return given
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """True or false."""
+        return {"type": "boolean"}
 
     @property
     def field(self) -> str:
@@ -165,6 +199,19 @@ class Number(ArgumentKind, frozen=True):
             )
         return int(text)
 
+    def of_json(self, key: str, given: object) -> str | bool:
+        """A whole number, which JSON may write as 1.0."""
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise wrong(key)
+        if abs(given) > 10**MAX_DIGITS or given != int(given):
+            raise wrong(key)
+        return str(int(given))
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """A number within its limits."""
+        return {"type": "integer", "minimum": self.min, "maximum": self.max}
+
 
 class Duration(ArgumentKind, frozen=True):
     """A time, as a number with its unit: ``s``, ``m``, ``h`` or ``d``; its value is in seconds.
@@ -184,6 +231,11 @@ class Duration(ArgumentKind, frozen=True):
             raise Refused(f"{key} is a time such as 12h or 90d, at most {most}")
         return seconds
 
+    @property
+    def schema(self) -> dict[str, object]:
+        """A number and its unit."""
+        return {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
+
 
 class Choice(ArgumentKind, frozen=True):
     """One of a few words."""
@@ -195,6 +247,11 @@ class Choice(ArgumentKind, frozen=True):
         if text not in self.of:
             raise Refused(f"{key} is one of {', '.join(self.of)}", Condition.BAD_REQUEST)
         return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """One of them."""
+        return {"type": "string", "enum": list(self.of)}
 
     @property
     def field(self) -> str:
@@ -299,4 +356,4 @@ def address(text: str) -> JID:
 
 def wrong(key: str) -> Refused:
     """The error for a value that is not of its kind."""
-    return Refused(f"{key} is of the wrong kind, or too long", Condition.BAD_REQUEST)
+    return Refused(f"{key} is of the wrong kind, or too long", Condition.BAD_REQUEST, argument=key)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from email.parser import BytesHeaderParser
-from typing import Literal
 
 from xmppd.config.config import ListenSettings
 from xmppd.testing.network import Home, MemoryTransport
+from xmppd.web.http_path import Site
 
 _NO_HEADERS: Mapping[str, str] = {}
 
@@ -58,7 +58,7 @@ class WebClient:
         house: Home,
         address: str = "192.0.2.1",
         *,
-        serve: tuple[Literal["web", "metrics"], ...] = (),
+        serve: tuple[Site, ...] = (),
         host: str = "",
     ) -> None:
         self.house = house

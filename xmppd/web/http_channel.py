@@ -223,7 +223,7 @@ class HTTPChannel(Protocol):
         exchange = self._exchanges[-1]
         exchange.keep_alive = False
         if exchange.response is None:
-            exchange.response = error.response()
+            exchange.response = exchange.refusal(error)
         if exchange.stream is not None:
             exchange.stream.end(BodyLost(str(error)))
 
@@ -235,7 +235,7 @@ class HTTPChannel(Protocol):
         try:
             self._open(exchange)
         except HTTPError as error:
-            exchange.response = error.response()
+            exchange.response = exchange.refusal(error)
         if exchange.response is not None and exchange.has_body:
             exchange.keep_alive = False
         self._last = not exchange.keep_alive and not exchange.wants_body
@@ -324,7 +324,7 @@ class HTTPChannel(Protocol):
             try:
                 self._check_size(exchange.size_bytes)
             except HTTPError as error:
-                exchange.response = error.response()
+                exchange.response = exchange.refusal(error)
                 exchange.keep_alive = False
                 self._last = True
             exchange.pieces.append(piece)

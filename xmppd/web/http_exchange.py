@@ -3,7 +3,15 @@
 from email.utils import formatdate
 
 from xmppd.web.http_path import NOWHERE, Guarded
-from xmppd.web.request import REASONS, BodyStream, HTTPRequest, HTTPResponse, Pairs, Pieces
+from xmppd.web.request import (
+    REASONS,
+    BodyStream,
+    HTTPError,
+    HTTPRequest,
+    HTTPResponse,
+    Pairs,
+    Pieces,
+)
 from xmppd.web.request_reader import Head
 
 ALWAYS: Pairs = (
@@ -67,6 +75,10 @@ class HTTPExchange:
     def route(self) -> str:
         """The path that is answered for, without what may be secret in one below it."""
         return self.path.part.path if self.path is not None else NOWHERE
+
+    def refusal(self, error: HTTPError) -> HTTPResponse:
+        """The answer that says what is wrong, in the words of whoever owns the path."""
+        return error.response() if self.path is None else self.path.part.refuse(error)
 
     def is_chunked(self, response: HTTPResponse) -> bool:
         """Whether an answer is sent in chunks, since nobody knows its length."""

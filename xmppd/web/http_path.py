@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from xmppd.events import Undo
 from xmppd.web.request import Answer, BodyLost, HTTPError, HTTPRequest, HTTPResponse, Pairs
 
-Site = Literal["web", "metrics"]
+Site = Literal["web", "metrics", "api"]
 """A group of paths that a listener serves, or does not (``listen.serve``)."""
 
 METHODS = frozenset(("DELETE", "GET", "PATCH", "POST", "PUT"))
@@ -41,6 +41,7 @@ class HTTPPath:
             ``web.max_body_bytes``; or one that the handler reads piece by piece.
         origins: The origins whose pages may read its answers (CORS); ``*`` for all.
         site: The group it belongs to.
+        refuse: Writes its errors.
     """
 
     path: str
@@ -50,6 +51,7 @@ class HTTPPath:
     body: Literal["none", "small", "stream"] = "none"
     origins: tuple[str, ...] = ()
     site: Site = "web"
+    refuse: Callable[[HTTPError], HTTPResponse] = HTTPError.response
 
     @property
     def allowed(self) -> str:
@@ -117,11 +119,11 @@ class Guarded:
     def _failed(self, failure: Failure) -> HTTPResponse:
         error = failure.value
         if isinstance(error, HTTPError):
-            return error.response()
+            return self.part.refuse(error)
         if isinstance(error, BodyLost):
-            return HTTPError(400, f"The body is not complete: {error}.").response()
+            return self.part.refuse(HTTPError(400, f"The body is not complete: {error}."))
         _log.failure("{owner} failed at {path}", failure, owner=self.owner, path=self.part.path)
-        return HTTPError(500, "This server made a mistake, and has noted it.").response()
+        return self.part.refuse(HTTPError(500, "This server made a mistake, and has noted it."))
 
 
 class HTTPPaths:

@@ -1,0 +1,1 @@
+"""Commands by HTTP, for programs."""
