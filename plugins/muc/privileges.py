@@ -397,6 +397,8 @@ def _check_moderator(actor: RoomStanding, target: RoomStanding, wanted: Role) ->
     if wanted is Role.VISITOR and not actor.affiliation.leads:
         raise StanzaError(Condition.NOT_ALLOWED, "moderators keep their voice")
     if not actor.affiliation.leads and wanted is not target.role:
+        if target.affiliation.is_above(actor.affiliation):
+            raise StanzaError(Condition.NOT_ALLOWED, "their affiliation is above yours")
         raise StanzaError(
             Condition.FORBIDDEN, "only admins and owners may make moderators, or end their being so"
         )

@@ -26,6 +26,7 @@ from xmppd.stanza import (
 )
 from xmppd.stanza.names import namespace_of
 from xmppd.stanza.stanza import error_bytes
+from xmppd_plugins.disco import INFO, ITEMS
 
 from .absent import AbsentOccupants
 from .announcements import announce
@@ -204,12 +205,15 @@ class RoomService(Service):
         to = iq.to
         room = None if to is None else self.hall.rooms.loaded.get(to.bare)
         session = None if room is None else room.sessions.get(iq.sender.full)
+        tag = iq.payload.tree[0].tag
         if to is None or room is None or session is None:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")
+            # What the XEP says of service discovery (§6.6) is not what it says of all else.
+            looks = namespace_of(tag) in (INFO, ITEMS)
+            condition = Condition.BAD_REQUEST if looks else Condition.NOT_ACCEPTABLE
+            raise StanzaError(condition, "enter the room first")
         asked = room.occupant(to.resource or "")
         if asked is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
-        tag = iq.payload.tree[0].tag
         if tag == _PING and asked is session.occupant:
             self.send(iq.result())  # RM-34
         else:

@@ -31,6 +31,16 @@ class AskingTests(RoomsCase):
         self.assertEqual(condition(answer), "not-acceptable")
         self.assertIn(f"by='{ORCHARD}'", answer)
 
+    def test_discovered_from_outside(self) -> None:
+        """Who is not in discovers nothing of occupants: :xep:`0045` has an error of its own for
+        that (RM-34).
+        """
+        self.opened("romeo")
+        for kind in ("info", "items"):
+            query = f"<query xmlns='http://jabber.org/protocol/disco#{kind}'/>"
+            (answer,) = self.ask(self.client("nurse"), "Romeo", query)
+            self.assertEqual(condition(answer), "bad-request")
+
     def test_another_session(self) -> None:
         """A session that is not in is told so, also if another one of its account is (RM-34)."""
         self.opened("romeo", "juliet")
