@@ -260,6 +260,11 @@ clients() {
     cp "$CLIENTS/package-lock.json" .node/installed.json
 }
 
+# A browser, which the tests drive by playwright.
+browser() {
+    need "command -v chromium" chromium
+}
+
 # Sets the clock of one process.
 faketime_is_there() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1
@@ -314,6 +319,7 @@ tests() {
     workspace
     need_prosody
     clients
+    browser
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -412,6 +418,7 @@ coverage() {
     workspace
     need_prosody
     clients
+    browser
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -455,7 +462,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients | browser) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

@@ -87,8 +87,9 @@ class UploadPath:
         return slot
 
     async def _take(self, request: HTTPRequest) -> HTTPResponse:
+        slot = self._slot(request)
         try:
-            await self.uploads.take(self._slot(request), request.stream)
+            await self.uploads.take(slot, request.stream)
         except AlreadyThere:
             raise HTTPError(409, "This file was uploaded before.") from None
         except QuotaExceeded as error:
@@ -99,7 +100,7 @@ class UploadPath:
             raise HTTPError(503, "This server cannot store anything just now.") from None
         except OSError:
             raise HTTPError(507, "This server's disk does not take it.") from None
-        return HTTPResponse(201, headers=(("Location", request.path),))
+        return HTTPResponse(201, headers=(("Location", url_path(slot.id, slot.name)),))
 
 
 def _id(request: HTTPRequest) -> bytes:

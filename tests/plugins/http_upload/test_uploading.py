@@ -29,16 +29,19 @@ def condition(error: object) -> str:
 class UploadingTests(UploadCase):
     def test_up_and_down(self) -> None:
         """A picture is uploaded, and comes back as it was, with its type and name (HU-2, HU-3)."""
-        given = self.slot("très cool.png", len(PICTURE), type="image/png")
+        given = self.slot("très ♥ cool.png", len(PICTURE), type="image/png")
         self.assertEqual(given.put, given.get)
-        self.assertRegex(given.get, rf"^{HOST}/upload/[0-9a-f]{{32}}/tr%C3%A8s%20cool\.png$")
+        self.assertRegex(
+            given.get, rf"^{HOST}/upload/[0-9a-f]{{32}}/tr%C3%A8s%20%E2%99%A5%20cool\.png$"
+        )
         answer = self.put(given, PICTURE)
         self.assertEqual(answer.status, 201, answer.body)
         page = self.get(given)
         self.assertEqual((page.status, page.body), (200, PICTURE))
         self.assertEqual(page.headers["Content-Type"], "image/png")
         self.assertEqual(
-            page.headers["Content-Disposition"], "inline; filename*=UTF-8''tr%C3%A8s%20cool.png"
+            page.headers["Content-Disposition"],
+            "inline; filename*=UTF-8''tr%C3%A8s%20%E2%99%A5%20cool.png",
         )
         self.assertIn("immutable", page.headers["Cache-Control"])
         self.assertEqual(page.headers["Access-Control-Allow-Origin"], "*")
