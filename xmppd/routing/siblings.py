@@ -130,9 +130,10 @@ class Siblings:
             replaced.closed = True
             self.table.turn_way(jid.bare, replaced.location.node)
             self._recount(jid.bare)
-        for other in known.values():
-            self.table.add(other)
-            self.table.refresh(other)
+        for full, other in known.items():
+            if not isinstance(self.table.bound.get(full), LocalClientSession):  # which is moved here
+                self.table.add(other)
+                self.table.refresh(other)
         if known:
             self._has_changed(jid.bare)
         self.tell(session)
