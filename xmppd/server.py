@@ -698,12 +698,13 @@ class XMPPServer:
         grace_s = self.config.cluster.grace_s
         plugins = PluginMessages(self.routing_table, self.cluster.claims)
         components = ComponentEntries(self.cluster, self.components)
-        arrivals = Arrivals(self.presence_manager, self.clock, self.turns.next, grace_s)
+        moved = MovedPresence(self.presence_manager)
+        arrivals = Arrivals(self.presence_manager, moved, self.clock, self.turns.next, grace_s)
         offers = SessionOffers(
             self.saved_sessions,
             self.held_messages,
             self.offline_message_flood,
-            MovedPresence(self.presence_manager),
+            moved,
             self.packet_router,
         )
         moves = Moves(offers, self.locations, self._account_sync())

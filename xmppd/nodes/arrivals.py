@@ -11,6 +11,7 @@ from xmppd.cluster.entries.presence import Apart, Arrived, Gone, Here, SentPrese
 from xmppd.cluster.membership import Membership
 from xmppd.cluster.node import Location, NodeId
 from xmppd.nodes.entry_handler import EntryHandler
+from xmppd.presence.moved_presence import MovedAway, MovedPresence
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionClosed
@@ -26,6 +27,7 @@ class Arrivals:
 
     Args:
         presences: Those of sessions here, and what these were shown.
+        moved: Sessions that have gone to another node.
         clock: Tells when a lost node has been gone for long enough.
         next_turn: Waits for the next turn of the reactor.
         grace_s: The time in which people of a lost node may come back unnoticed.
@@ -34,6 +36,7 @@ class Arrivals:
     def __init__(
         self,
         presences: PresenceManager,
+        moved: MovedPresence,
         clock: IReactorTime,
         next_turn: Callable[[], Awaitable[None]],
         grace_s: float,
@@ -42,6 +45,7 @@ class Arrivals:
         self.next_turn = next_turn
         self.grace_s = grace_s
         self.presences = presences
+        self.moved = moved
         self.rosters = presences.rosters
         self.routing_table = presences.routing_table
         self.interest = self.routing_table.interest
@@ -210,7 +214,7 @@ class Arrivals:
         has not come back, is gone (CL-36).
         """
         self.interest.forget_knowing(node)
-        self.clock.callLater(self.grace_s, self._mourn, node)
+        self.clock.callLater(self.grace_s, self._mourn, node, self.moved.lost(node))
 
     def look_for_nodes(self, membership: Membership) -> None:
         """Take note of nodes that were lost while this one was stopped."""
@@ -218,11 +222,13 @@ class Arrivals:
             if not membership.is_in(node):
                 self.lost(node)
 
-    def _mourn(self, node: NodeId) -> None:
-        Deferred.fromCoroutine(self._say_goodbyes_of(node))  # it never fails
+    def _mourn(self, node: NodeId, moved: Iterable[MovedAway]) -> None:
+        Deferred.fromCoroutine(self._say_goodbyes_of(node, moved))  # it never fails
 
-    async def _say_goodbyes_of(self, node: NodeId) -> None:
-        """Show all that are still seen at a lost node as gone, in slices."""
+    async def _say_goodbyes_of(self, node: NodeId, moved: Iterable[MovedAway]) -> None:
+        """Show all that are still seen at a lost node as gone, in slices; also at other nodes those
+        that have gone there from here (CL-103).
+        """
         users = self.routing_table.users
         for number, bare in enumerate(tuple(users), 1):
             for session in self.routing_table.available_here(bare):
@@ -233,6 +239,8 @@ class Arrivals:
         for address, full in self.sightings.handed_by(node):
             self._take_back(JID.prepared(address), JID.prepared(full))
         self.sightings.forget_node(node)
+        for each in moved:
+            await self.moved.say_goodbye(each)
 
     def _take_back(self, to: JID, sender: JID) -> None:
         """Take back directed presence, unless its sender is seen again."""

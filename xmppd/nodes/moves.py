@@ -224,7 +224,7 @@ class Moves:
             _log.error("{jid} was taken, and is still saved as well", jid=offered.session)
         if session is not None:
             await self.locations.move_here(session, node)
-        if await self._is_over(node, offered, whole=session is not None) and session is not None:
+        if await self._is_over(node, offered, session) and session is not None:
             session.connection.close()
         if session is None or session.closed:
             return
@@ -235,23 +235,21 @@ class Moves:
         finding = Deferred.fromCoroutine(self.presence.find_others(session))
         finding.addErrback(_failed, session)
 
-    async def _is_over(self, node: NodeId, offered: Offered, *, whole: bool) -> bool:
-        """Tell the other node that its session is here; returns whether it has ended meanwhile."""
+    async def _is_over(
+        self, node: NodeId, offered: Offered, session: LocalClientSession | None
+    ) -> bool:
+        """Tell the other node that its session is here, if it could be read; returns whether it has
+        ended there meanwhile.
+        """
+        whole = session is not None
         adopted = Adopted(offered.session, offered.serial, offered.key, whole)
         try:
             answer = await self.bus.ask(node, adopted, ANSWER_S)
         except Unreachable:
             return False  # it learns from the store that it is not its own any more
-        if isinstance(answer, KnownAt):
-            self._know(offered.session.partition("/")[0], (*map(NodeId.parse, answer.nodes), node))
+        if isinstance(answer, KnownAt) and session is not None:
+            self.presence.is_known_at(session, (*map(NodeId.parse, answer.nodes), node))
         return isinstance(answer, SessionOver)
-
-    def _know(self, account: str, nodes: Iterable[NodeId]) -> None:
-        """Note who knows of an account that has come here (CL-103)."""
-        membership = self.routing_table.membership
-        for node in nodes:
-            if node != membership.id and membership.is_in(node):
-                self.routing_table.interest.know(account, node)
 
     async def _read_again(self, account: JID) -> None:
         """Read what may have changed before others knew that this node is to be told of it."""

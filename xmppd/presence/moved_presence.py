@@ -1,12 +1,39 @@
 """MovedPresence: a session changes its node, and nobody is shown anything of that."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from twisted.logger import Logger
 
 from xmppd.cluster.entries.presence import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.presence.presence_manager import PresenceManager
+from xmppd.routing.lately import Lately
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import Presence, Stanza
+from xmppd.stanza import JID, Presence, Stanza
+from xmppd.store.errors import StoreError
+
+_log = Logger()
+
+
+class MovedAway(NamedTuple):
+    """A session that has gone to another node.
+
+    Attributes:
+        jid: Full JID.
+        serial: Of its place.
+        count: Of its presences when it went.
+        node: To which it went.
+        known_at: The nodes that knew of its account.
+        directed: Full or bare JIDs that were sent directed presence.
+    """
+
+    jid: JID
+    serial: int
+    count: int
+    node: NodeId
+    known_at: tuple[NodeId, ...]
+    directed: tuple[str, ...]
 
 
 class MovedPresence:
@@ -23,6 +50,7 @@ class MovedPresence:
         self.introductions = presences.introductions
         self.sightings = presences.introductions.sightings
         self.id = presences.introductions.membership.id
+        self._lately = Lately[MovedAway](presences.introductions.clock.seconds)
 
     # -- at the node that it leaves ---------------------------------------------------------------
 
@@ -45,6 +73,11 @@ class MovedPresence:
         for address in directed:
             if self.presences.reached(address):
                 self.sightings.handed(address.full, session.jid.full, node)
+        known_at = tuple(self.routing_table.interest.known_at.get(session.jid.bare, ()))
+        if session.presence is not None or directed:
+            addresses = tuple(jid.full for jid in directed)
+            jid, serial, count = session.jid, session.serial, session.count
+            self._lately.note(MovedAway(jid, serial, count, node, known_at, addresses))
         if session.presence is None:
             return
         sent = SentPresence.of(session.presence, session.serial, session.count)
@@ -52,6 +85,26 @@ class MovedPresence:
         for viewer in self._viewers(session):
             if viewer.privacy is None or viewer.privacy.lets_in(session.presence):
                 self.sightings.shows(viewer, sent, mark)
+
+    def lost(self, node: NodeId) -> list[MovedAway]:
+        """The sessions that have gone to a node lately which is lost now: it may not have introduced
+        them at the nodes where they are seen, which then believe that they are here.
+        """
+        return [moved for moved in self._lately.all() if moved.node == node]
+
+    async def say_goodbye(self, moved: MovedAway) -> None:
+        """Have those hear that a session is gone who were shown it by this node, and nothing later
+        by another one.
+        """
+        try:
+            roster = await self.introductions.rosters.look(moved.jid.to_bare())
+        except StoreError:
+            _log.info("nobody is told that {jid} is gone", jid=moved.jid.full)
+            return
+        gone = Presence.make(None, moved.jid, type="unavailable")
+        sent = SentPresence.of(gone, moved.serial, moved.count + 1)
+        people = (*roster.own_and_viewers(), *moved.directed)
+        self.routing_table.interest.take_back(sent, moved.known_at, people)
 
     def _viewers(self, session: LocalClientSession) -> Iterator[LocalClientSession]:
         """The other sessions here that may see one, as far as its own side decides."""
@@ -97,6 +150,23 @@ class MovedPresence:
                 self.sightings.withdraw(address.full, session.jid.full)
         self.introductions.find_here(session, list(self._here(session)), self._viewers(session))
 
+    def is_known_at(self, session: LocalClientSession, nodes: Iterable[NodeId]) -> None:
+        """Note which nodes know of a session that has come here; if it has ended meanwhile, they
+        are told, and know nothing of it any more.
+        """
+        interest, bare = self.routing_table.interest, session.jid.bare
+        for node in nodes:
+            if node != self.id and self.introductions.membership.is_in(node):
+                interest.know(bare, node)
+        if not session.closed:
+            return
+        roster = self.introductions.rosters.loaded(bare)
+        if roster is not None:
+            gone = Presence.make(None, session.jid, type="unavailable")
+            interest.say_goodbye(session, gone, roster.own_and_viewers())
+        if bare not in self.routing_table.users:
+            interest.leave(bare, session.serial)
+
     async def find_others(self, session: LocalClientSession) -> None:
         """Have other nodes know that it is here."""
         receivers = self.presences.directed.receivers(session.jid)
@@ -127,4 +197,4 @@ class MovedPresence:
                     yield SentPresence.of(other.presence, other.serial, other.count)
 
 
-__all__ = ["MovedPresence"]
+__all__ = ["MovedAway", "MovedPresence"]

@@ -130,8 +130,18 @@ class Interest:
         if nodes and (people or apart):
             session.count += 1
             sent = SentPresence.of(gone, session.serial, session.count)
-            for node in nodes:
-                self._tell(node, sent, people, apart)
+            self.take_back(sent, nodes, people, apart)
+
+    def take_back(
+        self,
+        gone: SentPresence,
+        nodes: Iterable[NodeId],
+        people: Iterable[str],
+        apart: Iterable[Apart] = (),
+    ) -> None:
+        """Tell people at these nodes a goodbye."""
+        for node in nodes:
+            self._tell(node, gone, people, apart)
 
     def _tell(
         self, node: NodeId, sent: SentPresence, people: Iterable[str], apart: Iterable[Apart] = ()

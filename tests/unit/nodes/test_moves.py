@@ -383,6 +383,31 @@ class PresenceTests(SynchronousTestCase):
                 seen = [each for each in presences(again.received()) if "/new'" in each]
                 self.assertEqual(len(seen), 1, seen)
 
+    def test_own_other_comes_under_way(self) -> None:
+        """Another client of his that logs in meanwhile at the node to which he moves finds him
+        there, and they see each other.
+        """
+        for steps in range(25):
+            with self.subTest(steps=steps):
+                verona = Verona()
+                verona.nodes["c"].bind("romeo", "0")  # so the node knows of his sessions
+                network = verona.nodes.network
+                again = verona.nodes["c"].logged_in("romeo")
+                coming = verona.nodes["c"].logged_in("romeo")
+                network.held = True
+                again.handler.dataReceived(f"<resume {SM} previd='{verona.id}' h='0'/>".encode())
+                network.arrive(steps)
+                bind = f"<bind xmlns='{ns.BIND}'><resource>2</resource></bind>"
+                login = f"<iq type='set' id='b'>{bind}</iq><presence/>"
+                coming.handler.dataReceived(login.encode())
+                network.held = False
+                verona.settle()
+                for client, other in ((coming, "1"), (again, "2")):
+                    seen = [each for each in presences(client.received())
+                            if f"from='{ROMEO}/{other}'" in each]  # fmt: skip
+                    self.assertEqual(len(seen), 1, seen)
+                    self.assertIs(verona.session_of("c", other).closed, False)
+
     def change_under_way(self, verona: Verona, steps: int) -> None:
         """His contacts change after some steps of his move."""
         network = verona.nodes.network
@@ -564,6 +589,20 @@ class UnderWayTests(SynchronousTestCase):
             self.go_on(verona)
             self.assertEqual(self.come_back(verona, "bc"), ["one"])
 
+    def test_new_node_lost_for_good(self) -> None:
+        """If the node that takes it is lost, and he does not come back, his contacts at other nodes
+        hear that he is gone, once, after the grace; or he sleeps on, and they hear nothing.
+        """
+        for verona, _ in self.under_way():
+            verona.hear()
+            verona.nodes.lose("a")
+            self.go_on(verona)
+            verona.pass_time(25)
+            for client in (verona.at_b, verona.at_c):
+                heard = presences(client.received())
+                self.assertEqual(len(heard), not verona.at(), heard)
+                self.assertTrue(all("unavailable" in each for each in heard))
+
     def test_former_node_lost(self) -> None:
         """The node that has it is lost: it is where it is, or its messages are stored."""
         for verona, _ in self.under_way():
@@ -599,7 +638,9 @@ class UnderWayTests(SynchronousTestCase):
             self.assertEqual(said({"a": client, "c": again}[node].received()), ["one"])
 
     def test_account_closed(self) -> None:
-        """His account is disabled: the session ends, wherever it is by then."""
+        """His account is disabled: the session ends, wherever it is by then, and his contacts hear
+        that once.
+        """
         for verona, client in self.under_way():
             server = verona.nodes["c"].server
             changing = Deferred.fromCoroutine(server.accounts.disable(JID.parse(ROMEO)))
@@ -607,6 +648,11 @@ class UnderWayTests(SynchronousTestCase):
             self.assertTrue(changing.called)
             self.assertEqual(verona.at(), [])
             self.assertTrue(client.closed)
+            for heard in verona.hear():
+                self.assertEqual(sum("unavailable" in each for each in presences(heard)), 1)
+            for house in verona.nodes.houses.values():
+                table = house.server.routing_table
+                self.assertLessEqual(table.interest.known_at.keys(), table.users.keys())
             self.assertEqual(verona.stored() or said(client.received()), ["one"])
 
     def test_replaced(self) -> None:
