@@ -111,7 +111,7 @@ class PrivacyChanges:
     async def _renew(self, account: JID) -> None:
         """Put the lists in force for the account's sessions, on all nodes (CL-46)."""
         await self.renew(account)
-        nodes = self.routing_table.siblings.nodes.get(account.bare)
+        nodes = await self.routing_table.nodes_to_tell(account.bare)
         if nodes:
             await ask_all(self.routing_table.bus, nodes, ListsStored(account.bare), ASK_S)
 

@@ -369,14 +369,22 @@ class RoutingTable:
         return None
 
     async def _find_and_tell(self, bare: str, entry: BusEntry) -> None:
+        for node in await self.nodes_to_tell(bare):
+            self.bus.tell(node, entry)
+
+    async def nodes_to_tell(self, bare: str) -> Collection[NodeId]:
+        """The other nodes of an account, which may have left this one just now; all nodes if the
+        directory does not answer (CL-145).
+        """
+        if not self.directory.shared:
+            return ()
+        if self.is_here(bare):
+            return self.siblings.nodes.get(bare, ())
         try:
             found = await self.directory.nodes_of((bare,))
         except DirectoryAway:  # whoever has nobody of it knows that without
-            nodes = [node.id for node in self.membership.nodes.values()]
-        else:
-            nodes = [location.node for location in found.get(bare, ())]
-        for node in nodes:
-            self.bus.tell(node, entry)
+            return [node.id for node in self.membership.nodes.values()]
+        return [location.node for location in found.get(bare, ())]
 
     def forget_node(self, node: NodeId) -> None:
         """Forget that accounts are on a node, since it is lost or has left."""

@@ -107,6 +107,22 @@ class RosterTests(AccountSyncCase):
         self.assertEqual(self.told(self.desk), "")
 
 
+    def test_lists_where_nobody_is_any_more(self) -> None:
+        """A block that is stored when its client has left that node, since another one has taken
+        its resource elsewhere, is in force there (CL-46).
+        """
+        self.nodes["c"].add("paris", {"romeo": "both"})
+        (paris,) = self.at("c", "paris")
+        changes = self.nodes["c"].server.privacy_changes
+        blocking = Deferred.fromCoroutine(changes.block(JID.parse(ROMEO), [paris.jid.to_bare()]))
+        self.nodes.settle()
+        self.assertTrue(blocking.called)
+        for client in (self.phone, self.desk):
+            paris.send(f"<message to='{client.jid}' type='chat' id='m'><body>x</body></message>")
+            self.assertIn("service-unavailable", self.told(paris))
+            self.assertNotIn("<message", self.told(client))
+
+
 class SubscriptionTests(AccountSyncCase):
     def test_subscribed(self) -> None:
         """Two people at different nodes, each perhaps at two, agree to see each other: both are
