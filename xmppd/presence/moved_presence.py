@@ -1,10 +1,15 @@
 """MovedPresence: a session changes its node, and nobody is shown anything of that."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from contextlib import suppress
+from dataclasses import dataclass
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.entries.presence import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.presence.presence_manager import PresenceManager
@@ -13,10 +18,15 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Presence, Stanza
 from xmppd.store.errors import StoreError
 
+TRY_AGAIN_S = 5.0
+TRIES = 12
+"""As often the directory is asked whether a session has ended, until it answers: for a minute."""
+
 _log = Logger()
 
 
-class MovedAway(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MovedAway:
     """A session that has gone to another node.
 
     Attributes:
@@ -77,7 +87,10 @@ class MovedPresence:
         if session.presence is not None or directed:
             addresses = tuple(jid.full for jid in directed)
             jid, serial, count = session.jid, session.serial, session.count
-            self._lately.note(MovedAway(jid, serial, count, node, known_at, addresses))
+            moved = MovedAway(jid, serial, count, node, known_at, addresses)
+            self._lately.note(moved)
+            if known_at:
+                Deferred.fromCoroutine(self._take_back_late(moved)).addErrback(_failed, moved)
         if session.presence is None:
             return
         sent = SentPresence.of(session.presence, session.serial, session.count)
@@ -87,10 +100,33 @@ class MovedPresence:
                 self.sightings.shows(viewer, sent, mark)
 
     def lost(self, node: NodeId) -> list[MovedAway]:
-        """The sessions that have gone to a node lately which is lost now: it may not have introduced
-        them at the nodes where they are seen, which then believe that they are here.
+        """The sessions that have gone to a node lately which is lost now: it may not have said so
+        at the nodes where they are seen, which then believe that they are here.
         """
         return [moved for moved in self._lately.all() if moved.node == node]
+
+    async def _take_back_late(self, moved: MovedAway) -> None:
+        """Take a session back if it has ended at its new node before what this one had said of it
+        was heard: that came behind the goodbye.
+        """
+        for node in moved.known_at:
+            await self.routing_table.bus.settled(node)
+        if await self._has_ended(moved):
+            await self.say_goodbye(moved)
+
+    async def _has_ended(self, moved: MovedAway) -> bool:
+        """Whether a session that has gone to another node is nowhere; as far as that can be said
+        soon.
+        """
+        introductions = self.introductions
+        for _ in range(TRIES):
+            if introductions.membership.complete:
+                with suppress(DirectoryAway):
+                    places = await introductions.directory.sessions_of(moved.jid.bare)
+                    place = places.get(moved.jid.resource or "")
+                    return place is None or place.serial != moved.serial
+            await deferLater(introductions.clock, TRY_AGAIN_S)
+        return False
 
     async def say_goodbye(self, moved: MovedAway) -> None:
         """Have those hear that a session is gone who were shown it by this node, and nothing later
@@ -195,6 +231,10 @@ class MovedPresence:
             for other in self.presences.shown(bare, session.jid):
                 if other is not session and other.presence is not None:
                     yield SentPresence.of(other.presence, other.serial, other.count)
+
+
+def _failed(failure: Failure, moved: MovedAway) -> None:
+    _log.failure("{jid} is still seen where it has been late", failure, jid=moved.jid.full)
 
 
 __all__ = ["MovedAway", "MovedPresence"]

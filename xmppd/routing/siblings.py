@@ -131,7 +131,9 @@ class Siblings:
             self.table.turn_way(jid.bare, replaced.location.node)
             self._recount(jid.bare)
         for full, other in known.items():
-            if not isinstance(self.table.bound.get(full), LocalClientSession):  # which is moved here
+            if not isinstance(
+                self.table.bound.get(full), LocalClientSession
+            ):  # which is moved here
                 self.table.add(other)
                 self.table.refresh(other)
         if known:

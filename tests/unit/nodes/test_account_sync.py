@@ -106,7 +106,6 @@ class RosterTests(AccountSyncCase):
         self.assertIn("service-unavailable", self.told(paris))
         self.assertEqual(self.told(self.desk), "")
 
-
     def test_lists_where_nobody_is_any_more(self) -> None:
         """A block that is stored when its client has left that node, since another one has taken
         its resource elsewhere, is in force there (CL-46).
@@ -114,7 +113,9 @@ class RosterTests(AccountSyncCase):
         self.nodes["c"].add("paris", {"romeo": "both"})
         (paris,) = self.at("c", "paris")
         changes = self.nodes["c"].server.privacy_changes
-        blocking = Deferred.fromCoroutine(changes.block(JID.parse(ROMEO), [paris.jid.to_bare()]))
+        blocking = Deferred.fromCoroutine(
+            changes.block(self.nodes["c"].jid("romeo"), [self.nodes["c"].jid("paris")])
+        )
         self.nodes.settle()
         self.assertTrue(blocking.called)
         for client in (self.phone, self.desk):
