@@ -47,6 +47,9 @@ from xmppd.testing.nodes import SharedMemoryDatabase
 
 LEASE_S, GRACE_S = 5.0, 30.0
 AGAIN_AFTER_S = 0.5
+UNDER_WAY_S = 20.0
+"""The longest that something is, while a wire is cut or a process stands still."""
+
 QUIET_S = 120.0
 """Grace, leases, and all that is tried again for a while, are over when all has been well for so
 long."""
@@ -204,6 +207,7 @@ class World:
         known_gone: When somebody first knew that a node is gone.
         was_violent: Whether a process was killed or stopped, a wire cut, or Redis not well.
         changed: Pairs of accounts of which one has changed what the other may see.
+        crossed: Those of which both have, while what either had said may have been under way.
         ended: Lives that are over, kept for the same reason as what they left undone.
         faults: What was found to be wrong while it was played.
     """
@@ -226,6 +230,8 @@ class World:
         self.known_gone: dict[NodeId, float] = {}
         self.was_violent = self.was_lossy = False
         self.changed: set[frozenset[str]] = set()
+        self.crossed: set[frozenset[str]] = set()
+        self._changed_at: dict[tuple[str, str], float] = {}
         self.faults: list[str] = []
         self._add_people()
         for name in NAMES:
@@ -322,7 +328,12 @@ class World:
 
     def note_change(self, person: Person, whom: str) -> None:
         """Note that an account changes what another one may see."""
-        self.changed.add(frozenset((person.account, self.jid(whom))))
+        account, other = person.account, self.jid(whom)
+        self.changed.add(frozenset((account, other)))
+        self._changed_at[account, other] = self.time.now
+        before = self._changed_at.get((other, account))
+        if before is not None and self.was_violent and self.time.now - before < UNDER_WAY_S:
+            self.crossed.add(frozenset((account, other)))
 
     def new_password(self, name: str, node: str) -> None:
         """An account gets another password."""

@@ -162,8 +162,9 @@ class PresenceSubscribeHandler:
             await self._pass_on(presence, sender, to)
 
     async def _find(self, presence: Presence) -> None:
-        """Find out where the contact's side is, before the sender's is changed: if that cannot be
-        found out, neither is (CL-143).
+        """Find out where the contact's side is, before the sender's is changed, and wait for what
+        was sent it before, if it was at another node then: if that cannot be done, neither side is
+        changed (CL-143).
 
         Raises:
             StanzaError: REMOTE_SERVER_TIMEOUT: it cannot.
@@ -171,6 +172,9 @@ class PresenceSubscribeHandler:
         finding = self.routing_table.find_way(presence)
         if finding is not None:
             await finding
+        waiting = None if presence.to is None else self.routing_table.wait_for_way(presence.to.bare)
+        if waiting is not None:
+            await waiting
 
     def _from_the_server(self, presence: Presence) -> None:
         if presence.type == "subscribe" and presence.to is not None:

@@ -31,6 +31,9 @@ WHO_HAS_S = 2.0
 SETTLE_S = 5.0
 """The time in which other nodes have handled what was sent before a way has changed."""
 
+SUBSCRIPTIONS = frozenset(("subscribe", "subscribed", "unsubscribe", "unsubscribed"))
+"""Types of presence that change rosters; no other stanza has them."""
+
 SILENT = "the other part of the service does not answer"
 
 
@@ -333,6 +336,20 @@ class RoutingTable:
         answers = await ask_all(self.bus, nodes, Behind(bare, passed_on), within_s)
         return len(answers) == len(nodes)
 
+    def wait_for_way(self, bare: str) -> Later:
+        """Something to wait for if what was sent to an account from here may be under way still, by
+        another way than it would take now (CL-16).
+
+        Raises:
+            StanzaError: The other nodes do not say that they have handled it.
+        """
+        way, node = self.ways.taken.get(bare), self.lead(bare)
+        return None if way is None or (node == way.by and node is not None) else self._settled(bare)
+
+    async def _settled(self, bare: str) -> None:
+        if not await self.settle(bare):
+            raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, SILENT)
+
     def turn_way(self, bare: str, node: NodeId) -> None:
         """Have later messages for an account wait for those that are under way to a node which a
         session of it has left (CL-16).
@@ -417,7 +434,7 @@ class RoutingTable:
             return False
         if self.bus.is_full(node) and waits_for_room(stanza):
             return False
-        if stanza.__class__ is Message:
+        if stanza.__class__ is Message or stanza.type in SUBSCRIPTIONS:
             self.ways.goes_by(to.bare, node)
         self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT, ours=ours))
         return True

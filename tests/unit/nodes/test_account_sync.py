@@ -41,6 +41,11 @@ class AccountSyncCase(SynchronousTestCase):
         self.nodes.settle()
         return "".join(client.received())
 
+    def state(self, owner: str, contact: str) -> State:
+        """How a contact stands in the owner's roster, as the store has it."""
+        stored = done(self.nodes["a"].store.rosters.roster(owner))
+        return state_of(next((each for each in stored.items if each.jid == contact), None))
+
     def assert_same(self, *names: str) -> None:
         """Each node has in memory what is in the store (S7)."""
         for name in names:
@@ -157,9 +162,7 @@ class SubscriptionTests(AccountSyncCase):
             self.assertIn("type='unavailable'", self.told(romeo))
             self.assert_same("romeo", "juliet")
             for name, contact in (("romeo", JULIET), ("juliet", ROMEO)):
-                stored = done(self.nodes["a"].store.rosters.roster(f"{name}@montague.lit"))
-                item = next((each for each in stored.items if each.jid == contact), None)
-                self.assertIs(state_of(item), State.NONE)
+                self.assertIs(self.state(f"{name}@montague.lit", contact), State.NONE)
 
     def test_agreed_in_advance(self) -> None:
         """A request that was agreed to before it came is answered from the contact's node."""
@@ -187,6 +190,38 @@ class SubscriptionTests(AccountSyncCase):
         self.assertIn("subscription='none'", told)
         self.assertIn("type='unavailable'", self.told(romeo))
         self.assert_same("romeo", "juliet")
+
+    def test_comes_nearer(self) -> None:
+        """What somebody says of a contact does not overtake what was said before: not if the
+        contact was at another node then, and has come to this one meanwhile (CL-143).
+        """
+        for answers in (True, False):
+            with self.subTest(answers=answers):
+                self.people(romeo={"juliet": "both"}, juliet={"romeo": "both"})
+                (romeo,), (juliet,) = self.at("a", "romeo"), self.at("b", "juliet")
+                self.hush(romeo)
+                phone = self.nodes["a"].logged_in("juliet")
+                network = self.nodes.network
+                network.held = True
+                romeo.handler.dataReceived(f"<presence to='{JULIET}' type='unsubscribe'/>".encode())
+                phone.handler.dataReceived(
+                    f"<iq type='set' id='b'><bind xmlns='{ns.BIND}'><resource>2</resource></bind>"
+                    "</iq><presence/>".encode()
+                )
+                self.nodes.clock.advance(2)  # for so long a login waits for other nodes
+                romeo.handler.dataReceived(
+                    f"<presence to='{JULIET}' type='subscribe' id='s'/>".encode()
+                )
+                if not answers:
+                    self.nodes.clock.advance(5)
+                network.held = False
+                told = self.told(romeo)
+                self.assertEqual("remote-server-timeout" in told, not answers, told)
+                self.assertIn("type='unsubscribe'", self.told(juliet))
+                states = self.state(ROMEO, JULIET), self.state(JULIET, ROMEO)
+                asked, ended = (State.FROM_OUT, State.TO_IN), (State.FROM, State.TO)
+                self.assertEqual(states, asked if answers else ended)
+                self.assert_same("romeo", "juliet")
 
     def test_at_once(self) -> None:
         """Whatever both do at once, from whichever nodes, the two halves agree in the end."""
