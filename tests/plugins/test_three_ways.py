@@ -1,4 +1,4 @@
-"""A command does the same whether it is given in the shell or by a form."""
+"""A command does the same whether it is given in the shell, by a form or by HTTP."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
@@ -7,14 +7,17 @@ from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask
+from tests.unit.api.api_client import Program, body_of
 from tests.unit.ctl.offices import Office
 from xmppd.command.argument import Argument
 from xmppd.command.command_form import node_of
-from xmppd.command.kinds import Flag
+from xmppd.command.kinds import ArgumentKind, Flag, Number
 from xmppd.command.refused import Refused
+from xmppd.config.scopes import SCOPES
 from xmppd.ctl.command_line import parser
 from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.stanza import Tree
+from xmppd.testing.client import done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.adhoc_commands import texts
 
@@ -22,9 +25,10 @@ NS = "http://jabber.org/protocol/commands"
 FORM = "jabber:x:data"
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 NOBODY, ELSEWHERE = "nobody@montague.lit", "romeo@elsewhere.lit"
-BOTH_WAYS = {name: about for name, about in DESCRIPTIONS.items()
+ALL_WAYS = {name: about for name, about in DESCRIPTIONS.items()
              if about.needs != "file" and about.answers != "stream"}  # fmt: skip
-UNLIKE = {"stream", "device", "value", "way", "actor", "made_by", "address", "arguments"}
+SECRETS = ("rosebud", "moon", "xmppd_")
+UNLIKE = {"stream", "device", "value", "way", "actor", "made_by", "address", "arguments", "used"}
 """Columns whose values are different in every house, or by each way."""
 
 Answer = tuple[list[dict[str, list[str]]], list[str], str]
@@ -148,7 +152,17 @@ class Town:
             mercutio={},
         )
         self.office = Office(self.house)
+        self.program = Program(self.house)
+        self.seen = 0
         self.clients = self.house.connect("escalus", "romeo", "mercutio/1", "mercutio/2")
+
+    def audited(self) -> list[tuple[str, str]]:
+        """The commands that were written down since the last look, with their outcomes."""
+        entries = done(self.house.store.audit.entries(before=10**9, limit=1_000))
+        for entry in entries:
+            assert not any(secret in entry.arguments for secret in SECRETS), entry
+        seen, self.seen = self.seen, len(entries)
+        return [(entry.command, entry.outcome) for entry in reversed(entries)][seen:]
 
     def heard(self) -> list[tuple[bytes, bool]]:
         """What everybody but the administrator has heard, and whether they are still here."""
@@ -163,7 +177,7 @@ class Shell:
 
     def give(self, name: str, given: dict[str, str | list[str]]) -> Answer:
         """Give one, and note what comes of it."""
-        about = BOTH_WAYS[name]
+        about = ALL_WAYS[name]
         flags = {argument.key for argument in about.arguments if isinstance(argument.kind, Flag)}
         told = {key: True if key in flags else value for key, value in given.items()}
         try:
@@ -184,9 +198,9 @@ class Forms:
     def __init__(self) -> None:
         self.town = Town()
 
-    def ask(self, name: str, inside: str = "", session: str = "") -> Tree:
+    def ask(self, name: str, inside: str = "", session: str = "", action: str = "execute") -> Tree:
         """Ask for a command, or go on with it."""
-        named = f" sessionid='{session}'" if session else ""
+        named = f" sessionid='{session}' action='{action}'" if session else ""
         request = f"<command xmlns='{NS}' node='{node_of(name)}'{named}>{inside}</command>"
         return ask(self.town.clients[0], "set", request, "montague.lit")
 
@@ -200,7 +214,38 @@ class Forms:
         if error is not None:
             return [], [], error.text or ""
         note = answer.findtext(f".//{{{NS}}}note") or ""
-        return list(shown(answer)), note.splitlines(), ""
+        rows = list(shown(answer))
+        while answer.find(f".//{{{NS}}}next") is not None:
+            answer = self.ask(name, action="next", session=answer[0].get("sessionid", ""))
+            rows += shown(answer)
+        return rows, note.splitlines(), ""
+
+
+class Programs:
+    """Gives them by HTTP."""
+
+    def __init__(self) -> None:
+        self.town = Town()
+
+    def give(self, name: str, given: dict[str, str | list[str]]) -> Answer:
+        """Ask for one, and note what comes of it."""
+        kinds = {argument.key: argument.kind for argument in ALL_WAYS[name].arguments}
+        told = {key: in_json(kinds[key], value) for key, value in given.items()}
+        answer = self.town.program.post(name, told)
+        body = body_of(answer)
+        if answer.status != 200:
+            return [], [], body["detail"].removesuffix(".")
+        rows = [{key: texts(value) for key, value in row.items()} for row in body["rows"]]
+        return rows, [f"{note}." for note in body["notes"]], ""
+
+
+def in_json(kind: ArgumentKind, value: str | list[str]) -> object:
+    """A value as a program says it."""
+    if isinstance(value, list):
+        return value
+    if isinstance(kind, Flag):
+        return value in ("1", "true")
+    return int(value) if isinstance(kind, Number) else value
 
 
 def filled(given: dict[str, str | list[str]]) -> Iterator[str]:
@@ -226,7 +271,9 @@ def shown(answer: Tree) -> Iterator[dict[str, list[str]]]:
 def alike(name: str, answer: Answer) -> Answer:
     """An answer without what is different in every house."""
     rows, notes, refused = answer
-    only = {"says"} if BOTH_WAYS[name].answers == "sentences" else set[str]()
+    if name == "stats":  # what errors there were, they tell apart
+        rows = [row for row in rows if "{" not in row["statistic"][0]]
+    only = {"says"} if ALL_WAYS[name].answers == "sentences" else set[str]()
     rows = [
         {
             key: value
@@ -247,7 +294,7 @@ class SameTests(SynchronousTestCase):
     def test_same_arguments(self) -> None:
         """Form and command line ask for the same, each required or not, with the same choices."""
         forms = Forms()
-        for name, about in BOTH_WAYS.items():
+        for name, about in ALL_WAYS.items():
             with self.subTest(name):
                 answer = forms.ask(name) if about.arguments else None
                 fields = [] if answer is None else list(answer.iter(f"{{{FORM}}}field"))[1:]
@@ -275,15 +322,38 @@ class SameTests(SynchronousTestCase):
         return argument.key, required, [str(choice) for choice in action.choices or ()]
 
     def test_same_effect_and_error(self) -> None:
-        """Each command answers, does, and refuses the same; each is tried, and most are refused."""
-        shell, forms = Shell(), Forms()
-        self.assertEqual({name for name, _ in CASES}, set(BOTH_WAYS))
+        """Each command answers, does, and refuses the same, and is written down once; each is
+        tried, and most are refused.
+        """
+        shell, others = Shell(), (Forms(), Programs())
+        self.assertEqual({name for name, _ in CASES}, set(ALL_WAYS))
         for name, given in CASES:
             with self.subTest(name, given=given):
                 in_shell = alike(name, shell.give(name, given))
-                self.assertEqual(in_shell, alike(name, forms.give(name, given)))
-                self.assertEqual(shell.town.heard(), forms.town.heard())
-        self.assertTrue(shell.town.office.life.stopped and forms.town.office.life.stopped)
+                heard, audited = shell.town.heard(), shell.town.audited()
+                self.assert_audited(name, given, in_shell, audited)
+                for other in others:
+                    self.assertEqual(in_shell, alike(name, other.give(name, given)))
+                    self.assertEqual(heard, other.town.heard())
+                    self.assertEqual(audited, other.town.audited())
+        for way in (shell, *others):
+            self.assertTrue(way.town.office.life.stopped)
+
+    def assert_audited(
+        self,
+        name: str,
+        given: dict[str, str | list[str]],
+        answer: Answer,
+        audited: list[tuple[str, str]],
+    ) -> None:
+        """What changes something is written down once, with what came of it."""
+        refused = answer[2]
+        if ALL_WAYS[name].effect == "reads" or "dry_run" in given:
+            self.assertEqual(audited, [])
+        elif not refused:
+            self.assertEqual(audited, [(name, "done")])
+        elif audited:  # what was refused before it began is not there
+            self.assertEqual(audited, [(name, f"refused: {refused}")])
 
     def test_not_the_same(self) -> None:
         """What differs is meant: nobody deletes the account they ask from, or ends that client."""
@@ -294,6 +364,24 @@ class SameTests(SynchronousTestCase):
         forms.give("user password", {"account": "escalus@montague.lit", "password": "moon"})
         forms.give("device revoke", {"account": "escalus@montague.lit"})
         self.assertFalse(forms.town.clients[0].closed)
+
+
+class ScopeTests(SynchronousTestCase):
+    def test_lacking(self) -> None:
+        """Who lacks the scope of a command is refused by the same sentence, whichever way."""
+        forms = Forms()
+        forms.town.clients[0] = forms.town.clients[1]
+        for name, about in ALL_WAYS.items():
+            scopes = set(SCOPES) - {about.scope}
+            program = Program(forms.town.house, *scopes, name=name.replace(" ", "-"))
+            with self.subTest(name):
+                answer = program.post(name, {})
+                problem = body_of(answer)
+                self.assertEqual((answer.status, problem["scope"]), (403, about.scope))
+                self.assertIn(f"those who have the scope {about.scope}.", problem["detail"])
+                if about.who == "admins":
+                    _, _, refused = forms.give(name, {})
+                    self.assertEqual(f"{refused}.", problem["detail"])
 
 
 class OwnerTests(SynchronousTestCase):
