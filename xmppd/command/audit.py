@@ -96,7 +96,7 @@ class Audit:
                 raise
             finally:
                 if number is not None:
-                    await self._end(command, number, outcome)
+                    await self._end(command, number, masked(outcome, command, context))
 
     async def _begin(self, command: Command, context: CommandContext) -> int | None:
         deed = Deed(
@@ -147,6 +147,15 @@ def shown(command: Command, context: CommandContext) -> str:
     hidden = {argument.key for argument in command.about.arguments if argument.hidden}
     values = {key: MASKED if key in hidden else value for key, value in context.given.items()}
     return in_line(json.encode(values).decode(), MAX_ARGUMENTS_LENGTH)
+
+
+def masked(outcome: str, command: Command, context: CommandContext) -> str:
+    """What came of a command, without secrets that it was given."""
+    for argument in command.about.arguments:
+        if argument.hidden:
+            for text in context.arguments.texts(argument.key):
+                outcome = outcome.replace(text, MASKED) if text else outcome
+    return outcome
 
 
 def in_line(text: str, most: int) -> str:

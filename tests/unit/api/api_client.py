@@ -12,6 +12,8 @@ from xmppd.testing.web import WebAnswer, WebClient
 
 JSON = "application/json"
 ROOT = "/api/v1/"
+TURNS = 100
+"""Of the reactor, for what takes some."""
 
 
 class Program:
@@ -42,7 +44,10 @@ class Program:
         """The answer to a command by POST."""
         body = given if isinstance(given, bytes) else json.dumps(given).encode()
         said = self.headers(**{"Content_Type": JSON, **headers})
-        return self.client().post(ROOT + command.replace(" ", "/"), body, said)
+        client = self.client()
+        client.ask("POST", ROOT + command.replace(" ", "/"), body, said)
+        self.house.clock.pump([0.0] * TURNS)
+        return client.answer()
 
     def get(self, command: str, query: str = "", **headers: str) -> WebAnswer:
         """The answer to a command by GET."""

@@ -76,7 +76,10 @@ class AuditTests(SynchronousTestCase):
             ("escalus@montague.lit", "ad-hoc", "192.0.2.7", "dance", "done"),
         )
         self.assertEqual(entry.arguments, '{"password":"…"}')
-        self.assertNotIn("rosebud", repr(entry))
+        why = "rosebud is too short"
+        self.assertRaises(Refused, self.give, "dance", ADMIN, password="rosebud", why=why)
+        refused, _ = self.entries()
+        self.assertEqual(refused.outcome, "refused: … is too short")
 
     def test_outcomes(self) -> None:
         """A refusal, a bug and a node that does not answer are told apart."""

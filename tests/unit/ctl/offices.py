@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from xmppd.command.command_context import SHELL
@@ -21,6 +22,8 @@ from xmppd.testing.client import done
 from xmppd.testing.house import House
 
 NOWHERE = Path("/nowhere/xmppd.toml")
+TURNS = 100
+"""Of the reactor, for what takes some."""
 
 
 class Life:
@@ -63,7 +66,9 @@ class Office:
 
     def replies(self, command: str, **given: object) -> list[Line]:
         """All that a command answers."""
-        return done(self._replies(command, given))
+        work = Deferred.fromCoroutine(self._replies(command, given))
+        self.house.clock.pump([0.0] * TURNS)
+        return done(work)
 
     async def _replies(self, command: str, given: Mapping[str, object]) -> list[Line]:
         table = self.files if command in self.files.commands else self.table
