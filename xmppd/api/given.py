@@ -8,6 +8,7 @@ from msgspec import DecodeError, ValidationError, json
 from xmppd.api.problem import Problem
 from xmppd.command.argument import MANY, Argument
 from xmppd.command.command import Description
+from xmppd.stanza.text import find_unwritable
 from xmppd.web.request import HTTPError, HTTPRequest
 
 JSON = "application/json"
@@ -31,6 +32,9 @@ def of_query(about: Description, query: str) -> Mapping[str, object]:
     texts: dict[str, list[str]] = {}
     for name, value in pairs:
         texts.setdefault(name, []).append(value)
+    for name, values in texts.items():
+        for value in values:
+            _check_text(name, value)
     several = {argument.key for argument in about.arguments if argument.most > 1}
     for name, values in texts.items():
         if len(values) > 1 and name not in several:
@@ -64,10 +68,23 @@ async def of_body(about: Description, request: HTTPRequest, max_bytes: int) -> M
 
 def _value(argument: Argument, value: object) -> object:
     if argument.most == 1:
-        return argument.kind.of_json(argument.key, value)
+        return _one(argument, value)
     if not isinstance(value, list):
         raise Problem(400, f"{argument.key} is a list.", argument.key)
-    return [argument.kind.of_json(argument.key, each) for each in value]
+    return [_one(argument, each) for each in value]
+
+
+def _one(argument: Argument, value: object) -> object:
+    taken = argument.kind.of_json(argument.key, value)
+    if isinstance(taken, str):
+        _check_text(argument.key, taken)
+    return taken
+
+
+def _check_text(key: str, text: str) -> None:
+    """Let pass what a form could have, and a terminal: no database takes a NUL."""
+    if not text.isprintable() and find_unwritable(text):
+        raise Problem(400, f"{key} has characters that no text has.", key)
 
 
 async def _read(request: HTTPRequest, most: int) -> bytes:

@@ -10,7 +10,6 @@ from msgspec import Struct
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.jid import prepare_domain
-from xmppd.stanza.text import find_unwritable
 
 MAX_TEXT_LENGTH = 10_000
 MAX_DIGITS = 18
@@ -50,8 +49,6 @@ class ArgumentKind(Struct, frozen=True, tag=True):
         """
         if not isinstance(given, str) or len(given) > MAX_TEXT_LENGTH:
             raise wrong(key)
-        if not given.isprintable() and find_unwritable(given):
-            raise Refused(f"{key} has characters that no text has", Condition.BAD_REQUEST)
         return self.read(key, given, surface)
 
     def of_json(self, key: str, given: object) -> str | bool:
