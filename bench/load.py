@@ -23,6 +23,7 @@ from bench.component import Component
 from bench.fill import fill
 from bench.meter import Meter, Result, measured, percentiles
 from bench.publishing import BOOKMARKS, Interests, bookmark, items, publish
+from bench.rooms import enter, fill_room, join, leave, new_room, open_room
 from bench.server import COMPONENT
 from xmppd.ctl.client import ask
 
@@ -39,7 +40,12 @@ NEWS_ITEM = b"<news xmlns='urn:bench:news'>number %d</news>"
 SUBSCRIPTIONS_PER_SEND = 50
 ROSTER_PASSES = 6
 ROSTER_TIMEOUT_S = 600.0
-JOINS_AT_ONCE = 20
+ROOM_PEOPLE = 200
+"""Who are in many rooms."""
+
+MOST_ON_THE_WAY = 500
+"""Deliveries, where many rooms are spoken to."""
+
 CANARIES = 2
 HERD_TIMEOUT_S = 600.0
 DATABASE = "xmppd.sqlite"
@@ -48,7 +54,6 @@ ITEM = re.compile(rb"<item\b[^>]*>")
 ITEM_JID = re.compile(rb"\bjid=['\"]([^'\"]*)")
 ITEM_MUTUAL = re.compile(rb"\bsubscription=['\"]both['\"]")
 NUMBERED_STATUS = re.compile(rb"<status>@(\d+)@</status>")
-SELF_PRESENCE = re.compile(rb"code=['\"]110['\"]")
 CARBONS_ENABLED = b"carbons"
 SM = "urn:xmpp:sm:3"
 ASKED = b"<r xmlns="
@@ -88,6 +93,8 @@ class Options(argparse.Namespace):
     nodes: int
     messages: int
     occupants: int
+    rooms: int
+    persistent: bool
     data: Path | None
     database: str
 
@@ -123,8 +130,12 @@ class Options(argparse.Namespace):
         prefix, count = self.prefix, self.clients
         if self.scenario in ("chat", "carbons", "component", "rate"):
             count = 2 * self.pairs
-        elif self.scenario == "muc":
+        elif self.scenario in ("muc", "mucpresence"):
             count = self.occupants
+        elif self.scenario == "mucjoin":
+            count = self.occupants + 1
+        elif self.scenario == "mucrooms":
+            count = ROOM_PEOPLE
         elif self.scenario in ("presence", "pep", "peplogin"):
             prefix, count = f"{prefix}hub{self.contacts}x", self.contacts + 1
         elif self.scenario == "storm":
@@ -691,19 +702,7 @@ def bookmarks(options: Options, meter: Meter) -> Iterator[Result]:
 
 def muc(options: Options, meter: Meter) -> Iterator[Result]:
     """One occupant of a room gets a message (XEP-0045)."""
-    connections, clients = present(options)
-    room = f"bench{time.time_ns()}@conference.{options.domain}".encode()
-    before = meter.read()
-    enter(connections, clients[:1], room)
-    clients[0].send(
-        b"<iq type='set' id='owner' to='%b'><query xmlns='http://jabber.org/protocol/muc#owner'>"
-        b"<x xmlns='jabber:x:data' type='submit'/></query></iq>" % room
-    )
-    connections.drain()
-    for first in range(1, len(clients), JOINS_AT_ONCE):
-        enter(connections, clients[first : first + JOINS_AT_ONCE], room)
-    connections.drain(0.5)
-    joined = measured(before, meter.read(), len(clients))
+    connections, clients, room = in_room(options)
     message = b"<message to='%b' type='groupchat' id='g1'><body>%b</body></message>" % (room, BODY)
     for _ in range(options.repeat):
         yield broadcast_counts(
@@ -713,33 +712,94 @@ def muc(options: Options, meter: Meter) -> Iterator[Result]:
             clients,
             lambda number: clients[0].send(message),
             MESSAGE_END,
-        ) | {"join_cpu_us": joined["cpu_us_per_op"]}
+        )
     connections.close()
 
 
-def enter(connections: Connections, clients: list[Client], room: bytes) -> None:
-    """Enter the room and wait for the own presence (status 110)."""
-    outside = set(clients)
+def mucpresence(options: Options, meter: Meter) -> Iterator[Result]:
+    """One occupant of a room learns that another one says something else of being there."""
+    connections, clients, room = in_room(options)
 
-    def watching(client: Client) -> Callable[[bytes], None]:
-        def on_data(data: bytes) -> None:
-            client.received = client.received[-40:] + data
-            if SELF_PRESENCE.search(client.received):
-                outside.discard(client)
-                client.on_data = ignore
-            elif ERROR.search(client.received):
-                raise BenchError(f"{client.user} may not enter, {client.received[-300:]!r}")
+    def change(number: int) -> None:
+        to = b"%b/nick%d" % (room, clients[0].index)
+        clients[0].send(b"<presence to='%b'><status>number %d</status></presence>" % (to, number))
 
-        return on_data
+    for _ in range(options.repeat):
+        yield broadcast_counts(options, meter, connections, clients, change, PRESENCE_END)
+    connections.close()
 
+
+def mucjoin(options: Options, meter: Meter) -> Iterator[Result]:
+    """Somebody enters a full room: all see them, and they see all; latency is of the whole."""
+    connections, (newcomer, *clients), room = in_room(options, outside=1)
+    total = Total()
     for client in clients:
-        client.received = b""
-        client.on_data = watching(client)
-        client.send(
-            b"<presence to='%b/nick%d'><x xmlns='http://jabber.org/protocol/muc'>"
-            b"<history maxstanzas='0'/></x></presence>" % (room, client.index)
-        )
-    connections.serve_until(lambda: not outside, 60.0)
+        count(client, PRESENCE_END, total.add)
+    for _ in range(options.repeat):
+        latencies_s: list[float] = []
+        start = meter.read()
+        cpu_s = 0.0
+        for _ in range(options.messages):
+            connections.drain(0.2)
+            total.stanzas, before = 0, meter.read()
+            seen = Total()
+            count(newcomer, PRESENCE_END, seen.add)
+            newcomer.send(join(room, newcomer))
+            wanted = len(clients)
+            connections.serve_until(
+                lambda seen=seen, wanted=wanted: seen.stanzas > wanted and total.stanzas >= wanted,  # type: ignore[misc]
+                60.0,
+            )
+            after = meter.read()
+            latencies_s.append(after.wall_s - before.wall_s)
+            cpu_s += after.server_cpu_s - before.server_cpu_s
+            newcomer.send(leave(room, newcomer))
+            connections.drain(0.5)
+        result = measured(start, meter.read(), options.messages)
+        result["cpu_us_per_op"] = round(cpu_s / options.messages * 1e6, 2)
+        yield result | percentiles(latencies_s)
+    connections.close()
+
+
+def mucrooms(options: Options, meter: Meter) -> Iterator[Result]:
+    """One occupant of one of many rooms gets a message."""
+    connections, clients = present(options)
+    rooms = [new_room(options.domain) for _ in range(options.rooms)]
+    people = [
+        [clients[(number + each) % len(clients)] for each in range(options.occupants)]
+        for number in range(len(rooms))
+    ]
+    for room, inside in zip(rooms, people, strict=True):
+        open_room(connections, inside[0], room)
+        enter(connections, inside[1:], room)
+    connections.drain(1.0)
+    total = Total()
+    for client in clients:
+        count(client, MESSAGE_END, total.add)
+    for _ in range(options.repeat):
+        total.stanzas = sent = 0
+        before = meter.read()
+        for room, inside in list(zip(rooms, people, strict=True)) * options.messages:
+            inside[0].send(
+                b"<message to='%b' type='groupchat' id='g1'><body>%b</body></message>"
+                % (room, BODY)
+            )
+            sent += len(inside)
+            wanted = sent - MOST_ON_THE_WAY
+            connections.serve_until(lambda wanted=wanted: total.stanzas >= wanted, 60.0)  # type: ignore[misc]
+        connections.serve_until(lambda sent=sent: total.stanzas >= sent, 60.0)  # type: ignore[misc]
+        yield measured(before, meter.read(), sent)
+    connections.close()
+
+
+def in_room(options: Options, outside: int = 0) -> tuple[Connections, list[Client], bytes]:
+    """A room in which all clients are, but for the first ones."""
+    connections, clients = present(options)
+    room = new_room(options.domain)
+    owner, *others = clients[outside:]
+    open_room(connections, owner, room, persistent=options.persistent)
+    fill_room(connections, others, room)
+    return connections, clients, room
 
 
 def broadcast_counts(
@@ -912,6 +972,9 @@ SCENARIOS: dict[str, Callable[[Options, Meter], Iterator[Result]]] = {
         herd,
         ring,
         muc,
+        mucpresence,
+        mucjoin,
+        mucrooms,
         ping,
         idle,
     )
@@ -966,9 +1029,11 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--messages",
         type=int,
         default=200,
-        help="presence, muc, pep: stanzas sent; peplogin: logins",
+        help="presence, muc, pep: stanzas sent; peplogin: logins; mucjoin: joins",
     )
-    add("--occupants", type=int, default=100, help="muc")
+    add("--occupants", type=int, default=100, help="muc…: of a room")
+    add("--rooms", type=int, default=1_000, help="mucrooms")
+    add("--persistent", action="store_true", help="muc: the room stays, and so has an archive")
     add("--data", type=Path, help="of an xmppd: rosters are made there, its statistics are told")
     add("--database", default="", metavar="URL", help="of an xmppd: accounts are made there")
     return parser.parse_args(arguments, Options())

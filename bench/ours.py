@@ -68,6 +68,11 @@ min_password_length = 1
 [sessions]
 max_per_account = 10
 
+[muc]
+messages_per_s = 0
+max_rooms_per_account = 1_000_000
+large_room_occupants = 5_000
+
 [storage]
 url = "{database}"
 
@@ -79,7 +84,7 @@ level = "warn"
 {more}"""
 
 
-ARCHIVE = ("archive", "inbox", "displayed_sync")
+ARCHIVE = ("archive", "inbox", "displayed_sync", "room_archive")
 """The plugins that archive messages, and those that load the archive because they need it."""
 
 

@@ -54,7 +54,8 @@ VirtualHost "h.test"
     authentication = "internal_hashed"
 Component "conference.p.test" "muc"
     restrict_room_creation = false
-Component "{component}"
+    max_history_messages = 100
+{muc_mam}Component "{component}"
     component_secret = "{component_secret}"
 """
 
@@ -90,7 +91,7 @@ modules:
   mod_carboncopy: {{}}
   mod_register: {{ ip_access: all, access: all, password_strength: 0 }}
   mod_stream_mgmt: {{}}
-  mod_muc: {{ max_users: 5000, default_room_options: {{ max_users: 5000 }} }}
+  mod_muc: {{ max_users: 5000, default_room_options: {{ max_users: 5000, mam: {muc_mam} }} }}
 {mam}{pep}"""
 
 EJABBERD_PEP = """\
@@ -128,6 +129,7 @@ class Prosody(Server):
                 component=COMPONENT,
                 component_secret=COMPONENT_SECRET,
                 mam=', "mam"' if self.archives else "",
+                muc_mam='    modules_enabled = { "muc_mam" }\n' if self.archives else "",
                 pep=', "pep"' if self.publishes else "",
             )
         )
@@ -170,6 +172,7 @@ class Ejabberd(Server):
                 component_secret=COMPONENT_SECRET,
                 mam="  mod_mam: { default: always }\n" if self.archives else "",
                 pep=EJABBERD_PEP if self.publishes else "",
+                muc_mam=str(self.archives).lower(),
             )
         )
 
