@@ -45,7 +45,7 @@ class RoomMentions:
     def hear(self, event: SaidToAll) -> None:
         """Look for those whom a message mentions."""
         room, tree = event.room, event.tree
-        if not room.config.mentions or tree.find(_REPLACE) is not None:
+        if not room.away or not room.config.mentions or tree.find(_REPLACE) is not None:
             return
         body = tree.findtext("body") or ""
         if not body:

@@ -42,7 +42,7 @@ class RoomPush:
         """Look for those who are to be told of a message."""
         room = event.room
         is_group = room.config.membersonly and not room.config.is_anonymous
-        if not is_group or not is_news(event.tree):
+        if not is_group or not room.away or not is_news(event.tree):
             return None
         accounts = self.triggers.accounts
         away = [each.jid for each in self.hall.away(room) if each.jid in accounts]

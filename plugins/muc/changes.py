@@ -75,10 +75,7 @@ def _affiliate(room: Room, affiliated: Affiliated, actor: str, beside: str = "")
     here = [each for each in room.occupants.values() if _is_about(room, who, each)]
     before = [room.affiliation(each.person) for each in here]
     is_new = room.affiliation(who) is not affiliated.affiliation
-    if affiliated.affiliation is RoomAffiliation.NONE:
-        room.affiliated.pop(affiliated.jid, None)
-    else:
-        room.affiliated[affiliated.jid] = affiliated
+    room.affiliate(affiliated)
     told: list[Effect] = []
     for occupant, former in zip(here, before, strict=True):
         if room.affiliation(occupant.person) is not former:

@@ -94,11 +94,9 @@ class Hall:
 
     def away(self, room: Room) -> Iterator[Affiliated]:
         """The accounts of ours to whom a room is something, and who are not in it (RM-62)."""
-        here = {occupant.person.bare for occupant in room.occupants.values()}
-        for each in room.affiliated.values():
-            is_wanted = each.affiliation is not RoomAffiliation.OUTCAST and each.jid not in here
+        for each in room.away:
             local, _, domain = each.jid.rpartition("@")
-            if is_wanted and local and domain in self.commands.domains:
+            if local and domain in self.commands.domains:
                 yield each
 
     def occupant_id(self, room: Room, person: JID) -> str:

@@ -18,12 +18,19 @@ class SaidInRoom(NamedTuple):
     Attributes:
         id: That the room has given it.
         microseconds: When, since 1970.
-        message: As who enters is shown it; to nobody yet.
+        message: As all were told it; to nobody.
     """
 
     id: str
     microseconds: int
     message: Message
+
+    def shown(self, room: JID) -> Message:
+        """It as who enters is shown it."""
+        said, stamp = self.message, exact_date_time(self.microseconds)
+        delay = f"<delay xmlns='{ns.DELAY}' from='{escape(room.full)}' stamp='{stamp}'/>"
+        payload = Pulled(said.with_child(delay.encode()).payload.raw)
+        return Message(None, said.sender, said.id, said.type, payload)
 
 
 class HistoryRequest(NamedTuple):
@@ -68,29 +75,28 @@ def _number(found: Tree, name: str) -> int | None:
 
 
 class RoomHistory:
-    """The last messages of a room, in memory."""
+    """The last messages of a room, in memory.
 
-    __slots__ = ("_said",)
+    Args:
+        room: Bare JID of the room.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_said", "room")
+
+    def __init__(self, room: JID) -> None:
+        self.room = room
         self._said: deque[SaidInRoom] = deque()
 
-    def add(self, room: JID, said: Message, id: str, microseconds: int, most: int) -> None:
+    def add(self, said: Message, id: str, microseconds: int, most: int) -> None:
         """Remember what is said.
 
         Args:
-            room: Bare JID of the room.
             said: To nobody yet, with its id.
             id: That the room has given it.
             microseconds: Since 1970.
             most: So many messages are remembered.
         """
-        stamp = exact_date_time(microseconds)
-        delay = f"<delay xmlns='{ns.DELAY}' from='{escape(room.full)}' stamp='{stamp}'/>"
-        made = said.with_child(delay.encode())
-        payload = Pulled(made.payload.raw)
-        shown = Message(None, said.sender, said.id, said.type, payload)
-        self._said.append(SaidInRoom(id, microseconds, shown))
+        self._said.append(SaidInRoom(id, microseconds, said))
         while len(self._said) > most:
             self._said.popleft()
 
@@ -105,11 +111,12 @@ class RoomHistory:
         for said in reversed(self._said):
             if len(found) >= wanted.most or said.microseconds < wanted.since:
                 break
+            message = said.shown(self.room)
             if left is not None:
-                left -= len(said.message.wire().decode())
+                left -= len(message.wire().decode())
                 if left < 0:
                     break
-            found.append(said.message)
+            found.append(message)
         return found[::-1]
 
 

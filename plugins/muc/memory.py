@@ -91,7 +91,7 @@ class RoomMemory:
         given = with_id(said, room.jid, id)
         if is_kept and not is_subject(tree):
             most = room.config.maxhistoryfetch
-            room.history.add(room.jid, given, id, microseconds, most)
+            room.history.add(given, id, microseconds, most)
         return given
 
 

@@ -88,9 +88,10 @@ class Occupant:
         bucket: How much they may say just now; None until they say something.
         unheard: Whether they have said nothing yet in a room so large that their presence is shown
             only when they do (RM-22).
+        seen: What they were last shown as to one who entered, behind all that it depends on.
     """
 
-    __slots__ = ("bucket", "hats", "id", "jid", "person", "role", "sessions", "unheard")
+    __slots__ = ("bucket", "hats", "id", "jid", "person", "role", "seen", "sessions", "unheard")
 
     def __init__(self, jid: JID, person: JID, id: str, role: Role, hats: bytes = b"") -> None:
         self.jid = jid
@@ -101,6 +102,7 @@ class Occupant:
         self.sessions: dict[str, OccupantSession] = {}
         self.bucket: TokenBucket | None = None
         self.unheard = False
+        self.seen: tuple[tuple[object, ...], Presence] | None = None
 
     @property
     def nick(self) -> str:

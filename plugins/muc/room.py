@@ -12,10 +12,10 @@ from .hats import RoomHats
 from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
-from .privileges import RolePrivilege, may, sees_jids
+from .privileges import RolePrivilege, may
 from .ranks import Role, RoomAffiliation, RoomStanding
 from .slow_mode import SlowMode
-from .state import KeptRoom
+from .state import Affiliated, KeptRoom
 from .versions import since_until, version_name
 
 NON_ANONYMOUS = 100
@@ -45,7 +45,6 @@ class Room:
         occupants: By folded nick.
         sessions: Those that are in, by full JID.
         slow_mode: Who has said something a moment ago, where that counts.
-        left: How many sessions have left since it is in memory.
         noted: Called with each session that has come, has left, or is there otherwise than before.
     """
 
@@ -61,12 +60,12 @@ class Room:
         self.version = kept.version
         self.hats = RoomHats(kept.hats)
         self.large_occupants = large_occupants
-        self.history = RoomHistory()
+        self.history = RoomHistory(kept.jid)
         self.occupants: dict[str, Occupant] = {}
         self.sessions: dict[str, OccupantSession] = {}
         self.slow_mode = SlowMode()
         self.noted: Callable[[JID], None] = _nobody_notes
-        self.left = 0
+        self._away: tuple[Affiliated, ...] | None = None
         self._entered = 0
 
     # -- who is what ------------------------------------------------------------------------------
@@ -75,6 +74,28 @@ class Room:
         """What somebody is to the room; what their whole domain is, if they are not listed."""
         found = self.affiliated.get(person.bare) or self.affiliated.get(person.domain)
         return RoomAffiliation.NONE if found is None else found.affiliation
+
+    def affiliate(self, affiliated: Affiliated) -> None:
+        """Have somebody be something to the room, or have another nick."""
+        if affiliated.affiliation is RoomAffiliation.NONE:
+            self.affiliated.pop(affiliated.jid, None)
+        else:
+            self.affiliated[affiliated.jid] = affiliated
+        self._away = None
+
+    @property
+    def away(self) -> tuple[Affiliated, ...]:
+        """Those to whom the room is something, and who are not in it; the same tuple as long as
+        they are the same.
+        """
+        if self._away is None:
+            here = {occupant.person.bare for occupant in self.occupants.values()}
+            self._away = tuple(
+                each
+                for each in self.affiliated.values()
+                if each.affiliation is not RoomAffiliation.OUTCAST and each.jid not in here
+            )
+        return self._away
 
     def standing(self, sender: JID) -> RoomStanding:
         """What a session is to the room, and in it."""
@@ -112,7 +133,9 @@ class Room:
 
     def knows(self, viewer: Occupant) -> bool:
         """Whether an occupant is shown JIDs."""
-        return sees_jids(RoomStanding(self.affiliation(viewer.person), viewer.role), self.config)
+        if not self.config.is_anonymous or viewer.role is Role.MODERATOR:
+            return True  # as sees_jids has it, with nobody looked up: it is asked for each viewer
+        return self.affiliation(viewer.person).leads
 
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
@@ -173,6 +196,7 @@ class Room:
         self._entered = max(self._entered, number)
         session = OccupantSession(sender, occupant, said, number)
         self.sessions[sender.full] = occupant.sessions[sender.full] = session
+        self._away = None
         self.noted(sender)
         return session
 
@@ -199,8 +223,7 @@ class Room:
         def show(occupant: JID) -> Presence | None:
             if occupant.resource == session.occupant.nick:
                 return _pulled(self.own_view(session, codes))
-            seen = self.view(session, occupant.resource or "")
-            return None if seen is None else _pulled(seen)
+            return self.view(session, occupant.resource or "")
 
         session.entrance = Entrance([*others, own.jid], show, before, behind, session.entered)
         return session.entrance
@@ -227,9 +250,13 @@ class Room:
             return None
         if not self.is_shown(found) and viewer.occupant.role is not Role.MODERATOR:
             return None
-        shown = found.shown
+        shown, item = found.shown, self.item(found)
         jid = shown.jid if self.knows(viewer.occupant) else None
-        return shown_as(found, shown.presence, self.item(found), (), jid)
+        seen = (shown.presence, item, found.hats, found.jid, jid)
+        if found.seen is None or found.seen[0] != seen:  # most who enter see the same
+            made = shown_as(found, shown.presence, item, (), jid)
+            found.seen = seen, _pulled(made)
+        return found.seen[1]
 
     # -- being there ------------------------------------------------------------------------------
 
@@ -323,7 +350,7 @@ class Room:
         onlookers = self.onlookers(occupant)
         was_shown = occupant.shown is session
         del self.sessions[session.jid.full], occupant.sessions[session.jid.full]
-        self.left += 1
+        self._away = None
         self.noted(session.jid)
         session.end_entrance()
         gone = said or Presence.make(None, self.jid, type=GONE)
@@ -345,7 +372,7 @@ class Room:
         """Have all sessions of an occupant leave at once; others are told once."""
         onlookers = self.onlookers(occupant)
         shown = occupant.shown
-        self.left += len(occupant.sessions)
+        self._away = None
         gone = said or Presence.make(None, self.jid, type=GONE)
         for session in occupant.sessions.values():
             del self.sessions[session.jid.full]
@@ -372,6 +399,7 @@ class Room:
                 session.end_entrance()
         self.occupants.clear()
         self.sessions.clear()
+        self._away = None
         return told
 
     # -- another role -----------------------------------------------------------------------------

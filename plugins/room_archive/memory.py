@@ -1,5 +1,7 @@
 """RoomArchive: keeps what is said in rooms, each room's in the archive of its bare JID."""
 
+from functools import lru_cache
+
 from xmppd.host.clocks import Clocks
 from xmppd.stanza import JID, Later, Message
 from xmppd_plugins.archive.archive import Archive, Settle
@@ -9,9 +11,13 @@ from xmppd_plugins.archive.retractions import TAKES_BACK
 from xmppd_plugins.archive.routed import without_author
 from xmppd_plugins.muc.effects import RoomItem, user
 from xmppd_plugins.muc.memory import Remembered, RoomMemory, is_subject, with_id
+from xmppd_plugins.muc.ranks import RoomStanding
 from xmppd_plugins.muc.room import Room
 
 from .retractions import RoomRetractions
+
+MAX_AUTHORS = 4_096
+"""People in rooms of whom it is remembered how they are written."""
 
 RECALLED = 100
 """Messages that are read when a room comes into memory."""
@@ -58,9 +64,9 @@ class RoomArchive(RoomMemory):
             return self.give(room)
         if said.sender.resource is None:  # it is of the room itself
             return self._remembered(room, self.archive.take(room.jid, said, author))
-        standing = room.standing(author)
-        item = RoomItem(standing.affiliation, standing.role)
-        position = self.archive.take(room.jid, said.with_child(user(item.xml(author))), author)
+        position = self.archive.take(
+            room.jid, said.with_child(_authored(room.standing(author), author)), author
+        )
         if TAKES_BACK in said.payload.raw:
             self.retractions.note(room, said, position)
         return self._remembered(room, position)
@@ -86,13 +92,19 @@ class RoomArchive(RoomMemory):
                 id, microseconds = self._remembered(room, entry.position)
                 most = room.config.maxhistoryfetch
                 given = with_id(said, room.jid, id)
-                room.history.add(room.jid, given, id, microseconds, most)
+                room.history.add(given, id, microseconds, most)
 
     async def forget(self, room: JID) -> None:
         await self.archive.forget(room.full)
 
     async def settle(self, room: JID) -> None:
         await self.archive.settle(Settle(room.full))
+
+
+@lru_cache(MAX_AUTHORS)
+def _authored(standing: RoomStanding, author: JID) -> bytes:
+    """Who has said something, as it is kept with that."""
+    return user(RoomItem(standing.affiliation, standing.role).xml(author))
 
 
 def _said(entry: ArchiveEntry) -> Message | None:

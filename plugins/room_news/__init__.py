@@ -28,6 +28,7 @@ from xmppd_plugins.muc.names import SUBDOMAIN
 from xmppd_plugins.muc.news import is_news
 from xmppd_plugins.muc.room import Room
 from xmppd_plugins.muc.service import PresenceToRooms
+from xmppd_plugins.muc.state import Affiliated
 from xmppd_plugins.muc.talk import SaidToAll
 
 from .table import NewsTable, metadata
@@ -73,7 +74,7 @@ class RoomNews:
         self.messages = messages
         self.directed = directed
         self.routing_table: RoutingTable = hall.teller.routing_table
-        self._noted: WeakKeyDictionary[Room, tuple[int, int]] = WeakKeyDictionary()
+        self._noted: WeakKeyDictionary[Room, tuple[Affiliated, ...]] = WeakKeyDictionary()
         self._unaware: WeakKeyDictionary[Room, set[str]] = WeakKeyDictionary()
         self._reading: WeakKeyDictionary[Room, list[Deferred[None]]] = WeakKeyDictionary()
 
@@ -106,10 +107,10 @@ class RoomNews:
     def hear(self, event: SaidToAll) -> Later:
         """Note for whom it is new that something was said, and tell them."""
         room = event.room
-        now = (room.version, room.left)
-        if self._noted.get(room) == now or not is_news(event.tree):
+        away = room.away
+        if not away or self._noted.get(room) is away or not is_news(event.tree):
             return None  # nobody has left since the last of them, and nobody has become a member
-        self._noted[room] = now
+        self._noted[room] = away
         return self._note(room)
 
     async def _note(self, room: Room) -> None:

@@ -11,6 +11,7 @@ class MentionCase(RunningCase):
     def absent(self, **config: str) -> tuple[Client, Client]:
         """Romeo, who is in, and Nurse, a member who is not."""
         (romeo,) = self.opened("romeo")
+        self.assert_done(self.configure(romeo, tell_affected="0"))
         self.assert_done(self.affiliate(romeo, "nurse", "member"))
         if config:
             self.assert_done(self.configure(romeo, **config))

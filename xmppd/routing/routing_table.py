@@ -469,10 +469,14 @@ class RoutingTable:
             Those at which it did not arrive.
         """
         head, tail = stanza.around_to()
-        kind, payload = stanza.__class__, stanza.payload.without_to()
+        kind, payload, bound = stanza.__class__, stanza.payload.without_to(), self.bound
         unreached = []
         for to in recipients:
-            route: Route | None = self.bound.get(to.full)
+            route: Route | None = bound.get(to.full)
+            if route.__class__ is LocalClientSession and route.deliver_bytes(
+                kind, head + to.wire + tail
+            ):
+                continue
             if route is None and to.domain not in self.domains:
                 route = self.way_to(to.domain)
             # Each has an address of its own: to that it is returned if it is never read.

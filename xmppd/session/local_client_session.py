@@ -161,6 +161,23 @@ class LocalClientSession:
             self.connection.write(wire)
         return True
 
+    def deliver_bytes(self, kind: type[Stanza], wire: bytes) -> bool:
+        """Deliver the bytes of a stanza that nobody has to see or keep; False if somebody has, or
+        the connection is gone: then it is to be delivered as a stanza.
+        """
+        interceptors = self.interceptors
+        if (
+            self.closed
+            or self.backlog is not None
+            or self.management is not None
+            or self.privacy is not None
+            or interceptors.outgoing[kind]
+        ):
+            return False
+        interceptors.delivered[kind] += 1
+        self.connection.write(wire)
+        return True
+
     def _denied(self, stanza: Stanza) -> bool:
         """Whether nobody has to be told that the list has denied it."""
         if isinstance(stanza, Presence):
