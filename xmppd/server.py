@@ -96,6 +96,7 @@ from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
+from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub, Reactor
 from xmppd.net.exchange import exchange_of
@@ -691,6 +692,10 @@ class XMPPServer:
         """The factory for those who come in by an endpoint."""
         if listen.kind == "http":
             return self.http_doors.listener(listen)
+        if listen.serve:
+            binding = TransportBinding(None, is_secure=True)
+            stream = partial(self.listeners.client, binding)
+            return self.http_doors.listener(listen, stream)
         return self.listeners.listener(listen)
 
     def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals, Moves]:

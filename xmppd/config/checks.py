@@ -181,7 +181,7 @@ def _check_certificates(config: Config) -> None:
         if listen.serve and not _speaks_http(listen):
             raise ConfigError(
                 f'listen.serve is for HTTP, which "{listen.endpoint}" does not speak; set '
-                'listen.kind = "http".'
+                'listen.kind = "http", or listen.tls = "direct" where clients come in.'
             )
         bare = next((d.name for d in config.domain if not d.certificate), None)
         if listen.tls != "none" and listen.kind != "node" and bare is not None:
@@ -192,7 +192,8 @@ def _check_certificates(config: Config) -> None:
 
 
 def _speaks_http(listen: ListenSettings) -> bool:
-    return listen.kind == "http"
+    """Whether HTTP comes in there: alone, or beside clients who say so in TLS (HT-12)."""
+    return listen.kind == "http" or (listen.kind == "client" and listen.tls == "direct")
 
 
 def _check_web(config: Config) -> None:

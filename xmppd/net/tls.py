@@ -20,14 +20,19 @@ from zope.interface import implementer
 from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
 
-Kind = Literal["client", "server", "http"]
+Kind = Literal["client", "server", "http", "client or http"]
 
-_ALPN: dict[Kind, bytes] = {
+ALPN: dict[Kind, bytes] = {
     "client": b"xmpp-client",
     "server": b"xmpp-server",
     "http": b"http/1.1",
 }
 """Protocol names of :xep:`0368`, and that of HTTP: there is no other version of it (HT-10)."""
+
+_SPOKEN: dict[Kind, tuple[bytes, ...]] = {
+    **{kind: (name,) for kind, name in ALPN.items()},
+    "client or http": (ALPN["client"], ALPN["http"]),
+}
 
 _MINIMUM = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 
@@ -122,9 +127,9 @@ class ContextFactory:
         Raises:
             NoApplicationProtocol: None of them is spoken here; the handshake ends with that alert.
         """
-        ours = _ALPN[self.kind]
-        if ours in offered:
-            return ours
+        for ours in _SPOKEN[self.kind]:
+            if ours in offered:
+                return ours
         if self.direct_tls:
             raise NoApplicationProtocol
         return SSL.NO_OVERLAPPING_PROTOCOLS
@@ -201,6 +206,12 @@ def tls_version(transport: ISystemHandle) -> str | None:
     """The version spoken, such as ``TLSv1.3``; None in the clear."""
     connection = _connection(transport)
     return None if connection is None else connection.get_protocol_version_name()
+
+
+def application_protocol(transport: ISystemHandle) -> bytes:
+    """The protocol that was chosen in the handshake (:rfc:`7301`); empty without one."""
+    connection = _connection(transport)
+    return b"" if connection is None else connection.get_alpn_proto_negotiated()
 
 
 def channel_bindings(transport: ISystemHandle) -> dict[str, bytes]:

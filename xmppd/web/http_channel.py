@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.closing import LAST_WORDS_S, Closing
+from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.transport import Contexts, Transport, Watchable
 from xmppd.web.forwarded import asker
 from xmppd.web.http_connections import HTTPConnections
@@ -27,6 +28,7 @@ from xmppd.web.request import (
     Successor,
 )
 from xmppd.web.request_reader import Head, RequestReader
+from xmppd.web.stream_by_alpn import StreamByALPN, asks_for_stream
 from xmppd.web.target import decoded, host_and_port
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,6 +50,8 @@ class HTTPDoor:
         sites: The groups of them that are served here.
         domains: The names by which the server is asked, beside that of ``web.url``.
         tls: Contexts for TLS from the first byte; None for none.
+        stream: Makes the handler of a client's stream, for those who ask for one in TLS; None where
+            nobody may (HT-12).
         connections: All there are.
         clock: The reactor's.
         wall_clock: Tells the time of day.
@@ -57,6 +61,7 @@ class HTTPDoor:
     sites: frozenset[Site]
     domains: frozenset[str]
     tls: Contexts | None
+    stream: Callable[[], ConnectionHandler] | None
     connections: HTTPConnections
     clock: IReactorTime
     wall_clock: Callable[[], float]
@@ -117,6 +122,9 @@ class HTTPChannel(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes that came."""
+        if self.door.stream is not None and not self._admitted and asks_for_stream(self.transport):
+            self._admitted = True
+            self._become(StreamByALPN(self.transport, self.door.stream()))
         if self._then is not None:
             self._then.dataReceived(data)
             return
@@ -481,16 +489,20 @@ class HTTPChannel(Protocol):
         """Let another protocol have the connection."""
         assert response.becomes is not None, "it has one"
         self._exchanges.remove(exchange)
+        self._become(response.becomes(self.transport))
+        unread, self._unread = self._unread, b""
+        if unread and self._then is not None:
+            self._then.dataReceived(unread)
+
+    def _become(self, then: Successor) -> None:
+        """Have another protocol from here on."""
         self.door.connections.taken_over(self)
         if not isinstance(self.transport, Watchable):
             IConsumer(self.transport).unregisterProducer()
         self._paused = False
         self.transport.resumeProducing()
-        self._then = response.becomes(self.transport)
-        self._then.begin()
-        unread, self._unread = self._unread, b""
-        if unread and self._then is not None:
-            self._then.dataReceived(unread)
+        self._then = then
+        then.begin()
 
     # -- its end --------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from twisted.internet.protocol import ServerFactory
 
 from xmppd.config.config import ListenSettings, WebSettings
 from xmppd.net.certificate import ascii_domain
-from xmppd.net.tls import TLS
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.tls import TLS, Kind
 from xmppd.web.http_channel import HTTPChannel, HTTPDoor
 from xmppd.web.http_connections import HTTPConnections
 from xmppd.web.http_path import HTTPPaths
@@ -82,16 +83,25 @@ class HTTPDoors:
         """The present ones."""
         return self.connections.settings
 
-    def listener(self, listen: ListenSettings) -> HTTPListener:
-        """The factory for those who come in by an endpoint."""
+    def listener(
+        self, listen: ListenSettings, stream: Callable[[], ConnectionHandler] | None = None
+    ) -> HTTPListener:
+        """The factory for those who come in by an endpoint.
+
+        Args:
+            listen: Its configuration.
+            stream: Makes the handler of a client's stream, where those come in as well.
+        """
         contexts = None
         if self._tls is not None and listen.tls == "direct":
-            contexts = self._tls.context_factory("http", direct_tls=True)
+            kind: Kind = "http" if stream is None else "client or http"
+            contexts = self._tls.context_factory(kind, direct_tls=True)
         door = HTTPDoor(
             self.paths,
             listen.sites,
             self._domains,
             contexts,
+            stream,
             self.connections,
             self._clock,
             self._wall_clock,
