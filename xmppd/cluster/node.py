@@ -71,6 +71,7 @@ class Node(Struct, frozen=True, kw_only=True):
         instance: Kept in its data directory: the same in all its lives there.
         address: ``host:port`` that other nodes dial; empty if it has no door for nodes.
         client_address: ``host:port`` that clients may be sent to; empty if they are sent nowhere.
+        client_url: The same for clients that came by HTTP: a URL.
         certificate: Digest of the certificate that it shows to them.
         secret: Digest of the secret that all nodes share.
         domains: Digest of the domains that they serve.
@@ -87,6 +88,7 @@ class Node(Struct, frozen=True, kw_only=True):
     instance: str = ""
     address: str = ""
     client_address: str = ""
+    client_url: str = ""
     certificate: str = ""
     secret: str = ""
     domains: str = ""

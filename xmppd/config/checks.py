@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from ipaddress import ip_address
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -205,6 +206,7 @@ def _check_web(config: Config) -> None:
             'web.trusted_proxies has what is no address; write each as "192.0.2.1", or a network '
             'as "192.0.2.0/24".'
         ) from None
+    _check_ips(config)
     parts = urlsplit(settings.url)
     if settings.url and (
         parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
@@ -212,6 +214,25 @@ def _check_web(config: Config) -> None:
         raise ConfigError(
             f'web.url cannot be "{settings.url}"; write it as "https://chat.example.org".'
         )
+
+
+def _check_ips(config: Config) -> None:
+    """Whether clients and servers that look for nothing else find all that there is (HM-2)."""
+    if not config.web.ips:
+        return
+    for ip in config.web.ips:
+        try:
+            ip_address(ip)
+        except ValueError:
+            raise ConfigError(f'web.ips has "{ip}", which is no IP address.') from None
+    kinds = {listen.kind for listen in config.listen}
+    direct = {listen.kind for listen in config.listen if listen.tls == "direct"}
+    for kind in ("client", "server"):
+        if kind in kinds and kind not in direct:
+            raise ConfigError(
+                f"web.ips tells where {kind}s come in, which needs a listener with listen.kind = "
+                f'"{kind}" and listen.tls = "direct"; add one, or leave web.ips empty.'
+            )
 
 
 def _check_mechanisms(config: Config) -> None:
@@ -393,6 +414,11 @@ def _check_addresses(config: Config) -> None:
             raise ConfigError(
                 f'cluster.{key} cannot be "{address}"; write it as "host.example.org:{port}".'
             ) from None
+    if settings.client_url and urlsplit(settings.client_url).scheme != "https":
+        raise ConfigError(
+            f'cluster.client_url cannot be "{settings.client_url}"; write it as '
+            '"https://a.example.org:5443".'
+        )
     if settings.links == "redis":
         return
     has_door = any(listen.kind == "node" for listen in config.listen)

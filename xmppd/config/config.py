@@ -122,6 +122,7 @@ class WebSettings(Section, frozen=True):
     """``[web]``: HTTP: how the world reaches it, who is believed, and the limits."""
 
     url: str = ""
+    ips: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     origins: Annotated[tuple[str, ...], Mark.RESTART] = ("*",)
     max_head_bytes: int = 16_384
@@ -413,6 +414,7 @@ class ClusterSettings(Section, frozen=True):
     links: Literal["auto", "redis", "direct"] = "auto"
     address: str = ""
     client_address: str = ""
+    client_url: str = ""
     window_bytes: int = 4_194_304
     window_entries: int = 10_000
     secret: Annotated[bytes, Mark.APART] = b""

@@ -526,8 +526,10 @@ class ConnectionHandler(Protocol):
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
             self._traffic.errors[error.condition] += 1
-            self.transport.write(self.framing.error(error))
-        self.transport.write(self.framing.end)
+            said = self.framing.error(error)
+            if said:
+                self.transport.write(said)
+        self.transport.write(self.framing.end_after(error))
         self._tell_that_wire_is_gone(self.stream_handler)
         return closing
 

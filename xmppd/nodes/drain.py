@@ -319,8 +319,12 @@ class Drain:
     def _farewell(self, to: NodeId) -> StreamError:
         """What a client is told: where to go, if clients may be sent to that node."""
         node = self._membership.nodes.get(to.name)
-        if node is not None and node.client_address:
-            return StreamError(StreamCondition.SEE_OTHER_HOST, other_host=node.client_address)
+        if node is not None and (node.client_address or node.client_url):
+            return StreamError(
+                StreamCondition.SEE_OTHER_HOST,
+                other_host=node.client_address,
+                other_url=node.client_url,
+            )
         return StreamError(StreamCondition.RESET, ABOUT_TO_STOP)
 
     def _close_peers(self) -> None:

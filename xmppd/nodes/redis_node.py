@@ -94,6 +94,7 @@ class RedisNode:
             instance=self._instance,
             address="" if door is None else settings.address,
             client_address=settings.client_address,
+            client_url=settings.client_url.rstrip("/"),
             certificate="" if tls is None else tls.digest,
             secret=hmac_digest(settings.secret, b"node", "sha256").hex(),
             domains=_digest(sorted(domain.name for domain in config.domain)),

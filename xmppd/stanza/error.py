@@ -132,6 +132,8 @@ class StreamError(Exception):
         application: An application-specific condition, as an element.
         other_host: With SEE_OTHER_HOST, host and port to connect to
             (:rfc:`6120#section-4.9.3.19`).
+        other_url: With SEE_OTHER_HOST, the URL below which a client that came by HTTP finds its
+            streams (:rfc:`7395#section-3.6.1`).
     """
 
     def __init__(
@@ -141,12 +143,14 @@ class StreamError(Exception):
         *,
         application: str = "",
         other_host: str = "",
+        other_url: str = "",
     ) -> None:
         super().__init__(condition.value, text)
         self.condition = condition
         self.text = text
         self.application = application
         self.other_host = other_host
+        self.other_url = other_url
 
     def untraced(self) -> "StreamError":
         """The same without its traceback, so that it can be kept."""
@@ -155,4 +159,5 @@ class StreamError(Exception):
             self.text,
             application=self.application,
             other_host=self.other_host,
+            other_url=self.other_url,
         )

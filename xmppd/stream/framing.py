@@ -119,7 +119,10 @@ class Framing(Protocol):
         """
 
     def error(self, error: StreamError) -> bytes:
-        """A stream error (:rfc:`6120#section-4.9`); the end follows."""
+        """A stream error (:rfc:`6120#section-4.9`); the end follows. Nothing, if that says it."""
+
+    def end_after(self, error: StreamError | None) -> bytes:
+        """The end behind an error, if there was one."""
 
     def is_end(self, data: bytes) -> bool:
         """Whether the peer ends its side of the stream in these bytes, the last that are read."""

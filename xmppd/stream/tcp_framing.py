@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from xmppd.stanza import ns
-from xmppd.stanza.error import StreamError
+from xmppd.stanza.error import StreamCondition, StreamError
 from xmppd.stanza.text import escape
 from xmppd.stream.framing import StreamHeader, written
 from xmppd.stream.stream_parser import ParserLimits, StreamParser
@@ -39,9 +39,15 @@ class TCPFraming:
         if error.text:
             text = f"<text xmlns='{ns.STREAM_ERRORS}' xml:lang='en'>{escape(error.text)}</text>"
         tag, host = error.condition.value, escape(error.other_host)
+        if error.condition is StreamCondition.SEE_OTHER_HOST and not host:
+            tag = StreamCondition.RESET.value  # it may go on elsewhere, but nobody knows where
         inside = f">{host}</{tag}>" if host else "/>"
         condition = f"<{tag} xmlns='{ns.STREAM_ERRORS}'{inside}"
         return f"<stream:error>{condition}{text}{error.application}</stream:error>".encode()
+
+    def end_after(self, error: StreamError | None) -> bytes:
+        """The end, whatever the error was."""
+        return self.end
 
     def is_end(self, data: bytes) -> bool:
         """Whether the closing tag is among these bytes."""

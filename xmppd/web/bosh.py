@@ -10,7 +10,7 @@ from xmppd.net.listener import Listeners
 from xmppd.net.turn_end import AtEndOfTurn
 from xmppd.stream.stanza_intake import served
 from xmppd.web.bosh_body import BadBody, Body, read_body, write_body
-from xmppd.web.bosh_framing import BOSH
+from xmppd.web.bosh_framing import BOSH, BOSH_PATH
 from xmppd.web.bosh_session import (
     INACTIVITY_S,
     MAX_HOLD,
@@ -25,7 +25,7 @@ from xmppd.web.bosh_session import (
 from xmppd.web.http_path import HTTPPath, anybody
 from xmppd.web.request import HTTPRequest, HTTPResponse
 
-PATHS = ("/bosh", "/http-bind", "/http-bind/")
+PATHS = (BOSH_PATH, "/http-bind", "/http-bind/")
 VERSION = (1, 11)
 MAX_RID = 2**53 - 1
 SPARE_RIDS = 1_000_000

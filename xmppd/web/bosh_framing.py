@@ -16,6 +16,8 @@ from xmppd.stream.stream_parser import (
 from xmppd.stream.tcp_framing import TCP
 from xmppd.web.content_namespace import inward, outward
 
+BOSH_PATH = "/bosh"
+
 MAX_BODY_ELEMENTS = 256
 
 
@@ -121,8 +123,14 @@ class BoshFraming:
         return TCP.features(content)
 
     def error(self, error: StreamError) -> bytes:
-        """A stream error; a body declares its prefix."""
-        return TCP.error(error)
+        """A stream error; a body declares its prefix. Nothing for one that sends the client
+        elsewhere, as the last body says that itself.
+        """
+        return b"" if error.other_url else TCP.error(error)
+
+    def end_after(self, error: StreamError | None) -> bytes:
+        """The end, whatever the error was."""
+        return self.end
 
     def is_end(self, data: bytes) -> bool:
         """Whether the peer ends its side in what a body has brought."""

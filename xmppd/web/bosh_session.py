@@ -16,9 +16,10 @@ from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.transport import Contexts, Returning, Watchable
 from xmppd.net.turn_end import AtEndOfTurn
 from xmppd.stanza import ns
+from xmppd.stanza.text import escape
 from xmppd.stream.framing import written
 from xmppd.web.bosh_body import MAX_TAG_BYTES, Body, write_body
-from xmppd.web.bosh_framing import BOSH
+from xmppd.web.bosh_framing import BOSH, BOSH_PATH
 from xmppd.web.content_namespace import undone
 from xmppd.web.request import HTTPRequest, HTTPResponse
 
@@ -314,7 +315,10 @@ class BoshSession(Watchable, Returning):
         if data == BOSH.end:
             self._ending = True
             error = self.handler.error if self.handler is not None else None
-            if error is not None:
+            if error is not None and error.other_url:
+                self._condition = self._condition or "see-other-uri"
+                self._out.append(f"<uri>{escape(error.other_url)}{BOSH_PATH}</uri>".encode())
+            elif error is not None:
                 self._condition = self._condition or "remote-stream-error"
         elif data:
             self._out.append(data)

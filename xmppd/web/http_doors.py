@@ -108,6 +108,14 @@ class HTTPDoors:
         )
         return HTTPListener(door)
 
+    def tls_ports(self, kind: str) -> list[int]:
+        """The ports at which peers of this kind come in with TLS from the first byte."""
+        return [
+            int(endpoint.where.rpartition(":")[2])
+            for endpoint in self.endpoints
+            if endpoint.listen.kind == kind and endpoint.listen.tls == "direct" and endpoint.where
+        ]
+
     def base_url(self, domain: str) -> str | None:
         """The URL by which the world reaches the paths of a domain, without a slash at its end:
         ``web.url``, or else that of the first listener with TLS. None if neither is there.

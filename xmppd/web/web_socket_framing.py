@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from xmppd.stanza import ns
 from xmppd.stanza.error import StreamCondition, StreamError
+from xmppd.stanza.text import escape
 from xmppd.stanza.xml import LANG
 from xmppd.stream.framing import StreamHeader, written
 from xmppd.stream.stream_header import WHITE_SPACE
@@ -19,6 +20,8 @@ from xmppd.stream.stream_parser import (
 )
 from xmppd.stream.tcp_framing import TCP
 from xmppd.web.content_namespace import inward, outward
+
+WEB_SOCKET_PATH = "/ws"
 
 FRAMING = "urn:ietf:params:xml:ns:xmpp-framing"
 
@@ -165,8 +168,15 @@ class WebSocketFraming:
         return outward(TCP.features(content))
 
     def error(self, error: StreamError) -> bytes:
-        """A stream error."""
-        return outward(TCP.error(error))
+        """A stream error; nothing for one that sends the client elsewhere, as the end does that."""
+        return b"" if error.other_url else outward(TCP.error(error))
+
+    def end_after(self, error: StreamError | None) -> bytes:
+        """The end; it sends the client elsewhere (WS-13)."""
+        if error is None or not error.other_url:
+            return self.end
+        uri = escape(f"{error.other_url.replace('http', 'ws', 1)}{WEB_SOCKET_PATH}")
+        return f"<close xmlns='{FRAMING}' see-other-uri='{uri}'/>".encode()
 
     def is_end(self, data: bytes) -> bool:
         """Whether the peer ends its side with this message."""

@@ -11,10 +11,10 @@ from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.listener import Listeners
 from xmppd.web.http_path import HTTPPath, anybody
 from xmppd.web.request import HTTPError, HTTPRequest, HTTPResponse
-from xmppd.web.web_socket_framing import WEB_SOCKET
+from xmppd.web.web_socket_framing import WEB_SOCKET, WEB_SOCKET_PATH
 from xmppd.web.web_socket_wire import WebSocketWire
 
-PATHS = ("/ws", "/xmpp-websocket")
+PATHS = (WEB_SOCKET_PATH, "/xmpp-websocket")
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSION = (("Sec-WebSocket-Version", "13"),)
 

@@ -1,9 +1,12 @@
 """Well-known paths: the ways to a domain's streams (:xep:`0156`), and whom to tell of a hole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 from json import dumps
+from urllib.parse import urlsplit
 
 from xmppd.config.config import ContactSettings
+from xmppd.net.certificate import ascii_domain
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.text import escape
 from xmppd.web.http_doors import HTTPDoors
@@ -13,6 +16,12 @@ from xmppd.web.request import HTTPError, HTTPRequest, HTTPResponse
 XRD = "http://docs.oasis-open.org/ns/xri/xrd-1.0"
 WEB_SOCKET = "urn:xmpp:alt-connections:websocket"
 BOSH = "urn:xmpp:alt-connections:xbosh"
+_BY_TLS = {
+    "client": "urn:xmpp:alt-connections:tls",
+    "server": "urn:xmpp:alt-connections:s2s-tls",
+}
+TTL_S = 3_600
+RANK_STEP = 10
 GOOD_FOR_S = 30 * 86_400.0
 
 
@@ -66,10 +75,31 @@ class WellKnown:
         return HTTPResponse(200, text.encode(), (("Content-Type", "application/xrd+xml"),))
 
     def host_meta_json(self, request: HTTPRequest) -> HTTPResponse:
-        """The links, in JSON."""
-        links = [{"rel": rel, "href": href} for rel, href in self.links(request)]
-        text = dumps({"links": links})
+        """The links, in JSON; where IP addresses are configured, with all that is needed to connect
+        (HM-2).
+        """
+        links: list[Mapping[str, object]] = [
+            {"rel": rel, "href": href} for rel, href in self.links(request)
+        ]
+        said: dict[str, object] = {"links": links}
+        if self._doors.settings.ips:
+            said = {"xmpp": {"ttl": TTL_S}, "links": list(self._whole(request.host, links))}
+        text = dumps(said)
         return HTTPResponse(200, text.encode(), (("Content-Type", "application/json"),))
+
+    def _whole(
+        self, domain: str, links: Iterable[Mapping[str, object]]
+    ) -> Iterator[Mapping[str, object]]:
+        """The links of :xep:`0487`, those of TLS first."""
+        ips, rank = self._doors.settings.ips, count(RANK_STEP, RANK_STEP)
+        own = [
+            {"rel": rel, "port": port, "sni": ascii_domain(domain)}
+            for kind, rel in _BY_TLS.items()
+            for port in self._doors.tls_ports(kind)
+        ]
+        there = [{**link, "sni": urlsplit(str(link["href"])).hostname} for link in links]
+        for link in (*own, *there):
+            yield {**link, "ips": ips, "priority": next(rank), "weight": 1}
 
     def security(self, request: HTTPRequest) -> HTTPResponse:
         """Whom to tell of a hole (:rfc:`9116`).

@@ -312,6 +312,12 @@ class MistakeTests(FileCase):
             'set listen.kind = "http"',
             self.refusal(SECURE + "[[listen]]\nendpoint = 'tcp:0'\nserve = ['web']\n"),
         )
+        self.load(SECURE + "[[listen]]\nendpoint = 'tcp:0'\ntls = 'direct'\nserve = ['web']\n")
+        ips = "[web]\nips = ['192.0.2.7', '2001:db8::7']\n"
+        self.assertIn("no IP address", self.refusal(SECURE + "[web]\nips = ['example.org']\n"))
+        starttls, direct = ("[[listen]]\nendpoint = 'tcp:0'\n", "tls = 'direct'\n")
+        self.assertIn('listen.tls = "direct"; add one', self.refusal(SECURE + starttls + ips))
+        self.load(SECURE + starttls + starttls + direct + ips)
         self.assertIn("web.url", self.refusal(SECURE + "[web]\nurl = 'chat.example.org'\n"))
         self.assertIn(
             "web.trusted_proxies",

@@ -5,7 +5,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.web.bosh_client import CREATE, BoshClient, answer, waits
-from xmppd.stanza import ns
+from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd.web.bosh_body import HTTPBIND, BadBody, read_body
@@ -251,6 +251,18 @@ class EndTests(BoshCase):
         self.assertIn(b"system-shutdown", ended.data)
         self.house.clock.pump([1] * 20)
         self.successResultOf(stopping)
+
+    def test_elsewhere(self) -> None:
+        """A client that is sent to another node is told its URL (XEP-0124, section 17.2)."""
+        self.meet()
+        poll = self.romeo.ask()
+        [session] = self.house.server.bosh_sessions.sessions.values()
+        error = StreamError(StreamCondition.SEE_OTHER_HOST, other_url="https://b.montague.lit")
+        assert session.handler is not None
+        session.handler.close(error, by_accident=True)
+        ended = answer(poll)
+        self.assertEqual(ended.condition, "see-other-uri")
+        self.assertIn(b"<uri>https://b.montague.lit/bosh</uri>", ended.data)
 
     def test_slow(self) -> None:
         """What waits for a client that does not ask waits in the session, as over TCP."""

@@ -5,7 +5,7 @@ from websockets.frames import Opcode
 
 from tests.unit.web.web_case import WebCase
 from tests.unit.web.web_socket_client import HANDSHAKE, WebSocketClient
-from xmppd.stanza import ns
+from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd.testing.web import WebClient
@@ -255,6 +255,19 @@ class EndTests(SocketCase):
         self.assertEqual(texts[-1], CLOSE)
         self.house.clock.pump([1] * 10)
         self.successResultOf(stopping)
+
+    def test_elsewhere(self) -> None:
+        """A client that is sent to another node is told its URL by <close/> alone, and may come
+        back to its session there (WS-13).
+        """
+        self.meet()
+        error = StreamError(StreamCondition.SEE_OTHER_HOST, other_url="https://b.montague.lit")
+        self.romeo.connection.close(error, by_accident=True)
+        [text] = self.romeo.heard()
+        self.assertEqual(
+            text,
+            CLOSE.replace("/>", " see-other-uri='wss://b.montague.lit/ws'/>"),
+        )
 
     def test_resume_over_tcp(self) -> None:
         """A session that lost its WebSocket goes on over TCP, and nothing is lost or doubled."""

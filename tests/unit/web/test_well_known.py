@@ -47,6 +47,31 @@ class HostMetaTests(SynchronousTestCase):
         self.assertEqual(found, {each["rel"]: each["href"] for each in loads(json.body)["links"]})
         return found
 
+    def test_addresses(self) -> None:
+        """Where IP addresses are configured, JSON has all that a client or server needs to connect,
+        and says that there is nothing else to ask for (HM-2).
+        """
+        ips = ["192.0.2.7", "2001:db8::7"]
+        house = House(config=house_config("montague.lit", web={"ips": ips}))
+        house.server.http_doors.endpoints = (
+            at("0.0.0.0:5222", kind="client", tls="starttls"),
+            at("0.0.0.0:5223", kind="client", tls="direct"),
+            at("0.0.0.0:5270", kind="server", tls="direct"),
+            at("0.0.0.0:5443", tls="direct"),
+        )
+        said = loads(WebClient(house).get("/.well-known/host-meta.json").body)
+        self.assertEqual(said["xmpp"], {"ttl": 3_600})
+        base, way = "montague.lit:5443", "urn:xmpp:alt-connections:"
+        wanted: list[dict[str, object]] = [
+            {"rel": f"{way}tls", "port": 5223},
+            {"rel": f"{way}s2s-tls", "port": 5270},
+            {"rel": f"{way}websocket", "href": f"wss://{base}/ws"},
+            {"rel": f"{way}xbosh", "href": f"https://{base}/bosh"},
+        ]
+        for place, link in enumerate(wanted, 1):
+            link |= {"ips": ips, "sni": "montague.lit", "priority": place * 10, "weight": 1}
+        self.assertEqual(said["links"], wanted)
+
     def test_listener(self) -> None:
         """A client that knows a domain only finds its streams: at the first listener with TLS
         (HM-1).
