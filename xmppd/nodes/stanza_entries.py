@@ -173,8 +173,11 @@ class StanzaEntries:
 
     def _deliver(self, sender: NodeId, entry: Delivered) -> bool:
         session = self.routing_table.bound.get(entry.session)
-        if not isinstance(session, LocalClientSession) and self.offers.passes_on(sender, entry):
-            return True
+        if not isinstance(session, LocalClientSession):
+            if self.offers.passes_on(sender, entry):
+                return True
+        elif entry.origin and not self.routing_table.origins.is_new(entry.origin, session):
+            return True  # it has it by a node that is lost (CL-15)
         stanza = entry.stanza()
         if entry.copies:
             counts = self.routing_table.copy_counts

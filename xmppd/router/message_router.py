@@ -4,6 +4,8 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from xmppd.events import Events
 from xmppd.message.decision import (
     ADMINS,
@@ -66,6 +68,7 @@ class MessageRouter:
         self.events = events
         self._followers_of = followers.of
         self._lines = offline.flood.lines
+        self._origins = routing_table.origins
         self._ways = routing_table.ways.taken
         self._turn_of = ""  # the account whose turn it is, while its message is routed
 
@@ -123,6 +126,11 @@ class MessageRouter:
             return self._route_in_turn(message, to)
         decision = self.decide(message)
         sessions = decision.sessions
+        if sessions and message.payload.origin and self._origins.may_come_again(message):
+            sessions = self._origins.new_to(message, sessions)
+            if not sessions:
+                return None  # they have it by a node that is lost (CL-15)
+            decision = replace(decision, sessions=sessions)
         if sessions:
             asked = self._followers_of.get(to.bare, self.followers.of_all)
             if asked is not None or len(sessions) > 1:

@@ -14,6 +14,7 @@ from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.copy_counts import CopyCounts
 from xmppd.routing.hints import Hints
 from xmppd.routing.interest import Interest, pieces
+from xmppd.routing.origins import Origins
 from xmppd.routing.siblings import Siblings
 from xmppd.routing.ways import Ways
 from xmppd.session.local_client_session import LocalClientSession
@@ -81,6 +82,7 @@ class RoutingTable:
         siblings: The sessions on other nodes of accounts that have one here.
         ways: By which nodes messages went lately.
         copy_counts: How many sessions have a message, if some of them are on other nodes.
+        origins: Which sessions here have had a message that came by other nodes.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
@@ -101,6 +103,7 @@ class RoutingTable:
         self.siblings = Siblings(self, cluster.bus)
         self.ways = Ways()
         self.copy_counts = CopyCounts()
+        self.origins = Origins(cluster.membership.id)
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -434,7 +437,10 @@ class RoutingTable:
             return False
         if self.bus.is_full(node) and waits_for_room(stanza):
             return False
-        if stanza.__class__ is Message or stanza.type in SUBSCRIPTIONS:
+        if isinstance(stanza, Message):
+            self.origins.give(stanza)
+            self.ways.goes_by(to.bare, node)
+        elif stanza.type in SUBSCRIPTIONS:
             self.ways.goes_by(to.bare, node)
         self.bus.tell(node, Routed.of(stanza, to, Way.ACCOUNT, ours=ours))
         return True

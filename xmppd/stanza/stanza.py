@@ -107,9 +107,10 @@ class Payload:
         fate: What becomes of the message beside its delivery; None until somebody asks
             (:func:`xmppd.message.worth.fate`).
         archived: The message's place in the archive; None if it has none.
+        origin: By which nodes know a message that one has passed on to another; else empty.
     """
 
-    __slots__ = ("_tree", "_xml", "archived", "copies", "fate", "passed_on", "raw", "to")
+    __slots__ = ("_tree", "_xml", "archived", "copies", "fate", "origin", "passed_on", "raw", "to")
     again: ClassVar[bool] = False
 
     def __init__(self, raw: bytes, to: JID | None = None, tree: Tree | None = None) -> None:
@@ -119,6 +120,7 @@ class Payload:
         self.passed_on = 0
         self.fate: Fate | None = None
         self.archived: Archived | None = None
+        self.origin = ""
         self._tree = tree
         self._xml: Element | None = None
 
@@ -162,7 +164,7 @@ class Payload:
     def stays(self, other: "Payload") -> None:
         """Be to the server what another payload of the same stanza is."""
         self.copies, self.passed_on = other.copies, other.passed_on
-        self.fate, self.archived = other.fate, other.archived
+        self.fate, self.archived, self.origin = other.fate, other.archived, other.origin
 
 
 class Stanza:

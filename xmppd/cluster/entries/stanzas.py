@@ -10,6 +10,9 @@ from xmppd.stanza import IQ, JID, Message, Payload, Presence, Stanza
 from xmppd.stanza.delay import Stamped, StampedUnread, Unread
 from xmppd.stanza.stanza import Archived
 
+MAX_ORIGIN_LENGTH = 200
+"""Of the name of a node, its generation and a number."""
+
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
 _PRESENCE = _NUMBERS[Presence]
@@ -57,6 +60,9 @@ def _payload(marks: int) -> type[Payload]:
 
 Marks = Annotated[int, Meta(ge=0, le=15)]
 
+Origin = Annotated[str, Meta(max_length=MAX_ORIGIN_LENGTH)]
+"""By which a message is known that comes once more."""
+
 
 class Routed(BusEntry, tag="m", frozen=True):
     """A stanza for somebody at the other node.
@@ -74,6 +80,7 @@ class Routed(BusEntry, tag="m", frozen=True):
         copies: If a session gives a message back, the number by which the other node counts those
             that had it; else 0.
         archived: A message's position in the archive at its sender's end; 0 if it has none.
+        origin: The node that has passed a message on first, and its number there.
     """
 
     kind: StanzaKind
@@ -87,6 +94,7 @@ class Routed(BusEntry, tag="m", frozen=True):
     marks: Marks = 0
     copies: Annotated[int, Meta(ge=0)] = 0
     archived: Annotated[int, Meta(ge=0)] = 0
+    origin: Origin = ""
 
     @property
     def about(self) -> str:
@@ -121,6 +129,7 @@ class Routed(BusEntry, tag="m", frozen=True):
             marks,
             copies,
             0 if payload.archived is None else payload.archived.position,
+            payload.origin,
         )
 
     def stanza(self) -> Stanza:
@@ -128,6 +137,7 @@ class Routed(BusEntry, tag="m", frozen=True):
         to, sender, marks = JID.prepared(self.to), JID.prepared(self.sender), self.marks
         payload = _payload(marks)(self.raw, to if marks & StanzaMark.ADDRESSED else None)
         payload.passed_on = self.passed_on + 1
+        payload.origin = self.origin
         if self.archived:
             payload.archived = Archived(self.archived)
         return KINDS[self.kind](to, sender, self.id, self.type, payload)
@@ -146,6 +156,7 @@ class Delivered(BusEntry, tag="d", frozen=True):
         marks: Of :class:`StanzaMark`.
         copies: If several sessions of the account have a message, the number by which this node
             counts them; else 0.
+        origin: Of a message that the node which sends this has not got first; else empty.
     """
 
     session: OurJIDText
@@ -156,6 +167,7 @@ class Delivered(BusEntry, tag="d", frozen=True):
     wire: bytes
     marks: Marks = 0
     copies: Annotated[int, Meta(ge=0)] = 0
+    origin: Origin = ""
 
     @property
     def about(self) -> str:
@@ -173,7 +185,8 @@ class Delivered(BusEntry, tag="d", frozen=True):
         kind, sender, payload = _NUMBERS[stanza.__class__], stanza.sender.full, stanza.payload
         copies = 0 if payload.copies is None else payload.copies.number
         marks = _marks(payload, ours=ours)
-        return cls(session.full, kind, sender, stanza.id, stanza.type, wire, marks, copies)
+        id, type, origin = stanza.id, stanza.type, payload.origin
+        return cls(session.full, kind, sender, id, type, wire, marks, copies, origin)
 
     @property
     def ours(self) -> bool:

@@ -1,0 +1,73 @@
+"""Origins: which sessions have had messages that came by other nodes."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import count
+
+from xmppd.cluster.node import NodeId
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.session import Session
+from xmppd.stanza import Message
+
+MAX_HAD = 20_000
+"""Messages, for each session that has had one, of which that is remembered; some 5 MB. One that is
+routed anew comes within some seconds."""
+
+
+class Origins:
+    """Tells messages that are routed anew from others (CL-15).
+
+    A message that is passed on to the node which decides about it is given an origin: the node that
+    has passed it on first, and a number there. Should the node that decides be lost before it has
+    said that the message was handled, the message is routed anew; sessions at other nodes may have
+    it by then, and are not given it again.
+
+    Args:
+        id: Of this node.
+    """
+
+    def __init__(self, id: NodeId) -> None:
+        self._ours = f"{id}/"
+        self._numbers = count(1)
+        self._had: OrderedDict[tuple[str, str, int], None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._had)
+
+    def give(self, message: Message) -> None:
+        """Give a message that is about to leave this node an origin, if it has none yet."""
+        if not message.payload.origin:
+            message.payload.origin = f"{self._ours}{next(self._numbers)}"
+
+    def may_come_again(self, message: Message) -> bool:
+        """Whether sessions may have a message already that is about to be given to some: it was
+        passed on before it has come here, or was passed on from here.
+        """
+        origin, passed_on = message.payload.origin, message.payload.passed_on
+        return passed_on > 1 or (passed_on > 0 and origin.startswith(self._ours))
+
+    def is_new(self, origin: str, session: LocalClientSession) -> bool:
+        """Note that a session here is about to have a message; returns whether it has not had it
+        before.
+        """
+        key = origin, session.jid.full, session.serial
+        if key in self._had:
+            return False
+        self._had[key] = None
+        if len(self._had) > MAX_HAD:
+            self._had.popitem(last=False)
+        return True
+
+    def new_to(self, message: Message, sessions: Sequence[Session]) -> tuple[Session, ...]:
+        """Those of some sessions that have not had a message; whether one at another node has, that
+        node knows.
+        """
+        origin = message.payload.origin
+        return tuple(
+            session
+            for session in sessions
+            if not isinstance(session, LocalClientSession) or self.is_new(origin, session)
+        )
+
+
+__all__ = ["MAX_HAD", "Origins"]
