@@ -6,7 +6,7 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage test-nodes faults kills bench bench-peers bench-cluster simulate fuzz docs clean
+.PHONY: help run cluster test check coverage test-nodes faults kills bench bench-peers bench-cluster simulate fuzz attack docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -49,6 +49,9 @@ simulate: $(READY) ## made-up courses of events at three nodes: SEEDS=100, or SE
 
 fuzz: $(READY) ## the property tests, with many more examples and other seeds
 	@$(DEV) fuzz
+
+attack: $(READY) ## attack the commands by HTTP with what their own description says: EXAMPLES=200 SEED=1
+	@EXAMPLES="$(EXAMPLES)" SEED="$(SEED)" $(DEV) attack
 
 docs: $(READY) ## build the documentation into docs/_build
 	@$(DEV) docs

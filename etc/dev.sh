@@ -377,6 +377,12 @@ kills() {
     done
 }
 
+attack() {
+    workspace
+    export XMPPD_API_EXAMPLES="${EXAMPLES:-200}" SEED="${SEED:-1}"
+    trial attack tests.integration.test_api
+}
+
 # --- check --------------------------------------------------------------------------------------
 
 STEPS="lint formatting types imports spelling docs"
@@ -462,7 +468,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | docs | clients | browser) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

@@ -16,6 +16,9 @@ from xmppd.web.request import REASONS
 Schema = Mapping[str, Any]
 
 REFUSALS = (400, 401, 403, 404, 409, 411, 413, 415, 429, 503)
+_BEFORE_IT_IS_READ = 431
+"""Of a request that is too large to see which command it names: the answer is plain text."""
+
 _OF_BODIES = (409, 411, 413, 415)
 
 _PROBLEM: Schema = {
@@ -62,7 +65,13 @@ def document(commands: Iterable[Command], root: str) -> Schema:
         "paths": {f"/{command.name.replace(' ', '/')}": _path(command, rows) for command in known},
         "components": {
             "schemas": {**schemas, "Problem": _PROBLEM},
-            "responses": {str(status): _refusal(status) for status in REFUSALS},
+            "responses": {
+                **{str(status): _refusal(status) for status in REFUSALS},
+                str(_BEFORE_IT_IS_READ): {
+                    "description": REASONS[_BEFORE_IT_IS_READ],
+                    "content": {"text/plain": {"schema": {"type": "string"}}},
+                },
+            },
             "securitySchemes": {
                 "key": {
                     "type": "http",
@@ -125,6 +134,7 @@ def _operation(command: Command, rows: Mapping[type[Row], Schema], method: str) 
 
 def _responses(command: Command, rows: Mapping[type[Row], Schema], method: str) -> Schema:
     refusals = [status for status in REFUSALS if method == "post" or status not in _OF_BODIES]
+    refusals.append(_BEFORE_IT_IS_READ)
     return {
         "200": {"description": "It is done.", "content": _content(command, rows)},
         **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},

@@ -93,7 +93,7 @@ class PluginManager:
     def _metric(self) -> Metric:
         def loaded() -> Mapping[tuple[str, ...], int]:
             self._known.update(self.config.plugins.load, self.loaded)
-            return {(name,): name in self.loaded for name in sorted(self._known)}
+            return {(name,): int(name in self.loaded) for name in sorted(self._known)}
 
         return Metric(
             "plugin_loaded",
