@@ -56,11 +56,13 @@ class EverywhereTests(SynchronousTestCase):
 
     def test_rows(self) -> None:
         """Rows say which node has them, as the description says."""
+        self.nodes["a"].connect("romeo/garden")
+        self.nodes["b"].connect("juliet/balcony")
         client = self.at_a.client()
         client.ask("GET", "/api/v1/session/list", headers=self.at_a.headers())
-        self.nodes["b"].connect("juliet/balcony")
         for _ in range(9):
             self.nodes.settle()
             self.nodes.clock.advance(1)
         rows = body_of(client.answer())["rows"]
-        self.assertLessEqual({row["node"] for row in rows}, {"a", "b"})
+        found = {(row["node"], row["jid"].partition("@")[0]) for row in rows}
+        self.assertEqual(found, {("a", "romeo"), ("b", "juliet")})
