@@ -38,7 +38,7 @@ class EntryDecoderTests(SynchronousTestCase):
 
     def routed(self, *, to: str = JULIET, sender: str = ROMEO, kind: Any = 0) -> tuple[Any, ...]:
         """A stanza on its way."""
-        return "m", kind, to, sender, "1", None, b"<message/>", 0, 0, 0, 0, 0
+        return "m", kind, to, sender, "1", None, b"<message/>", 0, 0, 0, 0, 0, "a.1/7"
 
     def test_round(self) -> None:
         """What is packed is unpacked."""
@@ -78,7 +78,7 @@ class EntryDecoderTests(SynchronousTestCase):
     def test_newer(self) -> None:
         """An entry of a kind, or with a field, that only a newer node knows is refused."""
         self.assert_refused("Invalid value 'newer'", "newer", 1)
-        self.assert_refused("at most length 11", *self.routed(), "more")
+        self.assert_refused("at most length 12", *self.routed(), "more")
 
     def test_older(self) -> None:
         """One that lacks the last fields, as an older node sends it, has their defaults."""
