@@ -1,12 +1,12 @@
 """Tests of telling that something was said in a room (XEP-0437)."""
 
 import re
+from importlib import import_module
 
 from tests.plugins.muc.halls import ORCHARD, SERVICE, RunningCase
 from xmppd.store.errors import StoreError
 from xmppd.testing.client import Client
 from xmppd_plugins.room_news import RAI
-from xmppd_plugins.room_news.table import NewsTable
 
 
 class NewsCase(RunningCase):
@@ -107,16 +107,17 @@ class NewsTests(NewsCase):
     def test_store_is_away(self) -> None:
         """What could not be noted was not told either; the next message is told (RM-63)."""
         self.want(self.nurse)
-        add = NewsTable.add
+        table = import_module("xmppd_plugins.room_news.table").NewsTable
+        add = table.add
 
         async def fail(*_: object) -> None:
             raise StoreError("away")
 
-        self.patch(NewsTable, "add", fail)
+        self.patch(table, "add", fail)
         self.say(self.romeo, "Ay me")
         self.assertEqual(self.named(self.nurse), [])
         self.assertTrue(self.flushLoggedErrors(StoreError))
-        self.patch(NewsTable, "add", add)
+        self.patch(table, "add", add)
         self.say(self.romeo, "O Romeo")
         self.assertEqual(self.named(self.nurse), [ORCHARD])
 

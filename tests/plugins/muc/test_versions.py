@@ -1,6 +1,7 @@
 """Versions of a room's lists (XEP-0463), and who is told what they have become."""
 
 import re
+from importlib import import_module
 
 from tests.plugins.muc.halls import ORCHARD, SERVICE, RunningCase, codes
 from xmppd.stanza import JID, Presence, Tree
@@ -11,7 +12,6 @@ from xmppd_plugins.muc.known_lists import MAX_ITEMS, lists_since
 from xmppd_plugins.muc.ranks import Role, RoomAffiliation, RoomStanding
 from xmppd_plugins.muc.room import Room
 from xmppd_plugins.muc.state import Affiliated, AffiliationChange, KeptRoom
-from xmppd_plugins.muc.store import RoomStore
 from xmppd_plugins.muc.versions import version_name
 
 MAV = "urn:xmpp:muc:affiliations:1"
@@ -138,7 +138,7 @@ class VersionTests(VersionCase):
         async def changes(*_: object) -> None:
             raise StoreError("away")
 
-        self.patch(RoomStore, "changes", changes)
+        self.patch(import_module("xmppd_plugins.muc.store").RoomStore, "changes", changes)
         self.assertIn("type='error'", self.lists(self.juliet)[0])
         self.assertEqual(self.romeo.received(), [])
 
