@@ -34,6 +34,7 @@ from .asker import MakeRoom, RoomAsker
 from .commands import RoomCommands
 from .departures import Departures, PersonGone
 from .explain import RoomExplanations
+from .goodbyes import Goodbyes
 from .guests import RollAnswer, RoomGuests, SessionAt
 from .hall import Hall
 from .hat_commands import commands_for_hats
@@ -115,11 +116,15 @@ def plug(
             rooms.close_all()
 
     guests = RoomGuests(hosts, RoomWay(rooms, messages, clock), presences.directed)
+    goodbyes = Goodbyes(guests.is_in, guests.say_gone, clock)
+    for host in hosts.values():
+        host.unsaid = goodbyes.unsaid
     rooms.node_gone = guests.grace_is_over
     rooms.taken_up = lambda room: hosts[room.jid.domain].roll.taken_up(room)
     return [
         Tables(metadata),
         AtUnload(snapshot.stop),
+        AtUnload(goodbyes.stop),
         rooms,
         Offer(hall),
         AtLoad(lambda: None if snapshot.is_shared else rooms.take_up_occupied(hosts)),

@@ -85,13 +85,21 @@ class RoomGuests:
 
     async def _answer(self, call: RollCall) -> None:
         room = JID.prepared(call.room)
-        gone = [text for text in call.sessions if not await self._is_in(JID.prepared(text), room)]
+        gone = [text for text in call.sessions if not await self.is_in(JID.prepared(text), room)]
         if gone:
-            await self.way.send(
-                call.room, RollAnswer(call.room, gone, str(self.table.membership.id))
-            )
+            await self.say_gone(call.room, gone)
 
-    async def _is_in(self, session: JID, room: JID) -> bool:
+    async def say_gone(self, name: str, sessions: list[str]) -> None:
+        """Say to whoever has a room which sessions of this node are not in it.
+
+        Raises:
+            StanzaError: REMOTE_SERVER_TIMEOUT: nobody has it.
+        """
+        entry = RollAnswer(name, sessions, str(self.table.membership.id))
+        if not await self.way.send(name, entry):
+            self.are_out(entry)
+
+    async def is_in(self, session: JID, room: JID) -> bool:
         """Whether a session is in a room, for all that is known here; one that has moved says so
         itself.
         """
@@ -143,7 +151,10 @@ class RoomGuests:
         host, room = self._room(entry.room)
         if room is not None:
             found = [room.sessions.get(each) for each in entry.sessions]
-            gone = [each for each in found if each is not None and str(each.node) == entry.node]
+            here = self.table.membership.id
+            gone = [
+                each for each in found if each is not None and str(each.node or here) == entry.node
+            ]
             host.absent.leave_all(room, gone)
         return RoomAccepted()
 

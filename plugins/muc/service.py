@@ -1,6 +1,6 @@
 """RoomService: the rooms at a domain of their own (:xep:`0045`)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from xmppd.components.service import ANSWER_S, Service
@@ -80,6 +80,9 @@ class RoomService(Service):
         domain: That of the accounts.
         hall: Where the rooms are.
         messages: Lead to other nodes.
+
+    Attributes:
+        unsaid: Called with a room that no node has, and a session that wanted to leave it.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class RoomService(Service):
         )
         self.hall = hall
         self.messages = messages
+        self.unsaid: Callable[[str, JID], None] = _nobody_says
         self.room_commands = room_commands
         self.way = RoomWay(hall.rooms, messages, services.clock)
         self.entry = RoomEntry(hall)
@@ -130,8 +134,13 @@ class RoomService(Service):
         return self._iq_router.requests.answered(answer)
 
     async def _find_and_receive(self, stanza: Stanza, name: str) -> None:
-        if await self.way.pass_on(name, stanza):
-            return
+        try:
+            if await self.way.pass_on(name, stanza):
+                return
+        except StanzaError:
+            if isinstance(stanza, Presence) and stanza.type == "unavailable":
+                self.unsaid(name, stanza.sender)  # nobody would say it again
+            raise
         try:
             later = self._receive_here(stanza, name)
             if later is not None:
@@ -269,4 +278,8 @@ class RoomService(Service):
         return room_info(room, question, self.hall.told(room))
 
 
-__all__ = ["RoomService"]
+def _nobody_says(room: str, session: JID) -> None:
+    """Do nothing: there are no other nodes yet."""
+
+
+__all__ = ["PresenceToRooms", "RoomService"]

@@ -16,6 +16,7 @@ from xmppd.command.command_context import SHELL
 from xmppd.command.reply import Reply
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import NodeHouse, Nodes
+from xmppd_plugins.muc.goodbyes import AGAIN_S
 from xmppd_plugins.muc.roll import ROLL_S
 from xmppd_plugins.muc.snapshot import WITHIN_S
 from xmppd_plugins.muc.tables import KIND
@@ -306,6 +307,47 @@ class LostNodeTests(NodesCase):
         (gone,) = second.received()
         self.assertIn(f"from='{ORCHARD}/{nick}'", gone)
         self.assertIn("type='unavailable'", gone)
+
+    def test_goodbye(self) -> None:
+        """Who leaves while nobody has the room has left also if their own node has it then
+        (RM-79).
+        """
+        leaving, owner = self.others(), self.owner()
+        house = self.nodes["abc"[self.all.index(leaving[0])]]
+        house.add("guest")
+        (guest,) = house.connect("guest")
+        self.enter(guest, "Guest")
+        self.wait(WITHIN_S * 2)
+        guest.raw()
+        self.nodes.kill(owner)
+        nicks = [str(each.jid).partition("@")[0].capitalize() for each in leaving]
+        for each, nick in zip(leaving, nicks, strict=True):
+            each.send(f"<presence to='{ORCHARD}/{nick}' type='unavailable'/>")
+        self.wait(WAIT_S + 1)
+        self.nodes.lose(owner)
+        self.wait(AGAIN_S + WAIT_S)
+        self.assertIn(self.owner(), ["abc"[self.all.index(each)] for each in leaving])
+        gone = [each for each in guest.received() if "type='unavailable'" in each]
+        self.assertEqual(len(gone), 2, "one of them at the node that has the room")
+        for nick in nicks:
+            self.assertIn(f"from='{ORCHARD}/{nick}'", "".join(gone))
+
+    def test_goodbye_and_back(self) -> None:
+        """Who leaves while nobody has the room, and is in again, stays (RM-79)."""
+        first, second = self.others()
+        owner = self.owner()
+        self.wait(WITHIN_S * 2)
+        nick = str(first.jid).partition("@")[0].capitalize()
+        self.nodes.kill(owner)
+        first.send(f"<presence to='{ORCHARD}/{nick}' type='unavailable'/>")
+        self.wait(WAIT_S + 1)
+        self.nodes.lose(owner)
+        self.nodes.settle()
+        self.enter(first, nick)
+        self.wait(self.nodes.config.cluster.grace_s + 2 * ROLL_S)
+        self.hush()
+        self.say(second, "Are you there?")
+        self.assertEqual(bodies(first.received()), ["Are you there?"])
 
     def test_waits(self) -> None:
         """What is for a room that no node has waits for five seconds, then its sender is told to
