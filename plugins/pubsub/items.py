@@ -10,6 +10,7 @@ from xmppd.store.sql import (
     BigInteger,
     Connection,
     Database,
+    Prepared,
     Select,
     bindparam,
     delete,
@@ -84,9 +85,6 @@ _HEAD_PAGE = {
 _BY_ID = {size: _ITEMS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
 _HEADS_BY_ID = {size: _HEADS.where(one_of(items.c.item, size)) for size in QUERY_SIZES}
 _TOTALS: Select[int, int] = select(nodes.c.item_count, nodes.c.item_bytes).where(*of_node(nodes))
-_HOST_BYTES: Select[int] = select(func.sum(nodes.c.item_bytes)).where(
-    nodes.c.owner == bindparam("host_")
-)
 _EXPIRED: Select[str] = (
     select(items.c.id)
     .where(*of_node(items), items.c.expires < bindparam("now"))
@@ -107,7 +105,7 @@ _LAST_OF: dict[int, Select[str, str, str, int, str, str, float, bytes]] = {
     for size in QUERY_SIZES
 }
 
-_COUNT_ON = (
+_COUNT_ON: Prepared[int, int] = Prepared(
     update(nodes)
     .where(*of_node(nodes))
     .values(
@@ -117,9 +115,12 @@ _COUNT_ON = (
     )
     .returning(nodes.c.last_position, nodes.c.item_count)
 )
-_ADD = insert(items)
+_HOST_BYTES: Prepared[int] = Prepared(
+    select(func.sum(nodes.c.item_bytes)).where(nodes.c.owner == bindparam("host_"))
+)
+_ADD: Prepared[()] = Prepared(insert(items))
 _DROP = delete(items).where(*of_node(items)).returning(items.c.id, items.c.size)
-_DROP_ONE = _DROP.where(items.c.item == bindparam("item_"))
+_DROP_ONE: Prepared[str, int] = Prepared(_DROP.where(items.c.item == bindparam("item_")))
 _DROP_SOME = _DROP.where(items.c.item.in_(bindparam("ids", expanding=True)))
 _DROP_ALL = delete(items).where(*of_node(items))
 _NOTHING_LEFT = update(nodes).where(*of_node(nodes)).values(item_count=0, item_bytes=0)
@@ -286,7 +287,7 @@ class PublishedItems:
                 "more": len(publishing) - len(replaced),
                 "more_bytes": more_bytes,
             }
-            last, count = connection.execute(_COUNT_ON, {**node_key(name), **new}).one()
+            ((last, count),) = _COUNT_ON.on(connection, {**node_key(name), **new})
             if count > most and when_full is WhenFull.REJECT:
                 raise NodeFull(f"{name.node} has {most} items already")
             # The oldest go before the new ones come, of which there are no more than it keeps.
@@ -295,21 +296,19 @@ class PublishedItems:
                 _check_bytes(connection, name, host_bytes)
             first = last - len(publishing) + 1
             kept = [each.at(first + number) for number, each in enumerate(publishing)]
-            rows = [
-                {
+            for id, item, each in zip(ids, kept, publishing, strict=True):
+                row = {
                     **node_columns(name),
                     "position": item.position,
-                    "item": digest(item.id),
+                    "item": id,
                     "id": item.id,
                     "publisher": item.publisher,
                     "published": item.published,
-                    "expires": new.expires,
-                    "size": new.size,
+                    "expires": each.expires,
+                    "size": each.size,
                     "payload": item.payload,
                 }
-                for item, new in zip(kept, publishing, strict=True)
-            ]
-            connection.execute(_ADD, rows)
+                _ADD.on(connection, row)
             return Published(kept, gone)
 
         return await write_as_owner(self.database, name, token, change)
@@ -345,10 +344,10 @@ class PublishedItems:
 def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple[list[str], int]:
     """Remove items; returns the ids of those that there were, and how large they were."""
     key = node_key(name)
-    if len(ids) == 1:  # as nearly always, and of half the cost
-        gone = connection.execute(_DROP_ONE, {**key, "item_": ids[0]}).all()
+    if len(ids) == 1:  # as nearly always
+        gone = _DROP_ONE.on(connection, {**key, "item_": ids[0]})
     else:
-        gone = connection.execute(_DROP_SOME, {**key, "ids": ids}).all()
+        gone = connection.execute(_DROP_SOME, {**key, "ids": ids}).tuples().all()
     return [id for id, _ in gone], sum(size for _, size in gone)
 
 
@@ -357,7 +356,7 @@ def _take_out(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> l
     gone, freed = _drop(connection, name, ids)
     if gone:
         off = {"new": 0, "more": -len(gone), "more_bytes": -freed}
-        connection.execute(_COUNT_ON, {**node_key(name), **off})
+        _COUNT_ON.on(connection, {**node_key(name), **off})
     return gone
 
 
@@ -371,7 +370,7 @@ def _drop_oldest(connection: Connection, name: NodeName, spare: int) -> list[str
 
 
 def _check_bytes(connection: Connection, name: NodeName, most: int) -> None:
-    taken = connection.execute(_HOST_BYTES, {"host_": digest(name.host)}).scalar_one()
+    ((taken,),) = _HOST_BYTES.on(connection, {"host_": digest(name.host)})
     if taken > most:
         raise QuotaExceeded(
             f"the items of all nodes of {name.host} have {most} bytes at most together: "

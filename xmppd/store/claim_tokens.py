@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from xmppd.store.columns import InsertByDialect, digest, digest_column, metadata
 from xmppd.store.errors import ChangeRefused
 from xmppd.store.healing import RecordStore
+from xmppd.store.prepared import Prepared
 
 # The thing is the digest of its name.
 claim_tokens = Table(
@@ -44,7 +45,7 @@ def _raising() -> InsertByDialect:
     return InsertByDialect(*statements)
 
 
-_RAISE = _raising()
+_RAISE: Prepared[int] = Prepared(_raising())
 
 
 class Deposed(ChangeRefused):
@@ -78,7 +79,7 @@ def raise_token(connection: Connection, kind: str, name: str, token: int) -> Non
         Deposed: A later owner has used a higher one.
     """
     row = {"kind": kind, "thing": digest(name), "name": name, "token": token}
-    if connection.execute(_RAISE.on(connection), row).first() is None:
+    if not _RAISE.on(connection, row):
         raise Deposed(f"{kind} {name} has had a later owner than that of token {token}")
 
 

@@ -113,9 +113,9 @@ def store_error(url: URL, error: Exception) -> StoreError:
     return StoreError(f"The database {url.render_as_string(hide_password=True)} failed: {said}")
 
 
-def is_in_transaction(connection: Connection) -> bool:
-    """Whether SQLite itself still has the transaction we began."""
-    return cast(SQLiteConnection, connection.connection.dbapi_connection).in_transaction
+def sqlite_connection(connection: Connection) -> SQLiteConnection:
+    """The connection of SQLite's own module under one of SQLAlchemy."""
+    return cast(SQLiteConnection, connection.connection.dbapi_connection)
 
 
 def _postgresql_engine(url: URL, connections: int) -> Engine:
@@ -222,10 +222,10 @@ __all__ = [
     "WRITER_CACHE_KIB",
     "begin_immediate",
     "database_errors",
-    "is_in_transaction",
     "make_engine",
     "make_file",
     "parse_url",
+    "sqlite_connection",
     "store_error",
     "text_or_bytes",
 ]

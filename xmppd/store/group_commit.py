@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from xmppd.store.engine import database_errors, is_in_transaction
+from xmppd.store.engine import database_errors, sqlite_connection
 from xmppd.store.errors import ChangeRefused, StoreError, Unreadable
 from xmppd.store.limits import GRACE_S, in_time
 from xmppd.store.threads import Threads
@@ -39,14 +39,21 @@ class _Write:
         Returns:
             Its result, or the Failure with its refusal.
         """
+        # By the driver: SQLAlchemy's own savepoints cost as much as several changes.
+        driver = sqlite_connection(connection)
         try:
-            with database_errors(connection.engine.url), connection.begin_nested():
-                return self.change(connection)
+            with database_errors(connection.engine.url):
+                driver.execute("SAVEPOINT one_write")
+                outcome = self.change(connection)
+                driver.execute("RELEASE one_write")
         except _REFUSALS as refusal:
             # On a full disk SQLite takes back the whole transaction.
-            if not is_in_transaction(connection):
+            if not driver.in_transaction:
                 raise
+            driver.execute("ROLLBACK TO one_write")
+            driver.execute("RELEASE one_write")
             return Failure(refusal)
+        return outcome
 
 
 class GroupCommit:

@@ -1,6 +1,7 @@
 """PostgreSQL: a bounded number of connections, each used by one thread at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from math import inf
 from typing import Any
@@ -164,16 +165,14 @@ class PostgreSQLDatabase(Database):
         """
         check()
         driver: Any = self._engine.dialect.dbapi
-        try:
+        with self._errors():
             try:
                 self._append_by(parts, [each.often_there for each in parts])
             except driver.errors.UniqueViolation:
                 self._append_by(parts, [True] * len(parts))
-        except driver.Error as error:
-            raise store_error(self._engine.url, error) from error
 
     def _append_by(self, parts: Sequence[NewRows], by_insert: Sequence[bool]) -> None:
-        with database_errors(self._engine.url), self._engine.begin() as connection:
+        with self._engine.begin() as connection:
             made: Any = connection.connection.driver_connection
             for (table, rows, _), inserts in zip(parts, by_insert, strict=True):
                 if not rows:
@@ -184,8 +183,18 @@ class PostgreSQLDatabase(Database):
                     _copy(made, table, rows)
 
     def _transact(self, change: Callable[[Connection], T]) -> T:
-        with database_errors(self._engine.url), self._engine.begin() as connection:
+        with self._errors(), self._engine.begin() as connection:
             return change(connection)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """A context in which errors become a StoreError, also those of psycopg itself."""
+        driver: Any = self._engine.dialect.dbapi
+        try:
+            with database_errors(self._engine.url):
+                yield
+        except driver.Error as error:
+            raise store_error(self._engine.url, error) from error
 
 
 def _statement(read: Read) -> tuple[str, dict[str, object]]:

@@ -53,6 +53,7 @@ from xmppd.store.columns import (
     upsert,
 )
 from xmppd.store.database import Database
+from xmppd.store.prepared import Prepared
 from xmppd.store.tables import Tables
 
 __all__ = [
@@ -76,6 +77,7 @@ __all__ = [
     "LargeBinary",
     "MetaData",
     "Operations",
+    "Prepared",
     "Select",
     "Table",
     "Tables",

@@ -21,6 +21,7 @@ from xmppd.store.engine import (
     database_errors,
     make_engine,
     make_file,
+    sqlite_connection,
     store_error,
     text_or_bytes,
 )
@@ -173,8 +174,7 @@ class SQLiteDatabase(Database):
         check()
         self._check_file()
         with database_errors(self._url), self._engine.connect() as connection:
-            made = connection.connection.driver_connection
-            assert isinstance(made, sqlite3.Connection), "it is SQLite's own"
+            made = sqlite_connection(connection)
             with transaction(made):
                 append_all(made, parts)
         self._appends += 1
@@ -211,9 +211,7 @@ class SQLiteDatabase(Database):
         """
         self._check_file()
         with database_errors(self._url), self._engine.connect() as connection:
-            made = connection.connection.driver_connection
-            assert isinstance(made, sqlite3.Connection), "it is SQLite's own"
-            made.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            sqlite_connection(connection).execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _not_moved(failure: Failure) -> None:
