@@ -29,6 +29,7 @@ from xmppd.store.errors import StoreError
 from xmppd.store.joint_reads import JointReads, Read
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import UPGRADE_TIMEOUT_S, Prepare, prepare
+from xmppd.store.sqlite import MAX_STATEMENTS
 from xmppd.store.threads import Threads
 
 _dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
@@ -210,7 +211,7 @@ def _copy(driver: Any, table: Table, rows: Sequence[tuple[object, ...]]) -> None
             copy.write_row(row)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MAX_STATEMENTS)
 def _compiled(query: Select[*Columns]) -> tuple[str, dict[str, object]]:
     """SQL of a query, and values it brings along."""
     compiled = query.compile(dialect=_dialect)

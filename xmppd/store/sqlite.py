@@ -36,6 +36,9 @@ from xmppd.store.tries import until_free
 READ_TIMEOUT_S = 0.05
 """The time for a read, which blocks the reactor; writers keep no reader waiting."""
 
+MAX_STATEMENTS = 1_000
+"""Queries that are kept in SQL: more than there are."""
+
 LOOK_EVERY_S = 2.0
 """The time between two checks whether the file is still there."""
 
@@ -239,7 +242,7 @@ def append_all(connection: sqlite3.Connection, parts: Sequence[NewRows]) -> None
             connection.executemany(appending(table), rows)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MAX_STATEMENTS)
 def compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, object]]:
     """The SQL of a query, the names of its parameters in their order, and its own values."""
     compiled = query.compile(dialect=_dialect)

@@ -1,15 +1,13 @@
 """Threads of the store, apart from those of the reactor."""
 
 from collections.abc import Callable
-from functools import partial
+from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
 
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time, left_s, until
@@ -17,15 +15,15 @@ from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time, left_s, until
 MAX_WAITING_CALLS = 10_000
 
 T = TypeVar("T")
-
-
-class _Pool(ThreadPool):
-    # A process that failed before it closed its store shall end all the same.
-    threadFactory = staticmethod(partial(Thread, daemon=True))  # type: ignore[assignment]  # makes one
+Call = tuple[Callable[[], Any], float, Deferred[Any]]
+"""What is called, until when, and who waits for what it returns."""
 
 
 class Threads:
-    """A bounded number of threads, and of calls that wait for one.
+    """A bounded number of threads, and of calls that wait for one. Each begins when there is work
+    for it, and none keeps a process that has failed from ending.
+
+    A pool of Twisted's does as much for each call as some of the calls themselves.
 
     Args:
         reactor: Takes the results.
@@ -41,12 +39,13 @@ class Threads:
     ) -> None:
         self._reactor = reactor
         self._clock = IReactorTime(reactor)
-        self._pool = _Pool(0, size, name="xmppd-store")
+        self._size = size
+        self._threads: list[Thread] = []
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._max_waiting_calls = max_waiting_calls
         self._under_way = 0
         self._idle: Deferred[None] | None = None
         self._closed = False
-        self._pool.start()
 
     async def run(self, call: Callable[[], T], limit_s: float = CALL_LIMIT_S) -> T:
         """Make a call in a thread; returns its result.
@@ -65,18 +64,27 @@ class Threads:
         if self._under_way >= self._max_waiting_calls:
             raise StoreError(f"The database is too slow: {self._under_way} calls wait for it.")
         self._under_way += 1
-        made = partial(_made_in_time, call, monotonic() + limit_s)
+        if len(self._threads) < min(self._under_way, self._size):
+            name = f"xmppd-store-{len(self._threads)}"
+            self._threads.append(Thread(target=self._work, name=name, daemon=True))
+            self._threads[-1].start()
         answer: Deferred[T] = Deferred()
-        work = deferToThreadPool(self._reactor, self._pool, made)
-        work.addBoth(self._returned).addBoth(answer.callback)
+        self._calls.put((call, monotonic() + limit_s, answer))
         return await in_time(answer, self._clock, limit_s + GRACE_S)
 
-    def _returned(self, outcome: T) -> T:
+    def _work(self) -> None:
+        """Make calls, in a thread, until there are none any more."""
+        while (wanted := self._calls.get()) is not None:
+            call, moment, answer = wanted
+            outcome = execute(_made_in_time, call, moment)
+            self._reactor.callFromThread(self._returned, outcome, answer)
+
+    def _returned(self, outcome: Deferred[T], answer: Deferred[T]) -> None:
         self._under_way -= 1
         if self._idle is not None and not self._under_way:
             self._idle.callback(None)
             self._idle = None
-        return outcome
+        outcome.addBoth(answer.callback)
 
     async def close(self) -> None:
         """Wait for calls under way, and stop the threads; one that is stuck is left behind.
@@ -90,7 +98,10 @@ class Threads:
         if self._under_way:
             self._idle = Deferred()
             await in_time(self._idle, self._clock, CALL_LIMIT_S + GRACE_S)
-        self._pool.stop()
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
 
 
 def _made_in_time(call: Callable[[], T], moment: float) -> T:
