@@ -26,6 +26,7 @@ from .audience import EventAudience, EventTold
 from .counts import EventCounts
 from .explain import EventExplanations
 from .faces import NodeFaces
+from .last_events import LastEvents
 from .last_items import LastItems
 from .requests import FEATURES, IDENTITY, AccountDisco, IQPEPHandler, IQPEPOwnerHandler
 from .settings import PEPSettings
@@ -44,7 +45,8 @@ def plug(
     nodes = requests.engine.nodes
     counts = EventCounts()
     audience = EventAudience(presences, capabilities, messages, router, counts)
-    last_items = LastItems(nodes, capabilities, presences, counts)
+    last_events = LastEvents(nodes)
+    last_items = LastItems(nodes, last_events, capabilities, presences, counts)
     disco, faces = AccountDisco(requests), NodeFaces()
     table = presences.routing_table
 
@@ -59,9 +61,11 @@ def plug(
 
     def removed(event: AccountRemoved) -> None:
         nodes.forget_host(event.account)
+        last_events.forget(event.account.bare)
 
     def stop() -> None:
         nodes.account = no_account
+        last_events.stop()
         capabilities.changed.remove(last_items.wanted)
         capabilities.changed_elsewhere.remove(last_items.elsewhere)
 

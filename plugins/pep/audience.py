@@ -99,29 +99,37 @@ class EventAudience:
         roster = await self.presences.rosters.roster(account)
         lists = await self.presences.privacy_lists.lists(account)
         privacy = lists.in_force(account, roster)
-        people = [jid for jid in self._readers(roster, state) if _is_shown(privacy, jid)]
+        here, elsewhere = self._people(roster, privacy, state)
         wanting = [
             follow
             for follow in followers
             if _is_shown(privacy, jid := JID.prepared(follow.jid))
             and self._may_follow(roster, state, jid)
         ]
-        local = [jid.bare for jid in people if self.table.is_local(jid)]
-        self._tell_here(message, node, local, wanting)
-        await self._tell_nodes(message, node, local, wanting)
-        self._tell_elsewhere(message, node, people, wanting)
+        self._tell_here(message, node, here, wanting)
+        if self.table.directory.shared:
+            await self._tell_nodes(message, node, here, wanting)
+        self._tell_elsewhere(message, node, elsewhere, wanting)
 
-    def _readers(self, roster: Roster, state: NodeState) -> Iterator[JID]:
-        """Who may read the node, of those whom the account's presence reaches (PE-7)."""
-        config = state.config
-        yield roster.account
+    def _people(
+        self, roster: Roster, privacy: SessionPrivacy | None, state: NodeState
+    ) -> tuple[list[str], Sequence[JID]]:
+        """Who may read the node and is shown its events, of those whom the account's presence
+        reaches (PE-7, PE-8): the accounts of ours, and the others.
+        """
+        account, config = roster.account, state.config
         is_for_all = config.access_model in (AccessModel.OPEN, AccessModel.PRESENCE)
-        if is_for_all and state.affiliations.keys() <= {roster.account.bare}:
-            yield from roster.viewers()  # as nearly always: nobody has to be asked about
-            return
-        for jid in roster.viewers():
-            if self._may_read(roster, config, state.affiliation(jid), jid):
-                yield jid
+        if is_for_all and privacy is None and state.affiliations.keys() <= {account.bare}:
+            # As nearly always: nobody has to be asked about.
+            return [account.bare, *roster.viewers_here()], roster.viewers_elsewhere
+        people = [
+            jid
+            for jid in (account, *roster.viewers())
+            if (jid is account or self._may_read(roster, config, state.affiliation(jid), jid))
+            and _is_shown(privacy, jid)
+        ]
+        here = [jid.bare for jid in people if self.table.is_local(jid)]
+        return here, [jid for jid in people if not self.table.is_local(jid)]
 
     def _may_read(
         self, roster: Roster, config: NodeConfig, affiliation: Affiliation, viewer: JID
@@ -171,19 +179,19 @@ class EventAudience:
         self._tell_here(message, event.node, event.people, event.followers)
 
     def _tell_here(
-        self, message: Message, node: str, people: Iterable[str], followers: Iterable[Follow]
+        self, message: Message, node: str, people: Iterable[str], followers: Sequence[Follow]
     ) -> None:
         """Tell sessions that are connected here."""
-        wanted = self.capabilities.wanted
-        sessions: dict[LocalClientSession, None] = {}
-        for bare in people:
-            for session in self.table.available_here(bare):
-                if node in wanted(session):
-                    sessions[session] = None
-                else:
-                    self.counts.filtered += 1
+        users, wanted = self.table.users, self.capabilities.wanted
+        here = [
+            session for bare in people if bare in users for session in users[bare].available_here
+        ]
+        sessions = [session for session in here if node in wanted(session)]
+        self.counts.filtered += len(here) - len(sessions)
         for follow in followers:
-            sessions.update(dict.fromkeys(self._subscribed(follow)))
+            sessions += self._subscribed(follow)
+        if followers:
+            sessions = list(dict.fromkeys(sessions))
         if not sessions:
             return
         self.counts.told += len(sessions)
@@ -204,8 +212,6 @@ class EventAudience:
         self, message: Message, node: str, people: Sequence[str], followers: Sequence[Follow]
     ) -> None:
         """Tell other servers of the service whom they have to tell."""
-        if not self.table.directory.shared:
-            return
         told: dict[NodeId, tuple[list[str], list[Follow]]] = defaultdict(lambda: ([], []))
         found = await self._found(message.sender, people)
         for bare in people:
@@ -251,8 +257,7 @@ class EventAudience:
         """Tell contacts at other services whose clients want it, and subscribers there (PE-9)."""
         told: dict[str, None] = {}
         for jid in people:
-            if not self.table.is_local(jid):
-                told.update(dict.fromkeys(self.capabilities.wanted_elsewhere(jid.bare, node)))
+            told.update(dict.fromkeys(self.capabilities.wanted_elsewhere(jid.bare, node)))
         for follow in followers:
             if not self.table.is_local(JID.prepared(follow.jid)):
                 told[follow.jid] = None

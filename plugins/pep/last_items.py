@@ -1,6 +1,6 @@
 """LastItems: whoever becomes available, or wants more than before, is sent the newest items."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred
@@ -10,27 +10,25 @@ from twisted.python.failure import Failure
 from xmppd.handler.presence_subscribe_handler import Subscribed
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID, Message
+from xmppd.stanza import JID
 from xmppd.store.errors import StoreError
 from xmppd_plugins.caps.clients import ClientCapabilities
-from xmppd_plugins.pubsub import events
-from xmppd_plugins.pubsub.access import AccessModel, may_read
-from xmppd_plugins.pubsub.config import NodeConfig, SendLast
-from xmppd_plugins.pubsub.engine import new_name
+from xmppd_plugins.pubsub.access import may_read
 from xmppd_plugins.pubsub.nodes import Host, ServedNodes
-from xmppd_plugins.pubsub.state import NodeItem, NodeName
+from xmppd_plugins.pubsub.state import NodeName
 
 from .counts import EventCounts
+from .last_events import LastEvent, LastEvents
 
 _log = Logger()
-Last = tuple[NodeName, NodeConfig, NodeItem]
 
 
 class LastItems:
-    """Sends newest items: one query for all whom a session sees (PE-14).
+    """Sends newest items of all whom a session sees (PE-14).
 
     Args:
         nodes: All nodes.
+        events: With their newest items.
         capabilities: Know what clients want.
         presences: Know who may see whom.
         counts: Of notifications.
@@ -39,11 +37,13 @@ class LastItems:
     def __init__(
         self,
         nodes: ServedNodes,
+        events: LastEvents,
         capabilities: ClientCapabilities,
         presences: PresenceManager,
         counts: EventCounts,
     ) -> None:
         self.nodes = nodes
+        self.events = events
         self.capabilities = capabilities
         self.presences = presences
         self.routing_table = presences.routing_table
@@ -77,52 +77,33 @@ class LastItems:
 
     async def _send(self, viewer: JID, names: frozenset[str], owners: Iterable[str]) -> None:
         with suppress(StoreError):  # the store has logged it
-            found = await self.nodes.store.items.last_of(owners)
-            wanted = [
-                last
-                for last in found
-                if last[0].node in names
-                and last[1].send_last_published_item is SendLast.ON_SUB_AND_PRESENCE
-            ]
-            others = {last[0].host for last in wanted} - {viewer.bare}
+            found = await self.events.of(owners, names)
+            others = {event.name.host for event in found} - {viewer.bare}
             seen = await self.presences.who_may_be_seen(viewer, others)
-            closed = await self.nodes.store.closed_to(viewer) if others else set()
-            stem = new_name()  # one for all: it costs as much as the rest of a message
-            for number, last in enumerate(wanted):
-                if last[0] not in closed and await self._may_read(viewer, last, seen):
-                    self._send_item(viewer, f"{stem}{number}", *last)
+            closed = await self.nodes.store.closed_to(viewer) if others else ()
+            for event in found:
+                host = event.name.host
+                if host == viewer.bare or (
+                    host in seen
+                    and event.name not in closed
+                    and (event.is_for_all or await self._may_read(viewer, event.name))
+                ):
+                    self._send_event(viewer, event)
 
-    async def _may_read(self, viewer: JID, last: Last, seen: Collection[str]) -> bool:
-        name, config, _ = last
-        if name.host == viewer.bare:
-            return True
-        if name.host not in seen:
-            return False
-        if config.access_model in (AccessModel.OPEN, AccessModel.PRESENCE):
-            return True
+    async def _may_read(self, viewer: JID, name: NodeName) -> bool:
         state = await self.nodes.find(name)
         if state is None:
             return False
         host: Host = self.nodes.host(name.host)
-        return may_read(config.access_model, await self.nodes.standing(host, state, viewer))
+        return may_read(state.config.access_model, await self.nodes.standing(host, state, viewer))
 
-    def _send_item(
-        self, viewer: JID, id: str, name: NodeName, config: NodeConfig, item: NodeItem
-    ) -> None:
-        event = events.published(
-            name.node, (item,), payloads=config.deliver_payloads, publisher=False
-        )
-        sender = JID.prepared(name.host)
-        message = Message.make(
-            viewer,
-            sender,
-            event,
-            events.delayed(item),
-            id=id,
-            type=config.notification_type.value,
-        )
+    def _send_event(self, viewer: JID, event: LastEvent) -> None:
         self.counts.last_items += 1
-        self.routing_table.route(message)
+        session = self.routing_table.bound.get(viewer.full)
+        if session is None:
+            self.routing_table.route(event.message.addressed(viewer))
+        else:
+            session.deliver(event.message, event.head + viewer.wire + event.tail)
 
 
 def _failed(failure: Failure) -> None:

@@ -21,7 +21,7 @@ MAX_IDS = 1_000
 """Items that are asked for by their ids at once."""
 
 USUAL_PAGE = 50
-FORM = qname(DATA, "x")
+FORM, ITEM = qname(DATA, "x"), qname(NS, "item")
 
 
 class Request(NamedTuple):
@@ -132,11 +132,8 @@ class PubSubActions:
         items = [published(each) for each in items_in(request.action)]
         options = request.form_in("publish-options")
         ids = await self.engine.publish(request.name, request.who, items, options)
-        answer = element(NS, "pubsub")
-        told = child(answer, "publish", node=request.name.node)
-        for id in ids:
-            child(told, "item", id=id)
-        return dump(answer)
+        told = [f"<item id='{escape(id)}'/>".encode() for id in ids]
+        return listed(NS, "publish", request.name.node, told)
 
     async def retract(self, request: Request) -> Answer:
         """Remove items."""
@@ -292,12 +289,10 @@ def read_request(kind: str, query: Element) -> tuple[Element, Ask]:
     Raises:
         StanzaError: There is not exactly one, or it is none that is known.
     """
-    asks = {each: ASKS.get((kind, str(each.tag))) for each in query}
-    beside = {name for ask in asks.values() if ask is not None for name in ask.beside}
-    # ``<options/>`` is an action alone, and stands beside ``<subscribe/>``.
-    found = [
-        (each, ask) for each, ask in asks.items() if ask is not None and local(each) not in beside
-    ]
+    found = [(each, ask) for each in query if (ask := ASKS.get((kind, str(each.tag)))) is not None]
+    if len(found) > 1:  # ``<options/>`` is an action alone, and stands beside ``<subscribe/>``
+        beside = {name for _, ask in found for name in ask.beside}
+        found = [(each, ask) for each, ask in found if local(each) not in beside]
     if len(query) == 1 and not found:
         raise unsupported(local(query[0]))
     if len(found) != 1:
@@ -328,7 +323,7 @@ def items_in(action: Element, most: int = MAX_PER_PUBLISH) -> list[Element]:
     Raises:
         StanzaError: NOT_ACCEPTABLE: there are too many.
     """
-    found = action.findall(qname(NS, "item"))
+    found = [each for each in action if each.tag == ITEM]
     if len(found) > most:
         raise refused(Condition.NOT_ALLOWED, "max-items-exceeded", f"{most} items at most at once")
     return found

@@ -1,7 +1,8 @@
 """The items of nodes, in the order in which they were published."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 from xmppd.store.errors import QuotaExceeded
@@ -25,13 +26,13 @@ from .config import NodeConfig, WhenFull
 from .state import ItemHead, NewItem, NodeItem, NodeName
 from .tables import (
     NodeFull,
+    NodeWriter,
     items,
     node_columns,
     node_key,
     nodes,
     of_node,
     read_config,
-    write_as_owner,
 )
 
 LATER_THAN_ALL = 2**62
@@ -92,17 +93,19 @@ _EXPIRED: Select[str] = (
     .limit(bindparam("limit"))
 )
 _newest = items.alias("newest")
-_LAST_OF: dict[int, Select[str, str, str, int, str, str, float, bytes]] = {
-    size: select(nodes.c.host, nodes.c.name, nodes.c.config, *_ROW)
+_LAST_OF: dict[tuple[int, int], Select[str, str, str, int, str, str, float, bytes]] = {
+    (hosts, names): select(nodes.c.host, nodes.c.name, nodes.c.config, *_ROW)
     .join(items, (nodes.c.owner == items.c.owner) & (nodes.c.node == items.c.node))
     .where(
-        one_of(nodes.c.owner, size),
+        one_of(nodes.c.owner, hosts),
+        one_of(nodes.c.node, names, "node"),
         items.c.position
         == select(func.max(_newest.c.position))
         .where(_newest.c.owner == nodes.c.owner, _newest.c.node == nodes.c.node)
         .scalar_subquery(),
     )
-    for size in QUERY_SIZES
+    for hosts in QUERY_SIZES
+    for names in QUERY_SIZES
 }
 
 _COUNT_ON: Prepared[int, int] = Prepared(
@@ -162,9 +165,11 @@ class PublishedItems:
 
     Attributes:
         database: Keeps them.
+        writer: Writes them.
     """
 
     database: Database
+    writer: NodeWriter
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -229,14 +234,18 @@ class PublishedItems:
             found.update((row[1], ItemHead(*row)) for row in rows)
         return found
 
-    async def last_of(self, hosts: Iterable[str]) -> list[tuple[NodeName, NodeConfig, NodeItem]]:
-        """The newest item of each node of some hosts."""
+    async def last_of(
+        self, hosts: Collection[str], names: Collection[str]
+    ) -> list[tuple[NodeName, NodeConfig, NodeItem]]:
+        """The newest item of each node of some hosts that has one of these names."""
         found: list[tuple[NodeName, NodeConfig, NodeItem]] = []
-        for some in chunks(hosts):
-            wanted = owner_parameters(list(some))
-            rows = await self.database.read(_LAST_OF[len(wanted)], wanted)
+        for some, named in product(chunks(hosts), chunks(names)):
+            owners = owner_parameters(list(some))
+            which = owner_parameters(list(named), "node")
+            query = _LAST_OF[len(owners), len(which)]
             found += [
-                (NodeName(row[0], row[1]), read_config(row[2]), NodeItem(*row[3:])) for row in rows
+                (NodeName(row[0], row[1]), read_config(row[2]), NodeItem(*row[3:]))
+                for row in await self.database.read(query, {**owners, **which})
             ]
         return found
 
@@ -311,7 +320,7 @@ class PublishedItems:
                 _ADD.on(connection, row)
             return Published(kept, gone)
 
-        return await write_as_owner(self.database, name, token, change)
+        return await self.writer.write(name, token, change)
 
     async def retract(self, name: NodeName, token: int | None, ids: Collection[str]) -> list[str]:
         """Remove items; returns the ids of those that there were."""
@@ -320,7 +329,7 @@ class PublishedItems:
         def change(connection: Connection) -> list[str]:
             return _take_out(connection, name, wanted)
 
-        return await write_as_owner(self.database, name, token, change)
+        return await self.writer.write(name, token, change)
 
     async def trim(self, name: NodeName, token: int | None, most: int) -> list[str]:
         """Remove the oldest items beyond a number; returns their ids."""
@@ -329,7 +338,7 @@ class PublishedItems:
             count, _ = connection.execute(_TOTALS, node_key(name)).one()
             return _drop_oldest(connection, name, count - most)
 
-        return await write_as_owner(self.database, name, token, change)
+        return await self.writer.write(name, token, change)
 
     async def purge(self, name: NodeName, token: int | None) -> None:
         """Remove all items."""
@@ -338,7 +347,7 @@ class PublishedItems:
             connection.execute(_DROP_ALL, node_key(name))
             connection.execute(_NOTHING_LEFT, node_key(name))
 
-        await write_as_owner(self.database, name, token, change)
+        await self.writer.write(name, token, change)
 
 
 def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple[list[str], int]:

@@ -85,7 +85,7 @@ class Overdue(Struct, frozen=True):
     node: str
 
 
-NodeMessage = Approval | AskNode | AskPending | Departed | Overdue
-"""What may be said to who serves a node."""
+NodeMessage = Approval | AskPending | Departed | Overdue
+"""What may be said to who serves a node, beside requests."""
 
 __all__ = ["Approval", "AskNode", "AskPending", "Departed", "NodeMessage", "NodeReply", "Overdue"]

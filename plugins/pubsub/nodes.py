@@ -1,8 +1,8 @@
 """ServedNodes: those that are served here, one of which is changed by one request at a time."""
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from xmppd.cluster.claims import Owned
@@ -146,27 +146,13 @@ class ServedNodes(Owned):
 
     # -- for one request --------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def alone(self, name: NodeName) -> AsyncIterator[Host]:
+    def alone(self, name: NodeName) -> AbstractAsyncContextManager[Host, None]:
         """A context in which nobody else does anything with a node; gives its host.
 
         Raises:
             StanzaError: ITEM_NOT_FOUND: there is no such host any more.
         """
-        async with self._locks.held(name.thing):
-            host = self.host(name.host)
-            if not host.lives_once and self.store.database.shared:
-                self.forget(name)  # another server may have changed it
-            try:
-                yield host
-            except StanzaError:
-                raise
-            except Deposed as error:
-                self.lost(name.thing)
-                raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED) from error
-            except BaseException:
-                self.forget(name)  # what has failed half-way is read again
-                raise
+        return _Alone(self, name, self._locks.held(name.thing))
 
     def token(self, name: NodeName) -> int | None:
         """The token with which a node is written; None for one that is served everywhere.
@@ -224,6 +210,40 @@ class ServedNodes(Owned):
         sees, in_group = await host.relation(who, state.config)
         is_subscribed = state.is_subscribed(who, self.now())
         return Standing(state.affiliation(who), is_subscribed, sees, in_group)
+
+
+class _Alone(AbstractAsyncContextManager[Host, None]):
+    """What is done with a node while nobody else does anything."""
+
+    __slots__ = ("_lock", "_name", "_nodes")
+
+    def __init__(
+        self, nodes: ServedNodes, name: NodeName, lock: AbstractAsyncContextManager[None]
+    ) -> None:
+        self._nodes = nodes
+        self._name = name
+        self._lock = lock
+
+    async def __aenter__(self) -> Host:
+        nodes, name = self._nodes, self._name
+        host = nodes.host(name.host)
+        await self._lock.__aenter__()
+        if not host.lives_once and nodes.store.database.shared:
+            nodes.forget(name)  # another server may have changed it
+        return host
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        nodes, name = self._nodes, self._name
+        try:
+            if isinstance(error, Deposed):
+                nodes.lost(name.thing)
+                raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED) from error
+            if error is not None and not isinstance(error, StanzaError):
+                nodes.forget(name)  # what has failed half-way is read again
+        finally:
+            await self._lock.__aexit__(None, None, None)
 
 
 def no_account(jid: JID) -> None:

@@ -61,8 +61,11 @@ class PubSubRequests:
             else:
                 name = NodeName(host.full, "")
                 return await ask.do(self.actions, request_of(name, who, query, action))
+        name = NodeName(host.full, node)
+        if not self.engine.nodes.host(name.host).lives_once:  # it is served here
+            return await ask.do(self.actions, request_of(name, who, query, action))
         asked = AskNode(host.full, node, who.full, kind, dump(query))
-        answer = await self._send(asked)
+        answer = await self.messages.ask((KIND, name.thing), asked, NodeReply)
         return answer.data or None
 
     async def _send(self, message: NodeMessage) -> NodeReply:
@@ -71,8 +74,6 @@ class PubSubRequests:
         if self.engine.nodes.host(name.host).lives_once:
             return await self.messages.ask((KIND, name.thing), message, NodeReply)
         match message:
-            case AskNode():
-                return await self.take(message)
             case Approval():
                 return await self.take_approval(message)
             case AskPending():

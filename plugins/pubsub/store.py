@@ -28,6 +28,7 @@ from .items import PublishedItems
 from .state import Follow, FollowOptions, FollowState, NodeName, NodeState
 from .tables import (
     NodeExists,
+    NodeWriter,
     follows,
     items,
     node_columns,
@@ -36,7 +37,6 @@ from .tables import (
     of_node,
     read_config,
     roles,
-    write_as_owner,
     written,
 )
 
@@ -142,11 +142,13 @@ class PubSubStore:
 
     Attributes:
         items: What was published at them.
+        writer: Writes them.
     """
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.items = PublishedItems(database)
+        self.writer = NodeWriter(database)
+        self.items = PublishedItems(database, self.writer)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -266,13 +268,13 @@ class PubSubStore:
             for jid, affiliation in state.affiliations.items():
                 connection.execute(_SET_ROLE.on(connection), _role_row(name, jid, affiliation))
 
-        await write_as_owner(self.database, name, token, change)
+        await self.writer.write(name, token, change)
 
     async def configure(self, name: NodeName, token: int | None, config: NodeConfig) -> None:
         """Give a node another configuration."""
         row = {**node_key(name), "config_": written(config)}
-        await write_as_owner(
-            self.database, name, token, lambda connection: connection.execute(_SET_CONFIG, row)
+        await self.writer.write(
+            name, token, lambda connection: connection.execute(_SET_CONFIG, row)
         )
 
     async def delete(self, name: NodeName, token: int | None) -> None:
@@ -282,7 +284,7 @@ class PubSubStore:
             for statement in _DROP_ALL:
                 connection.execute(statement, node_key(name))
 
-        await write_as_owner(self.database, name, token, change)
+        await self.writer.write(name, token, change)
 
     async def affiliate(
         self, name: NodeName, token: int | None, changes: Mapping[str, Affiliation]
@@ -296,7 +298,7 @@ class PubSubStore:
                 else:
                     connection.execute(_SET_ROLE.on(connection), _role_row(name, jid, affiliation))
 
-        await write_as_owner(self.database, name, token, change)
+        await self.writer.write(name, token, change)
 
     async def follow(self, name: NodeName, token: int | None, changed: Sequence[Follow]) -> None:
         """Change subscriptions; those of the state NONE are removed."""
@@ -317,7 +319,7 @@ class PubSubStore:
                 }
                 connection.execute(_SET_FOLLOW.on(connection), row)
 
-        await write_as_owner(self.database, name, token, change)
+        await self.writer.write(name, token, change)
 
 
 def _role_row(name: NodeName, jid: str, affiliation: Affiliation) -> dict[str, object]:

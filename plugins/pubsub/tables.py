@@ -139,35 +139,53 @@ def read_config(text: str) -> NodeConfig:
         return NodeConfig(title="(its configuration was damaged)")
 
 
-async def write_as_owner(
-    database: Database, name: NodeName, token: int | None, change: Callable[[Connection], T]
-) -> T:
-    """Change something in a node; returns what the change returns.
+class NodeWriter:
+    """Writes what changes in nodes.
 
     Args:
-        database: Keeps it.
-        name: Of the node.
-        token: Of its owner; None for a node that is served everywhere, whose host is locked.
-        change: Is called in a thread.
+        database: Keeps them.
 
-    Raises:
-        Deposed: Somebody else has it by now (ST-10).
+    Attributes:
+        written: Called with the name of a node when something in it was written, or may have been.
     """
 
-    def as_owner(connection: Connection) -> T:
-        if token is None:
-            lock_owner(connection, name.host)
-        else:
-            raise_token(connection, KIND, name.thing, token)
-        return change(connection)
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.written: list[Callable[[NodeName], None]] = []
 
-    return await database.write(as_owner)
+    async def write(
+        self, name: NodeName, token: int | None, change: Callable[[Connection], T]
+    ) -> T:
+        """Change something in a node; returns what the change returns.
+
+        Args:
+            name: Of the node.
+            token: Of its owner; None for a node that is served everywhere, whose host is locked.
+            change: Is called in a thread.
+
+        Raises:
+            Deposed: Somebody else has it by now (ST-10).
+        """
+
+        def as_owner(connection: Connection) -> T:
+            if token is None:
+                lock_owner(connection, name.host)
+            else:
+                raise_token(connection, KIND, name.thing, token)
+            return change(connection)
+
+        try:
+            return await self.database.write(as_owner)
+        finally:
+            for tell in self.written:
+                tell(name)
 
 
 __all__ = [
     "KIND",
     "NodeExists",
     "NodeFull",
+    "NodeWriter",
     "follows",
     "items",
     "metadata",
@@ -177,6 +195,5 @@ __all__ = [
     "of_node",
     "read_config",
     "roles",
-    "write_as_owner",
     "written",
 ]

@@ -98,11 +98,21 @@ class Roster:
         """All accounts that may see this one; those through shared groups only while they are
         online.
         """
-        for bare, _ in self.subscribers:
+        for bare in self.viewers_here():
             yield JID.prepared(bare)
-        yield from self._foreign
-        for bare in self._watchers(self.routing_table.users):
-            yield JID.prepared(bare)
+        yield from self.viewers_elsewhere
+
+    def viewers_here(self) -> list[str]:
+        """The bare JIDs of those of this server."""
+        here = [bare for bare, _ in self.subscribers]
+        if self.shared_groups.groups:
+            here.extend(self._watchers(self.routing_table.users))
+        return here
+
+    @property
+    def viewers_elsewhere(self) -> tuple[JID, ...]:
+        """Those of other servers."""
+        return self.audience(None).elsewhere
 
     def standing(self, jid: JID) -> Standing:
         """A JID's subscription and groups, those of shared groups included."""

@@ -19,22 +19,28 @@ def chunks(accounts: Iterable[str]) -> Iterator[dict[bytes, str]]:
         yield {digest(account): account for account in chunk}
 
 
-def owner_parameters(owners: Sequence[bytes]) -> dict[str, bytes]:
+def owner_parameters(owners: Sequence[bytes], name: str = "owner") -> dict[str, bytes]:
     """Parameters of :func:`one_of`: the last one again and again, up to a size that there is."""
     size = next(size for size in QUERY_SIZES if size >= len(owners))
     padding = repeat(owners[-1], size - len(owners))
-    return dict(zip(_names(size), chain(owners, padding), strict=True))
+    return dict(zip(_names(size, name), chain(owners, padding), strict=True))
 
 
-def one_of(owner: Column[bytes], size: int) -> ColumnElement[bool]:
-    """Whether a row belongs to one of so many owners."""
-    names: list[BindParameter[bytes]] = [bindparam(name) for name in _names(size)]
+def one_of(owner: Column[bytes], size: int, name: str = "owner") -> ColumnElement[bool]:
+    """Whether a row belongs to one of so many owners.
+
+    Args:
+        owner: Of the row; another digest can be looked for in the same way.
+        size: How many there are, one of :data:`QUERY_SIZES`.
+        name: What the parameters are called.
+    """
+    names: list[BindParameter[bytes]] = [bindparam(each) for each in _names(size, name)]
     return owner.in_(names)
 
 
-@lru_cache(maxsize=len(QUERY_SIZES))
-def _names(size: int) -> tuple[str, ...]:
-    return tuple(f"owner_{number}" for number in range(size))
+@lru_cache(maxsize=4 * len(QUERY_SIZES))
+def _names(size: int, name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for number in range(size))
 
 
 __all__ = ["MAX_NAMES_PER_QUERY", "QUERY_SIZES", "chunks", "one_of", "owner_parameters"]
