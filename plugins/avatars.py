@@ -8,6 +8,7 @@ photo, a photo that a client puts into the card is published, and each presence 
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
+from collections import OrderedDict
 from hashlib import sha1
 from typing import NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.account.accounts import AccountRemoved
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import On
@@ -50,6 +52,11 @@ UPDATE = "vcard-temp:x:update"
 FEATURE = "urn:xmpp:pep-vcard-conversion:0"
 MAX_BYTES = 131_072
 """Of a photo (CV-4)."""
+
+MAX_REMEMBERED = 10_000
+"""Accounts of which it is remembered which avatar they have, or that they have none; the one that
+was here longest ago makes room.
+"""
 
 AGAIN_S = 10.0
 """An account tells another hash no sooner after the last one (CV-7)."""
@@ -138,6 +145,8 @@ class Avatars(PacketInterceptor):
         self.router = router
         self.clock = clock
         self.hashes: dict[str, str] = {}
+        self._remembered: OrderedDict[str, str | None] = OrderedDict()
+        self._changes = 0
         self._pending: dict[str, IDelayedCall] = {}
 
     # -- what is published ------------------------------------------------------------------------
@@ -171,11 +180,31 @@ class Avatars(PacketInterceptor):
             self._pending[account.bare] = self.clock.callLater(0, self._tell, account.bare)
 
     async def _load(self, account: JID) -> None:
+        """Read the hash of an account, and remember it where nobody else writes one."""
+        changes = self._changes
         found = await self._info(account)
-        if found is None or account.bare not in self.table.users:
-            self.hashes.pop(account.bare, None)
+        hash = None if found is None else found[0]
+        self._take(account.bare, hash)
+        if not self.store.database.shared and changes == self._changes:
+            self._remembered[account.bare] = hash
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def _take(self, bare: str, hash: str | None) -> None:
+        if hash is None or bare not in self.table.users:
+            self.hashes.pop(bare, None)
         else:
-            self.hashes[account.bare] = found[0]
+            self.hashes[bare] = hash
+
+    def written(self, name: NodeName) -> None:
+        """Have the hash be read again of an account that has written it."""
+        if name.node == METADATA:
+            self.forget(name.host)
+
+    def forget(self, bare: str) -> None:
+        """Forget what is remembered of an account."""
+        self._changes += 1
+        self._remembered.pop(bare, None)
 
     def _tell(self, bare: str, hash: str | None = None) -> None:
         """Send the last presence of each session again, with the hash that it has now."""
@@ -195,7 +224,10 @@ class Avatars(PacketInterceptor):
     def bound(self, event: SessionBound) -> None:
         """Learn the hash of an account whose first session is here."""
         bare = event.session.jid.bare
-        if bare not in self.hashes:
+        if bare in self._remembered:
+            self._remembered.move_to_end(bare)
+            self._take(bare, self._remembered[bare])
+        elif bare not in self.hashes:
             learning = Deferred.fromCoroutine(self._load(event.session.jid.to_bare()))
             learning.addErrback(_failed)
 
@@ -284,17 +316,22 @@ def plug(
     """The parts of this plugin."""
     avatars = Avatars(requests, table, router, clock)
 
+    written = requests.store.writer.written
+
     def stop() -> None:
         del faces.seen[METADATA]
         cards.photos = None
+        written.remove(avatars.written)
         avatars.stop()
 
     faces.seen[METADATA] = avatars.changed
     cards.photos = avatars
+    written.append(avatars.written)
     return [
         AtUnload(stop),
         avatars,
         On(SessionBound, avatars.bound),
         On(SessionClosed, avatars.closed),
+        On(AccountRemoved, lambda removed: avatars.forget(removed.account.bare)),
         Says(DiscoInfo(features=(FEATURE,)), Of.ACCOUNT),
     ]

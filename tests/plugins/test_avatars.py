@@ -2,15 +2,19 @@
 
 from base64 import b64encode
 from hashlib import sha1
+from unittest.mock import patch
 from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.pep.verona import Publisher
 from tests.plugins.pubsub.verona import NS, result_of
+from xmppd.stanza import JID
+from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd.testing.nodes import Nodes
 from xmppd_plugins.avatars import AGAIN_S, DATA, MAX_BYTES, METADATA, UPDATE
+from xmppd_plugins.pubsub.items import PublishedItems
 
 ROMEO = "romeo@montague.lit"
 PLUGINS = ("disco", "vcard", "caps", "pubsub", "pep", "avatars")
@@ -193,6 +197,23 @@ class PresenceTests(AvatarCase):
         again.client.raw()
         self.juliet.client.send("<presence/>")
         self.assertNotIn(UPDATE, "".join(again.client.received()))
+
+    def test_remembered(self) -> None:
+        """An account that was here before has its hash at once, without a look at the store; one
+        that is removed leaves none to the next of its name.
+        """
+        self.show()
+        self.romeo.client.abort()
+        with patch.object(PublishedItems, "page", side_effect=AssertionError("it was read")):
+            again = self.person("romeo")
+        self.hashes(self.juliet)
+        again.client.send("<presence><show>away</show></presence>")
+        self.assertEqual(self.hashes(self.juliet), [hash_of(PICTURE)])
+        done(self.house.server.accounts.remove(JID.parse(ROMEO)))
+        self.house.add("romeo", {"juliet": "both"})
+        self.hashes(self.juliet)
+        self.person("romeo")
+        self.assertEqual(self.hashes(self.juliet), ["-"])
 
 
 class SeveralNodesTests(SynchronousTestCase):
