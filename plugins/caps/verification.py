@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterable
+from dataclasses import replace
 from hashlib import sha1, sha3_256, sha3_512, sha224, sha256, sha384, sha512
 from itertools import chain
 
@@ -84,7 +85,32 @@ def proves(query: Element, info: DiscoInfo, of: Capabilities) -> bool:
     """
     if of.edition == 1:
         return verifies(info, of.ver, of.hash)
-    return of.hash in _HASHES_2 and _is_covered(query) and hash_2(info, of.hash) == of.ver
+    if of.hash not in _HASHES_2 or not _is_covered(query):
+        return False
+    # An identity is in the language of what it stands in (XEP-0390, §4.1); many do not know that.
+    languages = {"", language_around(query)}
+    return any(hash_2(in_language(info, each), of.hash) == of.ver for each in languages)
+
+
+def language_around(query: Element) -> str:
+    """The language of an answer: its own, or that of its stanza, which has its stream's; empty if
+    none is said.
+    """
+    found: Element | None = query
+    while found is not None:
+        language = found.get(LANG)
+        if language is not None:
+            return language
+        found = found.getparent()
+    return ""
+
+
+def in_language(info: DiscoInfo, language: str) -> DiscoInfo:
+    """The same, with identities that name no language in this one."""
+    if not language:
+        return info
+    identities = tuple(replace(each, lang=each.lang or language) for each in info.identities)
+    return replace(info, identities=identities)
 
 
 def node_of(found: Capabilities) -> str:

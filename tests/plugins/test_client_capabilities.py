@@ -268,6 +268,42 @@ class SecondTests(CapabilitiesCase):
         self.assertIn(f"urn:balcony#{ver('urn:ping')}", asked)
         self.assertEqual(self.session("2").software, "urn:balcony")
 
+    def test_language(self) -> None:
+        """Identities are in the language of the answer, of its stanza, or of the stream (§4.1)."""
+        features = ("urn:news+notify",)
+        identity = DiscoIdentity("client", "pc", "Balcony", "it")
+        value = hash_2(DiscoInfo((identity,), features), "sha-256")
+        for number, (of_query, of_iq) in enumerate((("", "it"), ("it", "de"), ("it", ""))):
+            algorithm = f"<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{value}</hash>"
+            self.romeo.send(f"<presence><c xmlns='{CAPS_2}'>{algorithm}</c></presence>")
+            id = self.question(self.romeo)
+            told = said(features)
+            if of_query:
+                told = told.replace("<query ", f"<query xml:lang='{of_query}' ")
+            lang = f" xml:lang='{of_iq}'" if of_iq else ""
+            answer = f"<iq type='result' id='{id}' to='romeo@montague.lit'{lang}>{told}</iq>"
+            self.romeo.send(answer)
+            self.other.send(f"<presence><c xmlns='{CAPS_2}'>{algorithm}</c></presence>")
+            self.assertEqual(self.question(self.other), "", number)
+            self.assertEqual(self.wanted("2"), {"urn:news"})
+            self.setUp()
+
+    def test_other_language(self) -> None:
+        """A hash of identities in another language than they are in proves nothing."""
+        features = ("urn:news+notify",)
+        identity = DiscoIdentity("client", "pc", "Balcony", "it")
+        value = hash_2(DiscoInfo((identity,), features), "sha-256")
+        told = f"<hash xmlns='urn:xmpp:hashes:2' algo='sha-256'>{value}</hash>"
+        presence = f"<presence><c xmlns='{CAPS_2}'>{told}</c></presence>"
+        self.romeo.send(presence)
+        id = self.question(self.romeo)
+        self.romeo.send(
+            f"<iq type='result' id='{id}' to='romeo@montague.lit' xml:lang='de'>"
+            f"{said(features)}</iq>"
+        )
+        self.other.send(presence)
+        self.assertNotEqual(self.question(self.other), "")
+
     def test_not_covered(self) -> None:
         """What holds more than a hash covers proves nothing (§4.1)."""
         form = (
