@@ -22,6 +22,7 @@ from xmppd_plugins.pubsub.nodes import no_account
 from xmppd_plugins.pubsub.requests import PubSubRequests
 
 from .accounts import AccountHost
+from .approvals import AccountApprovals
 from .audience import EventAudience, EventTold
 from .counts import EventCounts
 from .explain import EventExplanations
@@ -81,6 +82,7 @@ def plug(
         IQPEPOwnerHandler(requests, presences, accounts, faces),
         Says(DiscoInfo((IDENTITY,), FEATURES), Of.ACCOUNT, disco.account),
         Says(of=Of.ACCOUNT, answer=disco.node, nodes=True),
+        AccountApprovals(requests, presences, router),
         EventExplanations(nodes, audience).command(),
         On(Subscribed, last_items.subscribed),
         On(AccountRemoved, removed),

@@ -42,7 +42,7 @@ class AccountHost:
     subscription_form = SubscriptionForm(("show-values",))
     max_nodes = MAX_NODES
     lives_once = False
-    max_bytes: int | None
+    max_bytes: int
 
     def __init__(
         self,

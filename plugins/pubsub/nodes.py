@@ -32,7 +32,7 @@ class Host(Protocol):
         form: The form of its nodes' configuration.
         subscription_form: The form of options of subscriptions to them.
         max_nodes: How many it may have.
-        max_bytes: How large the items of all of them may be together; None: there is no limit.
+        max_bytes: How large the items of all of them may be together.
         lives_once: Whether each of its nodes is served at one server of the service; else at each,
             and the store sees to it that they do not get in each other's way.
     """
@@ -41,7 +41,7 @@ class Host(Protocol):
     form: NodeForm
     subscription_form: SubscriptionForm
     max_nodes: int
-    max_bytes: int | None
+    max_bytes: int
     lives_once: bool
 
     def defaults(self, node: str) -> NodeConfig:

@@ -23,7 +23,7 @@ from .pending import COMMANDS, GET_PENDING, TITLE, IQPendingHandler
 from .requests import PubSubRequests
 from .settings import PubSubSettings
 from .state import Follow, NodeName, NodeState
-from .subscription_forms import SubscriptionForm, approval_in
+from .subscription_forms import SubscriptionForm, answer_in
 
 SUBDOMAIN = "pubsub."
 IDENTITY = DiscoIdentity("pubsub", "service", "Publish and subscribe")
@@ -117,7 +117,6 @@ class PubSubService(Service):
     lives_once = True
     # What needs presence is not in it: the service has none.
     subscription_form = SubscriptionForm(("include_body",))
-    max_bytes: int | None = None
 
     def __init__(
         self,
@@ -140,7 +139,6 @@ class PubSubService(Service):
         self.requests = requests
         self.commands = commands
         self.turns = turns
-        self.max_nodes = settings.max_nodes
         self.told = 0
         self.use(settings)
 
@@ -148,6 +146,7 @@ class PubSubService(Service):
         """Take other settings."""
         self.settings = settings
         self.max_nodes = settings.max_nodes
+        self.max_bytes = settings.max_bytes
         # The service has no presence and no roster: what needs them is not in its form.
         self.form = NodeForm(
             settings.max_items,
@@ -216,8 +215,9 @@ class PubSubService(Service):
         form = message.payload.tree.find(qname(DATA, "x"))
         if form is None or not message.answerable:
             return super().message(message)
-        filled = next(each for each in message.payload.xml if local_name(str(each.tag)) == "x")
-        return self.requests.approve(approval_in(filled, self.jid, message.sender))
+        answer = answer_in(message.xml, self.jid, message.sender)
+        # An owner who cancels has not answered: the form stays open (:xep:`0060`, §8.6).
+        return None if answer is None else self.requests.approve(answer)
 
     def _came_back(self, message: Message) -> Later:
         """Forget the subscriptions of who is gone for good (NO-20)."""

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from xmppd.stanza import JID, Condition, Element, StanzaError
+from xmppd.stanza import JID, Condition, Element, StanzaError, qname
 from xmppd.stanza.date_time import date_time, microseconds_of
-from xmppd.stanza.form import Field, form
+from xmppd.stanza.form import DATA, Field, form
 
 from .config import PREFIX, FlagField, submitted
 from .messages import Approval
@@ -103,12 +103,19 @@ def _shown(values: list[str]) -> tuple[str, ...]:
     return () if found == SHOW_VALUES else found
 
 
-def approval_in(filled: Element, host: JID, who: JID) -> Approval:
-    """What the form of a message says.
+_X = qname(DATA, "x")
+
+
+def answer_in(message: Element, host: JID, who: JID) -> Approval | None:
+    """What the form in a message says to who wants to subscribe; None if there is none that is
+    filled in.
 
     Raises:
         StanzaError: BAD_REQUEST: it is another form, or does not say it.
     """
+    filled = next((each for each in message if each.tag == _X), None)
+    if filled is None or filled.get("type") != "submit":
+        return None
     values = submitted(filled, SUBSCRIBE_AUTHORIZATION)
     try:
         node, jid = values[f"{PREFIX}node"][0], JID.parse(values[f"{PREFIX}subscriber_jid"][0])
@@ -118,4 +125,4 @@ def approval_in(filled: Element, host: JID, who: JID) -> Approval:
     return Approval(host.full, node, who.full, jid.full, allowed)
 
 
-__all__ = ["SubscriptionForm", "WantedOptions", "approval_in"]
+__all__ = ["SubscriptionForm", "WantedOptions", "answer_in"]

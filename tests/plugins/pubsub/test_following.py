@@ -222,6 +222,15 @@ class ApprovalTests(PubSubTestCase):
         self.romeo.raw()
         self.assertIn("subscribe_authorization", self.knock())
 
+    def test_cancelled(self) -> None:
+        """Who cancels the form has not answered, and may do that later."""
+        self.knock()
+        cancelled = form(f"{NS}#subscribe_authorization").replace("'submit'", "'cancel'")
+        self.romeo.send(f"<message to='pubsub.montague.lit' id='a'>{cancelled}</message>")
+        self.assertEqual(self.romeo.received(), [])
+        self.answer("1")
+        self.assertIn("subscription='subscribed'", "".join(self.juliet.received()))
+
     def test_nobody_asked(self) -> None:
         """An answer to who has not asked is refused."""
         self.answer("1", "tybalt@montague.lit")

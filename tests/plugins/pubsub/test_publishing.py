@@ -198,6 +198,27 @@ class SizeTests(PubSubTestCase):
         self.assertIn("100 bytes", "".join(answer.itertext()))
 
 
+class QuotaTests(PubSubTestCase):
+    settings: ClassVar[dict[str, object]] = {"create": "local", "max_bytes": 500}
+
+    def test_full(self) -> None:
+        """All nodes of a service keep so many bytes together; what would be more is refused with
+        the limit, and changes nothing, until something is retracted.
+        """
+        for node in ("news", "more"):
+            self.create(self.romeo, node)
+        self.publish(self.romeo, "news", ("1", "a" * 300))
+        item = f"<item id='2'>{ENTRY.format('b' * 100)}</item>"
+        answer = self.ask(self.romeo, "set", f"<publish node='more'>{item}</publish>")
+        self.assertEqual(result_of(answer), "resource-constraint")
+        self.assertIn("500 bytes at most", "".join(answer.itertext()))
+        self.assertEqual(self.items(self.romeo, "more"), [])
+        retract = "<retract node='news'><item id='1'/></retract>"
+        self.assertEqual(self.asked(self.romeo, "set", retract), "result")
+        answer = self.ask(self.romeo, "set", f"<publish node='more'>{item}</publish>")
+        self.assertEqual(result_of(answer), "result")
+
+
 class ReadTests(PubSubTestCase):
     def setUp(self) -> None:
         super().setUp()
