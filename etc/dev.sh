@@ -265,6 +265,11 @@ browser() {
     need "command -v chromium" chromium
 }
 
+# A TURN server, and a client of it.
+coturn() {
+    need "command -v turnserver && command -v turnutils_uclient" coturn
+}
+
 # Sets the clock of one process.
 faketime_is_there() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1
@@ -320,6 +325,7 @@ tests() {
     need_prosody
     clients
     browser
+    coturn
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -425,6 +431,7 @@ coverage() {
     need_prosody
     clients
     browser
+    coturn
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -468,7 +475,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

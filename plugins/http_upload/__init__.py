@@ -65,7 +65,7 @@ def plug(
     """The parts of this plugin."""
     if not doors.serves_web:
         return []  # without a listener for HTTP nobody could come
-    if database.shared and not settings.shared:
+    if database.shared and not (settings.shared or settings.is_elsewhere):
         raise PluginError(
             "the nodes of a service need one directory for files: mount it at each, name it in "
             "http_upload.directory, and set http_upload.shared = true; or do not load http_upload"

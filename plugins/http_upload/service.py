@@ -60,6 +60,12 @@ class IQSlotHandler(IQHandler):
 
     def _answer(self, slot: Slot, base: str) -> bytes:
         url = escape(base + url_path(slot.id, slot.name))
+        storage = self.uploads.storage
+        if storage is not None:
+            there = storage.get_url(slot)
+            get = url if there is None else escape(there)
+            put = escape(storage.put_url(slot))
+            return f"<slot xmlns='{NS}'><put url='{put}'/><get url='{get}'/></slot>".encode()
         token = BEARER + self.uploads.signer.token(slot)
         return (
             f"<slot xmlns='{NS}'><put url='{url}'><header name='Authorization'>{token}</header>"

@@ -1,5 +1,6 @@
 """The tables of uploads, and their statements."""
 
+from xmppd.store.accounts import accounts
 from xmppd.store.sql import (
     NAMES,
     BigInteger,
@@ -73,6 +74,16 @@ OVER: Select[bytes] = (
     .limit(bindparam("limit"))
 )
 END_ALL = update(files).where(_OF_ACCOUNT).values(expires=0.0)
+WHOSE: Select[str] = (
+    select(files.c.account)
+    .where(files.c.account > bindparam("after"))
+    .distinct()
+    .order_by(files.c.account)
+    .limit(bindparam("limit"))
+)
+THERE: Select[bytes] = select(accounts.c.owner).where(
+    accounts.c.owner.in_(bindparam("owners", expanding=True))
+)
 LIST: Select[bytes, str, str, int, float, float | None] = (
     select(files.c.id, files.c.name, files.c.type, files.c.size, files.c.began, files.c.expires)
     .where(_OF_ACCOUNT, files.c.stored.is_not(None))
@@ -94,6 +105,8 @@ __all__ = [
     "LIST",
     "OVER",
     "REMOVE",
+    "THERE",
+    "WHOSE",
     "files",
     "metadata",
 ]

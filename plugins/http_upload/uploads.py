@@ -14,7 +14,7 @@ from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID, Condition, ErrorType, StanzaError
 from xmppd.stanza.date_time import date_time
 from xmppd.store.errors import ChangeRefused, QuotaExceeded
-from xmppd.store.sql import Connection, Database, lock_owner
+from xmppd.store.sql import Connection, Database, digest, lock_owner
 from xmppd.web.request import BodyStream
 
 from . import tables as t
@@ -22,6 +22,7 @@ from .folder import Folder, Part
 from .names import clean_name, is_media_type
 from .settings import UploadSettings
 from .slots import SLOT_S, Purpose, Slot, SlotSigner, new_id
+from .storage import storage_of
 
 NS = "urn:xmpp:http:upload:0"
 DAY_S = 86_400.0
@@ -134,6 +135,7 @@ class Uploads:
         folder: Has them.
         stored: How many files were stored since the start.
         stored_bytes: Their bytes.
+        storage: Another service that has the bytes; None if the folder has them.
         kept_bytes: The bytes of all files when they were added up last, and of those since.
     """
 
@@ -152,6 +154,7 @@ class Uploads:
         self.wall_clock = clocks.wall_clock
         self.settings = settings
         self.folder = Folder(Path(settings.directory))
+        self.storage = storage_of(settings, clocks.wall_clock, run_in_thread)
         self.stored = self.stored_bytes = self.kept_bytes = 0
 
     def use(self, settings: UploadSettings) -> None:
@@ -165,21 +168,24 @@ class Uploads:
             StoreError: The database fails.
             PluginError: The directory cannot be made or written.
         """
-        try:
-            await self.run_in_thread(self.folder.open)
-        except OSError as error:
-            raise PluginError(
-                f"http_upload.directory {self.folder.path} cannot be written ({error.strerror})"
-            ) from error
+        if self.storage is None:
+            try:
+                await self.run_in_thread(self.folder.open)
+            except OSError as error:
+                raise PluginError(
+                    f"http_upload.directory {self.folder.path} cannot be written ({error.strerror})"
+                ) from error
         self.signer = SlotSigner(await self.database.write(_key))
         if not self.database.shared:
+            await self.database.write(_end_of_gone)
             await self._end_what_has_ended(began_before=self.wall_clock() + 1.0)
         self.kept_bytes = await self.database.write(_added_up)
 
     # -- the right to upload ----------------------------------------------------------------------
 
     async def slot(self, account: JID, wish: Wish) -> Slot:
-        """The right to upload a file.
+        """The right to upload a file. Where another service takes it, nobody here hears that it
+        has, so that it counts from now on.
 
         Args:
             account: The uploader's.
@@ -198,10 +204,19 @@ class Uploads:
         expires = now + kept_s if kept_s and wish.purpose != "permanent" else None
         if wish.expires is not None:
             expires = min(wish.expires, expires or wish.expires)
-        return Slot(
+        slot = Slot(
             new_id(), account.bare, clean_name(wish.name), wish.size, wish.type, wish.purpose,
             now + SLOT_S, expires,
         )  # fmt: skip
+        if self.storage is not None:
+            await self.database.write(partial(_take, slot=slot, now=now, most=self.settings))
+            self._stored(slot)
+        return slot
+
+    def _stored(self, slot: Slot) -> None:
+        self.stored += 1
+        self.stored_bytes += slot.size
+        self.kept_bytes += slot.size
 
     def _check(self, wish: Wish) -> None:
         most = self.settings.max_file_bytes
@@ -215,9 +230,10 @@ class Uploads:
             raise StanzaError(Condition.BAD_REQUEST, "expire-before is past")
 
     async def _check_room(self, account: JID, size: int, now: float) -> None:
-        free = await self.run_in_thread(self.folder.free_bytes)
-        if free - size < self.settings.min_free_bytes:
-            raise QuotaExceeded("this server has no room left for files")
+        if self.storage is None:
+            free = await self.run_in_thread(self.folder.free_bytes)
+            if free - size < self.settings.min_free_bytes:
+                raise QuotaExceeded("this server has no room left for files")
         check = partial(_check_quota, account=account.bare, size=size, now=now, most=self.settings)
         await self.database.write(check)
 
@@ -270,9 +286,7 @@ class Uploads:
         except Exception:
             await self.remove(slot.id)
             raise
-        self.stored += 1
-        self.stored_bytes += slot.size
-        self.kept_bytes += slot.size
+        self._stored(slot)
 
     async def _write(self, part: Part, size: int, body: BodyStream) -> None:
         written, until = 0, self.clocks.seconds() + MAX_UPLOAD_S
@@ -319,7 +333,10 @@ class Uploads:
         return len(await self.database.read(t.OVER, most))
 
     async def sweep(self) -> None:
-        """Remove the files whose time is over, and what never came to an end (HU-5)."""
+        """Remove the files whose time is over or whose account is gone, and what never came to an
+        end (HU-5).
+        """
+        await self.database.write(_end_of_gone)
         await self._end_what_has_ended(began_before=self.wall_clock() - 2 * MAX_UPLOAD_S)
         self.kept_bytes = await self.database.write(_added_up)
 
@@ -329,18 +346,25 @@ class Uploads:
                 t.OVER,
                 {"now": self.wall_clock(), "began_before": began_before, "limit": FILES_PER_SLICE},
             )
-            for (id,) in over:
-                await self.remove(id)
-            if len(over) < FILES_PER_SLICE:
+            removed = [await self.remove(id) for (id,) in over]
+            if len(over) < FILES_PER_SLICE or not all(removed):
                 return
 
-    async def remove(self, id: bytes) -> None:
-        """Remove a file, then the row: what is in between two of them is removed again."""
+    async def remove(self, id: bytes) -> bool:
+        """Remove a file, then the row: what is in between two of them is removed again, and so is
+        what another service has not removed.
+        """
         try:
-            await self.run_in_thread(self.folder.remove, id)
+            if self.storage is None:
+                await self.run_in_thread(self.folder.remove, id)
+            else:
+                await self.storage.remove(id)
         except OSError as error:
             _log.error("the file {id} cannot be removed: {error}", id=id.hex(), error=error)
+            if self.storage is not None:
+                return False
         await self.database.write(partial(_forget, file=id))
+        return True
 
 
 def _key(connection: Connection) -> bytes:
@@ -387,6 +411,30 @@ def _reserve(connection: Connection, slot: Slot, now: float, most: UploadSetting
     }
     if connection.execute(t.ADD.on(connection), row).one_or_none() is None:
         raise AlreadyThere("this slot is used")
+
+
+def _take(connection: Connection, slot: Slot, now: float, most: UploadSettings) -> None:
+    """Count a file that another service has, or is about to."""
+    _reserve(connection, slot, now, most)
+    _finish(connection, slot.id, now)
+
+
+def _end_of_gone(connection: Connection) -> None:
+    """End the files of accounts that are not there any more: this process may have been killed
+    between the end of an account and that of its files.
+    """
+    after = ""
+    while True:
+        page = {"after": after, "limit": FILES_PER_SLICE}
+        names = [name for (name,) in connection.execute(t.WHOSE, page)]
+        owners = {digest(name): name for name in names}
+        for (owner,) in connection.execute(t.THERE, {"owners": list(owners)}):
+            del owners[bytes(owner)]
+        for name in owners.values():
+            _end_all(connection, name)
+        if len(names) < FILES_PER_SLICE:
+            return
+        after = names[-1]
 
 
 def _finish(connection: Connection, file: bytes, now: float) -> None:

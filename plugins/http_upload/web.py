@@ -10,7 +10,8 @@ from xmppd.web.request import HTTPError, HTTPRequest, HTTPResponse, Pairs
 
 from .names import disposition, shown_type
 from .slots import ID_BYTES, Slot, WrongToken
-from .uploads import AlreadyThere, Uploads, WrongSize
+from .storage import Storage
+from .uploads import AlreadyThere, Upload, Uploads, WrongSize
 
 PATH = "/upload/"
 BEARER = "Bearer "
@@ -53,6 +54,8 @@ class UploadPath:
         """Let whoever has the URL read, and whoever has a slot upload."""
         _id(request)
         if request.method == "PUT":
+            if self.uploads.storage is not None:
+                raise HTTPError(403, "Files are uploaded elsewhere: ask for a slot.")
             self._slot(request)
 
     async def answer(self, request: HTTPRequest) -> HTTPResponse:
@@ -62,6 +65,8 @@ class UploadPath:
         found = await self.uploads.find(_id(request))
         if found is None:
             raise HTTPError(404, "There is no such file.")
+        if self.uploads.storage is not None:
+            return self._sent_to(self.uploads.storage, _id(request), found)
         return await file_out(
             request,
             found.path,
@@ -73,6 +78,13 @@ class UploadPath:
                 *SAFE_TO_OPEN,
             ),
         )
+
+    def _sent_to(self, storage: Storage, id: bytes, found: Upload) -> HTTPResponse:
+        """Where another service has it."""
+        url = storage.read_url(id, found.name, found.type)
+        if url is None:
+            raise HTTPError(404, "There is no such file.")
+        return HTTPResponse(302, headers=(("Location", url), ("Cache-Control", "no-store")))
 
     def _slot(self, request: HTTPRequest) -> Slot:
         said = request.header("authorization")

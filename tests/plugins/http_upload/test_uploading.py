@@ -198,6 +198,25 @@ class EndTests(UploadCase):
         self.assertEqual(len(self.files()), 1)
         self.assertTrue(romeo.closed)
 
+    def test_killed_in_between(self) -> None:
+        """So they do, an hour later, if the server was killed when the account was gone already."""
+        given = self.upload("a", b"x")
+        (juliet,) = self.house.connect("juliet")
+        self.romeo = juliet
+        hers = self.upload("b", b"y")
+        done(self.house.server.store.accounts.delete_account("romeo@montague.lit"))
+        self.assertEqual(self.get(given).status, 200)
+        self.house.clock.advance(3_600)
+        self.assertEqual((self.get(given).status, self.get(hers).status), (404, 200))
+        self.assertEqual(len(self.files()), 1)
+
+    def test_killed_and_started(self) -> None:
+        """Or when it starts."""
+        given = self.upload("a", b"x")
+        done(self.house.server.store.accounts.delete_account("romeo@montague.lit"))
+        self.house = self.house.again()
+        self.assertEqual((self.get(given).status, self.files()), (404, []))
+
 
 class RefusedTests(UploadCase):
     """What is asked for wrongly, or is too much."""
