@@ -21,6 +21,7 @@ from xmppd.account.names import Names
 from xmppd.account.session_end import SessionEnd
 from xmppd.account.stream_ends import StreamEnds
 from xmppd.api.api import API
+from xmppd.api.jobs import Jobs
 from xmppd.auth.api_keys import APIKeys
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, RunInThread
@@ -262,7 +263,7 @@ class XMPPServer:
         self.commands, self.command_forms = self._commands()
         self.turns, self.metrics, self.personal_items = self._host_and_store()
         self.auth_provider, self.passwords, self.tokens, self.attempts = self._auth()
-        self.api_keys = self._api_keys()
+        self.api_keys, self.jobs = self._api()
         self.routing_table, self.requests = self._routing()
         self.interceptors, self.session_manager, self.locations = self._sessions()
         self.shared_groups, self.broadcasts, self.roster_manager = self._rosters()
@@ -342,14 +343,15 @@ class XMPPServer:
         )
         return provider, passwords, tokens, attempts
 
-    def _api_keys(self) -> APIKeys:
-        return APIKeys(
+    def _api(self) -> tuple[APIKeys, Jobs]:
+        keys = APIKeys(
             self.store.api_keys,
             self.commands.roles,
             self.auth_provider,
             self.attempts,
             self.wall_clock,
         )
+        return keys, Jobs(self.commands, self.clocks)
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
         table = RoutingTable(self.domains, self.cluster, self.clock)
@@ -839,7 +841,8 @@ class XMPPServer:
         yield from self.bosh_sessions.paths()
         yield from self.well_known.paths()
         yield from self.health.paths()
-        yield from API(self.commands, self.api_keys, self.http_doors, self.clock).paths()
+        api = API(self.commands, self.api_keys, self.jobs, self.http_doors, self.clock)
+        yield from api.paths()
 
     def _metrics(self) -> Iterator[Metric]:
         """What is counted and measured (ME-1)."""
@@ -1165,6 +1168,7 @@ class XMPPServer:
     async def _close(self, began: float) -> None:
         """Close all streams, and save sessions and messages."""
         error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
+        self.jobs.stop()
         self.foreign_routes.give_back()
         await until(self.clock, StopLimits.CLIENTS, began, self.client_connections.close(error))
         await until(self.clock, StopLimits.STANZAS, began, self._finish_stanzas())

@@ -165,4 +165,14 @@ async def begun(replies: Replies) -> Replies:
     return all_of_them()
 
 
-__all__ = ["EVENTS", "MAX_ROWS", "NDJSON", "KeptAlive", "begun", "events", "in_one", "lines"]
+__all__ = [
+    "EVENTS",
+    "MAX_ROWS",
+    "NDJSON",
+    "KeptAlive",
+    "begun",
+    "events",
+    "in_one",
+    "line_of",
+    "lines",
+]

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from xmppd.api.answers import EVENTS, NDJSON, KeptAlive, Lines, begun, events, in_one, lines
 from xmppd.api.given import JSON, of_body, of_query
+from xmppd.api.jobs import Jobs
 from xmppd.api.openapi import document
 from xmppd.api.problem import Problem, problem_of, written
 from xmppd.auth.api_keys import APIKeys, WrongKey
@@ -37,6 +38,7 @@ MAX_STREAMS = 4
 """Those among them whose answers leave line by line."""
 
 MAX_REQUEST_NAME_LENGTH = 200
+ASYNC = "respond-async"
 _CHALLENGE = 'Bearer realm="xmppd"'
 _UNKNOWN: Pairs = (("WWW-Authenticate", _CHALLENGE),)
 _WRONG: Pairs = (("WWW-Authenticate", f'{_CHALLENGE}, error="invalid_token"'),)
@@ -50,15 +52,22 @@ class API:
     Args:
         commands: All there are.
         keys: Say who asks.
+        jobs: Do what nobody waits for.
         doors: Have the limits.
         clock: The reactor's.
     """
 
     def __init__(
-        self, commands: CommandTable, keys: APIKeys, doors: HTTPDoors, clock: IReactorTime
+        self,
+        commands: CommandTable,
+        keys: APIKeys,
+        jobs: Jobs,
+        doors: HTTPDoors,
+        clock: IReactorTime,
     ) -> None:
         self._commands = commands
         self._keys = keys
+        self._jobs = jobs
         self._doors = doors
         self._clock = clock
         self._under_way = self._streams = 0
@@ -100,9 +109,11 @@ class API:
             given = of_query(about, request.query)
         _, context = self._commands.asked(about.name, given, actor)
         context.request = _request_name(request)
-        request.gone.addCallback(partial(_note_gone, context))
         _log.info("rest: {actor} gives {command}", actor=actor.who, command=about.name)
         is_endless = about.answers == "stream"
+        if request.method == "POST" and ASYNC in request.header("prefer"):
+            return self._later(command, context)
+        request.gone.addCallback(partial(_note_gone, context))
         by_line = NDJSON in request.header("accept") and about.effect == "reads"
         if is_endless or by_line:
             return await self._by_line(request, command, context)
@@ -113,6 +124,14 @@ class API:
         finally:
             self._under_way -= 1
         return HTTPResponse(200, body, (("Content-Type", JSON),))
+
+    def _later(self, command: Command, context: CommandContext) -> HTTPResponse:
+        """Begin a job, and say how to ask for it."""
+        if command.about.answers == "stream" and command.about.effect == "reads":
+            raise Problem(400, "This has no end, so it is no job.")
+        job = self._jobs.begin(command, context)
+        headers = (("Content-Type", JSON), ("Location", f"{ROOT}job/show?job={job.id}"))
+        return HTTPResponse(202, json.encode({"job": job.id}), headers)
 
     def _found(self, request: HTTPRequest) -> Command:
         """The command that a path names, if it may be given by this method."""

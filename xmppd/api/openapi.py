@@ -42,6 +42,27 @@ _REQUEST_NAME: Schema = {
 }
 
 
+_PREFER: Schema = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "With `respond-async` it is done as a job, for which nobody waits.",
+    "schema": {"type": "string"},
+}
+
+_JOB: Schema = {
+    "description": "It has begun; the header Location says where what it answers can be read.",
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["job"],
+                "properties": {"job": {"type": "string"}},
+            }
+        }
+    },
+}
+
+
 def document(commands: Iterable[Command], root: str) -> Schema:
     """The description.
 
@@ -127,8 +148,7 @@ def _operation(command: Command, rows: Mapping[type[Row], Schema], method: str) 
             }
         },
     }
-    if about.effect != "reads":
-        operation["parameters"] = [_REQUEST_NAME]
+    operation["parameters"] = [_REQUEST_NAME, _PREFER] if about.effect != "reads" else [_PREFER]
     return operation
 
 
@@ -137,6 +157,7 @@ def _responses(command: Command, rows: Mapping[type[Row], Schema], method: str) 
     refusals.append(_BEFORE_IT_IS_READ)
     return {
         "200": {"description": "It is done.", "content": _content(command, rows)},
+        **({"202": _JOB} if method == "post" else {}),
         **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},
     }
 

@@ -25,6 +25,7 @@ GROUPS = {
     "cluster": "the nodes of this service",
     "key": "keys with which programs give commands",
     "audit": "what was changed, and by whom",
+    "job": "commands that nobody waits for",
     "report": "what people reported",
     "explain": "why",
     "top": "who causes most",

@@ -20,6 +20,7 @@ REASONS: Mapping[int, str] = {
     101: "Switching Protocols",
     200: "OK",
     201: "Created",
+    202: "Accepted",
     204: "No Content",
     206: "Partial Content",
     302: "Found",

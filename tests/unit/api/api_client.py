@@ -47,12 +47,20 @@ class Program:
         client = self.client()
         client.ask("POST", ROOT + command.replace(" ", "/"), body, said)
         self.house.clock.pump([0.0] * TURNS)
-        return client.answer()
+        return self._answer(client)
 
     def get(self, command: str, query: str = "", **headers: str) -> WebAnswer:
         """The answer to a command by GET."""
         path = ROOT + command.replace(" ", "/") + (query and f"?{query}")
-        return self.client().get(path, self.headers(**headers))
+        client = self.client()
+        client.ask("GET", path, headers=self.headers(**headers))
+        return self._answer(client)
+
+    def _answer(self, client: WebClient) -> WebAnswer:
+        """The answer, behind which the connection is closed."""
+        answer = client.answer()
+        client.transport.loseConnection()
+        return answer
 
 
 def body_of(answer: WebAnswer) -> dict[str, Any]:
