@@ -20,6 +20,7 @@ from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.repeatedly import repeatedly
 from xmppd.roster.roster_manager import RosterManager
 from xmppd.routing.routing_table import RoutingTable
+from xmppd.stanza import JID
 from xmppd.store.errors import StoreError
 from xmppd.store.offline import OfflineStore
 from xmppd.store.sql import Database, Tables
@@ -83,7 +84,12 @@ def plug(
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
     archive.copied = followers.of
-    archive.ask_others = messages.all_take
+
+    async def ask_others(owner: JID, settle: Settle) -> bool:
+        # What is said in a room is written by the node that has it, which is asked for it.
+        return not routing_table.is_local(owner) or await messages.all_take(owner, settle)
+
+    archive.ask_others = ask_others
     archive.joined.append(Retractions(archive, waiting, turns.next).note)
     bound = BoundMetadata(archive, waiting, followers)
     preferences = Preferences(archive, rosters, messages)
