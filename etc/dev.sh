@@ -446,6 +446,7 @@ coverage() {
 fuzz() {
     workspace
     "$BIN/python" -m tests.unit.stream.fuzz_stream_parser 60
+    "$BIN/python" -m tests.unit.web.fuzz_web_socket 1000000
     "$BIN/python" -m tests.poison --stanzas 100000
     "$BIN/python" -m tests.odd_ways 120
     "$BIN/python" -m tests.fuzz --temp-directory="$WORK/trial" \

@@ -48,6 +48,7 @@ class BoshClient:
         house: Is asked.
         rid: The number of its last request.
         sid: Of its session.
+        sent_by: Makes the connection of a request.
     """
 
     def __init__(self, house: Home, rid: int = 1_000, address: str = "192.0.2.1") -> None:
@@ -55,6 +56,7 @@ class BoshClient:
         self.rid = rid
         self.address = address
         self.sid = ""
+        self.sent_by = lambda: WebClient(house, address)
 
     def ask(self, attributes: str = "", content: str = "", rid: int | None = None) -> WebClient:
         """Send a body, the next one unless it says otherwise; its connection."""
@@ -67,7 +69,7 @@ class BoshClient:
 
     def raw(self, body: str | bytes) -> WebClient:
         """Send these bytes as a body; its connection."""
-        web = WebClient(self.house, self.address)
+        web = self.sent_by()
         data = body.encode() if isinstance(body, str) else body
         web.ask("POST", "/bosh", data, {"Content-Type": "text/xml; charset=utf-8"})
         self.house.clock.advance(0)
