@@ -108,6 +108,7 @@ from xmppd.net.outgoing_tls import OutgoingTLS
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
 from xmppd.nodes.account_sync import AccountSync
 from xmppd.nodes.arrivals import Arrivals
+from xmppd.nodes.bosh_entries import BoshEntries
 from xmppd.nodes.component_entries import ComponentEntries
 from xmppd.nodes.custody import Custody
 from xmppd.nodes.directory_check import DirectoryCheck
@@ -674,7 +675,7 @@ class XMPPServer:
             else at_end_of_turn(self.clock)
         )
         sockets = WebSockets(self.listeners, config.web, config.stream)
-        bosh = BoshSessions(self.listeners, self.domains, config.web.origins, turn_end)
+        bosh = BoshSessions(self.listeners, self.domains, config.web, turn_end)
         self.http_connections.on_sweep = (bosh.sweep,)
         return sockets, bosh
 
@@ -787,10 +788,18 @@ class XMPPServer:
         SessionEntries(self.locations, self.accounts, self.devices).put_in(entries)
         self.arrivals.put_in(entries)
         self.moves.put_in(entries)
+        self._bosh_entries(entries)
         sync = self._account_sync()
         sync.put_in(entries)
         self.routing_table.siblings.met_late.append(sync.met_late)
         return entries, commands
+
+    def _bosh_entries(self, entries: EntryHandler) -> None:
+        """What nodes pass on to each other of BOSH."""
+        bosh = BoshEntries(self.cluster, self.bosh_sessions, self.clock)
+        bosh.put_in(entries)
+        self.events.put(On(NodeLost, bosh.node_gone), OWNER)
+        self.events.put(On(NodeLeft, bosh.node_gone), OWNER)
 
     async def _ask_for_little(self) -> None:
         """Ask what a login asks, to see how long that takes: the store, and where sessions are."""
@@ -950,6 +959,7 @@ class XMPPServer:
             Settings(S2SSettings, self.foreign_routes.use),
             Settings(WebSettings, self.http_connections.use),
             Settings(WebSettings, self.web_sockets.use),
+            Settings(WebSettings, self.bosh_sessions.use),
             Settings(StreamSettings, self.web_sockets.use_stream),
             Settings(AuthSettings, self.attempts.use),
             Settings(AuthSettings, self.authentication.use),

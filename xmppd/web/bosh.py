@@ -1,10 +1,11 @@
 """BOSH: the path of all sessions that are made of requests (:xep:`0124`, :xep:`0206`)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from twisted.internet.defer import Deferred
 
+from xmppd.config.config import WebSettings
 from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.listener import Listeners
 from xmppd.net.turn_end import AtEndOfTurn
@@ -31,28 +32,44 @@ MAX_RID = 2**53 - 1
 SPARE_RIDS = 1_000_000
 
 
+Elsewhere = Callable[[HTTPRequest, str], HTTPResponse | Deferred[HTTPResponse] | None]
+
+
 class BoshSessions:
     """All sessions by BOSH.
 
     Args:
         listeners: Make the ConnectionHandlers.
         domains: Those that are served.
-        origins: Those whose pages may be clients; ``*`` for all.
+        web: Says whose pages may be clients.
         at_end_of_turn: Calls a function when this turn of the reactor ends.
+
+    Attributes:
+        sessions: By name.
+        node: The name of this node, which the names of its sessions end with; empty if there is
+            no other.
+        elsewhere: The answer of the node that has a session, if that is another one.
     """
+
+    node = ""
 
     def __init__(
         self,
         listeners: Listeners,
         domains: tuple[str, ...],
-        origins: tuple[str, ...],
+        web: WebSettings,
         at_end_of_turn: AtEndOfTurn,
     ) -> None:
         self.sessions: dict[str, BoshSession] = {}
         self._listeners = listeners
         self._domains = domains
-        self._origins = origins
+        self._web = web
         self._at_end_of_turn = at_end_of_turn
+        self.elsewhere: Elsewhere = lambda request, node: None
+
+    def use(self, web: WebSettings) -> None:
+        """Go by other settings."""
+        self._web = web
 
     def paths(self) -> Iterator[HTTPPath]:
         """Where clients ask; never a redirect, on which a POST would lose its body."""
@@ -63,7 +80,7 @@ class BoshSessions:
                 access=anybody,
                 handle=self.answer,
                 body="small",
-                origins=self._origins,
+                origins=lambda: self._web.origins,
             )
 
     def answer(self, request: HTTPRequest) -> HTTPResponse | Deferred[HTTPResponse]:
@@ -77,7 +94,10 @@ class BoshSessions:
             return _terminate("bad-request")
         if "sid" not in body.attributes:
             return self._create(request, rid, body)
-        session = self.sessions.get(body.attributes["sid"])
+        sid = body.attributes["sid"]
+        session = self.sessions.get(sid)
+        if session is None and (passed := self.elsewhere(request, sid.partition(".")[2])):
+            return passed
         if session is None or (session.terms.secure and not request.encrypted):
             return _terminate("item-not-found")
         if len(request.body) > session.max_body_bytes:
@@ -108,6 +128,8 @@ class BoshSessions:
             self._at_end_of_turn,
             self._forget,
         )
+        if self.node:
+            session.sid += f".{self.node}"
         self.sessions[session.sid] = session
         said: dict[str, str | None] = {
             "sid": session.sid,

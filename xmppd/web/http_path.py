@@ -39,7 +39,8 @@ class HTTPPath:
         handle: Answers, at once or later.
         body: The kind of body it takes: none; one that is read before it is handed on, up to
             ``web.max_body_bytes``; or one that the handler reads piece by piece.
-        origins: The origins whose pages may read its answers (CORS); ``*`` for all.
+        origins: The origins whose pages may read its answers (CORS), or what tells them now;
+            ``*`` for all.
         site: The group it belongs to.
         refuse: Writes its errors.
     """
@@ -49,7 +50,7 @@ class HTTPPath:
     handle: Callable[[HTTPRequest], Answer]
     methods: tuple[str, ...] = ("GET",)
     body: Literal["none", "small", "stream"] = "none"
-    origins: tuple[str, ...] = ()
+    origins: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     site: Site = "web"
     refuse: Callable[[HTTPError], HTTPResponse] = HTTPError.response
 
@@ -61,11 +62,12 @@ class HTTPPath:
 
     def cross_origin(self, request: HTTPRequest) -> Pairs:
         """The headers by which a page of another origin may read an answer."""
-        if "*" in self.origins:
+        origins = self.origins() if callable(self.origins) else self.origins
+        if "*" in origins:
             return (("Access-Control-Allow-Origin", "*"),)
         origin = request.header("origin")
-        allowed = (("Access-Control-Allow-Origin", origin),) if origin in self.origins else ()
-        return (*allowed, ("Vary", "Origin")) if self.origins else ()
+        allowed = (("Access-Control-Allow-Origin", origin),) if origin in origins else ()
+        return (*allowed, ("Vary", "Origin")) if origins else ()
 
     def options(self, request: HTTPRequest) -> HTTPResponse:
         """The answer to ``OPTIONS``, which asks what a page of another origin may do."""

@@ -8,6 +8,7 @@ from tests.unit.web.bosh_client import CREATE, BoshClient, answer, waits
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
+from xmppd.testing.web import WebClient
 from xmppd.web.bosh_body import HTTPBIND, BadBody, read_body
 
 MESSAGE = (
@@ -304,3 +305,16 @@ class BodyTests(SynchronousTestCase):
         ):  # fmt: skip
             with self.subTest(data=data[:60]), self.assertRaises(BadBody):
                 read_body(data)
+
+
+class OriginTests(SynchronousTestCase):
+    def test_reload(self) -> None:
+        """Whose pages may be clients holds from the next request on."""
+        house = House("montague.lit")
+        page = {"Origin": "https://web.montague.lit"}
+        allowed = "Access-Control-Allow-Origin"
+        self.assertEqual(WebClient(house).post("/bosh", b"", page).headers[allowed], "*")
+        for origins, answered in (((page["Origin"],), page["Origin"]), ((), None)):
+            house.reload(house_config("montague.lit", web={"origins": origins}))
+            answer = WebClient(house).post("/bosh", b"", page)
+            self.assertEqual(answer.headers[allowed], answered)

@@ -15,6 +15,7 @@ from xmppd.cluster.entries.accounts import (
     Unbind,
     WhoIsThere,
 )
+from xmppd.cluster.entries.bosh import BoshAnswered, BoshAsked, BoshGone
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandReplies, CommandUnread
 from xmppd.cluster.entries.entry import BusEntry
 from xmppd.cluster.entries.membership import (
@@ -92,6 +93,9 @@ AnyEntry = (
     | Secure
     | WhoHas
     | Having
+    | BoshAsked
+    | BoshAnswered
+    | BoshGone
     | CommandGiven
     | CommandMore
     | CommandUnread
