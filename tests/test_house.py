@@ -67,6 +67,8 @@ SURVIVORS = {
 LATE_IMPORTS = {
     ("xmppd/app.py", "makeService"),
     ("twisted/plugins", ""),
+    ("xmppd/ctl/main.py", "_offline"),
+    ("xmppd/ctl/main.py", "understood"),
     ("xmppd/ctl/offline.py", "_refuse_if_nodes_live"),
     ("xmppd/service.py", "_cluster"),
     ("xmppd/store/engine.py", "_postgresql_engine"),
