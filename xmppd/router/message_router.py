@@ -170,22 +170,36 @@ class MessageRouter:
         holder = self._lines.open[to.bare].holder
         try:
             await self.offline.flood.catch_up(to.to_bare())
-            if finding is None:
-                finding = self.routing_table.find_way(message)
-            if finding is not None:
-                await finding
-            if to.bare in self._ways and not passes:
-                await self._turn_way(to, holder)
-                finding = self.routing_table.find_way(message)
-                if finding is not None:  # who was there is somewhere else by now
-                    await finding
-            while (room := self.routing_table.find_room(message)) is not None:
-                await room
+            if await self._has_waited_for_way(message, to, finding, holder):
+                await self.offline.flood.catch_up(to.to_bare())  # who has come here meanwhile
             later = self._route_now(message, to)
             if later is not None:
                 await later
         finally:
             self._lines.leave(to.bare, holder)
+
+    async def _has_waited_for_way(
+        self, message: Message, to: JID, finding: Later, holder: object
+    ) -> bool:
+        """Find the way of a message, and wait until it may go there; returns whether that had to be
+        waited for.
+        """
+        passes, waited = message.payload.passed_on > 0, finding is not None
+        if finding is None:
+            finding = self.routing_table.find_way(message)
+        if finding is not None:
+            waited = True
+            await finding
+        if to.bare in self._ways and not passes:
+            waited = True
+            await self._turn_way(to, holder)
+            finding = self.routing_table.find_way(message)
+            if finding is not None:  # who was there is somewhere else by now
+                await finding
+        while (room := self.routing_table.find_room(message)) is not None:
+            waited = True
+            await room
+        return waited
 
     # -- by other nodes ---------------------------------------------------------------------------
 

@@ -1,11 +1,22 @@
 """Messages stay in order when their recipient goes from node to node."""
 
+import re
+from functools import partial
+from random import Random
+
+from twisted.trial.unittest import SynchronousTestCase
+
 from tests.unit.nodes.test_locate import JULIET, NodesTestCase
+from tests.unit.roster.test_versions import SlowDatabase
 from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.cluster.node import Location, NodeId
 from xmppd.routing.routing_table import SETTLE_S
 from xmppd.routing.ways import MAX_NODES, MAX_WAYS, Ways
+from xmppd.stanza import ns
 from xmppd.testing.client import Client, done
+from xmppd.testing.nodes import Nodes
+
+CHAT = "<message to='{}' type='chat'><body>{}</body></message>"
 
 
 class OrderTests(NodesTestCase):
@@ -151,3 +162,49 @@ class WaysTests(NodesTestCase):
         for number in range(MAX_NODES + 1):
             ways.goes_by("1", NodeId(f"n{number}", 1))
         self.assertEqual(len(ways.nodes("1")), MAX_NODES)
+
+
+class StoredBeforeTests(SynchronousTestCase):
+    """Juliet is nowhere when Romeo begins to write, and comes to another node under way."""
+
+    def play(self, seed: int) -> list[str]:
+        """She logs in at some moment, and he goes on to write to her account, or to her client;
+        nodes, the directory and the store take their time. Returns what she gets.
+        """
+        random = Random(seed)  # it is to be the same each time
+        database = SlowDatabase()
+        nodes = Nodes("a", "b", late_directory=True, database=database, romeo={}, juliet={})
+        (romeo,) = nodes["a"].connect("romeo")
+        juliet = nodes["b"].logged_in("juliet")
+        network = nodes.network
+        network.choose = random.randrange
+        network.held = database.slow = True
+        bind = f"<bind xmlns='{ns.BIND}'><resource>1</resource></bind>"
+        login = f"<iq type='set' id='b'>{bind}</iq><presence/>"
+        things = [
+            partial(romeo.handler.dataReceived, CHAT.format(to, number).encode())
+            for number, to in enumerate((JULIET, *random.choices((JULIET, f"{JULIET}/1"), k=3)), 1)
+        ]
+        things.insert(random.randrange(4), partial(juliet.handler.dataReceived, login.encode()))
+        for thing in things:
+            thing()
+            for _ in range(random.randrange(16)):
+                if database.waiting and random.random() < 0.5:
+                    database.waiting.pop(0).callback(None)
+                else:
+                    network.arrive(1)
+        network.held = database.slow = False
+        for _ in range(15):
+            while database.waiting:
+                database.waiting.pop(0).callback(None)
+            nodes.settle()
+            nodes.clock.advance(1)
+        return re.findall("<body>(.*?)</body>", juliet.raw().decode())
+
+    def test_order(self) -> None:
+        """What was stored for her comes first, whenever she comes, also before what is for her
+        client alone (MR-7).
+        """
+        for seed in (*range(60), 183, 228, 314, 352):
+            with self.subTest(seed=seed):
+                self.assertEqual(self.play(seed), ["1", "2", "3", "4"])
