@@ -9,6 +9,7 @@ from functools import partial
 
 from tests.faults.field import Field
 from tests.faults.judge import Excuse
+from tests.faults.races import one_resource, subscription
 from tests.integration.cut_proxy import Direction
 from tests.integration.node_processes import LEASE_S
 
@@ -281,4 +282,6 @@ FAULTS: dict[str, Fault] = {
     "resumed-elsewhere": Fault(resumed_elsewhere),
     "rolling-restart": Fault(rolling_restart),
     "drain": Fault(drain),
+    "one-resource": Fault(one_resource),
+    "subscription": Fault(subscription),
 }
