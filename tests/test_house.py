@@ -68,6 +68,7 @@ LATE_IMPORTS = {
     ("xmppd/app.py", "makeService"),
     ("twisted/plugins", ""),
     ("xmppd/ctl/main.py", "_offline"),
+    ("xmppd/ctl/main.py", "complete"),
     ("xmppd/ctl/main.py", "understood"),
     ("xmppd/ctl/offline.py", "_refuse_if_nodes_live"),
     ("xmppd/service.py", "_cluster"),

@@ -93,11 +93,11 @@ class CommandTable:
         return Actor(jid, self.roles.scopes_of(jid), address=self.address_of(jid))
 
     def descriptions(self, words: str) -> list[Description]:
-        """The descriptions of all commands that begin with these words."""
+        """The descriptions of all commands that begin with these words; of all, without any."""
         return [
             command.about
             for name, command in self.commands.items()
-            if f"{name} ".startswith(f"{words} ")
+            if not words or f"{name} ".startswith(f"{words} ")
         ]
 
     def may(self, actor: Actor, about: Description) -> bool:

@@ -1,6 +1,7 @@
 """The console script ``xmppctl``."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from io import TextIOWrapper
@@ -12,10 +13,15 @@ from xmppd.config import config_file
 from xmppd.config.table import ConfigError
 from xmppd.ctl.client import ANSWER_TIMEOUT_S, NoServer, ask, describe
 from xmppd.ctl.command_line import Given, common_options, given, parser
+from xmppd.ctl.completion import completions, words_of
 from xmppd.ctl.printer import printer
 from xmppd.ctl.protocol import Line
 from xmppd.host.data_directory import DataDirectory
 from xmppd.host.log_lines import printable
+
+COMP_LINE = "COMP_LINE"
+BASH_SAYS = 4
+"""The words with which bash asks what a word may be: ours, and three."""
 
 CONFIG_FILES = (Path("run/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 
@@ -25,6 +31,9 @@ def main() -> None:
 
     It ends the process: 0 done, 1 refused, 2 not understood, 3 done, and a node did not answer.
     """
+    if COMP_LINE in os.environ and len(sys.argv) == BASH_SAYS:
+        complete(os.environ[COMP_LINE][: int(os.environ.get("COMP_POINT", "0")) or None])
+        return
     options = understood(sys.argv[1:])
     command: Description = options.command
     if isinstance(sys.stdout, TextIOWrapper):
@@ -66,6 +75,23 @@ def understood(line: list[str]) -> argparse.Namespace:
 
         found = [*DESCRIPTIONS.values(), *(on for on in found if on.name not in DESCRIPTIONS)]
     return parser(found).parse_args(line)
+
+
+def complete(line: str) -> None:
+    """Print the words that may stand at the end of a line, for bash (``complete -C``).
+
+    The server is asked, which knows its plugins' commands; if it does not run, our own are read.
+    """
+    words = words_of(line)
+    options, _ = common_options().parse_known_args(words[:-1])
+    try:
+        known = describe(_socket(options), "")
+    except (ConfigError, NoServer, Refused):
+        from xmppd.ctl.commands import DESCRIPTIONS
+
+        known = list(DESCRIPTIONS.values())
+    for word in completions(words, known):
+        sys.stdout.write(f"{word}\n")
 
 
 def _described(words: list[str], options: argparse.Namespace) -> list[Description]:

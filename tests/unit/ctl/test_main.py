@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import json
+import os
 import subprocess
 import sys
 from io import BytesIO, StringIO, TextIOWrapper
@@ -12,16 +13,70 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
-from xmppd.command.kinds import Number
+from xmppd.command.kinds import Choice, Number
 from xmppd.command.refused import Refused
 from xmppd.ctl import main as main_module
 from xmppd.ctl.command_line import given, parser
 from xmppd.ctl.commands import DESCRIPTIONS
+from xmppd.ctl.completion import completions, words_of
 from xmppd.ctl.main import understood
 from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
 
 OURS = parser(DESCRIPTIONS.values())
 HEAVY = ("xmppd.server", "sqlalchemy", "alembic", "cryptography", "twisted.internet.reactor")
+
+
+class CompletionTests(SynchronousTestCase):
+    def test_words(self) -> None:
+        """Words of commands, then options, then choices; only what may stand there."""
+        for line, found in (
+            ("xmppctl us", ["user"]),
+            ("xmppctl user del", ["delete"]),
+            ("xmppctl --json user del", ["delete"]),
+            ("xmppctl --config user user en", ["enable"]),
+            ("xmppctl db quarantine s", ["show"]),
+            ("xmppctl user list --s", ["--state"]),
+            ("xmppctl user list --state ", ["disabled", "registered"]),
+            ("xmppctl user list --state disabled --s", []),
+            ("xmppctl user add --s", ["--stdin"]),
+            ("xmppctl session end romeo@x.lit --r", ["--reason", "--revoke"]),
+            ("xmppctl key add deploy --scope accounts:r", ["accounts:read"]),
+            ("xmppctl key add --scope accounts:read --scope s2s:", ["s2s:read", "s2s:write"]),
+            ("xmppctl user delete --dry", ["--dry-run"]),
+            ("xmppctl user delete --dry-run ", []),
+            ("xmppctl nothing ", []),
+            ("xmppctl user delete 'rom", []),
+            ("xmppctl --j", ["--json"]),
+            ("xmppctl stop ", []),
+        ):
+            with self.subTest(line):
+                self.assertEqual(completions(words_of(line), DESCRIPTIONS.values()), found)
+        self.assertIn("status", completions(words_of("xmppctl "), DESCRIPTIONS.values()))
+
+    def test_choice_that_is_required(self) -> None:
+        """A word that has to be one of a few is offered in its place."""
+        about = Description(
+            "room affiliation", "", (Argument("room", ""), Argument("rank", "", Choice(("a", "b"))))
+        )
+        self.assertEqual(completions(words_of("xmppctl room affiliation x "), [about]), ["a", "b"])
+        self.assertEqual(completions(words_of("xmppctl room affiliation "), [about]), [])
+
+    def test_asked(self) -> None:
+        """Bash asks by the environment, and the server is asked for all of its commands."""
+        asked = []
+
+        def describe(path: Path, words: str) -> list[Description]:
+            asked.append(words)
+            return [Description("guest leave", "go")]
+
+        self.patch(main_module, "describe", describe)
+        self.patch(main_module, "_socket", lambda options: Path("socket"))
+        self.patch(sys, "argv", ["xmppctl", "xmppctl", "gu", "xmppctl"])
+        self.patch(os, "environ", {"COMP_LINE": "xmppctl gu -- and more", "COMP_POINT": "10"})
+        out = StringIO()
+        with contextlib.redirect_stdout(out):
+            main_module.main()
+        self.assertEqual((asked, out.getvalue()), ([""], "guest\n"))
 
 
 class CommandLineTests(SynchronousTestCase):
