@@ -265,6 +265,19 @@ browser() {
     need "command -v chromium" chromium
 }
 
+# Proxies in front, none of which is to listen by itself.
+proxies_are_there() {
+    command -v caddy && PATH="$PATH:/usr/sbin" command -v nginx && PATH="$PATH:/usr/sbin" command -v haproxy
+}
+
+proxies() {
+    if proxies_are_there >/dev/null 2>&1; then return; fi
+    need proxies_are_there nginx-light haproxy caddy
+    for service in nginx haproxy caddy; do
+        systemctl disable --now "$service" >&2 || service "$service" stop >&2 || true
+    done
+}
+
 # A TURN server, and a client of it.
 coturn() {
     need "command -v turnserver && command -v turnutils_uclient" coturn
@@ -326,6 +339,7 @@ tests() {
     clients
     browser
     coturn
+    proxies
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -432,6 +446,7 @@ coverage() {
     clients
     browser
     coturn
+    proxies
     need faketime_is_there faketime
     need_redis
     start_postgres
@@ -476,7 +491,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
