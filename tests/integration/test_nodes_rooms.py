@@ -47,11 +47,54 @@ class RoomNodesTests(NodesCase):
         self.assertIn(text, answer)
         for each in listeners:
             each.until(text + b"</body>")
+            each.until(b"</message>")
 
     def until_kept(self) -> None:
         """Wait until everybody who is in is kept to be."""
         kept = monotonic() + KEPT_WITHIN_S
         self.wait_for(lambda: monotonic() > kept)
+
+    def enter(self, node: NodeProcess, name: str) -> Peer:
+        """Somebody who has logged in at a node, and is in the room, of which nothing is left to
+        read.
+        """
+        peer = self.people[node] = self.client(node, name)
+        peer.send(JOIN % name.encode())
+        peer.until(b"<subject")
+        peer.until(b"</message>")
+        return peer
+
+    def test_paused(self) -> None:
+        """Whichever node stands still under talk, and goes on when it was lost, the others talk on
+        in one order with one id for all; what its people said to it meanwhile is heard by nobody,
+        and they enter again (RM-70, RM-71).
+        """
+        heard = []
+        for turn, (node, name) in enumerate(zip(self.nodes, NAMES, strict=True)):
+            left = [each for each in self.nodes if each is not node]
+            here = [self.people[each] for each in left]
+            self.until_kept()
+            node.pause()
+            self.people[node].send(SAY % b"ghost %d" % turn)
+            for each in left:
+                self.wait_for_line(each, rf"node {node.name}\.1 is lost")
+            for number in range(3):
+                text = b"round %d, %d" % (turn, number)
+                self.say(here[number % 2], text, here[(number + 1) % 2])
+            node.go_on()
+            self.assertIn(b"<reset ", self.people[node].until(b"</stream:error>"))
+            self.wait_for_line(node, "this node has begun anew")
+            for each in left:
+                self.wait_for_line(each, rf"node {node.name}\.2 is in")
+            node.ports("client")
+            back = self.enter(node, name)
+            self.say(back, b"back %d" % turn, *here)
+            end = b"end %d" % turn
+            here[0].send(SAY % end)
+            for each in (*here, back):
+                heard.append(each.until(end + b"</body>"))
+                each.until(b"</message>")
+        self.assertNotIn(b"ghost", b"".join(heard))
 
     def test_killed(self) -> None:
         """Whichever nodes are killed, who is left talks on, and does not enter again (RM-71)."""
