@@ -91,9 +91,9 @@ class RoomNodesTests(NodesCase):
             self.say(back, b"back %d" % turn, *here)
             end = b"end %d" % turn
             here[0].send(SAY % end)
-            for each in (*here, back):
-                heard.append(each.until(end + b"</body>"))
-                each.until(b"</message>")
+            for peer in (*here, back):
+                heard.append(peer.until(end + b"</body>"))
+                peer.until(b"</message>")
         self.assertNotIn(b"ghost", b"".join(heard))
 
     def test_killed(self) -> None:
