@@ -11,7 +11,7 @@ from xmppd.command.argument import DRY_RUN, Arguments
 from xmppd.command.audit import Audit
 from xmppd.command.command import OWNED, Command, Description
 from xmppd.command.command_context import Actor, CommandContext
-from xmppd.command.kinds import Surface
+from xmppd.command.kinds import FileName, Surface
 from xmppd.command.merged import merged
 from xmppd.command.other_nodes import NO_OTHERS, Incomplete, OtherNodes, Unanswered
 from xmppd.command.refused import Refused, failed
@@ -117,7 +117,11 @@ class CommandTable:
             raise Refused(f'the server knows no command "{name}"', Condition.ITEM_NOT_FOUND)
         if not self.may(actor, command.about):
             raise lacking(command.about.scope)
-        surface = Surface(self.domains, short_names=actor.way in ("xmppctl", "node"))
+        at_the_machine = actor.way in ("xmppctl", "node")
+        names_file = any(isinstance(each.kind, FileName) for each in command.about.arguments)
+        if names_file and not at_the_machine:
+            raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
+        surface = Surface(self.domains, short_names=at_the_machine)
         arguments = Arguments(command.about.arguments, given, surface)
         for argument in command.about.arguments:
             beyond = argument.scope and argument.scope not in actor.scopes

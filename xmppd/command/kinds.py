@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
+from xmppd.stanza.date_time import microseconds_of
 from xmppd.stanza.jid import prepare_domain
 
 MAX_TEXT_LENGTH = 10_000
@@ -234,6 +235,23 @@ class Duration(ArgumentKind, frozen=True):
         return {"type": "string", "pattern": f"^{_DURATION.pattern}$"}
 
 
+class Moment(ArgumentKind, frozen=True):
+    """A date and time (:xep:`0082`), as it is written."""
+
+    def read(self, key: str, text: str, surface: Surface) -> Value:
+        """The same text."""
+        try:
+            microseconds_of(text)
+        except ValueError as error:
+            raise Refused(str(error), Condition.BAD_REQUEST) from error
+        return text
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """A date and time."""
+        return {"type": "string", "format": "date-time"}
+
+
 class Choice(ArgumentKind, frozen=True):
     """One of a few words."""
 
@@ -314,6 +332,10 @@ class DomainName(ArgumentKind, frozen=True):
         return domain
 
 
+class FileName(Text, frozen=True):
+    """The path of a file that the server reads: only who is at its machine may name one."""
+
+
 class GroupName(Text, frozen=True):
     """The name of a shared group."""
 
@@ -329,10 +351,12 @@ AnyKind: TypeAlias = (
     | Flag
     | Number
     | Duration
+    | Moment
     | Choice
     | Address
     | AccountName
     | DomainName
+    | FileName
     | GroupName
     | PluginName
 )

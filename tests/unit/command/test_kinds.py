@@ -1,7 +1,11 @@
 """The kinds of arguments."""
 
 from argparse import ArgumentParser
+from collections.abc import Mapping
+from typing import get_args
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from msgspec import json
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,8 +17,12 @@ from xmppd.command.kinds import (
     AnyKind,
     Choice,
     DomainName,
+    Duration,
+    FileName,
     Flag,
     GroupName,
+    Hidden,
+    Moment,
     Number,
     PluginName,
     Secret,
@@ -34,6 +42,13 @@ KINDS: tuple[tuple[AnyKind, object, dict[str, Condition]], ...] = (
     (Number(1, 10, "s"), "10", {"11": Condition.BAD_REQUEST, "0": Condition.BAD_REQUEST,
                                 "-1": Condition.BAD_REQUEST, "²": Condition.BAD_REQUEST,
                                 "": Condition.BAD_REQUEST, "1" * 5_000: Condition.BAD_REQUEST}),
+    (Duration(86_400), "24h", {"25h": Condition.NOT_ACCEPTABLE, "1w": Condition.NOT_ACCEPTABLE,
+                               "0s": Condition.NOT_ACCEPTABLE, "": Condition.NOT_ACCEPTABLE,
+                               "9" * 10 + "s": Condition.NOT_ACCEPTABLE}),
+    (Moment(), "2026-10-31T12:00:00Z", {"2026-13-31T12:00:00Z": Condition.BAD_REQUEST,
+                                        "yesterday": Condition.BAD_REQUEST}),
+    (Hidden(), "rosebud", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (FileName(), "/tmp/x", {"x" * 10_001: Condition.BAD_REQUEST}),  # only a name
     (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
     (Address(), "montague.lit", {"a@@b": Condition.BAD_REQUEST}),
     (AccountName(), "romeo@verona.lit", {"a@@b": Condition.BAD_REQUEST,
@@ -46,6 +61,12 @@ KINDS: tuple[tuple[AnyKind, object, dict[str, Condition]], ...] = (
     (GroupName(), "montagues", {"x" * 10_001: Condition.BAD_REQUEST}),
     (PluginName(), "ping", {"x" * 10_001: Condition.BAD_REQUEST}),
 )  # fmt: skip
+
+
+def mismatch(schema: Mapping[str, object], value: object) -> str | None:
+    """Why a value is not what a schema describes; None if it is."""
+    error = best_match(Draft202012Validator(schema).iter_errors(value))
+    return None if error is None else str(error.message)
 
 
 def told(argument: Argument, given: object) -> Arguments:
@@ -77,6 +98,36 @@ class KindTests(SynchronousTestCase):
         domain = Argument("--it", "", DomainName())
         self.assertEqual(Arguments([domain], {}, HERE).domains("it"), HERE.domains)
         self.assertEqual(told(domain, "VERONA.lit").domains("it"), ("verona.lit",))
+
+    def test_seconds(self) -> None:
+        """A time with its unit is read in seconds."""
+        for text, seconds in (("90d", 7_776_000), ("12h", 43_200), ("5m", 300), ("7s", 7)):
+            told_so = told(Argument("it", "", Duration(10**9)), text)
+            self.assertEqual(told_so.number("it", 0), seconds)
+
+    def test_every_kind(self) -> None:
+        """All kinds are tried here."""
+        self.assertEqual({type(kind) for kind, _, _ in KINDS}, set(get_args(AnyKind)))
+
+    def test_schema(self) -> None:
+        """What JSON Schema says of a kind is so: its type, and what it says of a good value."""
+        for kind, good, wrong in KINDS:
+            value = {"boolean": True, "integer": 10}.get(str(kind.schema["type"]), good)
+            with self.subTest(kind):
+                given = kind.of_json("it", value)
+                self.assertTrue(told(Argument("it", "", kind), given).given("it"))
+                self.assertIsNone(mismatch(kind.schema, value))
+                others: tuple[object, ...] = (None, [], {}, 1.5)
+                for other in others:
+                    self.assertRaises(Refused, kind.of_json, "it", other)
+                    self.assertIsNotNone(mismatch(kind.schema, other))
+                for bad in wrong:
+                    if "format" not in kind.schema and mismatch(kind.schema, bad):
+                        self.assertRaises(Refused, told, Argument("it", "", kind), bad)
+        several = Argument("it", "some", Choice(("a", "b")), most=2)
+        self.assertIsNone(mismatch(several.schema, ["a", "b"]))
+        for bad_list in ([], ["c"], ["a"] * 3, "a"):
+            self.assertIsNotNone(mismatch(several.schema, bad_list))
 
     def test_description(self) -> None:
         """What is said of a command can be told to xmppctl, kinds and all."""
