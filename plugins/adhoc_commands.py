@@ -15,9 +15,9 @@ from xmppd.command.command_table import lacking
 from xmppd.command.other_nodes import Incomplete
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply, Row, columns_of
-from xmppd.disco.disco import Says
+from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
-from xmppd.handler.iq_handler import Asked, IQHandler
+from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.clocks import Clocks
 from xmppd.host.log_lines import printable
 from xmppd.plugin.place import Part
@@ -181,6 +181,7 @@ class IQCommandHandler(IQHandler):
     """
 
     query = qname(NS, "command")
+    to = To.SERVER | To.OWN_ACCOUNT
     features = (NS,)
 
     def __init__(self, forms: CommandForms, seconds: Callable[[], float]) -> None:
@@ -421,4 +422,14 @@ def refusal(condition: str, text: str) -> StanzaError:
 def plug(forms: CommandForms, clocks: Clocks) -> list[Part]:
     """The parts of this feature."""
     handler = IQCommandHandler(forms, clocks.seconds)
-    return [handler, Says(answer=handler.say, nodes=True)]
+
+    def says_account(question: DiscoQuestion) -> DiscoInfo | None:
+        """The same as at the server, for the owner: some clients look there."""
+        is_own = question.asker.bare == question.entity.bare
+        return handler.say(question) if is_own else None
+
+    return [
+        handler,
+        Says(answer=handler.say, nodes=True),
+        Says(of=Of.ACCOUNT, answer=says_account, nodes=True),
+    ]

@@ -76,6 +76,10 @@ class IQDiscoItemsHandler(IQHandler):
     to = To.SERVER | To.SERVICES | To.ENTITIES | To.OWN_ACCOUNT | To.ACCOUNTS_SEEN
     features = (ITEMS, RSM)
 
+    def unseen(self, iq: IQ) -> bytes | None:
+        """Nothing is listed, whether there is such an account or not (§8)."""
+        return items_query((), asked_node(iq)) if iq.type == "get" else None
+
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         request = page_request(iq.payload.tree[0], usual=MAX_PAGE_ITEMS, most=MAX_PAGE_ITEMS)
         found = await said(self.disco, iq, asked, request)

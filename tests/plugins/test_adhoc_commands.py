@@ -245,7 +245,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(condition(execute(self.romeo, "xmppd#dance")), "item-not-found")
         nameless = ask(self.romeo, "set", f"<command xmlns='{NS}'/>")
         self.assertEqual(condition(nameless), "bad-request")
-        for to in ("romeo@mantua.lit", "balthasar@mantua.lit", "nobody@mantua.lit"):
+        for to in ("balthasar@mantua.lit", "nobody@mantua.lit"):
             answer = ask(self.romeo, "set", command("xmppd#sell"), to)
             self.assertEqual(condition(answer), "service-unavailable")
         got = ask(self.romeo, "get", command("xmppd#show"), "mantua.lit")
@@ -377,6 +377,18 @@ class DiscoTests(SynchronousTestCase):
         named = f" node='{node}'" if node else ""
         query = f"<query xmlns='http://jabber.org/protocol/disco#{what}'{named}/>"
         return ask(client, "get", query, "mantua.lit")
+
+    def test_own_account(self) -> None:
+        """The same commands are at one's own account, and at nobody else's."""
+        listing = f"<query xmlns='http://jabber.org/protocol/disco#items' node='{NS}'/>"
+        items = ask(self.romeo, "get", listing, "romeo@mantua.lit")[0]
+        self.assertIn("xmppd#sell", [item.get("node") for item in items])
+        self.assertEqual({item.get("jid") for item in items}, {"romeo@mantua.lit"})
+        asked = ask(self.romeo, "set", command("xmppd#show"), "romeo@mantua.lit")
+        self.assertEqual(asked[0].get("status"), "completed")
+        refused = ask(self.romeo, "set", command(ADMINS_ONLY), "romeo@mantua.lit")
+        self.assertEqual(condition(refused), "forbidden")
+        self.assertEqual(len(ask(self.romeo, "get", listing, "friar@mantua.lit")[0]), 0)
 
     def test_list(self) -> None:
         """Everybody sees the commands that they may run; none that has no end."""

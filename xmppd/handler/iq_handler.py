@@ -106,6 +106,12 @@ class IQHandler:
     before_bind: ClassVar[bool] = False
     apart: ClassVar[bool] = False
 
+    def unseen(self, iq: IQ) -> bytes | None:
+        """The answer for another's account that does not exist, denies the sender, or does not show
+        itself to them, if there is one that says nothing of it; None: the request is refused.
+        """
+        return None
+
     def on_get(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
         """Answer a get: the child of the result, or None for an empty one; or the whole result,
         where it does not go to the address that asked; or that behind many stanzas.

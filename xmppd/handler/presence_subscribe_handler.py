@@ -242,8 +242,6 @@ class PresenceSubscribeHandler:
             await self._leave(presence, sender, to)
         elif await self.accounts.exists(to.bare):
             await self._reach(presence, sender, to)
-        elif presence.type == "subscribe":  # :rfc:`6121#section-3.1.3`
-            await self._answer(to, sender, "unsubscribed")
 
     async def _leave(self, presence: Presence, sender: JID, to: JID) -> None:
         """Send it to another server, with the presence behind an approval (PS-8)."""

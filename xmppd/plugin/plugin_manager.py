@@ -92,12 +92,13 @@ class PluginManager:
 
     def _metric(self) -> Metric:
         def loaded() -> Mapping[tuple[str, ...], int]:
+            self._known.clear()
             self._known.update(self.config.plugins.load, self.loaded)
             return {(name,): int(name in self.loaded) for name in sorted(self._known)}
 
         return Metric(
             "plugin_loaded",
-            "1 for each plugin that is loaded, 0 for those that were, or are to be.",
+            "1 for each plugin that is loaded, 0 for the others that the configuration names.",
             "gauge",
             loaded,
             labels=(Label("plugin", self._known),),

@@ -162,17 +162,28 @@ class IQRouter:
         is_by_sessions = handler.goes_by_sessions or is_guest(account.bare)
         if is_by_sessions and await self._goes_to_another_node(iq):
             return
-        await self._check_admits(account, iq.sender)
         try:
-            if not await self._answers(handler, account, iq.sender):
-                raise refused(handler)
-            later = self._ask(handler, iq, asked)
+            later = await self._ask_for_account(handler, iq, asked)
             if later is not None:
                 await later
         except StanzaError as error:
             if await self._is_stranger(iq.sender, account):
                 raise StanzaError(Condition.SERVICE_UNAVAILABLE) from error  # IQ-18
             raise
+
+    async def _ask_for_account(self, handler: IQHandler, iq: IQ, asked: Asked) -> Later:
+        """Ask the handler, if the sender may know of the account."""
+        account = asked.address
+        try:
+            await self._check_admits(account, iq.sender)
+            if not await self._answers(handler, account, iq.sender):
+                raise refused(handler)
+        except StanzaError:
+            unseen = handler.unseen(iq)
+            if unseen is None:
+                raise
+            return self._reply(iq, unseen)
+        return self._ask(handler, iq, asked)
 
     async def _goes_to_another_node(self, iq: IQ) -> bool:
         """Whether another node has sessions of the account, and is sent the request (CL-11)."""
