@@ -14,6 +14,7 @@ from tempfile import mkdtemp
 from tests.ports import free_port
 from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
+from xmppd.command.refused import Refused
 from xmppd.ctl.client import NoServer
 from xmppd.testing.process import ServerProcess
 
@@ -58,7 +59,7 @@ class NodeProcess(ServerProcess):
         while True:
             try:
                 return super().ports(kind)
-            except NoServer:
+            except (NoServer, Refused):  # it has begun anew before it has answered
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)

@@ -99,6 +99,18 @@ class XmppdTests(FederationCase):
         await told(juliet, romeo, "while you slept")
 
     @people
+    async def test_not_wanted(self) -> None:
+        """Whose client does not want to know is told nothing, though the two are friends."""
+        romeo, juliet = await self.couple()
+        await befriend(romeo, juliet)
+        for name in ("xep_0060", "xep_0163", "xep_0118"):
+            romeo.register_plugin(name)
+        await romeo["xep_0118"].publish_tune(title="Heart's ease")
+        romeo.say(juliet.boundjid.bare, "did you hear it?")
+        await juliet.expect("message", body="did you hear it?", sender=romeo.boundjid)
+        self.assertEqual([str(each) for each in juliet.inbox if each.name == "message"], [])
+
+    @people
     async def test_parting(self) -> None:
         """Who may no longer look sees the other leave, and who no longer looks does too."""
         romeo, juliet = await self.couple()
