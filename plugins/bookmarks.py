@@ -36,8 +36,9 @@ from xmppd_plugins.pep.faces import NodeFaces
 from xmppd_plugins.private_storage import NS as PRIVATE
 from xmppd_plugins.private_storage import PrivateFaces
 from xmppd_plugins.pubsub import events
-from xmppd_plugins.pubsub.engine import MAX_PER_PUBLISH, new_name
+from xmppd_plugins.pubsub.engine import MAX_PER_PUBLISH
 from xmppd_plugins.pubsub.names import NS as PUBSUB
+from xmppd_plugins.pubsub.names import new_name
 from xmppd_plugins.pubsub.requests import PubSubRequests
 from xmppd_plugins.pubsub.state import NodeItem, NodeName, NodeState
 

@@ -82,7 +82,7 @@ class OlderCards:
         """The card in the node, for who may read that."""
         name = NodeName(account.bare, NODE)
         try:
-            page = await self.requests.engine.items(name, asker, newest=1)
+            page = await self.requests.engine.reading.items(name, asker, newest=1)
         except StanzaError:
             return b""
         return next((older(item.payload) for item in page.items if item.payload), b"")
@@ -103,7 +103,7 @@ class IQvCard4Handler(IQHandler):
         """The card, for who may read the node; the owner without one is given an empty one."""
         engine, account = self.requests.engine, asked.address.to_bare()
         try:
-            page = await engine.items(NodeName(account.bare, NODE), iq.sender, newest=1)
+            page = await engine.reading.items(NodeName(account.bare, NODE), iq.sender, newest=1)
         except StanzaError as error:
             if asked.own and error.condition is Condition.ITEM_NOT_FOUND:
                 return element(NS, "vcard")

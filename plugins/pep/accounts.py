@@ -8,7 +8,7 @@ from xmppd.presence.presence_manager import PresenceManager
 from xmppd.stanza import JID, Condition, Message, StanzaError
 from xmppd_plugins.pubsub.access import AccessModel
 from xmppd_plugins.pubsub.config import NodeConfig, NodeForm, precondition_not_met
-from xmppd_plugins.pubsub.engine import new_name
+from xmppd_plugins.pubsub.names import new_name
 from xmppd_plugins.pubsub.state import Follow, NodeState
 from xmppd_plugins.pubsub.subscription_forms import SubscriptionForm
 

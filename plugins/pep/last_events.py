@@ -9,7 +9,7 @@ from xmppd.stanza import JID, Message
 from xmppd_plugins.pubsub import events
 from xmppd_plugins.pubsub.access import AccessModel
 from xmppd_plugins.pubsub.config import NodeConfig, SendLast
-from xmppd_plugins.pubsub.engine import new_name
+from xmppd_plugins.pubsub.names import new_name
 from xmppd_plugins.pubsub.nodes import ServedNodes
 from xmppd_plugins.pubsub.state import NodeItem, NodeName
 

@@ -10,11 +10,12 @@ from xmppd.stanza.rsm import page_request, page_set
 
 from . import events
 from .access import Affiliation
-from .engine import MAX_PER_PUBLISH, Engine, ItemPage, Submitted
+from .engine import MAX_PER_PUBLISH, Engine, Submitted
 from .following import Following
 from .listing import MAX_LISTED
 from .names import NS, OWNER, refused, unsupported
 from .nodes import Host
+from .reading import ItemPage
 from .state import Follow, FollowState, NodeName
 
 MAX_IDS = 1_000
@@ -155,7 +156,7 @@ class PubSubActions:
         around = element(NS, "pubsub")
         around.extend(each for each in request.beside.values())
         page = page_request(around, usual=USUAL_PAGE, most=host.form.max_items)
-        found = await self.engine.items(
+        found = await self.engine.reading.items(
             request.name, request.who, ids=ids, newest=newest, page=page
         )
         return items_answer(request.name.node, found)

@@ -1,11 +1,8 @@
-"""Engine: nodes are made, configured, published at, read and removed."""
+"""Engine: nodes are made, configured, published at and removed."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from secrets import token_urlsafe
 
 from xmppd.stanza import JID, Condition, Element, StanzaError
-from xmppd.stanza.rsm import PageRequest
 from xmppd.store.errors import QuotaExceeded
 
 from . import events
@@ -13,26 +10,19 @@ from .access import (
     Affiliation,
     check_manage,
     check_publish,
-    check_read,
     check_retract,
     may_read,
     may_replace,
 )
 from .config import NodeConfig, WhenFull, precondition_not_met
-from .items import LATER_THAN_ALL
-from .names import PUBLISH_OPTIONS, refused, unsupported
-from .nodes import Host, ServedNodes
+from .names import PUBLISH_OPTIONS, check_name, new_name, refused, unsupported
+from .nodes import Host, ServedNodes, kept
+from .reading import Reading
 from .state import Follow, FollowState, NewItem, NodeItem, NodeName, NodeState
 from .tables import NodeExists, NodeFull
 
-MAX_NAME_BYTES = 1_023
-"""Of the name of a node, and of the id of an item (NO-3)."""
-
 MAX_PER_PUBLISH = 20
 """Items in one request (NO-2)."""
-
-MAX_ANSWER_BYTES = 1 << 20
-"""Of items in one answer (NO-10)."""
 
 MAX_OVERDUE = 1_000
 """Items whose time is over that are removed at once."""
@@ -46,11 +36,15 @@ class Engine:
 
     Args:
         nodes: Those that are served here.
+
+    Attributes:
+        reading: Reads their items.
     """
 
     def __init__(self, nodes: ServedNodes) -> None:
         self.nodes = nodes
         self.store = nodes.store
+        self.reading = Reading(nodes)
 
     # -- a node as a whole ------------------------------------------------------------------------
 
@@ -324,77 +318,6 @@ class Engine:
             if tell or state.config.notify_retract:
                 await self._tell(host, state, events.retracted(name.node, gone))
 
-    async def items(
-        self,
-        name: NodeName,
-        who: JID,
-        *,
-        ids: Sequence[str] = (),
-        newest: int | None = None,
-        page: PageRequest | None = None,
-    ) -> "ItemPage":
-        """Items of a node.
-
-        Args:
-            name: Of the node.
-            who: Wants them.
-            ids: Of those that are wanted; all if there are none.
-            newest: How many of the newest are wanted.
-            page: Which page of them is wanted, of a list that begins with the newest.
-
-        Raises:
-            StanzaError: There is no such node, or page, or they may not.
-        """
-        async with self.nodes.alone(name) as host:
-            state = await self.nodes.found(name)
-            check_read(state.config.access_model, await self.nodes.standing(host, state, who))
-            if ids:
-                return ItemPage(await self._by_id(name, list(dict.fromkeys(ids))))
-            if page is not None:
-                return await self._page(name, page)
-            most = kept(host, state.config) if newest is None else newest
-            found = await self.store.items.page(name, most, room_bytes=MAX_ANSWER_BYTES)
-            return ItemPage(found)
-
-    async def _by_id(self, name: NodeName, ids: Sequence[str]) -> list[NodeItem]:
-        """Those items that there are, as many of the first as fit into one answer (NO-10)."""
-        if len(ids) > 1:
-            heads, room = await self.store.items.heads_by_id(name, ids), MAX_ANSWER_BYTES
-            fitting: list[str] = []
-            for id in ids:
-                if id in heads:
-                    room -= heads[id].size
-                    if room < 0 and fitting:
-                        break
-                    fitting.append(id)
-            ids = fitting
-        found = await self.store.items.by_id(name, ids)
-        return [found[id] for id in ids if id in found]
-
-    async def _page(self, name: NodeName, page: PageRequest) -> "ItemPage":
-        if page.skipped is not None:
-            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "pages have no index here")
-        items, room = self.store.items, MAX_ANSWER_BYTES
-        count = (await items.totals(name)).items
-        after = page.after or page.before
-        position = LATER_THAN_ALL
-        if after:
-            known = await items.heads_by_id(name, (after,))
-            if after not in known:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
-            position = known[after].position
-        if page.before is None:
-            found = await items.page(name, page.most, room_bytes=room, before=position)
-        else:
-            bound = position if page.before else 0
-            found = await items.page(name, page.most, room_bytes=room, after=bound, newest=False)
-        return ItemPage(found[::-1], count, is_page=True)
-
-    async def last_item(self, state: NodeState) -> NodeItem | None:
-        """The newest item of a node."""
-        found = await self.store.items.page(state.name, 1)
-        return found[0] if found else None
-
     # -- what is over -----------------------------------------------------------------------------
 
     async def end_overdue(self, name: NodeName) -> None:
@@ -413,48 +336,4 @@ class Engine:
             await self.unfollow(host, state, ended)
 
 
-@dataclass(frozen=True)
-class ItemPage:
-    """Some items of a node.
-
-    Attributes:
-        items: In the order in which they are told.
-        count: How many the node has; None if that was not asked for.
-        is_page: Whether they are a page of the list of all.
-    """
-
-    items: Sequence[NodeItem]
-    count: int | None = None
-    is_page: bool = False
-
-
-def kept(host: Host, config: NodeConfig) -> int:
-    """How many items a node keeps."""
-    return host.form.max_items if config.max_items is None else config.max_items
-
-
-def new_name() -> str:
-    """A name that nobody guesses, of 26 characters."""
-    return token_urlsafe(20)[:26]
-
-
-def check_name(name: str) -> None:
-    """Refuse a name of a node or an item that is none (NO-3).
-
-    Raises:
-        StanzaError: NOT_ACCEPTABLE: it is empty, or too long.
-    """
-    if not 0 < len(name.encode()) <= MAX_NAME_BYTES:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a name has 1 to {MAX_NAME_BYTES} bytes")
-
-
-__all__ = [
-    "MAX_NAME_BYTES",
-    "MAX_PER_PUBLISH",
-    "Engine",
-    "ItemPage",
-    "Submitted",
-    "check_name",
-    "kept",
-    "new_name",
-]
+__all__ = ["MAX_PER_PUBLISH", "Engine", "Submitted"]

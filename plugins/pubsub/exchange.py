@@ -18,9 +18,9 @@ from xmppd.store.errors import QuotaExceeded
 from . import events
 from .access import Affiliation
 from .config import WhenFull
-from .engine import Engine, kept
+from .engine import Engine
 from .names import NS, OWNER
-from .nodes import Host
+from .nodes import Host, kept
 from .state import Follow, NewItem, NodeItem, NodeName, NodeState
 from .tables import NodeExists
 

@@ -100,7 +100,7 @@ class Following:
         config = state.config
         if config.send_last_published_item is SendLast.NEVER or not follow.options.deliver:
             return
-        item = await self.engine.last_item(state)
+        item = await self.engine.reading.last_item(state)
         if item is not None and config.deliver_notifications:
             told = [self.engine.event_of(state, (item,)), events.delayed(item)]
             if follow.options.include_body:

@@ -1,5 +1,7 @@
 """Names of :xep:`0060`, and its errors."""
 
+from secrets import token_urlsafe
+
 from xmppd.stanza import Condition, StanzaError
 
 NS = "http://jabber.org/protocol/pubsub"
@@ -11,6 +13,9 @@ PUBLISH_OPTIONS = f"{NS}#publish-options"
 SUBSCRIBE_OPTIONS = f"{NS}#subscribe_options"
 SUBSCRIBE_AUTHORIZATION = f"{NS}#subscribe_authorization"
 META_DATA = f"{NS}#meta-data"
+
+MAX_NAME_BYTES = 1_023
+"""Of the name of a node, and of the id of an item (NO-3)."""
 
 
 def refused(condition: Condition, name: str, text: str | None = None) -> StanzaError:
@@ -27,9 +32,25 @@ def unsupported(feature: str) -> StanzaError:
     )
 
 
+def new_name() -> str:
+    """A name that nobody guesses, of 26 characters."""
+    return token_urlsafe(20)[:26]
+
+
+def check_name(name: str) -> None:
+    """Refuse a name of a node or an item that is none (NO-3).
+
+    Raises:
+        StanzaError: NOT_ACCEPTABLE: it is empty, or too long.
+    """
+    if not 0 < len(name.encode()) <= MAX_NAME_BYTES:
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a name has 1 to {MAX_NAME_BYTES} bytes")
+
+
 __all__ = [
     "ERRORS",
     "EVENT",
+    "MAX_NAME_BYTES",
     "META_DATA",
     "NODE_CONFIG",
     "NS",
@@ -37,6 +58,8 @@ __all__ = [
     "PUBLISH_OPTIONS",
     "SUBSCRIBE_AUTHORIZATION",
     "SUBSCRIBE_OPTIONS",
+    "check_name",
+    "new_name",
     "refused",
     "unsupported",
 ]

@@ -212,6 +212,11 @@ class ServedNodes(Owned):
         return Standing(state.affiliation(who), is_subscribed, sees, in_group)
 
 
+def kept(host: Host, config: NodeConfig) -> int:
+    """How many items a node keeps."""
+    return host.form.max_items if config.max_items is None else config.max_items
+
+
 class _Alone(AbstractAsyncContextManager[Host, None]):
     """What is done with a node while nobody else does anything."""
 
@@ -250,4 +255,4 @@ def no_account(jid: JID) -> None:
     """Say that no account has nodes."""
 
 
-__all__ = ["MAX_IN_MEMORY", "Host", "ServedNodes", "no_account"]
+__all__ = ["MAX_IN_MEMORY", "Host", "ServedNodes", "kept", "no_account"]

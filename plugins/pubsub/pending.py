@@ -5,8 +5,7 @@ from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, child, elemen
 from xmppd.stanza.form import DATA, Field, form
 
 from .config import PREFIX, submitted
-from .engine import new_name
-from .names import NS, SUBSCRIBE_AUTHORIZATION
+from .names import NS, SUBSCRIBE_AUTHORIZATION, new_name
 from .requests import PubSubRequests
 
 COMMANDS = "http://jabber.org/protocol/commands"

@@ -11,7 +11,7 @@ from xmppd.stanza import JID, Condition, Element, StanzaError, dump, parse, qnam
 
 from .access import Affiliation
 from .actions import Answer, PubSubActions, read_request, request_of
-from .engine import Engine, new_name
+from .engine import Engine
 from .following import Following
 from .listing import MAX_LISTED
 from .messages import (
@@ -23,7 +23,7 @@ from .messages import (
     NodeReply,
     Overdue,
 )
-from .names import NS, refused
+from .names import NS, new_name, refused
 from .state import FIRST, NodeName
 from .tables import KIND
 

@@ -16,9 +16,8 @@ from xmppd.stanza.names import local_name
 
 from .access import AccessModel, Affiliation, may_read
 from .config import PREFIX, NodeConfig, NodeForm, SendLast, meta_data
-from .engine import new_name
 from .listing import MAX_LISTED, list_items, list_nodes
-from .names import NS, OWNER
+from .names import NS, OWNER, new_name
 from .pending import COMMANDS, GET_PENDING, TITLE, IQPendingHandler
 from .requests import PubSubRequests
 from .settings import PubSubSettings
