@@ -13,7 +13,8 @@ SELF_PRESENCE = re.compile(rb"code=['\"]110['\"]")
 ERROR = re.compile(rb"type=['\"]error['\"]")
 CONFIG = (
     b"<field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>"
-    b"<field var='muc#roomconfig_%b'><value>%b</value></field>"
+    b"<field var='muc#roomconfig_maxusers'><value>5000</value></field>"
+    b"<field var='muc#roomconfig_persistentroom'><value>%d</value></field>"
 )
 
 
@@ -27,7 +28,7 @@ def open_room(
 ) -> None:
     """Make a room, and have others enter it; one that is persistent has an archive."""
     enter(connections, [owner], room)
-    fields = CONFIG % (b"persistentroom", b"1") if persistent else b""
+    fields = CONFIG % persistent
     owner.send(
         b"<iq type='set' id='owner' to='%b'><query xmlns='%b#owner'>"
         b"<x xmlns='jabber:x:data' type='submit'>%b</x></query></iq>" % (room, MUC, fields)

@@ -12,7 +12,7 @@ from .hats import RoomHats
 from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
-from .privileges import RolePrivilege, may
+from .privileges import RolePrivilege, may, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
 from .slow_mode import SlowMode
 from .state import Affiliated, KeptRoom
@@ -66,6 +66,7 @@ class Room:
         self.slow_mode = SlowMode()
         self.noted: Callable[[JID], None] = _nobody_notes
         self._away: tuple[Affiliated, ...] | None = None
+        self._leaders: frozenset[str] | None = None
         self._entered = 0
 
     # -- who is what ------------------------------------------------------------------------------
@@ -81,7 +82,16 @@ class Room:
             self.affiliated.pop(affiliated.jid, None)
         else:
             self.affiliated[affiliated.jid] = affiliated
-        self._away = None
+        self._away = self._leaders = None
+
+    @property
+    def leaders(self) -> frozenset[str]:
+        """The admins and owners, by bare JID; a whole domain is never one of them (RM-1)."""
+        if self._leaders is None:
+            self._leaders = frozenset(
+                each.jid for each in self.affiliated.values() if each.affiliation.leads
+            )
+        return self._leaders
 
     @property
     def away(self) -> tuple[Affiliated, ...]:
@@ -133,9 +143,8 @@ class Room:
 
     def knows(self, viewer: Occupant) -> bool:
         """Whether an occupant is shown JIDs."""
-        if not self.config.is_anonymous or viewer.role is Role.MODERATOR:
-            return True  # as sees_jids has it, with nobody looked up: it is asked for each viewer
-        return self.affiliation(viewer.person).leads
+        standing = RoomStanding(self.affiliation(viewer.person), viewer.role)
+        return sees_jids(standing, self.config)
 
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
@@ -147,9 +156,14 @@ class Room:
         knowing: list[OccupantSession] = []
         others: list[OccupantSession] = []
         is_shown = self.is_shown(occupant)
+        # As sees_jids has it, with nothing asked twice: each presence looks through all viewers.
+        all_know, leaders = not self.config.is_anonymous, self.leaders
         for viewer in self.occupants.values() if only is None else only:
-            if viewer is not occupant and (is_shown or viewer.role is Role.MODERATOR):
-                (knowing if self.knows(viewer) else others).extend(viewer.sessions.values())
+            is_moderator = viewer.role is Role.MODERATOR
+            if viewer is occupant or not (is_shown or is_moderator):
+                continue
+            knows = all_know or is_moderator or viewer.person.full in leaders
+            (knowing if knows else others).extend(viewer.sessions.values())
         return Onlookers(tuple(occupant.sessions.values()), knowing, others)
 
     def show(self, occupant: Occupant, onlookers: Onlookers | None = None) -> list[Effect]:
