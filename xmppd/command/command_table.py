@@ -26,6 +26,8 @@ _ARGUMENT = re.compile(r"[a-z][a-z0-9_]*|--[a-z][a-z0-9-]*")
 SHELLS_OWN = ("command", "config", "data", "help", "json", "stdin", "version")
 """Names that arguments cannot have, since the command line has them already."""
 
+_ACCOUNTS = "accounts:write"
+
 _log = Logger()
 
 
@@ -133,7 +135,21 @@ class CommandTable:
                 "this is somebody else's account", Condition.FORBIDDEN, argument=OWNED,
                 scope=command.about.scope,
             )  # fmt: skip
+        self._check_mightier(command.about, arguments, actor)
         return command, CommandContext(arguments, actor, given, self.others)
+
+    def _check_mightier(self, about: Description, arguments: Arguments, actor: Actor) -> None:
+        """Have nobody change an account that may do more: whoever sets its password has it."""
+        if about.scope != _ACCOUNTS:
+            return
+        for argument in about.arguments:
+            for account in arguments.jids(argument.key):
+                beyond = self.roles.scopes_of(account) - actor.scopes - {OWN}
+                if beyond and not actor.owns(account):
+                    raise Refused(
+                        f"{account} may do more than you, such as {min(beyond)}",
+                        Condition.FORBIDDEN, argument=argument.key, scope=min(beyond),
+                    )  # fmt: skip
 
     async def replies(self, command: Command, context: CommandContext) -> Replies:
         """Run a command; the caller has to close the result, whatever happens.

@@ -17,6 +17,7 @@ from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.testing.client import done
 
 ACCOUNT = Argument("account", "whose", AccountName())
+FORBIDDEN = Condition.FORBIDDEN
 ADMIN, ROMEO = JID.parse("escalus@montague.lit/1"), JID.parse("romeo@montague.lit/1")
 
 
@@ -218,6 +219,21 @@ class ScopeTests(TableCase):
         key = Actor(None, frozenset(("accounts:read",)), "rest", "key deploy")
         self.assertEqual(len(self.run_as(key, "own", account=ROMEO.bare)), 2)
         self.assertEqual(self.refusal(key, "own", account="romeo"), Condition.NOT_ACCEPTABLE)
+
+    def test_mightier(self) -> None:
+        """Nobody changes an account that may do more than they, and so becomes it."""
+        about = Description("set", "", (ACCOUNT,), "changes", area="accounts")
+        self.table.put(Command(about, dance), "ball")
+        helper = Actor(None, frozenset(("accounts:write",)), "rest", "key helper")
+        for account in (ADMIN.bare, "paris@montague.lit"):
+            refused: Refused = self.assertRaises(
+                Refused, self.run_as, helper, "set", account=account
+            )
+            self.assertIn("may do more than you", str(refused))
+            self.assertEqual((refused.condition, refused.argument), (FORBIDDEN, "account"))
+        self.assertEqual(len(self.run_as(helper, "set", account="nurse@montague.lit")), 2)
+        self.assertEqual(len(self.run_as(SHELL, "set", account=ADMIN.bare)), 2)
+        self.assertEqual(len(self.run_as(self.table.actor(ADMIN), "set", account=ADMIN.bare)), 2)
 
     def test_operator(self) -> None:
         """Who looks after the server reads all but what people write, and keys."""

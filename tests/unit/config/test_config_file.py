@@ -287,6 +287,25 @@ class MistakeTests(FileCase):
                     f'admins has "{admin}", which is no account; write it as "romeo@example.org".',
                 )
 
+    def test_roles(self) -> None:
+        """A role has accounts, and what it may do: of one that is there already, that is known."""
+        good = '[[role]]\nname = "helpdesk"\naccounts = ["a@x.org"]\nscopes = ["accounts:read"]\n'
+        operator = '[[role]]\nname = "operator"\naccounts = ["a@x.org"]\n'
+        self.assertEqual(len(self.load(DOMAIN + good + operator).role), 2)
+        for text, why in (
+            (good.replace("helpdesk", "Help desk"), "write it in small letters"),
+            (good + good, "is there twice"),
+            (good.replace("helpdesk", "admin"), "administrators are named by admins"),
+            (good.replace("helpdesk", "user"), "everybody is a user"),
+            (good.replace('"accounts:read"', ""), 'role "helpdesk" may do nothing'),
+            (operator + 'scopes = ["keys:write"]\n', 'role "operator" has scopes already'),
+            (good.replace("accounts:read", "account:read"), "use accounts:read."),
+            (good.replace("a@x.org", "x.org"), 'role.accounts has "x.org", which is no account'),
+            (good.replace("a@x.org", "a@x.org/1"), "which is no account"),
+        ):
+            with self.subTest(why):
+                self.assertIn(why, self.refusal(DOMAIN + text))
+
     def test_certificates(self) -> None:
         """TLS needs a certificate for every domain, and a key needs its certificate."""
         listen = "[[listen]]\nendpoint = 'tcp:0'\n"
