@@ -56,7 +56,7 @@ class BoshClient:
         self.rid = rid
         self.address = address
         self.sid = ""
-        self.sent_by = lambda: WebClient(house, address)
+        self.sent_by = lambda: WebClient(self.house, address)
 
     def ask(self, attributes: str = "", content: str = "", rid: int | None = None) -> WebClient:
         """Send a body, the next one unless it says otherwise; its connection."""
