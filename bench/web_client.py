@@ -253,7 +253,7 @@ def _scram(wire: Wire, name: str) -> None:
     wire.send(f"<auth xmlns='{SASL}' mechanism='SCRAM-SHA-1'>{said}</auth>".encode())
     challenge = wire.until(b"</challenge>")
     server_first = b64decode(challenge.rpartition(b"</")[0].rpartition(b">")[2]).decode()
-    nonce, salt, count = (part[2:] for part in server_first.split(","))
+    nonce, salt, count = (part[2:] for part in server_first.split(",")[:3])
     bare = f"c=biws,r={nonce}"
     salted = _salted(salt, int(count))
     key = hmac.digest(salted, b"Client Key", "sha1")

@@ -57,6 +57,7 @@ from xmppd.config.config import (
     Config,
     ContactSettings,
     ListenSettings,
+    LogSettings,
     OfflineSettings,
     PresenceSettings,
     RegistrationSettings,
@@ -653,6 +654,7 @@ class XMPPServer:
     def _web(self) -> tuple[HTTPPaths, HTTPConnections, HTTPDoors]:
         paths = HTTPPaths()
         connections = HTTPConnections(self.config.web, self.clock, self.descriptors)
+        connections.use_log(self.config.log)
         doors = HTTPDoors(
             paths,
             connections,
@@ -676,7 +678,7 @@ class XMPPServer:
         )
         sockets = WebSockets(self.listeners, config.web, config.stream)
         bosh = BoshSessions(self.listeners, self.domains, config.web, turn_end)
-        self.http_connections.on_sweep = (bosh.sweep,)
+        self.http_connections.also = (bosh.swept,)
         return sockets, bosh
 
     def _health(self) -> tuple[Health, StoredCounts, LoopWatch]:
@@ -958,6 +960,7 @@ class XMPPServer:
             Settings(StreamSettings, self.components.connections.use),
             Settings(S2SSettings, self.foreign_routes.use),
             Settings(WebSettings, self.http_connections.use),
+            Settings(LogSettings, self.http_connections.use_log),
             Settings(WebSettings, self.web_sockets.use),
             Settings(WebSettings, self.bosh_sessions.use),
             Settings(StreamSettings, self.web_sockets.use_stream),

@@ -154,10 +154,9 @@ class BoshSessions:
     def _forget(self, session: BoshSession) -> None:
         self.sessions.pop(session.sid, None)
 
-    def sweep(self, now: float) -> None:
-        """Answer what has waited for long, and end what nobody asks for."""
-        for session in tuple(self.sessions.values()):
-            session.sweep(now)
+    def swept(self) -> tuple[BoshSession, ...]:
+        """The sessions, to be looked at: what has waited for long, and whom nobody asks for."""
+        return tuple(self.sessions.values())
 
 
 def _number(text: str) -> int | None:

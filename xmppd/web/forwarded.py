@@ -8,6 +8,8 @@ Network = IPv4Network | IPv6Network
 
 def is_in(address: str, networks: Sequence[Network]) -> bool:
     """Whether an IP address is in one of these networks."""
+    if not networks:
+        return False
     try:
         parsed = ip_address(address)
     except ValueError:

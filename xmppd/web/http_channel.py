@@ -2,7 +2,8 @@
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, IReactorTime, ISystemHandle
@@ -24,6 +25,7 @@ from xmppd.web.request import (
     HTTPError,
     HTTPRequest,
     HTTPResponse,
+    Pairs,
     Pieces,
     Successor,
 )
@@ -262,6 +264,7 @@ class HTTPChannel(Protocol):
         if path is None:
             raise HTTPError(404, "There is nothing here.")
         headers = tuple((name.decode("latin-1"), v.decode("latin-1")) for name, v in head.headers)
+        address, said = asker(self.peer, partial(_header, headers), connections.settings.proxies)
         request = HTTPRequest(
             method="GET" if head.method == "HEAD" else head.method,
             host=host,
@@ -269,10 +272,9 @@ class HTTPChannel(Protocol):
             path=target.path,
             query=target.query,
             headers=headers,
+            address=address,
+            encrypted=self.door.tls is not None if said is None else said,
         )
-        address, said = asker(self.peer, request.header, connections.settings.proxies)
-        encrypted = self.door.tls is not None if said is None else said
-        request = replace(request, address=address, encrypted=encrypted)
         exchange.path, exchange.request = path, request
         part = path.part
         if request.method == "OPTIONS":
@@ -315,7 +317,7 @@ class HTTPChannel(Protocol):
             exchange.pieces = []
             return
         exchange.stream = BodyStream(self._body_full, self._body_free, head.length)
-        self._begin(exchange, replace(request, stream=exchange.stream))
+        self._begin(exchange, request.with_body(b"", exchange.stream))
 
     def _check_size(self, size_bytes: int) -> None:
         most = self.settings.max_body_bytes
@@ -346,7 +348,7 @@ class HTTPChannel(Protocol):
             exchange.stream.end()
         elif exchange.pieces is not None and exchange.response is None:
             assert exchange.request is not None, "somebody takes its body"
-            self._begin(exchange, replace(exchange.request, body=b"".join(exchange.pieces)))
+            self._begin(exchange, exchange.request.with_body(b"".join(exchange.pieces)))
 
     def _body_full(self) -> None:
         self._body_is_full = True
@@ -400,11 +402,12 @@ class HTTPChannel(Protocol):
             response = HTTPError(500, "This server made a mistake, and has noted it.").response()
             head = exchange.head_of(response, self.door.wall_clock(), self._extra(response))
         self.door.connections.answers[exchange.route, str(response.status)] += 1
-        _log.debug(
-            "{address} {method} {path}: {status}",
-            address="-" if exchange.request is None else exchange.request.address,
-            method=exchange.head.method, path=exchange.route, status=response.status,
-        )  # fmt: skip
+        if self.door.connections.tells_each:
+            _log.debug(
+                "{address} {method} {path}: {status}",
+                address="-" if exchange.request is None else exchange.request.address,
+                method=exchange.head.method, path=exchange.route, status=response.status,
+            )  # fmt: skip
         if response.becomes is not None:
             self._write(head)
             self._hand_over(exchange, response)
@@ -539,6 +542,10 @@ class HTTPChannel(Protocol):
     def abort(self) -> None:
         """Cut it off."""
         self.transport.abortConnection()
+
+
+def _header(headers: Pairs, name: str) -> str:
+    return ", ".join(value for key, value in headers if key == name)
 
 
 def _chunk(piece: bytes) -> bytes:

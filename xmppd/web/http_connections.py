@@ -1,22 +1,36 @@
 """HTTPConnections: all connections of HTTP, their limits and the silent ones (HT-14)."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
-from xmppd.config.config import WebSettings
+from xmppd.config.config import LogSettings, WebSettings
 from xmppd.host.machine import Descriptors
 from xmppd.net.wire_counts import WireCounts
 from xmppd.web.forwarded import is_in
 
 SWEEP_S = 2.0
 
+TURN_S = 0.005
+"""A sweep goes on in the next turn of the reactor when it has taken so long."""
 
-class Counted(Protocol):
+LOGGER = "xmppd.web.http_channel"
+"""What tells each request."""
+
+
+class Swept(Protocol):
+    """What is looked at from time to time."""
+
+    def sweep(self, now: float) -> None:
+        """End what takes too long."""
+
+
+class Counted(Swept, Protocol):
     """A connection, as far as it is counted."""
 
     @property
@@ -26,9 +40,6 @@ class Counted(Protocol):
     @property
     def descriptor(self) -> int:
         """The number of its socket; -1 if there is none."""
-
-    def sweep(self, now: float) -> None:
-        """End what takes too long."""
 
     def close(self) -> None:
         """End it in order, when what is under way is answered."""
@@ -52,8 +63,10 @@ class HTTPConnections:
         connections: All of them.
         silent: Those that wait for a request, or the rest of one; the oldest first.
         answers: How often each status was answered, by the path.
+        tells_each: Whether the log tells each request: a line costs a tenth of a poll.
         traffic: Counts what they carry; what is spoken on a WebSocket is not in it.
-        on_sweep: Called by the same sweep, for what is made of requests.
+        on_sweep: Called by the same sweep.
+        also: Give what is swept beside connections, since it is made of requests.
     """
 
     def __init__(
@@ -65,9 +78,12 @@ class HTTPConnections:
         self.silent: dict[Counted, None] = {}
         self.answers: Counter[tuple[str, str]] = Counter()
         self.traffic = WireCounts()
+        self.tells_each = True
         self._addresses: Counter[str] = Counter()
         self._counted: dict[Counted, str] = {}
         self.on_sweep: tuple[Callable[[float], None], ...] = ()
+        self.also: tuple[Callable[[], Iterable[Swept]], ...] = ()
+        self._to_come: IDelayedCall | None = None
         self._empty: Deferred[None] | None = None
         self._clock = clock
         self._sweep = LoopingCall(self.sweep)
@@ -76,6 +92,12 @@ class HTTPConnections:
     def use(self, settings: WebSettings) -> None:
         """Take other limits; connections that exist stay."""
         self.settings = settings
+
+    def use_log(self, settings: LogSettings) -> None:
+        """Tell each request where the log is that detailed."""
+        levels = {"": settings.level, **settings.levels}
+        names = [name for name in levels if f"{LOGGER}.".startswith(f"{name}." if name else "")]
+        self.tells_each = levels[max(names, key=len)] == "debug"
 
     def start(self) -> None:
         """Begin to look after connections."""
@@ -136,17 +158,30 @@ class HTTPConnections:
                 del self._addresses[peer]
 
     def sweep(self) -> None:
-        """End what takes too long."""
+        """End what takes too long, a while at a time: thousands of heads may end at once."""
         now = self._clock.seconds()
-        for connection in tuple(self.connections):
-            connection.sweep(now)
         for look in self.on_sweep:
             look(now)
+        if self._to_come is None:
+            also = chain.from_iterable(made() for made in self.also)
+            self._go_on_sweeping(chain(tuple(self.connections), also), now)
+
+    def _go_on_sweeping(self, left: Iterator[Swept], now: float) -> None:
+        self._to_come = None
+        until = self._clock.seconds() + TURN_S
+        for one in left:
+            one.sweep(now)
+            if self._clock.seconds() > until:
+                self._to_come = self._clock.callLater(0, self._go_on_sweeping, left, now)
+                return
 
     def stop(self) -> None:
         """Look after connections no more."""
         if self._sweep.running:
             self._sweep.stop()
+        if self._to_come is not None:
+            self._to_come.cancel()
+            self._to_come = None
 
     def close(self) -> Deferred[None]:
         """Close all, when what is under way is answered; done when the last one is gone."""

@@ -1,6 +1,7 @@
 """HTTPExchange: one request of a connection and its answer; and how an answer is written (HT-9)."""
 
 from email.utils import formatdate
+from functools import lru_cache
 
 from xmppd.web.http_path import NOWHERE, Guarded
 from xmppd.web.request import (
@@ -20,6 +21,12 @@ ALWAYS: Pairs = (
 )
 STRICT: Pairs = (("Strict-Transport-Security", "max-age=31536000"),)
 WITHOUT_BODY = frozenset((101, 204, 304))
+
+
+@lru_cache(1)
+def _date(second: int) -> str:
+    """A moment as headers have it, which is the same for a second."""
+    return formatdate(second, usegmt=True)
 
 
 class HTTPExchange:
@@ -99,7 +106,7 @@ class HTTPExchange:
         status, body = response.status, response.body
         length = body.length if isinstance(body, Pieces) else len(body)
         headers: list[tuple[str, str]] = [
-            ("Date", formatdate(wall_s, usegmt=True)),
+            ("Date", _date(int(wall_s))),
             *ALWAYS,
             *extra,
         ]

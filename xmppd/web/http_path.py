@@ -104,6 +104,8 @@ class Guarded:
             return self._failed(Failure())
         if isinstance(answer, HTTPResponse):
             return answer
+        if isinstance(answer, Deferred):
+            return answer.addErrback(self._failed)
 
         async def wait() -> HTTPResponse:
             return await answer

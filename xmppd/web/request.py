@@ -127,10 +127,14 @@ def _nothing() -> None:
 
 
 def no_body() -> BodyStream:
-    """The stream of a request without a body, or whose body is read already."""
-    stream = BodyStream(_nothing, _nothing, 0)
-    stream.end()
-    return stream
+    """The stream of a request without a body, or whose body is read already: nothing is in it, so
+    all have the same.
+    """
+    return _NO_BODY
+
+
+_NO_BODY = BodyStream(_nothing, _nothing, 0)
+_NO_BODY.end()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,22 @@ class HTTPRequest:
     body: bytes = b""
     stream: BodyStream = field(default_factory=no_body)
     gone: Deferred[None] = field(default_factory=Deferred)
+
+    def with_body(self, body: bytes, stream: BodyStream | None = None) -> "HTTPRequest":
+        """The same request with its body, or with a stream of it."""
+        return HTTPRequest(
+            method=self.method,
+            host=self.host,
+            port=self.port,
+            path=self.path,
+            query=self.query,
+            headers=self.headers,
+            address=self.address,
+            encrypted=self.encrypted,
+            body=body,
+            stream=stream or _NO_BODY,
+            gone=self.gone,
+        )
 
     def header(self, name: str) -> str:
         """The value of a header, several joined by commas (:rfc:`9110#section-5.3`); empty

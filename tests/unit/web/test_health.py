@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.web.test_well_known import at
@@ -129,3 +130,22 @@ class ReadyTests(HealthCase):
         self.client.ask("GET", "/readyz")
         self.house.clock.advance(1)
         self.assertEqual(self.client.answer().status, 503)
+
+
+class LogTests(SynchronousTestCase):
+    def test_each_request(self) -> None:
+        """Requests are told one by one where the log is as detailed as that (HT-15)."""
+        for log, told in (
+            ({}, False),
+            ({"level": "debug"}, True),
+            ({"levels": {"xmppd.web": "debug"}}, True),
+            ({"levels": {"xmppd.web.http_channel": "debug"}}, True),
+            ({"levels": {"xmppd.webs": "debug"}}, False),
+            ({"level": "debug", "levels": {"xmppd.web": "info"}}, False),
+        ):
+            with self.subTest(log=str(log)), capturedLogs() as captured:
+                house = House(config=house_config("montague.lit", log=log))
+                WebClient(house).get("/.well-known/host-meta")
+                said = [formatEvent(event) for event in captured]
+                line = "192.0.2.1 GET /.well-known/host-meta: 200"
+                self.assertEqual(line in said, told)
