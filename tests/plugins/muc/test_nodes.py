@@ -12,6 +12,7 @@ from tests.plugins.muc.halls import (
     rooms_config,
 )
 from xmppd.cluster.claims import Claims
+from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.command.command_context import SHELL
 from xmppd.command.reply import Reply
 from xmppd.testing.client import Client, done
@@ -192,6 +193,83 @@ class OneRoomTests(NodesCase):
             (gone,) = stays.received()
             self.assertIn("type='unavailable'", gone)
             self.hush()
+
+
+class CutOffTests(NodesCase):
+    """The node of the room and another one do not reach each other for a while."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        owner = self.owner()
+        self.host = self.all["abc".index(owner)]
+        self.away, self.near = self.others()
+        node = "abc"[self.all.index(self.away)]
+        here, there = (self.nodes[name].server.cluster.bus for name in (owner, node))
+        assert isinstance(here, MemoryBus) and isinstance(there, MemoryBus)
+        self.ends = (here, there)
+
+    def cut(self) -> None:
+        here, there = self.ends
+        here.cut.add(there.id)
+        there.cut.add(here.id)
+
+    def mend(self) -> None:
+        here, there = self.ends
+        here.mend(there.id)
+        there.mend(here.id)
+        self.nodes.settle()
+
+    def heard(self, client: Client) -> list[str]:
+        """What a client has heard, without its own address."""
+        return [each.replace(f"to='{client.jid}'", "") for each in client.received()]
+
+    def test_talk(self) -> None:
+        """All hear the same in one order, with the same ids, when they reach each other again; what
+        was said meanwhile is said once (RM-70).
+        """
+        self.cut()
+        for number in range(3):
+            self.say(self.host, f"host {number}")
+            self.say(self.near, f"near {number}")
+        self.say(self.away, "away")
+        self.wait(WAIT_S - 2)
+        self.assertEqual(self.away.received(), [])
+        self.mend()
+        self.wait(1)
+        heard = [self.heard(client) for client in self.all]
+        self.assertEqual(len(heard[0]), 7)
+        self.assertEqual(bodies(heard[0])[-1], "away")
+        self.assertEqual(heard[0], heard[1])
+        self.assertEqual(heard[0], heard[2])
+
+    def test_for_long(self) -> None:
+        """Whoever is told to try again because of that may have been heard; nobody is out, nor in
+        twice, and all hear the same (RM-70).
+        """
+        self.cut()
+        self.say(self.away, "away")
+        self.wait(WAIT_S + 1)
+        (refused,) = self.away.received()
+        self.assertEqual(condition(refused), "remote-server-timeout")
+        self.mend()
+        self.wait(ROLL_S + 1)
+        self.hush()
+        self.say(self.away, "again")
+        self.say(self.host, "here")
+        for client in self.all:
+            self.assertEqual(bodies(client.received()), ["again", "here"])
+
+    def test_goodbye(self) -> None:
+        """Who leaves meanwhile has left, once (RM-79)."""
+        nick = str(self.away.jid).partition("@")[0].capitalize()
+        self.cut()
+        self.away.send(f"<presence to='{ORCHARD}/{nick}' type='unavailable'/>")
+        self.wait(2 * WAIT_S)
+        self.mend()
+        self.wait(AGAIN_S + WAIT_S)
+        gone = [each for each in self.host.received() if "type='unavailable'" in each]
+        self.assertEqual(len(gone), 1)
+        self.assertIn(f"from='{ORCHARD}/{nick}'", gone[0])
 
 
 class MovingTests(NodesCase):
