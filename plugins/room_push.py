@@ -10,6 +10,7 @@ from xmppd.events import On
 from xmppd.message.muting import Muting
 from xmppd.plugin.place import Part
 from xmppd.stanza import Later
+from xmppd_plugins.muc.entry import EnteredRoom
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.news import is_news
 from xmppd_plugins.muc.room import Room
@@ -18,7 +19,7 @@ from xmppd_plugins.push.notice import Notice, beginning
 from xmppd_plugins.push.triggers import PushTriggers
 
 AGAIN_S = 300.0
-"""The time in which an account is told of one room once."""
+"""The time in which an account is told of one room once, if it is not in meanwhile."""
 MAX_TOLD = 50_000
 """Of whom that is known; those told first are told again."""
 
@@ -61,6 +62,10 @@ class RoomPush:
             self._told.popitem(last=False)
         return True
 
+    def entered(self, event: EnteredRoom) -> None:
+        """Note that somebody has seen what they were told of: what is said next is news again."""
+        self._told.pop((event.room.jid.full, event.session.bare), None)
+
     async def _tell(self, event: SaidToAll, accounts: list[str]) -> None:
         include = self.triggers.publisher.settings.include
         notice = Notice(
@@ -75,4 +80,5 @@ class RoomPush:
 
 def plug(hall: Hall, triggers: PushTriggers, muting: Muting) -> list[Part]:
     """The parts of this feature."""
-    return [On(SaidToAll, RoomPush(hall, triggers, muting).hear)]
+    push = RoomPush(hall, triggers, muting)
+    return [On(SaidToAll, push.hear), On(EnteredRoom, push.entered)]

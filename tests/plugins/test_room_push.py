@@ -41,6 +41,17 @@ class RoomPushTests(RunningCase):
         self.say(romeo, "three")
         self.assertEqual(len(service.heard()), 1)
 
+    def test_seen(self) -> None:
+        """Who has been in is told of what is said next (RM-61)."""
+        romeo, service = self.group()
+        self.say(romeo, "one")
+        nurse = self.client("nurse")
+        self.enter(nurse, "Nurse")
+        nurse.send(f"<presence type='unavailable' to='{ORCHARD}/Nurse'/>")
+        nurse.send("</stream:stream>")
+        self.say(romeo, "two")
+        self.assertEqual(len(service.heard()), 2)
+
     def test_not_worth_it(self) -> None:
         """They are not told of what says nothing new (RM-61)."""
         romeo, service = self.group()
