@@ -49,6 +49,7 @@ class RoomPushTests(RunningCase):
         self.enter(nurse, "Nurse")
         nurse.send(f"<presence type='unavailable' to='{ORCHARD}/Nurse'/>")
         nurse.send("</stream:stream>")
+        self.house.clock.advance(30)
         self.say(romeo, "two")
         self.assertEqual(len(service.heard()), 2)
 

@@ -1,6 +1,7 @@
 """What a session that enters is shown, as fast as it reads."""
 
 import re
+from importlib import import_module
 from typing import cast
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -12,7 +13,6 @@ from xmppd.testing.client import Client, Elsewhere
 from xmppd_plugins.muc.entrance import MAX_MESSAGES, Entrance
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.occupant import Said
-from xmppd_plugins.muc.ranks import Role
 from xmppd_plugins.muc.room import Room
 
 ROOM = JID.parse(ORCHARD)
@@ -124,10 +124,11 @@ class CrowdTests(RoomsCase):
         )
         self.romeo.raw()
         room = self.room()
+        participant = import_module("xmppd_plugins.muc.ranks").Role.PARTICIPANT
         for number in range(MANY):
             sender = JID.prepared(f"p{number}@capulet.lit/1")
             said = Said(Presence.make(None, sender))
-            session = room.admit(sender, said, nick(number), f"id{number}", Role.PARTICIPANT, 2)
+            session = room.admit(sender, said, nick(number), f"id{number}", participant, 2)
             session.heard = self.house.clock.seconds()
         self.juliet = self.client("juliet")
 
