@@ -35,7 +35,6 @@ def _test_of(path: Path, stage: Callable[[], Stage]) -> Callable[[SynchronousTes
     return test
 
 
-# What is not the same on several nodes yet.
 for _path in SCENARIOS:
     for _tests, _stage in (
         (ScenarioTests, partial(MemoryStage, plugins=PLUGINS)),

@@ -78,7 +78,6 @@ class OfflineMessageFlood:
         self._lately_stored = Lately[str](requests.clock.seconds)
         self._given: dict[str, dict[LocalClientSession, set[int]]] = {}
         self._dry: set[LocalClientSession] = set()
-        self._grace: dict[LocalClientSession, float] = {}  # when it must be available
         self._cut_short: set[str] = set()
         self._taken: set[str] = set()  # accounts with messages taken that no session has got yet
 
@@ -186,14 +185,17 @@ class OfflineMessageFlood:
             self._hurry(account.bare)
 
     async def stored(self, account: JID) -> None:
-        """Flood sessions that have become available while a message was stored, at this node or at
-        another.
+        """Flood sessions that have become available while a message was stored, at this node."""
+        await self._flood_or_wait(account)
+
+    async def tell_of_stored(self, account: JID) -> None:
+        """Tell the other nodes that a message was stored: a session may have become available there
+        meanwhile.
         """
         here = self.routing_table.available_here(account.bare)
-        if self.routing_table.directory.shared and not any(map(_wants, here)):
+        if not any(map(_wants, here)):
             self._lately_stored.note(account.bare)
             await self.tell_others((account.bare,))
-        await self._flood_or_wait(account)
 
     async def wait_here(self, account: JID) -> None:
         """Flood sessions here, since another node has stored messages or given them back."""
@@ -231,17 +233,17 @@ class OfflineMessageFlood:
             await self.in_turn(account, passes=passes)
             return
         until = self.requests.clock.seconds() + GRACE_S
-        for session in self.routing_table.sessions_here(account.bare):
-            self._grace.setdefault(session, until)
+        for session in self.routing_table.sessions(account.bare):
+            session.awaited_until = session.awaited_until or until
         self._hurry(account.bare)
 
     def _hurry(self, account: str) -> None:
-        """Note that connected sessions may be about to become available. Each is waited for once:
-        else others could have everything stored that is for a session which never does.
+        """Note that sessions, wherever they are, may be about to become available. Each is waited
+        for once: else others could have everything stored that is for a session which never does.
         """
         now = self.requests.clock.seconds()
-        for session in self.routing_table.sessions_here(account):
-            until = self._grace.get(session, now + GRACE_S)
+        for session in self.routing_table.sessions(account):
+            until = session.awaited_until or now + GRACE_S
             if now < until:
                 self.lines.hurry(account, until)
 
@@ -251,10 +253,10 @@ class OfflineMessageFlood:
         """
         session = self.routing_table.bound.get(to.full)
         return (
-            isinstance(session, LocalClientSession)
+            session is not None
             and session.presence is None
             and self.lines.is_hurried(to.bare)
-            and self.requests.clock.seconds() < self._grace.get(session, inf)
+            and self.requests.clock.seconds() < (session.awaited_until or inf)
         )
 
     # -- giving -----------------------------------------------------------------------------------
@@ -399,7 +401,6 @@ class OfflineMessageFlood:
         """Forget a session that has ended, whose answer is not waited for any more."""
         session = event.session
         self._dry.discard(session)
-        self._grace.pop(session, None)
         if session.account is None:
             return
         bare = session.account.bare

@@ -1,6 +1,6 @@
 """OfflineMessageStrategy: stores, bounces or drops a message that no session can take."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred
@@ -10,7 +10,7 @@ from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decide
 from xmppd.message.follower import Course, Follower, Remark, Sought
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
-from xmppd.stanza import Condition, Message, StanzaError
+from xmppd.stanza import JID, Condition, Message, StanzaError
 from xmppd.stanza.delay import Returned, Stood, stamped
 from xmppd.store.accounts import AccountStore
 from xmppd.store.errors import QuotaExceeded
@@ -127,7 +127,7 @@ class OfflineMessageStrategy(Follower):
         if isinstance(message.payload, Returned):
             await _held(message.payload.stood)
         now, sender = self.wall_clock(), message.sender
-        storing = self.store.store_offline(
+        storing: Coroutine[Deferred[object], object, int] = self.store.store_offline(
             to.bare,
             stamped(message, to.domain, now).wire(),
             sender=sender.bare,
@@ -138,6 +138,8 @@ class OfflineMessageStrategy(Follower):
             place=_place(message),
         )
         self.flood.storing(to)
+        if self.routing_table.directory.shared:
+            storing = self._store_and_tell(storing, to)
         written = lines.writes(to.bare, Deferred.fromCoroutine(storing))
         if self.store.writes_in_order:
             lines.leave(to.bare, holder)
@@ -150,6 +152,14 @@ class OfflineMessageStrategy(Follower):
         lines.leave(to.bare, holder)
         await self.flood.stored(to)
         return decision
+
+    async def _store_and_tell(self, storing: Awaitable[int], to: JID) -> int:
+        """Store a message, and tell the nodes where its account is by then: later ones that go
+        there come behind (MR-7).
+        """
+        number = await storing
+        await self.flood.tell_of_stored(to)
+        return number
 
 
 def _readable(waiting: Collection[OfflineMessage]) -> Iterator[Message]:

@@ -184,6 +184,7 @@ class StanzaEntries:
             stanza.payload.copies = counts.elsewhere(entry.about, sender, entry.copies)
         if session is not None and session.deliver(stanza, entry.wire, ours=entry.ours):
             return True
+        stanza.payload.passed_on = 1  # other nodes may wait until it is handled (CL-16)
         self.packet_router.take_back([(stanza, entry.wire, UNKNOWN)], JID.prepared(entry.session))
         return False
 

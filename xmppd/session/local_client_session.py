@@ -48,6 +48,7 @@ class LocalClientSession:
         seen: The sessions of other nodes that it was shown, by full JID (:class:`Sightings
             <xmppd.presence.sightings.Sightings>`).
         closed: Whether it has ended, or is about to.
+        awaited_until: The time on the clock up to which messages wait for it to become available.
         detached: Whether its connection is lost, and its client may resume it on another one.
         moving: Whether another node may have it by now, or this one has it from there and has yet
             to say so (CL-100).
@@ -68,6 +69,7 @@ class LocalClientSession:
 
     __slots__ = (
         "account",
+        "awaited_until",
         "backlog",
         "bound",
         "capabilities",
@@ -115,6 +117,7 @@ class LocalClientSession:
         self.presence: Presence | None = None
         self.presence_around_to = NOWHERE
         self.priority = self.serial = self.count = 0
+        self.awaited_until = 0.0
         self.privacy: SessionPrivacy | None = None
         self.seen: dict[str, int] = {}
         self.capabilities: Capabilities | None = None

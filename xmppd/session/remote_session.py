@@ -33,9 +33,11 @@ class RemoteSession:
             The list itself is asked at its node.
         wants: What its client has switched on that followers of messages go by.
         closed: Whether it has ended.
+        awaited_until: The time on the clock up to which messages wait for it to become available.
     """
 
     __slots__ = (
+        "awaited_until",
         "bus",
         "closed",
         "interested",
@@ -59,6 +61,7 @@ class RemoteSession:
         self.privacy: SessionPrivacy | None = None
         self.wants: frozenset[str] = frozenset()
         self.closed = False
+        self.awaited_until = 0.0
 
     @property
     def serial(self) -> int:

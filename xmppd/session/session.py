@@ -80,6 +80,8 @@ class Session(Route, Protocol):
         privacy: The privacy in force for it; None if there is none.
         wants: What its client has switched on that followers of messages go by.
         closed: Whether it has ended, or is about to: it takes nothing any more.
+        awaited_until: The time on the clock up to which stored messages, and those behind them,
+            wait for it to become available (MR-7); 0 if none ever did.
     """
 
     jid: JID
@@ -90,6 +92,7 @@ class Session(Route, Protocol):
     privacy: SessionPrivacy | None
     wants: frozenset[str]
     closed: bool
+    awaited_until: float
 
     @property
     def serial(self) -> int:

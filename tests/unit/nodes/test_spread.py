@@ -21,22 +21,6 @@ class SpreadCopyTests(test_carbons.CopyTests):
         self.patch(test_carbons, "House", SpreadHouse)
         super().setUp()
 
-    def test_about_to_come(self) -> None:
-        """A chat message to one that is about to become available at another node waits there for
-        nothing: it comes once, and its copy too.
-        """
-        for client in self.juliet:
-            client.send("</stream:stream>")
-        self.romeo.send(test_carbons.message(JULIET))
-        phone, desk = self.house.bind("juliet", "phone"), self.house.bind("juliet", "desk")
-        for client in (phone, desk):
-            self.assertEqual(test_carbons.enable(client), "result")
-        self.romeo.send(test_carbons.message(f"{JULIET}/phone"))
-        for client, way in ((phone, "itself"), (desk, "received")):
-            self.assertEqual(list(map(test_carbons.in_a_word, client.received())), [way])
-        phone.send("<presence/>")
-        self.assertEqual(phone.raw().count(b"<body>"), 1)
-
     def test_left(self) -> None:
         """Who has left gets no more of them."""
         self.juliet[2].abort()

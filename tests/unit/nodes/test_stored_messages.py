@@ -197,6 +197,7 @@ class ToldTests(WaitingCase):
     def stored(self) -> None:
         """Node a has stored it, where nobody knew that she is here."""
         flood = self.nodes["a"].server.offline_message_flood
+        done(flood.tell_of_stored(JID.parse(JULIET)))
         done(flood.stored(JID.parse(JULIET)))
 
     def test_found(self) -> None:
