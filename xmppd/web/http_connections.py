@@ -23,14 +23,14 @@ LOGGER = "xmppd.web.http_channel"
 """What tells each request."""
 
 
-class Overdue(Protocol):
+class LookedAfter(Protocol):
     """What is looked at from time to time."""
 
     def sweep(self, now: float) -> None:
         """End what takes too long."""
 
 
-class Counted(Overdue, Protocol):
+class Counted(LookedAfter, Protocol):
     """A connection, as far as it is counted."""
 
     @property
@@ -82,7 +82,7 @@ class HTTPConnections:
         self._addresses: Counter[str] = Counter()
         self._counted: dict[Counted, str] = {}
         self.on_sweep: tuple[Callable[[float], None], ...] = ()
-        self.also: tuple[Callable[[], Iterable[Overdue]], ...] = ()
+        self.also: tuple[Callable[[], Iterable[LookedAfter]], ...] = ()
         self._to_come: IDelayedCall | None = None
         self._empty: Deferred[None] | None = None
         self._clock = clock
@@ -166,7 +166,7 @@ class HTTPConnections:
             also = chain.from_iterable(made() for made in self.also)
             self._go_on_sweeping(chain(tuple(self.connections), also), now)
 
-    def _go_on_sweeping(self, left: Iterator[Overdue], now: float) -> None:
+    def _go_on_sweeping(self, left: Iterator[LookedAfter], now: float) -> None:
         self._to_come = None
         until = self._clock.seconds() + TURN_S
         for one in left:
