@@ -85,7 +85,9 @@ class FeatureTests(ServerCase):
 
     @people
     async def test_shutdown(self) -> None:
-        """When the server stops, its clients are told that it does."""
+        """When the server stops, its clients are told that it does; when one of several nodes does,
+        that they find another one (CL-121).
+        """
         (romeo,) = await self.arrivals("romeo")
         await asyncio.to_thread(self.server.stop)
-        await romeo.expect("error", condition="system-shutdown")
+        await romeo.expect("error", condition="reset" if self.is_spread else "system-shutdown")
