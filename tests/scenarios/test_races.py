@@ -223,11 +223,10 @@ class RacesOnNodesTests(RaceCase):
         self.store.slow = False
 
 
-# These have the roster forgotten at another node than that of its owner; and what two nodes are
+# The one has the roster forgotten at another node than that of its owner; and what two nodes are
 # told at once has no order.
 NOT_ON_NODES = (
     "test_comes_and_goes_while_the_roster_is_read",
-    "test_lost_while_the_roster_is_read",
     "test_two_stanzas_at_once",
 )
 

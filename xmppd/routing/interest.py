@@ -21,6 +21,8 @@ class Interest:
     Args:
         bus: Carries them.
         hints: Are of no use any more when better is known.
+        left: Keeps for a while which nodes knew of an account that has left: a goodbye may have to
+            wait, for a roster or for an earlier broadcast.
 
     Attributes:
         elsewhere: By bare JID the other nodes with sessions of an account that somebody here has to
@@ -29,9 +31,10 @@ class Interest:
             shown is taken back there.
     """
 
-    def __init__(self, bus: Bus, hints: Hints) -> None:
+    def __init__(self, bus: Bus, hints: Hints, left: Hints) -> None:
         self.bus = bus
         self.hints = hints
+        self.left = left
         self.elsewhere: dict[str, tuple[Location, ...]] = {}
         self.known_at: dict[str, tuple[NodeId, ...]] = {}
 
@@ -126,7 +129,11 @@ class Interest:
             people: Bare JIDs, and full ones that were sent directed presence.
             apart: Those of whom some resources still see it.
         """
-        nodes = self.known_at.get(session.jid.bare)
+        bare = session.jid.bare
+        nodes = self.known_at.get(bare, ())
+        if session.closed:
+            there = (location.node for location in self.left.get(bare))
+            nodes = tuple(dict.fromkeys((*nodes, *there)))
         if nodes and (people or apart):
             session.count += 1
             sent = SentPresence.of(gone, session.serial, session.count)
@@ -167,7 +174,9 @@ class Interest:
             account: Bare JID.
             serial: The highest that a session of it has had here.
         """
-        for node in self.known_at.pop(account, ()):
+        nodes = self.known_at.pop(account, ())
+        self.left.note(account, tuple(Location(node, serial) for node in nodes))
+        for node in nodes:
             self.bus.tell(node, Gone(account, serial))
 
 

@@ -98,7 +98,7 @@ class RoutingTable:
         self.components: dict[str, Route] = {}
         self.away: set[str] = set()
         self.hints = Hints(clock.seconds)
-        self.interest = Interest(cluster.bus, self.hints)
+        self.interest = Interest(cluster.bus, self.hints, left=Hints(clock.seconds))
         self.elsewhere = self.interest.elsewhere
         self.siblings = Siblings(self, cluster.bus)
         self.ways = Ways()
@@ -409,6 +409,7 @@ class RoutingTable:
     def forget_node(self, node: NodeId) -> None:
         """Forget that accounts are on a node, since it is lost or has left."""
         self.hints.forget_node(node)
+        self.interest.left.forget_node(node)
         self.ways.forget_node(node)
         for bare, nodes in tuple(self.elsewhere.items()):
             left = tuple(each for each in nodes if each.node != node)
