@@ -129,7 +129,9 @@ class Run:
         return self.cpu_us(come, count)
 
     def idle(self, way: str, count: int) -> float:
-        """KB of memory that a session takes that does nothing."""
+        """KB of memory that a session takes that does nothing, at a server that has just begun."""
+        self.meter = Meter([self.server.start()])
+        log_in(self.server, way, "a0").close()
         self.meter.settle()
         before = self.meter.rss_kb()
         wires = [log_in(self.server, way, f"c{number % CONTACTS}") for number in range(count)]

@@ -238,7 +238,7 @@ class ProxyTests(ProxyCase):
         pem = self.directory / "both.pem"
         key = self.directory / "localhost.key"
         pem.write_text(self.server.certificate.read_text() + key.read_text())
-        text = changed(block("haproxy"), "127.0.0.1:5280", f"127.0.0.1:{self.behind}")
+        text = changed(block("cfg"), "127.0.0.1:5280", f"127.0.0.1:{self.behind}")
         text = changed(text, "bind :443", f"bind 127.0.0.1:{self.port}")
         text = changed(text, "/etc/haproxy/chat.example.org.pem", str(pem))
         config = self.directory / "haproxy.cfg"
