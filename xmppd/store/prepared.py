@@ -8,11 +8,11 @@ from sqlalchemy import Connection, Delete, Insert, Select, Update
 from xmppd.store.columns import InsertByDialect
 from xmppd.store.database import Parameters
 
-Columns = TypeVarTuple("Columns")
+C = TypeVarTuple("C")
 Statement = Select[Any] | Insert | Update | Delete | InsertByDialect
 
 
-class Prepared(Generic[*Columns]):
+class Prepared(Generic[*C]):
     """A statement that is written in SQL once for each database, and then executed by the driver
     itself: a tenth of what it costs through SQLAlchemy, which makes much of each execution.
 
@@ -26,7 +26,7 @@ class Prepared(Generic[*Columns]):
         self._statement = statement
         self._written: dict[str, tuple[str, tuple[str, ...], dict[str, object]]] = {}
 
-    def on(self, connection: Connection, parameters: Parameters) -> Sequence[tuple[*Columns]]:
+    def on(self, connection: Connection, parameters: Parameters) -> Sequence[tuple[*C]]:
         """Execute it in the transaction of a change; returns its rows, if it has any."""
         written = self._written.get(connection.dialect.name)
         if written is None:
