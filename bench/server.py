@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from pathlib import Path
+from random import SystemRandom
 from typing import ClassVar
 
 from bench.client import raise_descriptor_limit
@@ -17,7 +19,8 @@ from bench.client import raise_descriptor_limit
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
-PORTS_TO_TRY = 100
+PORTS_TO_TRY = 50  # fewer than from one kind of port of a server to the next
+_given: deque[int] = deque(maxlen=12)  # to servers that may be starting
 COMPONENT_OFFSET = 125
 COMPONENT = "echo.p.test"
 COMPONENT_SECRET = "pw"
@@ -160,18 +163,22 @@ def identity(pid: int) -> str:
 
 
 def free_port(first: int) -> int:
-    """The first free port from here on.
+    """A free port from here on, and none that was given lately to a server which may be starting.
 
-    Not one chosen by the kernel: those are also given to the clients' connections.
+    Not one chosen by the kernel: those are also given to the clients' connections. By lot, since
+    another bench may be looking for one too.
     """
-    for port in range(first, first + PORTS_TO_TRY):
+    ports = SystemRandom().sample(range(first, first + PORTS_TO_TRY), PORTS_TO_TRY)
+    for port in ports:
         with socket.socket() as attempt:
             attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 attempt.bind((HOST, port))
             except OSError:
                 continue
-            return port
+            if port not in _given:
+                _given.append(port)
+                return port
     raise ServerError(f"no free port from {first} on")
 
 
