@@ -236,12 +236,12 @@ class WorkTests(SynchronousTestCase):
 
     def test_logins(self) -> None:
         """Binding, roster and first presence of somebody with one contact, who is online."""
-        self.logins(231, deliveries=7, writes=7)
+        self.logins(233, deliveries=7, writes=7)
 
     def test_logins_of_the_lonely(self) -> None:
         """The same, when the contact is away and has left no word."""
         self.romeo.abort()
-        self.logins(217, deliveries=5, writes=5)
+        self.logins(219, deliveries=5, writes=5)
 
     def logins(self, calls_each: int, **each: float) -> None:
         clients = [self.house.logged_in(f"c{number}") for number in range(20)]
