@@ -100,6 +100,10 @@ class RoomHistory:
         while len(self._said) > most:
             self._said.popleft()
 
+    def find(self, id: str) -> SaidInRoom | None:
+        """What the room has given an id, if it is remembered."""
+        return next((each for each in self._said if each.id == id), None)
+
     def forget(self, id: str) -> None:
         """Forget something that was taken back."""
         self._said = deque(each for each in self._said if each.id != id)

@@ -4,7 +4,7 @@ from secrets import token_hex
 
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.message.worth import ENCRYPTED
-from xmppd.stanza import IQ, JID, Condition, Message, StanzaError, escape, qname
+from xmppd.stanza import IQ, JID, Condition, Message, StanzaError, Tree, escape, qname
 from xmppd_plugins.archive.entries import ArchiveEntry
 from xmppd_plugins.archive.retractions import RETRACT
 from xmppd_plugins.archive.routed import read_back
@@ -22,6 +22,7 @@ OLD_MODERATE = "urn:xmpp:message-moderate:0"
 OLD_RETRACT = "urn:xmpp:message-retract:0"
 FASTEN = "urn:xmpp:fasten:0"
 MAX_REASON_BYTES = 4_096
+_NO_TEXT = "only what has a text is taken back"
 
 
 def check_reason(reason: str) -> None:
@@ -67,11 +68,12 @@ class Moderation:
         check_reason(reason)
         entry = await self.retractions.find(room, id)
         if entry is None or entry.position < self.memory.begins(room):
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id here")
+            self._take_back_unkept(room, actor, id, reason)
+            return
         if entry.is_tombstone:
             return
         if not says_something(entry):
-            raise StanzaError(Condition.NOT_ALLOWED, "only what has a text is taken back")
+            raise StanzaError(Condition.NOT_ALLOWED, _NO_TEXT)
         await self.take_back(room, actor, entry, reason)
 
     async def take_back(self, room: Room, actor: JID, entry: ArchiveEntry, reason: str) -> None:
@@ -85,6 +87,19 @@ class Moderation:
         more = f"<moderated xmlns='{MODERATE}'{by}</moderated>{_reason(reason)}".encode()
         position = self.memory.archive.positions.next()
         await self.retractions.bury(room, entry, said.id or "", position, more)
+        self._tell(room, actor, said)
+
+    def _take_back_unkept(self, room: Room, actor: JID, id: str, reason: str) -> None:
+        """Take back what only the room's memory has, since it has no archive."""
+        found = room.history.find(id)
+        if found is None:
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id here")
+        if not _has_text(found.message.payload.tree):
+            raise StanzaError(Condition.NOT_ALLOWED, _NO_TEXT)
+        room.history.forget(id)
+        self._tell(room, actor, _said(room, id, self._by(room, actor), reason))
+
+    def _tell(self, room: Room, actor: JID, said: Message) -> None:
         given = self.memory.remember(room, said, actor, said.payload.tree)
         self.hall.tell(room, [Effect(given, tuple(room.sessions.values()))])
 
@@ -115,9 +130,12 @@ def _reason(reason: str) -> str:
 def says_something(entry: ArchiveEntry) -> bool:
     """Whether it has a text, encrypted or not."""
     try:
-        tree = read_back(entry.stanza or b"").payload.tree
+        return _has_text(read_back(entry.stanza or b"").payload.tree)
     except (ValueError, KeyError):
         return False
+
+
+def _has_text(tree: Tree) -> bool:
     return bool(tree.findtext("body")) or any(child.tag in ENCRYPTED for child in tree)
 
 

@@ -23,9 +23,8 @@ from xmppd_plugins.muc.room import Room
 from .memory import RoomArchive
 from .moderation import MODERATE, OLD_MODERATE
 
-_ANNOUNCED = DiscoInfo(
-    features=(MAM, f"{MAM}#extended", RETRACT, TOMBSTONES, MODERATE, OLD_MODERATE)
-)
+_UNKEPT = DiscoInfo(features=(RETRACT, MODERATE, OLD_MODERATE))
+_ANNOUNCED = DiscoInfo(features=(*_UNKEPT.features, MAM, f"{MAM}#extended", TOMBSTONES))
 _SEARCHED = DiscoInfo(features=(*_ANNOUNCED.features, FULL_TEXT))
 
 
@@ -53,10 +52,12 @@ class RoomReader:
         self.locks = Locks()
 
     def says(self, question: DiscoQuestion) -> DiscoInfo | None:
-        """The features of a room that has an archive."""
+        """The features of a room: what was said is taken back also where there is no archive."""
         room = self.hall.rooms.loaded.get(question.entity.bare)
-        if room is None or not self.memory.has(room):
+        if room is None:
             return None
+        if not self.memory.has(room):
+            return _UNKEPT
         return _SEARCHED if self.reader.words.is_wanted else _ANNOUNCED
 
     def check(self, room: JID, asker: JID) -> Room:

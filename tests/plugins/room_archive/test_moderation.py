@@ -116,6 +116,18 @@ class ModeratorTests(RetractionCase):
         self.assertEqual(heard.count("<occupant-id"), 2)
         self.assertEqual(len(self.told), 1)
 
+    def test_no_archive(self) -> None:
+        """In a room without an archive all are told as well, and it is shown to nobody who enters;
+        what the room does not remember is not found (RM-44).
+        """
+        romeo, juliet = self.kept("juliet", persistentroom="0")
+        first, _ = self.said(juliet, "A plague!"), self.said(juliet, "on both")
+        self.assertEqual(condition(self.moderate(juliet, first)), "forbidden")
+        self.assertIn("type='result'", self.moderate(romeo, first))
+        self.assertIn(f"id='{first}'", self.told[-1])
+        self.assertEqual(self.shown(), ["on both"])
+        self.assertEqual(condition(self.moderate(romeo, first)), "item-not-found")
+
     def test_archive(self) -> None:
         """The archive has a tombstone that says so, and what was told (RM-44)."""
         romeo, juliet = self.kept("juliet")
