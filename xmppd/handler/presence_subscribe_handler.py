@@ -169,12 +169,15 @@ class PresenceSubscribeHandler:
         Raises:
             StanzaError: REMOTE_SERVER_TIMEOUT: it cannot.
         """
-        finding = self.routing_table.find_way(presence)
-        if finding is not None:
-            await finding
+        await self._find_way(presence)
         waiting = None if presence.to is None else self.routing_table.wait_for_way(presence.to.bare)
         if waiting is not None:
             await waiting
+
+    async def _find_way(self, presence: Presence) -> None:
+        finding = self.routing_table.find_way(presence)
+        if finding is not None:
+            await finding
 
     def _from_the_server(self, presence: Presence) -> None:
         if presence.type == "subscribe" and presence.to is not None:
@@ -252,14 +255,15 @@ class PresenceSubscribeHandler:
 
     async def _reach(self, presence: Presence, sender: JID, to: JID) -> None:
         """Move the contact's side, at the node where the contact is; here if it is nowhere (CL-45),
-        or if that is not known any more: the sender's side is changed already (CL-143).
+        or if that is not known any more: the sender's side is changed already (CL-143). Nor does it
+        wait for other nodes, which may wait until what they have sent here was handled.
 
         Raises:
             StanzaError: REMOTE_SERVER_TIMEOUT: it cannot be found out where to ask the contact;
                 whoever asks can do so again.
         """
         try:
-            await self._find(presence)
+            await self._find_way(presence)
         except StanzaError:
             if presence.type == "subscribe":
                 raise
