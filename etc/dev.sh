@@ -347,7 +347,8 @@ tests() {
     {
         lane rest $(the_rest)
         for step in $STEPS; do
-            if step "$step"; then echo "$step 1 0"; else echo "$step 0 1"; fi >>"$WORK/steps"
+            if step "$step"; then counts="1 0"; else counts="0 1"; fi
+            echo "$counts" >>"$WORK/steps"
         done
     } >"$WORK/rest.log" &
     rest=$!
@@ -360,7 +361,7 @@ tests() {
         if [ "$(cat "$WORK/$lane.status")" != 0 ] && [ "$2" = 0 ]; then failed=$((failed + 1)); fi
         passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
     done
-    while read -r step good bad; do
+    while read -r good bad; do
         passed=$((passed + good)) failed=$((failed + bad))
     done <"$WORK/steps"
     if [ "$skipped" != 0 ]; then cat "$WORK/skips"; fi

@@ -87,7 +87,7 @@ class Log:
                 write(event)
 
         def line(event: LogEvent) -> str | None:
-            return self._line({**event, "node": self._node} if self._node else event)
+            return self._line({**event, "this_node": self._node} if self._node else event)
 
         write = FileLogObserver(file, line)
         return cast(ILogObserver, observe)

@@ -180,8 +180,9 @@ class ProgramTests(LineCase):
         observe = log.to_stdout()
         for form in ("json", "text", "logfmt"):
             log.use(config.LogSettings(format=form), "a")
-            observe(self.event("ready"))
+            observe(self.event("{node} is in", node="b"))
         first, second, third = out.getvalue().splitlines()
-        self.assertEqual(json.loads(first)["node"], "a")
-        self.assertTrue(second.endswith("xmppd.net: ready"))
-        self.assertIn(" node=a", third)
+        fields = json.loads(first)
+        self.assertEqual((fields["this_node"], fields["node"]), ("a", "b"))
+        self.assertTrue(second.endswith("xmppd.net: b is in"))
+        self.assertIn(" this_node=a", third)
