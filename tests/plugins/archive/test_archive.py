@@ -13,7 +13,7 @@ from xmppd_plugins.archive.entries import ALL, Selection
 
 class AcceptedTests(ArchiveCase):
     def test_both(self) -> None:
-        """A message is in the archives of both, at the same position (AR-2)."""
+        """A message is in the archives of both, at the same position (AR-2), once (AR-2a)."""
         self.say("Wherefore?")
         [sent] = done(self.archive.entries.page(ROMEO, ALL, 10))
         [received] = done(self.archive.entries.page(JULIET, ALL, 10))

@@ -130,6 +130,18 @@ class LoginOrderTests(QueryCase):
         self.presence(reader)
         self.assertEqual(reader.said, "cd")
 
+    def test_never_available(self) -> None:
+        """OA-5: what one client has read in the archive is not sent to the account's next one, even
+        if the first has never become available.
+        """
+        reader = self.bound()
+        self.query(reader)
+        reader.client.send("</stream:stream>")
+        self.say("e")
+        old = self.bound()
+        self.presence(old)
+        self.assertEqual(old.said, "e")
+
     def test_not_archived(self) -> None:
         """OA-4: What is in no archive is sent to everybody."""
         hint = "<no-permanent-store xmlns='urn:xmpp:hints'/>"

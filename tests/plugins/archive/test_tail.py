@@ -40,7 +40,7 @@ class WritingCase(ArchiveCase):
 
 class FlushTests(WritingCase):
     def test_after_a_while(self) -> None:
-        """What is said within the time of a flush is written together."""
+        """AR-16: what is said within the time of a flush is written together."""
         self.say("a", "b", "c")
         self.advance(0.09)
         self.assertEqual(self.flushes, [])

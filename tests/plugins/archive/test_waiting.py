@@ -39,7 +39,7 @@ class GoneTests(ExpiryCase):
         return bodies_in(come(house or self.house))
 
     def test_unloaded(self) -> None:
-        """What waits when the archive is switched off is delivered, from now on without it."""
+        """OA-1a: what waits when the archive is switched off is delivered all the same."""
         done(self.house.plugins.unload("archive"))
         self.assertEqual(self.comes(), ["a", "b"])
 

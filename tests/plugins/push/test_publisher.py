@@ -271,7 +271,7 @@ class FailingTests(FailureCase):
 
     def test_command(self) -> None:
         """Its owner and administrators see how it went, but not the node, which is as good as a
-        password.
+        password (PN-9).
         """
         self.another()
         self.service.answer = "wait resource-constraint"

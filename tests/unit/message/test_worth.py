@@ -171,7 +171,7 @@ class TableTests(SynchronousTestCase):
                     self.assertEqual(cells(row).split()[number], CELLS[kind].split()[number])
 
     def test_rows(self) -> None:
-        """The first row that fits decides, whatever stands beside in the message."""
+        """The first row that fits decides, whatever stands beside it (AR-8)."""
         self.assertEqual(set(EXAMPLES), set(Worth))
         for kind, examples in EXAMPLES.items():
             for example in examples:
