@@ -6,6 +6,8 @@ set -eu
 VENV=${VENV:-.venv}
 BIN=$PWD/$VENV/bin
 export PYTHONPATH="$PWD"
+# Else each server that a test starts would compile all modules anew.
+unset PYTHONDONTWRITEBYTECODE
 
 fail() {
     echo "$*" >&2
