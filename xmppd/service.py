@@ -52,7 +52,7 @@ from xmppd.resolve.finder import Finder
 from xmppd.resolve.name_service import NameService
 from xmppd.resolve.question import IResolverReactor as INetwork
 from xmppd.resolve.targets import Directions
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.store import Store, make_store
 from xmppd.trace.trace import Trace
 

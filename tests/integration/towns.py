@@ -33,7 +33,7 @@ from xmppd.resolve.attempts import Attempts
 from xmppd.resolve.connector import Visitor
 from xmppd.resolve.lost import no_stream, not_found
 from xmppd.resolve.targets import Directions, Target
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import Network

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import cycle
 
 from tests.support import SlowStore
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID
 from xmppd.testing.client import Client
 from xmppd.testing.house import House

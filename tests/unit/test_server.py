@@ -12,6 +12,7 @@ from xmppd.config.config import (
     PluginSettings,
 )
 from xmppd.config.section import Mark, Section, is_marked, type_of
+from xmppd.server.own_settings import settings_of
 from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
@@ -32,7 +33,7 @@ class ReloadTests(SynchronousTestCase):
 
     def test_every_table(self) -> None:
         """Each table of which a key applies at once is handed to a stage that goes by it."""
-        handed = {part.table for part in House("montague.lit").server._settings()}
+        handed = {part.table for part in settings_of(House("montague.lit").server)}
         elsewhere = {ComponentStreamSettings, PluginSettings, LogSettings}
         for field in fields(Config):
             table = type_of(field)

@@ -20,7 +20,7 @@ from xmppd.host.machine import IReactor
 from xmppd.net.certificate import load_authorities, make_self_signed
 from xmppd.net.listen_endpoint import Certificates, certificates
 from xmppd.plugin.plugin_manager import PluginManager
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.service import StartError, XMPPService
 from xmppd.testing.client import done
 from xmppd.testing.house import House, memory_store

@@ -20,7 +20,7 @@ from xmppd.host.machine import IReactor, Machine
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
 from xmppd.plugin.plugin_error import PluginError, PluginTableError
 from xmppd.plugin.plugin_manager import PluginManager
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.engine import has_password
 from xmppd.store.errors import StoreError
 from xmppd.store.memory import MemoryDatabase

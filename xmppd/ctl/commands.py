@@ -25,7 +25,7 @@ from xmppd.ctl import (
     users,
 )
 from xmppd.ctl.running import Running
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.trace.trace import Trace
 
 DESCRIPTIONS: dict[str, Description] = {

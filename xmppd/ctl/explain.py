@@ -17,7 +17,7 @@ from xmppd.explain.finding import Finding
 from xmppd.explain.message import deciding_node, explain_message
 from xmppd.explain.presence import explain_presence
 from xmppd.explain.whereabouts import locate_message
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID
 
 TYPES = ("normal", "chat", "groupchat", "headline", "error")

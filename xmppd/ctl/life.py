@@ -13,7 +13,7 @@ from xmppd.ctl.declared import Declared
 from xmppd.ctl.running import Running
 from xmppd.ctl.times import iso
 from xmppd.host.version import version
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 
 
 class StatusRow(Row, frozen=True):

@@ -26,7 +26,7 @@ from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
 from xmppd.plugin.seams import Seams
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.errors import StoreError
 from xmppd.store.store import make_store
 from xmppd.trace.trace import Trace

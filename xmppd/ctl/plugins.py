@@ -14,7 +14,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.plugin.plugin_manager import PluginManager
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 
 PLUGIN = (
     Argument("plugin", "its name", PluginName()),

@@ -10,7 +10,7 @@ from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, Cell, Decision
 from xmppd.message.follower import ON_ITS_WAY, Course, Remark
 from xmppd.message.offline_message_strategy import use
 from xmppd.privacy.session_privacy import SessionPrivacy
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Message, StanzaError
 

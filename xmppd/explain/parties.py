@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from xmppd.explain.finding import Finding, listed
 from xmppd.roster.roster import Roster
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Session

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, elsewhere, inactive, intercepted, party, unread
 from xmppd.roster.subscription import SUBSCRIBED_TO
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Presence
 from xmppd.store.last_presences import LastPresence

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xmppd.explain.finding import Finding
 from xmppd.host.clocks import UNKNOWN
 from xmppd.message.follower import Sought
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, Message, Stanza
 from xmppd.stanza.copies import is_copy, original

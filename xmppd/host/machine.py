@@ -123,7 +123,7 @@ class MemoryWatch:
 
 
 class Machine:
-    """The environment of an :class:`~xmppd.server.XMPPServer`.
+    """The environment of an :class:`~xmppd.server.xmpp_server.XMPPServer`.
 
     As many threads as there are cores compute passwords. At most one call for each stream waits for
     them, and streams are limited.

@@ -22,7 +22,7 @@ from xmppd.message.follower import Follower
 from xmppd.nodes.plugin_messages import Tell
 from xmppd.plugin.offers import Offer, Offers
 from xmppd.plugin.seams import Replace, Seams
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import Later

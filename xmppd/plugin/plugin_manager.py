@@ -23,7 +23,7 @@ from xmppd.plugin.place import NotInTime, Places, TakeOut, in_time
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.errors import StoreError, TablesRefused
 
 VOICE_S = 10.0

@@ -29,7 +29,7 @@ from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.machine import Descriptors
 from xmppd.net.login_queue import LARGEST_WINDOW
 from xmppd.plugin.plugin_manager import PluginManager
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID, ns
 from xmppd.store.memory import MemoryDatabase
 from xmppd.store.rosters import RosterItem

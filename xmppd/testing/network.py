@@ -22,7 +22,7 @@ from xmppd.net.transport import Watchable
 from xmppd.resolve.connector import Visitor
 from xmppd.resolve.lost import not_found
 from xmppd.resolve.targets import Directions, Target
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID
 
 

@@ -7,7 +7,7 @@ from xmppd.explain.message import passed_over
 from xmppd.message.follower import Course
 from xmppd.message.worth import fate
 from xmppd.presence.presence_manager import hears
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError, qname
 from xmppd.stanza.copies import is_copy
 from xmppd.stanza.fate import OfflineFate

@@ -12,7 +12,7 @@ from xmppd.handler.presence_update_handler import PresenceUpdateHandler
 from xmppd.message.follower import Course, Follower
 from xmppd.plugin.seams import SEAMS, Call, Method, Seams
 from xmppd.presence.presence_manager import PresenceManager
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.interceptor_manager import KINDS, InterceptorManager, PacketInterceptor
 from xmppd.stanza import JID, Stanza
 from xmppd.trace.outcome import Outcome, failed, followed, returned, skipped

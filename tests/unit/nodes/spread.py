@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from itertools import cycle
 
 from xmppd.config.config import Config
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.store import Store
 from xmppd.testing.client import Client
 from xmppd.testing.nodes import NodeHouse, Nodes

@@ -69,7 +69,8 @@ class StageTests(DirectoryCase):
             with self.subTest(parameters):
                 self.write(
                     "wrong.py",
-                    f"from xmppd.server import XMPPServer\ndef plug({parameters}):\n    return []",
+                    "from xmppd.server.xmpp_server import XMPPServer\n"
+                    f"def plug({parameters}):\n    return []",
                 )
                 self.assertIn(why, self.refused("wrong"))
 

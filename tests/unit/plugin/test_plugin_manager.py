@@ -29,7 +29,7 @@ from xmppd.plugin.plugin_manager import VOICE_S, PluginManager, PluginsChanged
 from xmppd.plugin.seams import Replace
 from xmppd.presence.presence_manager import PresenceManager
 from xmppd.router.presence_router import PresenceRouter
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.interceptor_manager import PacketInterceptor
 from xmppd.session.session_manager import SessionBound, SessionClosed
 from xmppd.session.session_state import SessionState

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
 from xmppd.events import OWNER
-from xmppd.server import XMPPServer
+from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_state import SessionState
 from xmppd.stanza import ns
