@@ -24,12 +24,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from bench.floor import Floor
 from bench.meter import Result
-from bench.ours import ROOT, Xmppd
+from bench.ours import ROOT, Beside, Xmppd
 from bench.peers import PEERS
 from bench.server import Server, ServerError
 
 RESULTS = ROOT / "bench" / "results"
+OTHERS = (Floor.name, Beside.name)
+"""Servers beside ours that are no peers."""
+
 LOAD_TIMEOUT_S = 900.0
 SETTLE_S = 1.0
 
@@ -149,6 +153,8 @@ class Run:
         with running(self.servers) as pids:
             for scenario in scenarios:
                 for server in self.servers if scenario.needs_setup else []:
+                    if not server.keeps_accounts:
+                        continue
                     print(f"{scenario.name} {server.name}: setting up", file=sys.stderr)
                     found = self._load(scenario, server, pids[server.name], "--setup")
                     failed[scenario.name][server.name] = found
@@ -156,12 +162,11 @@ class Run:
 
     def measure(self, scenario: Scenario, results: dict[str, list[Result]]) -> None:
         """Restart the servers and measure them in turn; one that failed is not asked again."""
-        with running(
-            self.servers, archives=scenario.archives, publishes=scenario.publishes
-        ) as pids:
+        servers = [server for server in self.servers if server.serves(scenario.load)]
+        with running(servers, archives=scenario.archives, publishes=scenario.publishes) as pids:
             time.sleep(SETTLE_S)
             for repetition in range(self.repetitions):
-                for server in self.servers:
+                for server in servers:
                     if any("error" in result for result in results[server.name]):
                         continue
                     found = self._load(scenario, server, pids[server.name])
@@ -264,9 +269,18 @@ def number(value: float | None) -> str:
 def ratio(results: dict[str, list[Result]], figure: Callable[[list[Result]], float | None]) -> str:
     """How many times better than the best peer we are."""
     ours = figure(results.get(Xmppd.name, []))
-    peers = [figure(results[name]) for name in results if name != Xmppd.name]
+    peers = [figure(results[peer.name]) for peer in PEERS if peer.name in results]
     known = [peer for peer in peers if peer is not None]
     return f"{min(known) / ours:.2g}×" if known and ours else "–"
+
+
+def share(results: dict[str, list[Result]], of: str, by: str) -> str:
+    """What one server takes of what another does: the smallest figures, and the medians."""
+    parts = []
+    for figure in (min, statistics.median):
+        one, other = (values(results.get(name, []), "cpu_us_per_op") for name in (of, by))
+        parts.append(f"{figure(one) / figure(other):.2f}" if one and other else "–")
+    return " / ".join(parts)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -284,8 +298,10 @@ def cpu_table(scenarios: list[Scenario], results: Results, names: list[str]) -> 
         wanted = f", {scenario.wanted_ratio:g}×" if scenario.wanted_ratio else ""
         spreads = [spread(of[name], "cpu_us_per_op") for name in names]
         better = ratio(of, lambda found: median(found, "cpu_us_per_op"))
-        rows.append([scenario.name, scenario.per, *spreads, better, target + wanted])
-    return table(["scenario", "per", *names, "best peer / ours", "wanted"], rows)
+        shares = [share(of, Xmppd.name, name) for name in names if name in OTHERS]
+        rows.append([scenario.name, scenario.per, *spreads, *shares, better, target + wanted])
+    shared = [f"ours / {name}" for name in names if name in OTHERS]
+    return table(["scenario", "per", *names, *shared, "best peer / ours", "wanted"], rows)
 
 
 def latency_table(scenarios: list[Scenario], results: Results, names: list[str]) -> str:
@@ -376,6 +392,8 @@ class Options(argparse.Namespace):
 
     peers: bool
     only: list[str]
+    floor: bool
+    beside: Path | None
     quick: bool
     scenario: str
     repetitions: int | None
@@ -388,6 +406,8 @@ def parse() -> Options:
     every = [Xmppd.name, *(peer.name for peer in PEERS)]
     parser.add_argument("--peers", action="store_true", help="beside prosody and ejabberd")
     parser.add_argument("--only", choices=every, nargs="+", default=[], help="just these servers")
+    parser.add_argument("--floor", action="store_true", help="beside a relay without XMPP")
+    parser.add_argument("--beside", type=Path, help="beside the xmppd of another checkout")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter: a few minutes")
     parser.add_argument("--scenario", default="", metavar="REGEX", help="names to run")
     parser.add_argument("--repetitions", type=int, help="of each scenario (5; quick: 3)")
@@ -399,6 +419,10 @@ def chosen_servers(options: Options, directory: Path) -> list[Server]:
     """The servers that take part; all must be installed."""
     kinds: list[type[Server]] = [Xmppd, *(PEERS if options.peers or options.only else ())]
     servers = [kind(directory) for kind in kinds if not options.only or kind.name in options.only]
+    if options.floor:
+        servers.append(Floor(directory))
+    if options.beside is not None:
+        servers.append(Beside(directory, options.beside))
     for server in servers:
         server.check_installed()
     return servers

@@ -94,6 +94,8 @@ class Xmppd(Server):
     name = "xmppd"
     usual_port = 14_222
     hashed_domain = Server.domain
+    root = ROOT
+    """The checkout that runs."""
 
     @property
     def data(self) -> Path:
@@ -119,7 +121,7 @@ class Xmppd(Server):
 
     def version(self) -> str:
         """The revision, and the Python it runs on."""
-        git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+        git = ["git", "-C", str(self.root), "describe", "--always", "--dirty", "--exclude=*"]
         revision = subprocess.run(git, check=False, capture_output=True, text=True).stdout.strip()
         return f"xmppd {revision or 'of unknown revision'} on {python_version()}"
 
@@ -151,11 +153,27 @@ class Xmppd(Server):
     def environment(self) -> dict[str, str]:
         """This checkout, installed or not."""
         inherited = os.environ.get("PYTHONPATH")
-        return {"PYTHONPATH": f"{ROOT}:{inherited}" if inherited else str(ROOT)}
+        return {"PYTHONPATH": f"{self.root}:{inherited}" if inherited else str(self.root)}
 
     @property
     def _config(self) -> Path:
         return self.directory / "xmppd.toml"
+
+
+class Beside(Xmppd):
+    """Another revision of this server, measured beside it.
+
+    Args:
+        directory: As for all.
+        root: Its checkout.
+    """
+
+    name = "beside"
+    usual_port = 17_222
+
+    def __init__(self, directory: Path, root: Path) -> None:
+        super().__init__(directory)
+        self.root = root.resolve()
 
 
 def plugins(*, archives: bool) -> tuple[str, ...]:

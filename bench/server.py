@@ -58,6 +58,15 @@ class Server(ABC):
         self.archives = self.publishes = False
         self.ready_s = 0.0
 
+    def serves(self, load: str) -> bool:
+        """Whether it can be measured by this scenario of bench.load."""
+        return True
+
+    @property
+    def keeps_accounts(self) -> bool:
+        """Whether accounts and rosters have to be made there."""
+        return True
+
     @abstractmethod
     def check_installed(self) -> None:
         """Raise ServerError if it is not, saying which package to install."""

@@ -1,22 +1,35 @@
-"""The time of a stanza, stage by stage, without sockets.
+"""The time of a stanza and of a login, stage by stage, without sockets.
 
     python -m bench.where
 
 The pipeline runs in memory, cut off behind each of its stages in turn; what a stage costs is the
-difference to the run before. The kernel and the endpoint come on top: compare with ``chat-w20`` and
-``presence-50`` of bench.compare.
+difference to the run before. A login is taken step by step, each step for all of some clients. The
+kernel and the endpoint come on top: compare with ``chat-w20``, ``presence-50`` and ``login-plain``
+of bench.compare, and with what the floor takes there.
 """
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.python.failure import Failure
 
 from bench.compare import machine, table
 from bench.load import BODY
+from bench.ours import plugins
+from xmppd.config.config import ListenSettings
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
+from xmppd.net.connection_handler import ConnectionHandler
+from xmppd.net.transport import Ranked, Watchable
 from xmppd.roster.roster import Roster
 from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
@@ -24,19 +37,27 @@ from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import ns
 from xmppd.stream.stanza_handler import StanzaHandler
 from xmppd.stream.stream_parser import StreamParser
-from xmppd.testing.client import Client
-from xmppd.testing.house import House
+from xmppd.testing.client import Client, done
+from xmppd.testing.house import PASSWORD, House
 
 DOMAIN = "p.test"
 CONTACTS = 50
+PEER = IPv4Address("TCP", "192.0.2.1", 1)
 RUNS = 7
 STANZAS = 10_000
+CLIENTS = 200
+CLOSED = Failure(ConnectionDone())
+AFTERWARDS_S = 60.0
+"""The time after which no timer is left of who has gone."""
 
 
-class Wire:
+class Wire(Ranked, Watchable):
     """A transport that sends nothing."""
+
+    goes_first = False
 
     def write(self, data: bytes) -> None:
         """Take these bytes, and forget them."""
@@ -44,7 +65,14 @@ class Wire:
     def pauseProducing(self) -> None:
         """Never happens here."""
 
-    resumeProducing = pauseProducing
+    def watch_queue(self, watcher: IPushProducer) -> None:
+        """Nothing is ever queued."""
+
+    def getPeer(self) -> IAddress:
+        """Somebody."""
+        return PEER
+
+    resumeProducing = loseConnection = pauseProducing
 
 
 @dataclass(frozen=True)
@@ -170,9 +198,99 @@ def walked(walk: Walk, clients: dict[str, Client], stanzas: int = STANZAS) -> li
     return rows
 
 
+HEADER = (
+    f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
+    f"to='{DOMAIN}' version='1.0'>"
+).encode()
+AUTH = b"<auth xmlns='%b' mechanism='PLAIN'>%%b</auth>" % ns.SASL.encode()
+BIND = b"<iq type='set' id='b'><bind xmlns='%b'/></iq>" % ns.BIND.encode()
+ROSTER = b"<iq type='get' id='r'><query xmlns='%b'/></iq>" % ns.ROSTER.encode()
+LOGIN: tuple[tuple[str, bytes], ...] = (
+    ("a header, answered with features", HEADER),
+    ("auth: PLAIN, with a password that was right before", AUTH),
+    ("a header, answered with features, once more", HEADER),
+    ("bind", BIND),
+    ("the roster, which is empty", ROSTER),
+    ("the first presence", b"<presence><priority>1</priority></presence>"),
+    ("the end of the stream, and goodbye", b"</stream:stream>"),
+)
+"""What a client says when it logs in; the steps at both ends have no bytes."""
+
+
+class Logins:
+    """Clients that log in, and leave, all of them a step at a time.
+
+    Args:
+        plugins: That are loaded.
+        clients: So many.
+    """
+
+    def __init__(self, plugins: Sequence[str], clients: int = CLIENTS) -> None:
+        self.house = House(DOMAIN, plugins=tuple(plugins))
+        self.names = [f"u{number}" for number in range(clients)]
+        for name in self.names:
+            account = self.house.jid(name).bare
+            done(self.house.server.passwords.create(account, PASSWORD))
+        listener = self.house.server.listeners.listener(
+            ListenSettings(endpoint="", kind="client", tls="none")
+        )
+        self.make = partial(listener.buildProtocol, PEER)
+
+    def steps(self) -> Iterator[tuple[str, float]]:
+        """Each step of a login, and its CPU time in seconds for all of them."""
+        handlers: list[ConnectionHandler] = []
+
+        def connect() -> None:
+            for _ in self.names:
+                handlers.append(self.make())
+                handlers[-1].makeConnection(Wire())  # type: ignore[no-untyped-call]
+
+        def say(words: Sequence[bytes]) -> None:
+            for handler, said in zip(handlers, words, strict=True):
+                handler.dataReceived(said)
+
+        def lose() -> None:
+            for handler in handlers:
+                handler.connectionLost(CLOSED)
+
+        yield "a connection is made", cost_s(connect)
+        for title, said in LOGIN:
+            words = [self._word(said, name) for name in self.names]
+            yield title, cost_s(partial(say, words))
+            self.house.clock.advance(0)
+        yield "the connection is gone", cost_s(lose)
+
+    def _word(self, said: bytes, name: str) -> bytes:
+        return said % b64encode(f"\0{name}\0{PASSWORD}".encode()) if said is AUTH else said
+
+    def table(self, runs: int = RUNS) -> list[list[str]]:
+        """For each step its own cost, the least of some runs, and what has been spent by then."""
+        least_s: dict[str, float] = {}
+        for run in range(runs + 1):
+            for step, spent_s in self.steps():
+                if run:  # in the first one passwords are hashed
+                    least_s[step] = min(spent_s, least_s.get(step, inf))
+            self.house.clock.advance(AFTERWARDS_S)
+        rows, so_far_us = [], 0.0
+        for step, spent_s in least_s.items():
+            step_us = spent_s / len(self.names) * 1e6
+            so_far_us += step_us
+            rows.append([step, f"{step_us:.1f}", f"{so_far_us:.1f}"])
+        return rows
+
+
+def cost_s(step: Callable[[], None]) -> float:
+    """The CPU time of what is done."""
+    began = time.process_time()
+    step()
+    return time.process_time() - began
+
+
 def main() -> int:
-    """Print a table for each walk."""
+    """Print a table for each walk, and one for a login."""
     print(f"{machine()}\n")
+    print("### A login by PLAIN, in the clear\n")
+    print(table(["step", "µs", "so far"], Logins(plugins(archives=False)).table()), end="\n\n")
     clients = people()
     for walk in WALKS:
         print(f"### {walk.title}\n")

@@ -61,6 +61,16 @@ class ReportTests(SynchronousTestCase):
             "| chat-w1 | message | 9 / **10** / 12 | 30 / **30.5** / 31 | – | 3× | 16 µs, 2.4× |",
         )
 
+    def test_others(self) -> None:
+        """The floor and another revision are no peers: they have columns of their own."""
+        results = self.results()
+        results["chat-w1"]["floor"] = [{"cpu_us_per_op": cost} for cost in (3, 4, 5)]
+        self.assertEqual(
+            cpu_table(self.scenarios, results, ["xmppd", "prosody", "floor"]).splitlines()[-1],
+            "| chat-w1 | message | 9 / **10** / 12 | 30 / **30.5** / 31 | 3 / **4** / 5 "
+            "| 3.00 / 2.50 | 3× | 16 µs, 2.4× |",
+        )
+
     def test_missing_figures(self) -> None:
         """What a server did not show is a dash, not a nought."""
         latency = latency_table(self.scenarios, self.results(), self.names)

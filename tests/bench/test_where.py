@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.where import WALKS, people, walked
+from bench.where import LOGIN, WALKS, Logins, people, walked
 from xmppd.stream.stanza_handler import StanzaHandler
 
 
@@ -15,3 +15,11 @@ class WhereTests(SynchronousTestCase):
             self.assertEqual([row[0] for row in rows][:-1], [stage.name for stage in walk.stages])
             self.assertTrue(all(float(row[1]) >= 0 for row in rows))
         self.assertIs(StanzaHandler.handle, handle)
+
+    def test_login(self) -> None:
+        """Each step of a login has its line, and nobody is left when they have gone."""
+        logins = Logins(("ping",), clients=2)
+        rows = logins.table(runs=1)
+        self.assertEqual([row[0] for row in rows][1:-1], [step for step, _ in LOGIN])
+        self.assertTrue(all(float(row[1]) > 0 for row in rows))
+        self.assertEqual(logins.house.server.client_connections.handlers, set())
