@@ -1,7 +1,7 @@
 """ConnectionHandler: the Protocol of one connection, with bytes and events both ways."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol as Typed
@@ -202,7 +202,7 @@ class ConnectionHandler(Protocol):
         """Such as ``TLSv1.3``; empty without TLS."""
         return (tls_version(ISystemHandle(self.transport)) or "") if self.encrypted else ""
 
-    def channel_bindings(self) -> dict[str, bytes]:
+    def channel_bindings(self) -> Mapping[str, bytes]:
         """The channel bindings of this connection, by type; none without TLS."""
         return channel_bindings(ISystemHandle(self.transport)) if self.encrypted else {}
 

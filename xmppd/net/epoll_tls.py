@@ -73,7 +73,8 @@ class ClearConnection(EPollConnection):
         self._paused = not self.mask & IN
         self.__class__ = TLSConnection
         self._watch(IN)
-        self.hub.serve_later(self, IN)
+        if not normal:  # the client speaks first
+            self.hub.serve_later(self, IN)
 
 
 @implementer(INegotiated)

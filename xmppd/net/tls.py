@@ -3,7 +3,7 @@ OpenSSL's contexts are made. A connection's own facts are read from any transpor
 Twisted's or ours: both hand out OpenSSL's connection with ``getHandle()``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -214,25 +214,46 @@ def application_protocol(transport: ISystemHandle) -> bytes:
     return b"" if connection is None else connection.get_alpn_proto_negotiated()
 
 
-def channel_bindings(transport: ISystemHandle) -> dict[str, bytes]:
-    """The channel bindings of this connection, by their registered names.
+class ChannelBindings(Mapping[str, bytes]):
+    """The channel bindings of a connection, by their registered names.
+
+    Which there are, every login says; the data of one is made when somebody binds to it.
+
+    Args:
+        connection: Its handshake is done.
+    """
+
+    def __init__(self, connection: SSL.Connection) -> None:
+        self._connection = connection
+        self._data: dict[str, bytes | None] = {}  # None: nobody has asked for it
+        if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
+            self._data["tls-exporter"] = None
+        shown: bytes | None = connection.get_context().get_app_data()
+        if shown is not None:
+            self._data["tls-server-end-point"] = shown
+
+    def __getitem__(self, type: str) -> bytes:
+        data = self._data[type]
+        if data is None:
+            data = self._connection.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
+            self._data[type] = data
+        return data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+
+def channel_bindings(transport: ISystemHandle) -> Mapping[str, bytes]:
+    """The channel bindings of this connection; none in the clear.
 
     ``tls-exporter`` (:rfc:`9266`) is there under TLS 1.3 only: below, it is safe only with an
     extension we cannot see. ``tls-server-end-point`` is :rfc:`5929#section-4`.
     """
     connection = _connection(transport)
-    if connection is None:
-        return {}
-    bindings = {}
-    if connection.get_protocol_version() >= SSL.TLS1_3_VERSION:
-        bindings["tls-exporter"] = connection.export_keying_material(
-            b"EXPORTER-Channel-Binding", 32, b""
-        )
-    certificate = connection.get_certificate(as_cryptography=True)
-    end_point = None if certificate is None else _end_point(certificate)
-    if end_point is not None:
-        bindings["tls-server-end-point"] = end_point
-    return bindings
+    return {} if connection is None else ChannelBindings(connection)
 
 
 def peer_certificate(transport: ISystemHandle) -> PeerCertificate | None:
@@ -350,6 +371,8 @@ def show(context: SSL.Context, files: DomainSettings, identity: Identity) -> Non
             context.add_extra_chain_cert(certificate)
         context.use_privatekey(identity.key)
         context.check_privatekey()
+        # Kept with the context: a reload makes new ones, and SNI chooses among them.
+        context.set_app_data(_end_point(identity.certificate))
     except SSL.Error as error:
         raise ValueError(
             f"{files.chain_file} is refused by OpenSSL ({_reason(error)}): "

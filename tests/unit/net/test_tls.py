@@ -1,7 +1,9 @@
 """TLS over real sockets, on Twisted's transport and on ours."""
 
 import socket
+import sys
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
 from cryptography import x509
@@ -325,6 +327,41 @@ class Stock(TestCase):
         context.set_max_proto_version(SSL.TLS1_2_VERSION)
         _, server = await self.client(context, sni="capulet.lit")
         self.assertEqual(channel_bindings(server.transport), {"tls-server-end-point": end_point})
+
+    async def test_bindings_are_made_when_asked_for(self) -> None:
+        """Which bindings there are costs no certificate parsed and nothing exported."""
+        await self.serve()
+        _, server = await self.client()
+        calls: list[str] = []
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            if event == "call":
+                calls.append(frame.f_code.co_name)
+
+        sys.setprofile(note)
+        try:
+            bindings = channel_bindings(server.transport)
+            types = tuple(bindings)
+        finally:
+            sys.setprofile(None)
+        self.assertEqual(types, ("tls-exporter", "tls-server-end-point"))
+        self.assertIn("get_context", calls)
+        for costly in ("export_keying_material", "get_certificate", "to_cryptography"):
+            self.assertNotIn(costly, calls)
+
+    async def test_binding_over_a_reload(self) -> None:
+        """Who has been shown a certificate binds to that one, whatever is shown to others since."""
+        await self.serve()
+        before = self.on_file("montague.lit")
+        _, early = await self.client()
+        self.files.domain("montague.lit")
+        self.tls.use(TLS(TLSSettings(), self.domains))
+        _, late = await self.client()
+        for server, shown in ((early, before), (late, self.on_file("montague.lit"))):
+            self.assertEqual(
+                channel_bindings(server.transport)["tls-server-end-point"],
+                shown.fingerprint(hashes.SHA256()),
+            )
 
     async def test_end_point_hashes(self) -> None:
         """The end-point binding takes the hash of our certificate's signature."""
