@@ -83,7 +83,7 @@ WALL_CLOCK = "xmppd/host/clocks.py"
 
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
-    r"|SV|CO|QT|ST|BOOT|AT|PW|RG|CL|AR|QU|OA|UN|PN|HT|WS|BO|HM|ME|RM|CR)-\d+\b"
+    r"|SV|CO|QT|ST|BOOT|AT|PW|RG|CL|AR|QU|OA|UN|PN|HT|WS|BO|HM|ME|RM|CR|CN)-\d+\b"
 )
 
 

@@ -9,7 +9,7 @@ from xmppd.command.other_nodes import NO_OTHERS, OtherNodes
 from xmppd.config.scopes import EVERYTHING
 from xmppd.stanza import JID
 
-Way = Literal["xmppctl", "ad-hoc", "rest", "node"]
+Way = Literal["xmppctl", "ad-hoc", "rest", "console", "node"]
 
 
 @dataclass(frozen=True, slots=True)

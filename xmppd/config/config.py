@@ -24,10 +24,10 @@ class ListenSettings(Section, frozen=True):
     endpoint: str
     kind: Literal["client", "server", "component", "node", "http"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
-    serve: tuple[Literal["web", "metrics", "api"], ...] = ()
+    serve: tuple[Literal["web", "metrics", "api", "console"], ...] = ()
 
     @property
-    def sites(self) -> frozenset[Literal["web", "metrics", "api"]]:
+    def sites(self) -> frozenset[Literal["web", "metrics", "api", "console"]]:
         """What is served there by HTTP."""
         return frozenset(self.serve or (("web",) if self.kind == "http" else ()))
 

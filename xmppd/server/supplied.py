@@ -60,6 +60,7 @@ def stages_of(server: Wiring) -> Mapping[type, object]:
         server.inline_features,
         server.service_domains,
         server.http_doors,
+        server.visitors,
     )
     return {
         **{stage.__class__: stage for stage in stages},

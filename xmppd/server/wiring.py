@@ -78,6 +78,7 @@ from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.nodes.reassertions import Reassertions
 from xmppd.nodes.session_offers import SessionOffers
 from xmppd.nodes.stored_messages import StoredMessages
+from xmppd.pages.visitors import Visitors
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.presence.introductions import Introductions
@@ -218,6 +219,7 @@ class Wiring:
         self.trust, self.foreign_routes = self._servers(certificates, make_connector)
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
+        self.visitors = self._visitors()
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()
@@ -586,6 +588,17 @@ class Wiring:
         )
         doors.serves_web = any("web" in listen.sites for listen in self.config.listen)
         return paths, connections, doors
+
+    def _visitors(self) -> Visitors:
+        """Who looks at pages: whoever may log in to a stream may log in there."""
+        return Visitors(
+            self.auth_provider,
+            self.attempts,
+            self.accounts.ends,
+            lambda: self.commands.roles,
+            self.clocks,
+            self.domains,
+        )
 
     def _web_streams(self) -> tuple[WebSockets, BoshSessions]:
         """Streams over HTTP. What BOSH answers leaves at the end of a turn, of the hub if there is

@@ -15,10 +15,6 @@ from xmppd.web.request import (
 )
 from xmppd.web.request_reader import Head
 
-ALWAYS: Pairs = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-)
 STRICT: Pairs = (("Strict-Transport-Security", "max-age=31536000"),)
 WITHOUT_BODY = frozenset((101, 204, 304))
 
@@ -107,7 +103,7 @@ class HTTPExchange:
         length = body.length if isinstance(body, Pieces) else len(body)
         headers: list[tuple[str, str]] = [
             ("Date", _date(int(wall_s))),
-            *ALWAYS,
+            *response.always,
             *extra,
         ]
         headers += response.headers

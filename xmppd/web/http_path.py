@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from xmppd.events import Undo
 from xmppd.web.request import Answer, BodyLost, HTTPError, HTTPRequest, HTTPResponse, Pairs
 
-Site = Literal["web", "metrics", "api"]
+Site = Literal["web", "metrics", "api", "console"]
 """A group of paths that a listener serves, or does not (``listen.serve``)."""
 
 METHODS = frozenset(("DELETE", "GET", "PATCH", "POST", "PUT"))

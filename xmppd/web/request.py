@@ -12,6 +12,12 @@ from xmppd.net.transport import Transport
 
 Pairs = tuple[tuple[str, str], ...]
 TEXT = "text/plain; charset=utf-8"
+ALWAYS: Pairs = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""What every answer says, unless it says otherwise (HT-9)."""
+
 READ_AHEAD_BYTES = 65_536
 """The bytes of a body that may wait for the handler; then the connection is read no more."""
 
@@ -240,12 +246,14 @@ class HTTPResponse:
         body: Its bytes, or where they come from.
         headers: Beside those that every answer has (HT-9).
         becomes: Of a 101: takes the connection over from here, given its transport.
+        always: The headers that every answer has; those of a page are stricter.
     """
 
     status: int = 200
     body: bytes | Pieces = b""
     headers: Pairs = ()
     becomes: Callable[[Transport], Successor] | None = None
+    always: Pairs = ALWAYS
 
 
 Answer = HTTPResponse | Awaitable[HTTPResponse]

@@ -1,0 +1,332 @@
+"""PageSite: pages below one path, for people who have logged in; all that guards them is here."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from secrets import token_urlsafe
+from urllib.parse import parse_qs, quote, urlsplit
+
+from xmppd.auth.base import SASLError
+from xmppd.command.command_context import Actor
+from xmppd.pages.static_files import StaticFiles
+from xmppd.pages.templates import Templates
+from xmppd.pages.visitors import (
+    Visitor,
+    Visitors,
+    cookie_name,
+    cookie_of,
+    is_private,
+    set_cookie,
+)
+from xmppd.web.http_path import HTTPPath, Site, anybody
+from xmppd.web.request import Answer, HTTPError, HTTPRequest, HTTPResponse, Pairs
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""What a page may do (CN-1)."""
+
+HTML = "text/html; charset=utf-8"
+FORM = "application/x-www-form-urlencoded"
+TOKEN = "token"  # noqa: S105  # the name of a field
+THEMES = ("light", "dark")
+MAX_FIELDS = 200
+MAX_NEXT_LENGTH = 2_000
+
+Form = Mapping[str, list[str]]
+
+_GUARD: Pairs = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),  # with none at all a browser would hide where a form was
+    ("Content-Security-Policy", POLICY),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A click of somebody, or of nobody yet.
+
+    Attributes:
+        site: Where they are.
+        request: What is asked.
+        cookie: By which they are known, or will be.
+        visitor: Who they are; None before they have logged in.
+        actor: The same as whoever gives commands.
+        form: What was filled in, by field; of a GET, its query.
+    """
+
+    site: "PageSite"
+    request: HTTPRequest
+    cookie: str
+    visitor: Visitor | None
+    actor: Actor | None
+    form: Form = field(default_factory=dict)
+
+    def field(self, name: str) -> str:
+        """What was filled in first; empty for nothing."""
+        return next(iter(self.form.get(name, ())), "")
+
+    def page(self, template: str, *, status: int = 200, **values: object) -> HTTPResponse:
+        """A page.
+
+        Args:
+            template: Its name.
+            status: Of the answer.
+            values: What it is filled with, beside what all pages have.
+        """
+        site, visitor = self.site, self.visitor
+        messages = tuple[str, ...]()
+        if visitor is not None:
+            messages, visitor.messages = tuple(visitor.messages), []
+        shown = {
+            "root": site.root,
+            "site": site.title,
+            "static": site.static.url,
+            "token": site.visitors.form_token(self.cookie),
+            "theme": self.theme,
+            "me": "" if visitor is None else visitor.account.bare,
+            "messages": messages,
+            "here": self.request.path + (self.request.query and f"?{self.request.query}"),
+            "at": self.request.path,
+            "status": status,
+            **site.frame(self),
+            **values,
+        }
+        headers: Pairs = (("Content-Type", HTML), ("Cache-Control", "no-store"))
+        if visitor is None:
+            headers = (*headers, set_cookie(self.request, self.cookie))
+        return HTTPResponse(status, site.templates.render(template, shown), headers, always=_GUARD)
+
+    def away(self, path: str, *said: str, headers: Pairs = ()) -> HTTPResponse:
+        """Lead somebody to another page of this server.
+
+        Args:
+            path: Its path, and its query.
+            said: What it says first.
+            headers: Beside those that lead there.
+        """
+        if self.visitor is not None:
+            for sentence in said:
+                self.visitor.tell(sentence)
+        return HTTPResponse(303, b"", (("Location", path), *headers), always=_GUARD)
+
+    @property
+    def theme(self) -> str:
+        """The colours that were chosen; empty for the browser's."""
+        chosen = cookie_of(self.request, "theme")
+        return chosen if chosen in THEMES else ""
+
+
+PageHandler = Callable[[Visit], Answer]
+
+
+def _no_frame(visit: Visit) -> Mapping[str, object]:
+    return {}
+
+
+class PageSite:
+    """Pages of one kind, such as the console: they are for whoever has logged in and may come.
+
+    Nothing is changed but by POST, with an Origin that is ours, and by a form that was shown to the
+    same browser (CN-3): a page itself has nothing to check.
+
+    Args:
+        visitors: Say who is there.
+        root: The path above all pages, with a slash at its end.
+        title: Of the site.
+        site: The group of paths that it belongs to.
+        may: Whether somebody may come.
+        directory: Has the directories ``templates`` and ``static``.
+
+    Attributes:
+        frame: Gives what is around each page.
+    """
+
+    def __init__(
+        self,
+        visitors: Visitors,
+        root: str,
+        title: str,
+        site: Site,
+        may: Callable[[Actor], bool],
+        directory: Path,
+    ) -> None:
+        self.visitors = visitors
+        self.root = root
+        self.title = title
+        self.templates = Templates(directory / "templates")
+        self.static = StaticFiles(f"{root}static/", directory / "static")
+        self.frame: Callable[[Visit], Mapping[str, object]] = _no_frame
+        self._site: Site = site
+        self._may = may
+
+    # -- its paths --------------------------------------------------------------------------------
+
+    def paths(self) -> Iterator[HTTPPath]:
+        """Those that every site has: to log in and out, the theme, and files."""
+        yield HTTPPath(
+            path=self.static.root, access=anybody, handle=self.static.serve, site=self._site
+        )
+        yield self.path("login", self._log_in, ("GET", "POST"), public=True)
+        yield self.path("logout", self._log_out, ("POST",))
+        yield self.path("theme", self._choose_theme, ("POST",), public=True)
+
+    def path(
+        self,
+        path: str,
+        handle: PageHandler,
+        methods: tuple[str, ...] = ("GET",),
+        *,
+        public: bool = False,
+    ) -> HTTPPath:
+        """The path of a page.
+
+        Args:
+            path: Below the root.
+            handle: Makes the page.
+            methods: ``GET``, ``POST``.
+            public: Whether it is also for those who have not logged in.
+        """
+        return HTTPPath(
+            path=self.root + path,
+            access=from_here,
+            handle=partial(self._answer, handle, public=public),
+            methods=methods,
+            body="small" if "POST" in methods else "none",
+            site=self._site,
+            refuse=self._refuse,
+        )
+
+    async def _answer(
+        self, handle: PageHandler, request: HTTPRequest, *, public: bool
+    ) -> HTTPResponse:
+        cookie = cookie_of(request, cookie_name(request)) or token_urlsafe(32)
+        visitor = self.visitors.find(cookie)
+        actor = None if visitor is None else self.visitors.actor(visitor, request.address)
+        form = _form_of(request)
+        visit = Visit(self, request, cookie, visitor, actor, form)
+        if request.method == "POST" and not self.visitors.is_form_of(cookie, visit.field(TOKEN)):
+            if visitor is None:
+                return self._to_login(visit)
+            raise HTTPError(403, "Nothing was done: this form is not from here, or is too old.")
+        if not public:
+            if actor is None:
+                return self._to_login(visit)
+            if not self._may(actor):
+                return visit.page("not_for_you.html", status=403)
+        answer = handle(visit)
+        return answer if isinstance(answer, HTTPResponse) else await answer
+
+    def _refuse(self, error: HTTPError) -> HTTPResponse:
+        """A page that says what is wrong, and nothing else: it may be for anybody."""
+        shown = {
+            "root": self.root,
+            "site": self.title,
+            "static": self.static.url,
+            "theme": "",
+            "status": error.status,
+            "sentence": str(error),
+        }
+        headers: Pairs = (("Content-Type", HTML), ("Cache-Control", "no-store"), *error.headers)
+        body = self.templates.render("error.html", shown)
+        return HTTPResponse(error.status, body, headers, always=_GUARD)
+
+    # -- what every site has ----------------------------------------------------------------------
+
+    def _to_login(self, visit: Visit) -> HTTPResponse:
+        """Lead to the login, and back to where one was."""
+        request = visit.request
+        here = request.path + (request.query and f"?{request.query}")
+        after = f"?next={quote(here, safe='')}" if request.method == "GET" else ""
+        return visit.away(f"{self.root}login{after}")
+
+    async def _log_in(self, visit: Visit) -> HTTPResponse:
+        request, after = visit.request, self._local(visit.field("next"))
+        if request.method == "GET":
+            if visit.visitor is not None:
+                return visit.away(after)
+            return self._login_page(visit, after)
+        if not is_private(request):
+            return self._login_page(visit, after, status=403)
+        name, password = visit.field("account"), visit.field("password")
+        try:
+            cookie = await self.visitors.log_in(name, password, request)
+        except SASLError as error:
+            said = _SAID.get(error.condition, "The address or the password is not right.")
+            status = 429 if error.condition == "temporary-auth-failure" else 401
+            return self._login_page(visit, after, said, status=status)
+        return visit.away(after, headers=(set_cookie(request, cookie),))
+
+    def _login_page(
+        self, visit: Visit, after: str, said: str = "", status: int = 200
+    ) -> HTTPResponse:
+        return visit.page(
+            "login.html",
+            status=status,
+            after=after,
+            said=said,
+            account=visit.field("account"),
+            private=is_private(visit.request),
+        )
+
+    def _log_out(self, visit: Visit) -> HTTPResponse:
+        self.visitors.log_out(visit.cookie)
+        if visit.field("everywhere") and visit.visitor is not None:
+            self.visitors.log_out_everywhere(visit.visitor.account)
+        return visit.away(f"{self.root}login", headers=(set_cookie(visit.request, ""),))
+
+    def _choose_theme(self, visit: Visit) -> HTTPResponse:
+        theme = visit.field("theme")
+        value = theme if theme in THEMES else ""
+        secure = "; Secure" if visit.request.encrypted else ""
+        cookie = f"theme={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000{secure}"
+        return visit.away(self._local(visit.field("next")), headers=(("Set-Cookie", cookie),))
+
+    def _local(self, path: str) -> str:
+        """A path of this site: the given one, if it is."""
+        parts = urlsplit(path)
+        is_ours = path.startswith(self.root) and path.isprintable() and path.isascii()
+        if parts.scheme or parts.netloc or "\\" in path or len(path) > MAX_NEXT_LENGTH:
+            is_ours = False
+        return path if is_ours and not path.startswith(f"{self.root}log") else self.root
+
+
+_SAID = {
+    "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, "
+    "and try again.",
+    "account-disabled": "This account is closed.",
+}
+
+
+def from_here(request: HTTPRequest) -> None:
+    """Let pass what only looks, and what a page of ours has sent (CN-3).
+
+    Raises:
+        HTTPError: Another site sends it.
+    """
+    if request.method != "GET" and request.header("origin") != request.origin:
+        raise HTTPError(403, "Nothing was done: this came from another site.")
+
+
+def _form_of(request: HTTPRequest) -> Form:
+    """What was filled in.
+
+    Raises:
+        HTTPError: It is no form, or has too many fields.
+    """
+    text = request.query
+    if request.method == "POST":
+        if request.header("content-type").partition(";")[0].strip().lower() != FORM:
+            raise HTTPError(415, f"A form is {FORM}.")
+        text = request.body.decode("latin-1")
+    try:
+        return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        raise HTTPError(400, "This form cannot be read.") from error
+
+
+__all__ = ["FORM", "HTML", "POLICY", "TOKEN", "PageHandler", "PageSite", "Visit", "from_here"]
