@@ -12,7 +12,7 @@ from xmppd.command.command_context import Actor
 from xmppd.pages.static_files import StaticFiles
 from xmppd.pages.templates import Templates
 from xmppd.pages.visitors import (
-    Visitor,
+    PageVisitor,
     Visitors,
     cookie_name,
     cookie_of,
@@ -47,8 +47,8 @@ _GUARD: Pairs = (
 
 
 @dataclass(frozen=True)
-class Visit:
-    """A click of somebody, or of nobody yet.
+class Click:
+    """A request of somebody, or of nobody yet.
 
     Attributes:
         site: Where they are.
@@ -62,7 +62,7 @@ class Visit:
     site: "PageSite"
     request: HTTPRequest
     cookie: str
-    visitor: Visitor | None
+    visitor: PageVisitor | None
     actor: Actor | None
     form: Form = field(default_factory=dict)
 
@@ -121,10 +121,10 @@ class Visit:
         return chosen if chosen in THEMES else ""
 
 
-PageHandler = Callable[[Visit], Answer]
+PageHandler = Callable[[Click], Answer]
 
 
-def _no_frame(visit: Visit) -> Mapping[str, object]:
+def _no_frame(click: Click) -> Mapping[str, object]:
     return {}
 
 
@@ -160,7 +160,7 @@ class PageSite:
         self.title = title
         self.templates = Templates(directory / "templates")
         self.static = StaticFiles(f"{root}static/", directory / "static")
-        self.frame: Callable[[Visit], Mapping[str, object]] = _no_frame
+        self.frame: Callable[[Click], Mapping[str, object]] = _no_frame
         self._site: Site = site
         self._may = may
 
@@ -208,17 +208,17 @@ class PageSite:
         visitor = self.visitors.find(cookie)
         actor = None if visitor is None else self.visitors.actor(visitor, request.address)
         form = _form_of(request)
-        visit = Visit(self, request, cookie, visitor, actor, form)
-        if request.method == "POST" and not self.visitors.is_form_of(cookie, visit.field(TOKEN)):
+        click = Click(self, request, cookie, visitor, actor, form)
+        if request.method == "POST" and not self.visitors.is_form_of(cookie, click.field(TOKEN)):
             if visitor is None:
-                return self._to_login(visit)
+                return self._to_login(click)
             raise HTTPError(403, "Nothing was done: this form is not from here, or is too old.")
         if not public:
             if actor is None:
-                return self._to_login(visit)
+                return self._to_login(click)
             if not self._may(actor):
-                return visit.page("not_for_you.html", status=403)
-        answer = handle(visit)
+                return click.page("not_for_you.html", status=403)
+        answer = handle(click)
         return answer if isinstance(answer, HTTPResponse) else await answer
 
     def _refuse(self, error: HTTPError) -> HTTPResponse:
@@ -237,54 +237,54 @@ class PageSite:
 
     # -- what every site has ----------------------------------------------------------------------
 
-    def _to_login(self, visit: Visit) -> HTTPResponse:
+    def _to_login(self, click: Click) -> HTTPResponse:
         """Lead to the login, and back to where one was."""
-        request = visit.request
+        request = click.request
         here = request.path + (request.query and f"?{request.query}")
         after = f"?next={quote(here, safe='')}" if request.method == "GET" else ""
-        return visit.away(f"{self.root}login{after}")
+        return click.away(f"{self.root}login{after}")
 
-    async def _log_in(self, visit: Visit) -> HTTPResponse:
-        request, after = visit.request, self._local(visit.field("next"))
+    async def _log_in(self, click: Click) -> HTTPResponse:
+        request, after = click.request, self._local(click.field("next"))
         if request.method == "GET":
-            if visit.visitor is not None:
-                return visit.away(after)
-            return self._login_page(visit, after)
+            if click.visitor is not None:
+                return click.away(after)
+            return self._login_page(click, after)
         if not is_private(request):
-            return self._login_page(visit, after, status=403)
-        name, password = visit.field("account"), visit.field("password")
+            return self._login_page(click, after, status=403)
+        name, password = click.field("account"), click.field("password")
         try:
             cookie = await self.visitors.log_in(name, password, request)
         except SASLError as error:
             said = _SAID.get(error.condition, "The address or the password is not right.")
             status = 429 if error.condition == "temporary-auth-failure" else 401
-            return self._login_page(visit, after, said, status=status)
-        return visit.away(after, headers=(set_cookie(request, cookie),))
+            return self._login_page(click, after, said, status=status)
+        return click.away(after, headers=(set_cookie(request, cookie),))
 
     def _login_page(
-        self, visit: Visit, after: str, said: str = "", status: int = 200
+        self, click: Click, after: str, said: str = "", status: int = 200
     ) -> HTTPResponse:
-        return visit.page(
+        return click.page(
             "login.html",
             status=status,
             after=after,
             said=said,
-            account=visit.field("account"),
-            private=is_private(visit.request),
+            account=click.field("account"),
+            private=is_private(click.request),
         )
 
-    def _log_out(self, visit: Visit) -> HTTPResponse:
-        self.visitors.log_out(visit.cookie)
-        if visit.field("everywhere") and visit.visitor is not None:
-            self.visitors.log_out_everywhere(visit.visitor.account)
-        return visit.away(f"{self.root}login", headers=(set_cookie(visit.request, ""),))
+    def _log_out(self, click: Click) -> HTTPResponse:
+        self.visitors.log_out(click.cookie)
+        if click.field("everywhere") and click.visitor is not None:
+            self.visitors.log_out_everywhere(click.visitor.account)
+        return click.away(f"{self.root}login", headers=(set_cookie(click.request, ""),))
 
-    def _choose_theme(self, visit: Visit) -> HTTPResponse:
-        theme = visit.field("theme")
+    def _choose_theme(self, click: Click) -> HTTPResponse:
+        theme = click.field("theme")
         value = theme if theme in THEMES else ""
-        secure = "; Secure" if visit.request.encrypted else ""
+        secure = "; Secure" if click.request.encrypted else ""
         cookie = f"theme={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000{secure}"
-        return visit.away(self._local(visit.field("next")), headers=(("Set-Cookie", cookie),))
+        return click.away(self._local(click.field("next")), headers=(("Set-Cookie", cookie),))
 
     def _local(self, path: str) -> str:
         """A path of this site: the given one, if it is."""
@@ -329,4 +329,4 @@ def _form_of(request: HTTPRequest) -> Form:
         raise HTTPError(400, "This form cannot be read.") from error
 
 
-__all__ = ["FORM", "HTML", "POLICY", "TOKEN", "PageHandler", "PageSite", "Visit", "from_here"]
+__all__ = ["FORM", "HTML", "POLICY", "TOKEN", "Click", "PageHandler", "PageSite", "from_here"]

@@ -40,7 +40,7 @@ _log = Logger()
 
 
 @dataclass(slots=True)
-class Visitor:
+class PageVisitor:
     """Somebody who has logged in to look at pages.
 
     Attributes:
@@ -93,7 +93,7 @@ class Visitors:
         self._clocks = clocks
         self._domains = domains
         self._key = token_bytes(32)
-        self._visitors: dict[bytes, Visitor] = {}
+        self._visitors: dict[bytes, PageVisitor] = {}
 
     def __len__(self) -> int:
         return len(self._visitors)
@@ -118,12 +118,12 @@ class Visitors:
         account = await self._proved(name, password, request)
         now = self._clocks.seconds()
         cookie = token_urlsafe(32)
-        self._visitors[_digest(cookie)] = Visitor(account, now, now, now, began, [])
+        self._visitors[_digest(cookie)] = PageVisitor(account, now, now, now, began, [])
         if len(self._visitors) > MAX_VISITORS:
             del self._visitors[min(self._visitors, key=lambda each: self._visitors[each].used)]
         return cookie
 
-    async def prove(self, visitor: Visitor, password: str, request: HTTPRequest) -> None:
+    async def prove(self, visitor: PageVisitor, password: str, request: HTTPRequest) -> None:
         """Note that a visitor has given the password again.
 
         Raises:
@@ -132,7 +132,7 @@ class Visitors:
         await self._proved(visitor.account.bare, password, request)
         visitor.proved = self._clocks.seconds()
 
-    def has_proved(self, visitor: Visitor) -> bool:
+    def has_proved(self, visitor: PageVisitor) -> bool:
         """Whether a visitor has given the password lately."""
         return self._clocks.seconds() - visitor.proved < PROOF_S
 
@@ -157,7 +157,7 @@ class Visitors:
         assert mechanism.account is not None, "PLAIN has one step"
         return JID.parse(mechanism.account)
 
-    def find(self, cookie: str) -> Visitor | None:
+    def find(self, cookie: str) -> PageVisitor | None:
         """Whoever has this cookie, if they may still come: their time is not over, and nothing has
         ended all that was begun with their password.
         """
@@ -178,7 +178,7 @@ class Visitors:
         visitor.used = now
         return visitor
 
-    def actor(self, visitor: Visitor, address: str) -> Actor:
+    def actor(self, visitor: PageVisitor, address: str) -> Actor:
         """A visitor as whoever gives commands: what they may do is looked up with each click."""
         scopes = self._roles().scopes_of(visitor.account)
         return Actor(visitor.account, scopes, "console", address=address)
@@ -250,7 +250,7 @@ __all__ = [
     "LONGEST_S",
     "MAX_VISITORS",
     "PROOF_S",
-    "Visitor",
+    "PageVisitor",
     "Visitors",
     "cookie_name",
     "cookie_of",

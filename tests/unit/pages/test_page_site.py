@@ -8,7 +8,7 @@ from tests.unit.pages.browser import Browser, seen
 from xmppd.auth.base import SASLError
 from xmppd.config.config import AuthSettings
 from xmppd.config.scopes import OWN
-from xmppd.pages.page_site import PageSite, Visit
+from xmppd.pages.page_site import Click, PageSite
 from xmppd.pages.visitors import IDLE_S, LONGEST_S, MAX_VISITORS
 from xmppd.stanza import JID
 from xmppd.testing.client import done
@@ -39,12 +39,12 @@ class SiteCase(SynchronousTestCase):
         (directory / "static").mkdir(parents=True)
         return str(directory)
 
-    def show(self, visit: Visit) -> HTTPResponse:
-        return visit.page("error.html", status=200, sentence="Here you are.")
+    def show(self, click: Click) -> HTTPResponse:
+        return click.page("error.html", status=200, sentence="Here you are.")
 
-    def do(self, visit: Visit) -> HTTPResponse:
-        self.done.append(visit.field("what"))
-        return visit.away(ROOT, "It is done.")
+    def do(self, click: Click) -> HTTPResponse:
+        self.done.append(click.field("what"))
+        return click.away(ROOT, "It is done.")
 
     def log_in(self) -> None:
         """Log in, and have the token of a form."""
