@@ -17,6 +17,7 @@ from twisted.python.logfile import LogFile
 from zope.interface import provider
 
 from xmppd.config import config
+from xmppd.host.failures import Failures
 from xmppd.host.log_lines import LINES
 
 MAX_FILE_BYTES = 10_000_000
@@ -26,9 +27,14 @@ FILE_MODE = 0o640
 
 
 class Log:
-    """The level and form of the log, and its observer; both may change while it is in use."""
+    """The level and form of the log, and its observer; both may change while it is in use.
+
+    Attributes:
+        failures: Those of the program itself.
+    """
 
     def __init__(self) -> None:
+        self.failures = Failures()
         self._directory: Path | None = None
         self._wanted = LogLevelFilterPredicate()
         self._line = LINES["text"]
@@ -84,7 +90,8 @@ class Log:
         @provider(ILogObserver)
         def observe(event: LogEvent) -> None:
             if self._wanted(event) is not PredicateResult.no:
-                write(event)
+                for each in self.failures.told(event):
+                    write(each)
 
         def line(event: LogEvent) -> str | None:
             return self._line({**event, "this_node": self._node} if self._node else event)

@@ -24,6 +24,8 @@ def text_line(event: LogEvent) -> str | None:
     if not text:
         return None
     text = printable(text)
+    if "repeated" in event:
+        text += f" ({event['repeated']} times more, as before)"
     if "log_failure" in event:
         lines = event["log_failure"].getTraceback().rstrip().splitlines()
         text = "\n".join((text, *map(printable, lines)))
