@@ -4,7 +4,7 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shutil import which
@@ -32,6 +32,8 @@ from xmppd.ctl.commands import of_running, of_server
 from xmppd.ctl.control import Control, listen
 from xmppd.events import OWNER, On
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
+from xmppd.host.failures import Failures
+from xmppd.host.file_stamps import FileStamps
 from xmppd.host.log import Log
 from xmppd.host.machine import (
     Descriptors,
@@ -115,12 +117,24 @@ class XMPPService(Service):
         self._living = DeferredLock()
         self._is_stopping = False
         self._reloading = DeferredLock()
+        self._files = FileStamps()
         with _told(path):
+            self._files.note([path])
             self.config = config_file.load(path)
+            self._files.note(_certificate_files(self.config))
             log.use(self.config.log, self.config.cluster.node)
             self._certificates = certificates(self.config)
             self.endpoints = listen_endpoints(self.config, reactor)
         self._directory = DataDirectory(Path(self.config.data))
+
+    @property
+    def failures(self) -> Failures:
+        """Of the program, in the last hour."""
+        return self._log.failures
+
+    def unread(self) -> Sequence[Path]:
+        """The configuration and certificates that have changed on disk since they were read."""
+        return self._files.changed()
 
     def setServiceParent(self, parent: Componentized) -> None:
         """Join twistd's application, and give it our log.
@@ -366,7 +380,10 @@ class XMPPService(Service):
 
     async def _reload(self) -> tuple[list[str], list[str]]:
         """Read them, one reading after another: plugins may have to be waited for."""
+        files = FileStamps()
+        files.note([self.path])
         wanted = config_file.load(self.path)
+        files.note(_certificate_files(wanted))
         now, later = changed(self.config, wanted)
         new = merged(self.config, wanted)
         with told(self.path):
@@ -378,7 +395,7 @@ class XMPPService(Service):
         self.server.reload(new, read)
         await self._tell_plugins()
         self._log.use(new.log, new.cluster.node)
-        self.config = new
+        self.config, self._files = new, files
         _log.info(
             "the configuration was read again; new: {now}; needs a restart: {later}",
             now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
@@ -438,6 +455,12 @@ class XMPPService(Service):
             "xmppd is up; add a user with: {xmppctl} --config {path} user add you@{domain}",
             xmppctl=xmppctl(), path=self.path, domain=domain,
         )  # fmt: skip
+
+
+def _certificate_files(config: Config) -> list[Path]:
+    """The certificates and keys that a configuration names."""
+    shown = [domain for domain in config.domain if domain.certificate]
+    return [file for domain in shown for file in (domain.chain_file, domain.key_file)]
 
 
 def _end_process() -> None:

@@ -56,7 +56,7 @@ class ServerProcessTests(DirectoryCase):
             plugins={"load": ["ping"]},
         )
         with server:
-            (status,) = server.tell("status")
+            _, status = server.tell("status")
             assert isinstance(status, dict)
             self.assertEqual(status["plugins"], ["ping"])
             self.assertEqual(status["domains"], ["verona.lit", "capulet.lit"])

@@ -103,7 +103,7 @@ class StartTests(ProcessCase):
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertIn("xmppd is up", log.read_text())
         pid = int(pid_file.read_text())
-        self.assertEqual(self.rows("status")[0]["pid"], pid)
+        self.assertEqual(self.rows("status")[-1]["pid"], pid)
         os.kill(pid, signal.SIGTERM)
         self.wait_for(lambda: not pid_file.exists())
 
@@ -266,7 +266,7 @@ class MistakeTests(ProcessCase):
         self.start()
         self.only_start("data", "in use", "stop that one")
         self.assertIn("no mistake", self.ctl("config", "check"))
-        self.assertEqual(len(self.rows("status")), 1)
+        self.assertEqual(len(self.rows("status")), 2)
 
 
 class ReloadTests(ProcessCase):

@@ -87,8 +87,8 @@ class OnlineTests(ProcessCase):
     def test_works(self) -> None:
         """A running server does what xmppctl asks, and its clients see it at once."""
         process = self.start()
-        (status,) = self.rows("status")
-        self.assertEqual(status["pid"], process.pid)
+        note, status = self.rows("status")
+        self.assertEqual((note, status["pid"]), ({"note": "all is well"}, process.pid))
         self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
         romeo = Peer(self.ports()[1])
         romeo.log_in("romeo", "rose")
@@ -102,6 +102,19 @@ class OnlineTests(ProcessCase):
         again.close()
         self.assertIn("the server stops", self.ctl("stop"))
         self.assertEqual(process.wait(1), 0)
+
+    def test_not_read(self) -> None:
+        """A configuration that was changed and not read is named first of all, and status ends with
+        1; when it is read, all is well.
+        """
+        self.start()
+        self.assertTrue(self.ctl("status").startswith("all is well.\nstate "))
+        self.config.write_text(self.config.read_text() + "\n# changed\n")
+        ended = self.run_command([*XMPPCTL, "--config", str(self.config), "status"])
+        self.assertEqual(ended.returncode, 1)
+        self.assertTrue(ended.stdout.startswith(f"{self.config} changed on disk"), ended.stdout)
+        self.ctl("reload")
+        self.assertIn("all is well", self.ctl("status"))
 
     def test_why(self) -> None:
         """Why somebody is seen or not, what becomes of a message, and who causes most."""

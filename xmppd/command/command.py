@@ -11,6 +11,9 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName
 from xmppd.command.reply import Replies, Row
 
+STATES = ("well", "warnings", "trouble")
+"""What may stand in the column by which xmppctl ends; its status is the place of the worst."""
+
 OWNED = "account"
 """The argument by which a command for owners is told whose account it is about."""
 
@@ -33,6 +36,7 @@ class Description(Struct, frozen=True):
             its scope.
         asks: ``here``: what this node knows is all there is to know; ``all``: each node of the
             service is asked, and its rows say which one it was.
+        ends_by: The column by which xmppctl ends, with one of :data:`STATES`; empty for none.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Description(Struct, frozen=True):
     answers: Literal["table", "sentences", "stream"] = "table"
     asks: Literal["here", "all"] = "here"
     area: str = "server"
+    ends_by: str = ""
 
     @property
     def scope(self) -> str:

@@ -25,6 +25,7 @@ from xmppd.ctl import (
     users,
 )
 from xmppd.ctl.running import Running
+from xmppd.explain.troubles import Surroundings, Troubles
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.trace.trace import Trace
 
@@ -91,7 +92,8 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
 
 def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command]:
     """The further commands on a server that runs."""
+    around = Surroundings(running.plugins, running.failures, running.unread)
     return [
-        *life.LifeCommands(server, running, path).commands(),
+        *life.LifeCommands(server, running, path, Troubles(server, around)).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),
     ]

@@ -12,13 +12,18 @@ from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.running import Running
 from xmppd.ctl.times import iso
+from xmppd.explain.troubles import Troubles, state_of
 from xmppd.host.version import version
 from xmppd.server.xmpp_server import XMPPServer
 
 
 class StatusRow(Row, frozen=True):
-    """The state of a server."""
+    """The state of a server: ``well``, ``warnings`` or ``trouble``, with the codes of what is
+    wrong, in the order of their sentences.
+    """
 
+    state: str
+    wrong: list[str]
     version: str
     pid: int
     since: str | None
@@ -51,15 +56,22 @@ class LifeCommands:
     server: XMPPServer
     running: Running
     path: Path
+    troubles: Troubles
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
 
     async def status(self, context: CommandContext) -> Replies:
-        """Show it, in one row."""
-        server = self.server
+        """Say what is wrong, then show the state in one row."""
+        server, wrong = self.server, self.troubles.now()
+        for trouble in wrong:
+            yield trouble.says
+        if not wrong:
+            yield "all is well"
         yield StatusRow(
+            state=state_of(wrong),
+            wrong=[trouble.code for trouble in wrong],
             version=version(),
             pid=os.getpid(),
             since=iso(server.clocks.stamp(server.clocks.started)),
@@ -120,7 +132,12 @@ class LifeCommands:
 
 COMMANDS: tuple[Declared[LifeCommands], ...] = (
     Declared(
-        Description("status", "where it listens, since when, and more", asks="all"),
+        Description(
+            "status",
+            "what is wrong; where it listens, since when, and more",
+            asks="all",
+            ends_by="state",
+        ),
         LifeCommands.status,
         (StatusRow,),
     ),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from xmppd.command.command import Description
+from xmppd.command.command import STATES, Description
 from xmppd.command.refused import Refused
 from xmppd.config import config_file
 from xmppd.config.table import ConfigError
@@ -30,6 +30,8 @@ def main() -> None:
     """Do the command of the command line.
 
     It ends the process: 0 done, 1 refused, 2 not understood, 3 done, and a node did not answer.
+    A command that looks how the server is, such as ``status``, ends with 1 for warnings and 2 for
+    trouble.
     """
     if COMP_LINE in os.environ and len(sys.argv) == BASH_SAYS:
         complete(os.environ[COMP_LINE][: int(os.environ.get("COMP_POINT", "0")) or None])
@@ -42,13 +44,16 @@ def main() -> None:
         sys.stdout.reconfigure(line_buffering=line_buffering, errors="backslashreplace")
     paper = printer(sys.stdout, command.answers, json=options.json)
     try:
-        told = given(command, options)
+        told, worst = given(command, options), 0
         try:
             for reply in _asked(command, told, options):
                 paper.take(reply)
+                worst = max(worst, _badness(command, reply))
         except NoServer:
             _offline(command, told, options, paper.take)
         paper.finish()
+        if worst:
+            sys.exit(worst)
     except (ConfigError, Refused) as error:
         paper.finish()
         text = "\n".join(map(printable, str(error).rstrip(".").splitlines()))
@@ -102,6 +107,12 @@ def _described(words: list[str], options: argparse.Namespace) -> list[Descriptio
         return describe(_socket(options), words[0])
     except (ConfigError, NoServer, Refused):
         return []  # whoever gives the command is told
+
+
+def _badness(command: Description, reply: Line) -> int:
+    """The place among :data:`STATES` of what a row says of a server; 0 if it says nothing."""
+    state = "" if isinstance(reply, str) else reply.get(command.ends_by)
+    return STATES.index(str(state)) if state in STATES else 0
 
 
 # --- where it is done --------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Running: the server, for commands that need one that runs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from xmppd.host.failures import Failures
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
 
@@ -17,6 +19,13 @@ class Running(Protocol):
     @property
     def plugins(self) -> PluginManager:
         """Its plugins."""
+
+    @property
+    def failures(self) -> Failures:
+        """Of the program, in the last hour."""
+
+    def unread(self) -> Sequence[Path]:
+        """The configuration and certificates that have changed on disk since they were read."""
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again.

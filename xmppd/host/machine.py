@@ -73,6 +73,11 @@ class Descriptors:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         return cls(hard)
 
+    @property
+    def turns_away(self) -> bool:
+        """Whether there was no room for the latest connection."""
+        return self._turned_away_before is not None
+
     def have_room_for(self, descriptor: int) -> bool:
         """Whether a connection of this number may stay; the log has a line when that changes."""
         if descriptor < self.for_connections:

@@ -74,6 +74,7 @@ class DomainPair:
         carrier: The stream that takes stanzas now.
         outgoing: The stream that we have opened; it may not be negotiated yet.
         why: The error of the last failure; None after a success.
+        failures: The number of failures since the last success.
         since: The time when it came into this state, on the clock.
     """
 
@@ -84,6 +85,7 @@ class DomainPair:
         self.carrier: ServerStream | None = None
         self.outgoing: OutgoingStream | None = None
         self.why: StanzaError | None = None
+        self.failures = 0
         self.since = streams.clock.seconds()
         self._streams = streams
         self._settings = settings
@@ -235,6 +237,7 @@ class DomainPair:
         before.
         """
         self._retry_at = self._delay_s = 0.0
+        self.failures = 0
 
     def _go(self, on_behalf_of: str) -> None:
         """Have a stream do everything that waits."""
@@ -317,6 +320,7 @@ class DomainPair:
         """Return all stanzas after a failure, and let some time pass (SV-10)."""
         settings = self._settings
         self.why = why.untraced()
+        self.failures += 1
         self._delay_s = min(settings.retry_max_s, max(settings.retry_first_s, 2 * self._delay_s))
         self._retry_at = self._streams.clock.seconds() + self._delay_s
         self._streams.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)

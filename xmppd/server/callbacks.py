@@ -39,6 +39,7 @@ def call_back(server: Wiring) -> None:
         server.offline_message_flood.sweep,
         server.locations.sweep,
         server.presence_manager.introductions.sweep,
+        server.certificate_ends.look,
     )
     if server.config.s2s.enabled:
         server.routing_table.foreign = _foreign(server)

@@ -56,6 +56,7 @@ from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
+from xmppd.net.certificate_ends import CertificateEnds
 from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.connections import Connections
 from xmppd.net.epoll_hub import Hub, Reactor
@@ -189,6 +190,7 @@ class Wiring:
         self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
         self.admins = tuple(JID.parse(admin) for admin in config.admins)
+        self.certificate_ends = CertificateEnds(self.tls, self.domains, self.clocks)
         self.events, self.disco, self.bound_extras = Events(), Disco(), BoundExtras()
         self.commands, self.command_forms = self._commands()
         self.turns, self.metrics, self.personal_items = self._host_and_store()
@@ -351,8 +353,8 @@ class Wiring:
         config = self.config
         store_watch = StoreWatch(self.clock, self._ask_for_little)
         limits = self.clock, self.descriptors, self.cluster.membership
-        clients = Connections(config.stream, *limits, store_watch.late_s, self._late_s)
-        servers = Connections(config.streams("server"), *limits, self._late_s)
+        clients = Connections(config.stream, *limits, store_watch.late_s, self.late_s)
+        servers = Connections(config.streams("server"), *limits, self.late_s)
         return clients, servers, OutgoingTLS(config.tls, self.tls)
 
     def _messages(self) -> tuple[Followers, OfflineMessageFlood, OfflineMessageStrategy]:
@@ -622,7 +624,7 @@ class Wiring:
             self.http_doors,
             lambda: self.store.accounts.exists(""),
             lambda: self.cluster.membership.node.draining,
-            self._late_s,
+            self.late_s,
             self.clock,
         )
         return health, counts, LoopWatch(SWEEP_S)
@@ -703,7 +705,7 @@ class Wiring:
         if self.cluster.directory.shared:
             await self.cluster.directory.sessions_of("")
 
-    def _late_s(self) -> float:
+    def late_s(self) -> float:
         """Seconds by which the loop over the sockets is late."""
         return Hub.late_s(self.clock)
 

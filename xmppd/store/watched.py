@@ -22,6 +22,14 @@ CALM_S = 2.0
 
 OPERATIONS = ("read", "write", "append")
 
+SLOW_S = 0.5
+"""A call that takes so long is slow."""
+
+LATELY = 0.1
+"""What one call counts for, of the time that calls have taken lately."""
+
+LATELY_S = 60.0
+
 BOUNDS_S = (0.0001, 0.001, 0.005, 0.025, 0.1, 0.25, 1.0, 5.0)
 
 _log = Logger()
@@ -38,6 +46,9 @@ class Episode:
     Args:
         clock: The reactor's.
         doing: The kind of call that fails, such as ``read``.
+
+    Attributes:
+        error: The latest failure.
     """
 
     def __init__(self, clock: IReactorTime, doing: str) -> None:
@@ -46,6 +57,7 @@ class Episode:
         self._count = 0
         self._began = self._failed = 0.0
         self._look: IDelayedCall | None = None
+        self.error = ""
 
     @property
     def lasts(self) -> bool:
@@ -59,6 +71,7 @@ class Episode:
             self._began = self._failed
             _log.error("the database cannot be {doing}: {error}", doing=self._doing, error=error)
         self._count += 1
+        self.error = str(error).rstrip(".")
 
     def succeeded(self) -> None:
         """Note a success; whether it goes on is checked a moment later."""
@@ -110,8 +123,20 @@ class Watched(Database):
         self._is_abandoned = False
         self.took_s = {operation: Histogram(*BOUNDS_S) for operation in OPERATIONS}
         self.under_way = 0
+        self._lately_s = self._ended = 0.0
         self.may_write: Callable[[], bool] = lambda: True
         self.voice: Callable[[], defer.Deferred[None]] = lambda: defer.succeed(None)
+
+    def failing(self) -> dict[str, str]:
+        """What cannot be done with the database just now: ``read``, ``written``; and why."""
+        episodes = {"read": self._reading, "written": self._writing}
+        return {doing: each.error for doing, each in episodes.items() if each.lasts}
+
+    def lately_s(self) -> float:
+        """The time that a call has taken lately, in the middle; 0 when the last one was a minute
+        ago.
+        """
+        return self._lately_s if self._clock.seconds() - self._ended < LATELY_S else 0.0
 
     def abandon(self) -> None:
         """Read and write nothing more, not even what is under way and has not begun."""
@@ -194,7 +219,10 @@ class Watched(Database):
 
     def _end(self, operation: str, began: float) -> None:
         self.under_way -= 1
-        self.took_s[operation].observe(self._clock.seconds() - began)
+        self._ended = self._clock.seconds()
+        took_s = self._ended - began
+        self.took_s[operation].observe(took_s)
+        self._lately_s += LATELY * (took_s - self._lately_s)
 
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""

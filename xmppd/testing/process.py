@@ -195,8 +195,8 @@ class ServerProcess:
             kind: The kind of peer: ``client``.
         """
         # Its own comes first; other nodes of its service may not answer yet.
-        status = next(ask(self.directory / "data" / "xmppctl.sock", "status", {}))
-        assert isinstance(status, dict)
+        told = ask(self.directory / "data" / "xmppctl.sock", "status", {})
+        status = next(line for line in told if isinstance(line, dict))
         listening = status["listening"]
         assert isinstance(listening, list)
         lines = [line.split() for line in listening]

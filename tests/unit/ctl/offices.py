@@ -15,6 +15,7 @@ from xmppd.ctl.commands import of_running
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
 from xmppd.events import OWNER
+from xmppd.host.failures import Failures
 from xmppd.host.machine import IReactor
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
@@ -31,8 +32,14 @@ class Life:
 
     def __init__(self, plugins: PluginManager) -> None:
         self.plugins = plugins
+        self.failures = Failures()
+        self.changed: list[Path] = []
         self.endpoints: list[ListenEndpoint] = []
         self.stopped = False
+
+    def unread(self) -> list[Path]:
+        """The files that are said to have changed."""
+        return self.changed
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Two keys have changed."""

@@ -1,0 +1,240 @@
+"""Troubles: what is wrong with the server just now."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xmppd.command.command import STATES
+from xmppd.explain.finding import counted, listed
+from xmppd.host.failures import Failures, RepeatedFailure
+from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.server.xmpp_server import XMPPServer
+from xmppd.store.watched import SLOW_S
+
+KEEPS_FAILING = 3
+"""Streams with another server that have failed so often in a row keep failing."""
+
+NEARLY_FULL = 0.05
+"""Of a disk: the part that is free."""
+
+FULL_BYTES = 67_108_864
+"""A disk with less room than that is full, for a database."""
+
+FILES_NEAR = 0.8
+"""The part of the files that connections may have."""
+
+LATE_S = 1.0
+"""Of the loop over the sockets: more is trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong.
+
+    Attributes:
+        code: Its name for programs.
+        says: A sentence for people, without its full stop.
+        severe: Whether somebody is not served; else it is a warning.
+    """
+
+    code: str
+    says: str
+    severe: bool = False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the server itself does not know.
+
+    Attributes:
+        plugins: Those that are loaded, and those that should be.
+        failures: Of the program, in the last hour.
+        unread: Files that have changed since they were read.
+    """
+
+    plugins: PluginManager
+    failures: Failures
+    unread: Callable[[], Sequence[Path]]
+
+
+class Troubles:
+    """Looks for what is wrong, whenever somebody asks.
+
+    Args:
+        server: Its stages are asked.
+        around: What these do not know.
+    """
+
+    def __init__(self, server: XMPPServer, around: Surroundings) -> None:
+        self._server = server
+        self._around = around
+
+    def now(self) -> tuple[Trouble, ...]:
+        """What is wrong, the severe first."""
+        found = [trouble for look in _LOOKS for trouble in look(self._server, self._around)]
+        return tuple(sorted(found, key=lambda trouble: not trouble.severe))
+
+
+def state_of(found: Sequence[Trouble]) -> str:
+    """One of :data:`STATES`, for a server with which so much is wrong."""
+    return STATES[2 if any(each.severe for each in found) else bool(found)]
+
+
+def _store(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    watched = server.store.watched
+    for doing, error in watched.failing().items():
+        yield Trouble(
+            "store-fails",
+            f"the database cannot be {doing} ({error}): see that its server runs, and "
+            "that its disk has room",
+            severe=True,
+        )
+    slow_s = watched.lately_s()
+    if slow_s > SLOW_S:
+        yield Trouble(
+            "store-slow",
+            f"a call of the database takes {slow_s:.2f} s, and {watched.under_way} are under way: "
+            "see what else its disk and its server have to do",
+        )
+
+
+def _disk(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    data = server.config.data
+    try:
+        space = shutil.disk_usage(data)
+    except OSError:
+        return  # it is gone, as the database will say
+    if space.free < max(FULL_BYTES, NEARLY_FULL * space.total):
+        full = space.free < FULL_BYTES
+        yield Trouble(
+            "disk-full" if full else "disk-nearly-full",
+            f"{space.free / 1e6:,.0f} MB are free on the disk of {data}, "
+            f"{100 * space.free / space.total:.1f} % of it: make room, since nothing can be stored "
+            "without",
+            severe=full,
+        )
+
+
+def _certificates(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    for end in server.certificate_ends.soon():
+        ended = end.left_s <= 0
+        yield Trouble("certificate-ended" if ended else "certificate-ends", end.says, severe=ended)
+
+
+def _files(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    files = server.descriptors
+    used = sum(
+        len(each.handlers)
+        for each in (
+            server.client_connections,
+            server.server_connections,
+            server.components.connections,
+            server.foreign_routes.outgoing_connections,
+        )
+    ) + len(server.http_connections.connections)
+    remedy = "raise LimitNOFILE= of the unit, or ulimit -n"
+    if files.turns_away:
+        yield Trouble(
+            "files-all-open",
+            f"connections are turned away, since all {files.limit} files that may be open are: "
+            f"{remedy}",
+            severe=True,
+        )
+    elif used > FILES_NEAR * files.for_connections:
+        yield Trouble(
+            "files-nearly-all-open",
+            f"{used} of {files.for_connections} connections that the limit of open files has room "
+            f"for are there: {remedy}",
+        )
+
+
+def _plugins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    plugins = around.plugins
+    missing = [name for name in plugins.config.plugins.load if name not in plugins.loaded]
+    if missing:
+        yield Trouble(
+            "plugin-not-loaded",
+            f"{listed(missing)} should be loaded and {'is' if len(missing) == 1 else 'are'} not: "
+            "xmppctl plugin load NAME says why",
+            severe=True,
+        )
+    latest: dict[str, RepeatedFailure] = {}
+    times: Counter[str] = Counter()
+    for failure in around.failures.recent():
+        latest[failure.owner] = failure
+        times[failure.owner] += failure.count
+    for owner, failure in latest.items():
+        whose = f"the plugin {owner}" if owner in plugins.loaded else "a part of the server"
+        code = "plugin-failed" if owner in plugins.loaded else "server-failed"
+        yield Trouble(
+            code,
+            f"{whose} has failed {counted(times[owner], 'time')} in the last hour, at last with "
+            f"{failure.error}: the log has where, and please report it",
+        )
+
+
+def _other_servers(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    for pair in server.foreign_routes.pairs.values():
+        if pair.failures >= KEEPS_FAILING and pair.why is not None:
+            yield Trouble(
+                "server-not-reached",
+                f"streams from {pair.local} to {pair.remote} keep failing ({pair.failures} times; "
+                f"{pair.why.text or pair.why.condition.tag}): see xmppctl s2s why {pair.remote}",
+            )
+
+
+def _components(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    for domain, route in server.components.routes.items():
+        if not route.count:
+            yield Trouble(
+                "component-away",
+                f"the component {domain} is not connected: start its program, and see that it has "
+                "the secret of the configuration",
+            )
+
+
+def _configuration(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    changed = [str(path) for path in around.unread()]
+    if changed:
+        yield Trouble(
+            "not-read",
+            f"{listed(changed)} changed on disk and {'was' if len(changed) == 1 else 'were'} not "
+            "read again: give xmppctl reload",
+        )
+
+
+def _loop(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    late_s = server.late_s()
+    if late_s > LATE_S:
+        yield Trouble(
+            "late",
+            f"the server is {late_s:.1f} s behind with what came from its sockets: see xmppctl top",
+            severe=True,
+        )
+
+
+def _nodes(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    if not server.cluster.membership.speaks:
+        yield Trouble(
+            "node-silent",
+            "this node may not act, since Redis does not renew its lease: see xmppctl cluster list",
+            severe=True,
+        )
+
+
+_LOOKS: tuple[Callable[[XMPPServer, Surroundings], Iterator[Trouble]], ...] = (
+    _nodes,
+    _store,
+    _disk,
+    _loop,
+    _files,
+    _certificates,
+    _plugins,
+    _components,
+    _other_servers,
+    _configuration,
+)
+
+__all__ = ["Surroundings", "Trouble", "Troubles", "state_of"]
