@@ -59,7 +59,7 @@ environment() {
         "$python" -m venv --clear "$VENV"
     fi
     echo "Installing xmppd and what it depends on into $VENV"
-    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,cluster]'
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,cluster,acme]'
 }
 
 # --- run ----------------------------------------------------------------------------------------
@@ -285,6 +285,11 @@ coturn() {
     need "command -v turnserver && command -v turnutils_uclient" coturn
 }
 
+# An authority that signs certificates, and its name server.
+pebble() {
+    need "command -v pebble && command -v pebble-challtestsrv" pebble
+}
+
 # Sets the clock of one process.
 faketime_is_there() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1
@@ -341,6 +346,7 @@ tests() {
     clients
     browser
     coturn
+    pebble
     proxies
     need faketime_is_there faketime
     need_redis
@@ -449,6 +455,7 @@ coverage() {
     clients
     browser
     coturn
+    pebble
     proxies
     need faketime_is_there faketime
     need_redis

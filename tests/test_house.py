@@ -72,6 +72,7 @@ LATE_IMPORTS = {
     ("xmppd/ctl/main.py", "understood"),
     ("xmppd/ctl/offline.py", "_refuse_if_nodes_live"),
     ("xmppd/service.py", "_cluster"),
+    ("xmppd/service.py", "_renewals"),
     ("xmppd/store/engine.py", "_postgresql_engine"),
 }
 
@@ -83,7 +84,7 @@ WALL_CLOCK = "xmppd/host/clocks.py"
 
 RULE = re.compile(
     r"\b(?:CH|FR|SH|SC|LI|FA|UP|SI|CC|IN|PK|IQ|MR|CA|OM|OS|PR|PU|DP|RO|PS|PM|PL|RP|RT|SM|BI|SE|RS|CS"
-    r"|SV|CO|QT|ST|BOOT|AT|PW|RG|CL|AR|QU|OA|UN|PN|HT|WS|BO|HM|ME|RM|CR|CN)-\d+\b"
+    r"|SV|CO|QT|ST|BOOT|AT|PW|RG|CL|AR|QU|OA|UN|PN|HT|WS|BO|HM|ME|RM|CR|CN|SU|AU)-\d+\b"
 )
 
 

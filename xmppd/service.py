@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shutil import which
+from threading import Event
 from typing import TypeVar, cast
 
 from twisted.application.service import Service
@@ -19,6 +20,10 @@ from twisted.logger import ILogObserver, Logger, globalLogPublisher
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from xmppd.acme.authority_thread import AuthorityThread
+from xmppd.acme.challenges import Challenges
+from xmppd.acme.names import names_of
+from xmppd.acme.renewals import Renewals
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.joining import JoinError, may_act
 from xmppd.cluster.membership import NodeFenced
@@ -40,12 +45,18 @@ from xmppd.host.machine import (
     IReactor,
     Machine,
     MemoryWatch,
+    Workers,
     keep_collections_rare,
     notify,
     warn_of_expat,
 )
 from xmppd.host.stop_limits import StopLimits
-from xmppd.net.listen_endpoint import certificates, has_other_certificates, listen_endpoints
+from xmppd.net.listen_endpoint import (
+    ListenError,
+    certificates,
+    has_other_certificates,
+    listen_endpoints,
+)
 from xmppd.nodes.drain import HAND_OVER_S
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.plugin_manager import PluginManager, import_ahead
@@ -244,6 +255,8 @@ class XMPPService(Service):
             life.push_async_callback(endpoint.close)
         self.server.drain.doors = doors
         self.server.http_doors.endpoints = tuple(doors)
+        if self.renewals is not None:
+            self.renewals.start()
         await self._listen_for_commands(directory.socket)
 
     async def _end_life(self) -> None:
@@ -289,6 +302,7 @@ class XMPPService(Service):
         )
         self.plugins = PluginManager(self.server)
         self._life.push_async_callback(self.server.stop, self.plugins.unload_all)
+        self.renewals = self._renewals(machine)
         self.server.events.put(On(NodeFenced, self._fenced), OWNER)
         for command in (
             *of_server(self.server, Trace(self.server, self.plugins.seams)),
@@ -301,6 +315,33 @@ class XMPPService(Service):
                 await self.plugins.load(name)
         await may_act(cluster.membership, self._reactor)
         await self.server.start()
+
+    def _renewals(self, machine: Machine) -> Renewals | None:
+        """What has certificates signed by an authority, if that is wanted."""
+        config, server, tls = self.config, self.server, self.server.tls
+        kind, domains = config.challenge, [each for each in config.domain if each.acme]
+        if not domains or not kind or tls is None:
+            return None
+        try:
+            from xmppd.acme.authority import Authority
+        except ModuleNotFoundError as error:
+            raise ListenError(f"domain.acme needs {error.name}; install xmppd[acme]") from error
+        challenges, stopping = Challenges(tls, kind), Event()
+        server.http_paths.put(challenges.path(), OWNER)
+
+        def names(domain: str) -> list[str]:
+            others = {*server.routing_table.components, server.config.web.url_host} - {""}
+            return names_of(domain, server.domains, others, config.acme.leave_out)
+
+        account = self._directory.path / "acme" / "account.pem"
+        authority = AuthorityThread(
+            Authority(config.acme, account, challenges, stopping),
+            Workers(self._reactor, "xmppd-acme", 1),
+            stopping,
+        )
+        renewals = Renewals(domains, names, authority, server.show_certificate, machine.clocks)
+        self._life.callback(renewals.stop)
+        return renewals
 
     def _fenced(self, event: NodeFenced) -> None:
         """Begin anew, since the other nodes take this one for dead (CL-65)."""

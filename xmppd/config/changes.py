@@ -38,8 +38,8 @@ def _with_certificates(
     old: tuple[DomainSettings, ...], new: tuple[DomainSettings, ...]
 ) -> tuple[DomainSettings, ...]:
     """The domains of before, with their present certificates."""
-    known = {domain.name: domain for domain in new}
-    return tuple(known.get(domain.name, domain) for domain in old)
+    known = {(domain.name, domain.acme): domain for domain in new}
+    return tuple(known.get((domain.name, domain.acme), domain) for domain in old)
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -82,4 +82,5 @@ def _domain_leaves(domains: tuple[DomainSettings, ...]) -> Iterator[tuple[str, o
         "domain.certificate",
         {each.name: each.certificate for each in domains if each.certificate},
     )
+    yield "domain.acme", {each.name for each in domains if each.acme}
     yield "domain.key", {each.name: each.key for each in domains if each.key}

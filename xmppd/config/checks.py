@@ -184,12 +184,50 @@ def _check_certificates(config: Config) -> None:
                 f'listen.serve is for HTTP, which "{listen.endpoint}" does not speak; set '
                 'listen.kind = "http", or listen.tls = "direct" where clients come in.'
             )
-        bare = next((d.name for d in config.domain if not d.certificate), None)
+        bare = next((d.name for d in config.domain if not (d.certificate or d.acme)), None)
         if listen.tls != "none" and listen.kind != "node" and bare is not None:
             raise ConfigError(
                 f'listen.endpoint "{listen.endpoint}" has tls = "{listen.tls}" but domain '
                 f'"{bare}" has no certificate; add domain.certificate, or set listen.tls = "none".'
             )
+    _check_acme(config)
+
+
+def _check_acme(config: Config) -> None:
+    settings, names = config.acme, [domain.name for domain in config.domain if domain.acme]
+    if not names:
+        return
+    for domain in config.domain:
+        if domain.acme and (domain.certificate or domain.key):
+            raise ConfigError(
+                f'domain.acme of "{domain.name}" has an authority sign its certificate, but '
+                "domain.certificate names a file; remove one of the two."
+            )
+    if not settings.terms_agreed:
+        raise ConfigError(
+            f"acme.terms_agreed is false; read the terms of the authority at {settings.directory}, "
+            "and set it to true if you agree to them."
+        )
+    if urlsplit(settings.directory).scheme != "https":
+        raise ConfigError(
+            f'acme.directory cannot be "{settings.directory}"; write it as "https://…".'
+        )
+    for uri in settings.contact:
+        if not uri.startswith("mailto:"):
+            raise ConfigError(
+                f'acme.contact has "{uri}"; write each as "mailto:hostmaster@example.org".'
+            )
+    if not config.challenge:
+        raise ConfigError(
+            f'domain.acme of "{names[0]}" needs a listener at which the authority looks: add a '
+            '[[listen]] table with endpoint = "epoll:80", kind = "http", tls = "none", serve = '
+            '["acme"], or one with endpoint = "epoll:443", kind = "http", tls = "direct".'
+        )
+    if config.cluster.enabled:
+        raise ConfigError(
+            f'domain.acme of "{names[0]}" is not for a cluster, where an authority could ask any '
+            "node; have certbot get the certificate, and name it in domain.certificate."
+        )
 
 
 def _speaks_http(listen: ListenSettings) -> bool:

@@ -24,10 +24,10 @@ class ListenSettings(Section, frozen=True):
     endpoint: str
     kind: Literal["client", "server", "component", "node", "http"] = "client"
     tls: Literal["none", "starttls", "direct"] = "starttls"
-    serve: tuple[Literal["web", "metrics", "api", "console"], ...] = ()
+    serve: tuple[Literal["web", "metrics", "api", "console", "acme"], ...] = ()
 
     @property
-    def sites(self) -> frozenset[Literal["web", "metrics", "api", "console"]]:
+    def sites(self) -> frozenset[Literal["web", "metrics", "api", "console", "acme"]]:
         """What is served there by HTTP."""
         return frozenset(self.serve or (("web",) if self.kind == "http" else ()))
 
@@ -38,6 +38,7 @@ class DomainSettings(Section, frozen=True):
     name: Annotated[str, Mark.RESTART]
     certificate: str = ""
     key: str = ""
+    acme: Annotated[bool, Mark.RESTART] = False
 
     @property
     def chain_file(self) -> Path:
@@ -96,6 +97,16 @@ class TLSSettings(Section, frozen=True):
     ciphers: str = ""
     required: bool = True
     client_ca: str = ""
+
+
+class ACMESettings(Section, frozen=True):
+    """``[acme]``: the authority that signs the certificates of domains with ``acme = true``."""
+
+    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    terms_agreed: bool = False
+    contact: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    authorities: str = ""
 
 
 class StreamSettings(Section, frozen=True):
@@ -482,6 +493,11 @@ class LogSettings(Section, frozen=True):
     levels: dict[str, str] = {}
 
 
+def _shows_challenges(listen: ListenSettings) -> bool:
+    """Whether authorities come in there that look for names in TLS: as at port 443."""
+    return listen.tls == "direct" and bool(listen.sites)
+
+
 class Config(Section, frozen=True):
     """The whole file; tables of plugins as they stand there, since each has a struct of its own."""
 
@@ -493,6 +509,7 @@ class Config(Section, frozen=True):
     component: Annotated[tuple[ComponentSettings, ...], Mark.RESTART] = ()
     component_stream: ComponentStreamSettings = ComponentStreamSettings()
     tls: Annotated[TLSSettings, Mark.RESTART] = TLSSettings()
+    acme: Annotated[ACMESettings, Mark.RESTART] = ACMESettings()
     stream: StreamSettings = StreamSettings()
     web: WebSettings = WebSettings()
     s2s: S2SSettings = S2SSettings()
@@ -514,6 +531,15 @@ class Config(Section, frozen=True):
     contact: ContactSettings = ContactSettings()
     log: LogSettings = LogSettings()
     plugin_tables: Annotated[dict[str, dict[str, Any]], Mark.APART] = {}
+
+    @property
+    def challenge(self) -> Literal["", "http-01", "tls-alpn-01"]:
+        """How an authority can look whether names are ours: at the listener that serves ``acme``,
+        else at one of HTTP with TLS; empty if there is neither.
+        """
+        if any("acme" in listen.sites for listen in self.listen):
+            return "http-01"
+        return "tls-alpn-01" if any(_shows_challenges(each) for each in self.listen) else ""
 
     @property
     def links(self) -> Literal["redis", "direct"]:

@@ -87,15 +87,12 @@ def _prepared(config: Config, base: Path) -> Config:
         data=str(data),
         admins=tuple(JID.parse(admin).bare for admin in config.admins),
         domain=tuple(
-            DomainSettings(
-                name=prepare_domain(domain.name),
-                certificate=absolute(domain.certificate),
-                key=absolute(domain.key),
-            )
+            _with_files(replace(domain, name=prepare_domain(domain.name)), base, data)
             for domain in config.domain
         ),
         component=tuple(_with_secret(component, base) for component in config.component),
         tls=replace(config.tls, client_ca=absolute(config.tls.client_ca)),
+        acme=replace(config.acme, authorities=absolute(config.acme.authorities)),
         s2s=replace(
             config.s2s,
             authorities=absolute(config.s2s.authorities),
@@ -107,6 +104,15 @@ def _prepared(config: Config, base: Path) -> Config:
         cluster=_with_cluster_secret(config.cluster, base),
         plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
     )
+
+
+def _with_files(domain: DomainSettings, base: Path, data: Path) -> DomainSettings:
+    """The domain with the paths of its files; those that an authority signs are in our data."""
+    if domain.acme:
+        return replace(domain, certificate=str(data / "acme" / f"{domain.name}.pem"))
+    certificate = str(base / domain.certificate) if domain.certificate else ""
+    key = str(base / domain.key) if domain.key else ""
+    return replace(domain, certificate=certificate, key=key)
 
 
 def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:

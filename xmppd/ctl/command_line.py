@@ -30,6 +30,7 @@ GROUPS = {
     "explain": "why",
     "top": "who causes most",
     "plugin": "plugins",
+    "certificate": "certificates that this server shows",
     "config": "the configuration",
     "db": "the database",
     "db quarantine": "records that could not be read",

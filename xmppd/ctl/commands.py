@@ -5,6 +5,7 @@ from pathlib import Path
 from xmppd.command.command import Command, Description
 from xmppd.ctl import (
     audits,
+    certificates,
     cluster,
     devices,
     explain,
@@ -47,6 +48,7 @@ DESCRIPTIONS: dict[str, Description] = {
         explain.COMMANDS,
         trace.COMMANDS,
         top.COMMANDS,
+        certificates.COMMANDS,
         life.COMMANDS,
         plugins.COMMANDS,
         files.COMMANDS,
@@ -94,6 +96,7 @@ def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command
     """The further commands on a server that runs."""
     around = Surroundings(running.plugins, running.failures, running.unread)
     return [
+        *certificates.CertificateCommands(server, running).commands(),
         *life.LifeCommands(server, running, path, Troubles(server, around)).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from xmppd.acme.renewals import Renewals
 from xmppd.host.failures import Failures
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
@@ -26,6 +27,10 @@ class Running(Protocol):
 
     def unread(self) -> Sequence[Path]:
         """The configuration and certificates that have changed on disk since they were read."""
+
+    @property
+    def renewals(self) -> Renewals | None:
+        """What has certificates signed; None if no domain wants that."""
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Read the configuration again.

@@ -119,7 +119,7 @@ class DataDirectory:
         path = self.secret_file
         try:
             if not path.exists():
-                _write_private(path, secrets.token_bytes(SECRET_BYTES))
+                write_private(path, secrets.token_bytes(SECRET_BYTES))
             check_unwritable(path)
             secret = path.read_bytes()
         except OSError as error:
@@ -158,7 +158,7 @@ class DataDirectory:
             DataDirectoryError: It cannot be written.
         """
         try:
-            _write_private(self.path / "node", f"{instance} {generation}\n".encode())
+            write_private(self.path / "node", f"{instance} {generation}\n".encode())
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -184,7 +184,7 @@ def _refuse_unwritable(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Write the whole file or none, for our eyes only.
 
     A file or link that a crash, or another user, has left in the place of the draft is removed and
@@ -200,4 +200,4 @@ def _write_private(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-__all__ = ["DataDirectory", "DataDirectoryError", "InUse"]
+__all__ = ["DataDirectory", "DataDirectoryError", "InUse", "write_private"]

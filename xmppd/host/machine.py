@@ -147,22 +147,42 @@ class Machine:
         self.clocks = Clocks(reactor.seconds, wall_clock, boot_id(), reactor.seconds())
         self.secret = secret
         self.descriptors = descriptors or Descriptors(sys.maxsize)
-        self._reactor = reactor
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "xmppd-passwords")
+        self._threads = Workers(reactor, "xmppd-passwords", os.cpu_count() or 1)
+        self.run_in_thread = self._threads.run
 
-    async def run_in_thread(
-        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def stop(self) -> None:
+        """Stop the threads."""
+        self._threads.stop()
+
+
+class Workers:
+    """Threads for what would hold up the reactor.
+
+    Args:
+        reactor: Is told what came of it.
+        name: What they are called.
+        number: How many calls are done at a time; others wait.
+    """
+
+    def __init__(self, reactor: IReactorFromThreads, name: str, number: int) -> None:
+        self._reactor = reactor
+        self._pool = ThreadPoolExecutor(number, name)
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a function, computed in a thread."""
         done = Deferred[T]()
         # Twisted's pool would do as well, but leaves a cycle behind for each call.
-        future = self._threads.submit(function, *args, **kwargs)
+        future = self._pool.submit(function, *args, **kwargs)
         future.add_done_callback(lambda future: self._reactor.callFromThread(_tell, done, future))
         return await done
 
     def stop(self) -> None:
-        """Stop the threads."""
-        self._threads.shutdown()
+        """Stop them, when what they do is done."""
+        self._pool.shutdown()
+
+    def stop_soon(self) -> None:
+        """Let them do nothing more; the process ends when what they do is done."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _tell(done: Deferred[T], future: Future[T]) -> None:

@@ -18,7 +18,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.config.config import DomainSettings, TLSSettings
-from xmppd.net.certificate import Identity, ascii_domain, load_identity, read_file
+from xmppd.net.certificate import (
+    Identity,
+    ascii_domain,
+    load_identity,
+    make_identity,
+    read_file,
+    xmpp_addresses,
+)
 
 Kind = Literal["client", "server", "http", "client or http"]
 
@@ -28,6 +35,9 @@ ALPN: dict[Kind, bytes] = {
     "http": b"http/1.1",
 }
 """Protocol names of :xep:`0368`, and that of HTTP: there is no other version of it (HT-10)."""
+
+CHALLENGE = b"acme-tls/1"
+"""What an authority asks for that looks whether a name is ours (:rfc:`8737`)."""
 
 _SPOKEN: dict[Kind, tuple[bytes, ...]] = {
     **{kind: (name,) for kind, name in ALPN.items()},
@@ -55,6 +65,9 @@ _INVALID_PURPOSE = 26
 
 _UNSPECIFIED = 1
 """X509_V_ERR_UNSPECIFIED: it was not verified."""
+
+PROVISIONAL_DAYS = 30
+"""The life of a certificate that stands for one which an authority has yet to sign."""
 
 _verification_errors: WeakKeyDictionary[SSL.Connection, int] = WeakKeyDictionary()
 
@@ -97,11 +110,15 @@ class ContextFactory:
     Args:
         kind: The kind of peer that connects.
         direct_tls: TLS begins with the first byte, so that ALPN alone says what is spoken.
+        challenges: Contexts for an authority that looks for one of these names.
     """
 
-    def __init__(self, kind: Kind, *, direct_tls: bool) -> None:
+    def __init__(
+        self, kind: Kind, *, direct_tls: bool, challenges: Mapping[bytes, SSL.Context]
+    ) -> None:
         self.kind = kind
         self.direct_tls = direct_tls
+        self._challenges = challenges
         self._by_domain: dict[bytes, SSL.Context] = {}
 
     def getContext(self) -> SSL.Context:
@@ -124,12 +141,20 @@ class ContextFactory:
         """Choose a protocol of those that a client has offered (:rfc:`7301`). Behind STARTTLS the
         protocol is clear, and another one no reason to fail.
 
+        An authority that looks for a name of ours is shown what it looks for; under TLS 1.3, since
+        OpenSSL has chosen the certificate before that under 1.2.
+
         Raises:
             NoApplicationProtocol: None of them is spoken here; the handshake ends with that alert.
         """
         for ours in _SPOKEN[self.kind]:
             if ours in offered:
                 return ours
+        if CHALLENGE in offered:
+            context = self._challenges.get((connection.get_servername() or b"").lower())
+            if context is not None:
+                connection.set_context(context)
+                return CHALLENGE
         if self.direct_tls:
             raise NoApplicationProtocol
         return SSL.NO_OVERLAPPING_PROTOCOLS
@@ -155,10 +180,47 @@ class TLS:
         self._identities = _identities(domains)
         self._client_authorities = _client_authorities(settings.client_ca)
         self._factories: dict[tuple[Kind, bool], ContextFactory] = {}
+        self._challenges: dict[bytes, SSL.Context] = {}
 
     def identity(self, domain: str) -> tuple[DomainSettings, Identity] | None:
-        """The certificate of a domain, with its files; None if it has none."""
+        """The certificate of a domain, with its files; None if it has none. A service below a
+        domain has the one that names it.
+        """
         return self._identities.get(ascii_domain(domain).encode("ascii"))
+
+    def renew(self, domain: str) -> None:
+        """Read the files of one domain again; its certificate is shown from the next handshake on.
+
+        Raises:
+            ValueError: They cannot be used; then everything stays as it was.
+        """
+        own = _own(self._identities)
+        files, _ = own[ascii_domain(domain).encode("ascii")]
+        own[ascii_domain(domain).encode("ascii")] = (
+            files,
+            load_identity(files.chain_file, files.key_file),
+        )
+        before, self._identities = self._identities, _by_name(own)
+        try:
+            fresh = [(factory, self._contexts(factory)) for factory in self._factories.values()]
+        except ValueError:
+            self._identities = before
+            raise
+        for factory, contexts in fresh:
+            factory.use(contexts)
+
+    def show_challenge(self, name: str, identity: Identity) -> None:
+        """Show a certificate to an authority that looks for this name, until it is hidden; may be
+        called in any thread.
+        """
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.use_certificate(identity.certificate)
+        context.use_privatekey(identity.key)
+        self._challenges[name.encode("ascii")] = context
+
+    def hide_challenges(self) -> None:
+        """Show none of them any more."""
+        self._challenges.clear()
 
     def expires(self, domain: str) -> float | None:
         """The time when a domain's certificate ends, in seconds since 1970; None without one."""
@@ -176,7 +238,7 @@ class TLS:
             ValueError: OpenSSL refuses a setting or a certificate.
         """
         if (kind, direct_tls) not in self._factories:
-            factory = ContextFactory(kind, direct_tls=direct_tls)
+            factory = ContextFactory(kind, direct_tls=direct_tls, challenges=self._challenges)
             factory.use(self._contexts(factory))
             self._factories[kind, direct_tls] = factory
         return self._factories[kind, direct_tls]
@@ -194,12 +256,12 @@ class TLS:
             factory.use(contexts)
 
     def _contexts(self, factory: ContextFactory) -> dict[bytes, SSL.Context]:
-        contexts = {}
-        for domain, (files, identity) in self._identities.items():
-            context = _context(self._settings, self._client_authorities, factory)
-            show(context, files, identity)
-            contexts[domain] = context
-        return contexts
+        made: dict[str, SSL.Context] = {}
+        for files, identity in self._identities.values():
+            if files.name not in made:
+                made[files.name] = _context(self._settings, self._client_authorities, factory)
+                show(made[files.name], files, identity)
+        return {name: made[files.name] for name, (files, _) in self._identities.items()}
 
 
 def tls_version(transport: ISystemHandle) -> str | None:
@@ -282,19 +344,51 @@ def peer_chain(transport: ISystemHandle) -> tuple[x509.Certificate, ...]:
     return (certificate, *(above for above in chain if above != certificate))
 
 
-def _identities(domains: Sequence[DomainSettings]) -> dict[bytes, tuple[DomainSettings, Identity]]:
-    """The certificates by domain, as SNI spells it, in their order."""
+_Identities = dict[bytes, tuple[DomainSettings, Identity]]
+
+
+def _identities(domains: Sequence[DomainSettings]) -> _Identities:
+    """The certificates by name, as SNI spells it; those of the domains come first, in their
+    order.
+    """
     identities = {
-        ascii_domain(domain.name).encode("ascii"): (
-            domain,
-            load_identity(domain.chain_file, domain.key_file),
-        )
+        ascii_domain(domain.name).encode("ascii"): (domain, _identity(domain))
         for domain in domains
         if domain.certificate
     }
     if not identities:
         raise ValueError("no domain has a certificate: give one, or switch TLS off")
-    return identities
+    return _by_name(identities)
+
+
+def _identity(domain: DomainSettings) -> Identity:
+    """The certificate of a domain; until an authority has signed one, or if it has not renewed it
+    in time, one that only we have signed.
+    """
+    try:
+        return load_identity(domain.chain_file, domain.key_file)
+    except ValueError:
+        if domain.acme:
+            return make_identity(domain.name, days=PROVISIONAL_DAYS)
+        raise
+
+
+def _by_name(own: _Identities) -> _Identities:
+    """The certificates by domain, and by each further name in them that is no domain's own."""
+    named = dict(own)
+    for files, identity in own.values():
+        for name in xmpp_addresses(identity.certificate).dns_names:
+            named.setdefault(name.lower().encode("ascii", "replace"), (files, identity))
+    return named
+
+
+def _own(identities: _Identities) -> _Identities:
+    """The certificates by domain only."""
+    return {
+        name: found
+        for name, found in identities.items()
+        if name == ascii_domain(found[0].name).encode("ascii")
+    }
 
 
 def new_context(method: int, settings: TLSSettings) -> SSL.Context:

@@ -87,6 +87,16 @@ class XMPPServer(Wiring):
         self.foreign_routes.forget_failures()
         self.settings.reload(config)
 
+    def show_certificate(self, domain: str) -> None:
+        """Show the certificate that is in the files of a domain by now, also to other servers.
+
+        Raises:
+            ValueError: It cannot be used; then nothing has changed.
+        """
+        assert self.tls is not None, "the domain has one"
+        self.tls.renew(domain)
+        self.outgoing_tls.renew()
+
     async def start(self) -> None:
         """Read all that must be known before the first client connects."""
         await self.shared_groups.load()

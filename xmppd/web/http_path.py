@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from xmppd.events import Undo
 from xmppd.web.request import Answer, BodyLost, HTTPError, HTTPRequest, HTTPResponse, Pairs
 
-Site = Literal["web", "metrics", "api", "console"]
+Site = Literal["web", "metrics", "api", "console", "acme"]
 """A group of paths that a listener serves, or does not (``listen.serve``)."""
 
 METHODS = frozenset(("DELETE", "GET", "PATCH", "POST", "PUT"))

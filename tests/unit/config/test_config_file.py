@@ -171,7 +171,10 @@ class MistakeTests(FileCase):
             ),
             (
                 DOMAIN + "zzz = 1",
-                "domain.zzz is not an option; remove it, or use one of name, certificate, key.",
+                (
+                    "domain.zzz is not an option; remove it, or use one of name, certificate, key, "
+                    "acme."
+                ),
             ),
             ("[disko]\n", "disko is not an option; write disco, if that is meant."),
             (
@@ -320,6 +323,30 @@ class MistakeTests(FileCase):
             self.refusal(DOMAIN + 'key = "key.pem"'),
             'domain.key of "example.org" has no certificate; add domain.certificate.',
         )
+
+    def test_acme(self) -> None:
+        """An authority must be able to look, and its terms be agreed to; its certificates are
+        among our data.
+        """
+        door = "[[listen]]\nendpoint = 'tcp:0'\nkind = 'http'\ntls = 'none'\nserve = ['acme']\n"
+        agreed = "[acme]\nterms_agreed = true\n"
+        domain = DOMAIN + "acme = true\n"
+        config = self.load(domain + door + agreed)
+        self.assertEqual(config.challenge, "http-01")
+        self.assertEqual(
+            config.domain[0].chain_file, Path(config.data) / "acme" / "example.org.pem"
+        )
+        handshakes = door.replace("'none'", "'direct'").replace("acme", "web")
+        self.assertEqual(self.load(domain + handshakes + agreed).challenge, "tls-alpn-01")
+        for text, why in (
+            (domain + agreed, "needs a listener at which the authority looks"),
+            (domain + door, "acme.terms_agreed is false"),
+            (SECURE + "acme = true\n" + door + agreed, "remove one of the two"),
+            (domain + door + agreed + 'directory = "http://x.org"', "https://"),
+            (domain + door + agreed + 'contact = ["me@x.org"]', 'write each as "mailto:'),
+        ):
+            with self.subTest(why):
+                self.assertIn(why, self.refusal(text))
 
     def test_http(self) -> None:
         """HTTP knows no STARTTLS, and is served only where it is spoken."""

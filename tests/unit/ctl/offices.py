@@ -7,6 +7,7 @@ from typing import cast
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
+from xmppd.acme.renewals import Renewals
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
@@ -35,6 +36,7 @@ class Life:
         self.failures = Failures()
         self.changed: list[Path] = []
         self.endpoints: list[ListenEndpoint] = []
+        self.renewals: Renewals | None = None
         self.stopped = False
 
     def unread(self) -> list[Path]:

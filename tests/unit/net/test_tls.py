@@ -15,6 +15,7 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from tests.authority import Authority
 from tests.unit.net.peer import (
     Recorder,
     Service,
@@ -508,3 +509,51 @@ class SettingsTests(SynchronousTestCase):
         tls.use(self.files.tls("montague.lit"))
         self.assertIs(tls.context_factory("client"), factory)
         self.assertIsNot(tls.context_factory("server"), factory)
+
+
+class ACMETests(SynchronousTestCase):
+    """Certificates that an authority signs, and what it is shown before it does."""
+
+    def setUp(self) -> None:
+        self.files = Files(Path(self.mktemp()))
+
+    def acme(self) -> DomainSettings:
+        """A domain whose certificate is not there yet."""
+        file = str(self.files.directory / "verona.pem")
+        return DomainSettings(name="verona.lit", certificate=file, acme=True)
+
+    def test_provisional(self) -> None:
+        """Until an authority has signed one there is one of our own; where files are named, those
+        must be there.
+        """
+        tls = TLS(TLSSettings(), (self.acme(),))
+        found = tls.identity("verona.lit")
+        assert found is not None
+        self.assertEqual(found[1].certificate.issuer, found[1].certificate.subject)
+        named = DomainSettings(name="verona.lit", certificate="nowhere.pem")
+        self.assertRaises(ValueError, TLS, TLSSettings(), (named,))
+
+    def test_renewed(self) -> None:
+        """What is in a domain's file by now is shown, under all its names; the others stay."""
+        other = self.files.domain("mantua.lit")
+        tls = TLS(TLSSettings(), (self.acme(), other))
+        factory = tls.context_factory("client")
+        before = tls.identity("mantua.lit")
+        authority = Authority(self.files.directory)
+        chain, key = authority.issue("verona.lit", "verona.lit", "rooms.verona.lit")
+        self.acme().chain_file.write_bytes(chain.read_bytes() + key.read_bytes())
+        tls.renew("verona.lit")
+        for name in ("verona.lit", "rooms.verona.lit"):
+            found = tls.identity(name)
+            assert found is not None
+            self.assertIn("CN=authority", found[1].certificate.issuer.rfc4514_string())
+        self.assertEqual(tls.identity("mantua.lit"), before)
+        self.assertIs(tls.context_factory("client"), factory)
+
+    def test_useless(self) -> None:
+        """A file that cannot be used changes nothing."""
+        tls = TLS(TLSSettings(), (self.acme(),))
+        before = tls.identity("verona.lit")
+        self.acme().chain_file.write_text("nothing", encoding="ascii")
+        self.assertRaises(ValueError, tls.renew, "verona.lit")
+        self.assertEqual(tls.identity("verona.lit"), before)
