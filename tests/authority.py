@@ -28,7 +28,7 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.now(UTC)
         certificate = (
-            self._certificate(self._name, self._key.public_key(), now - DAY, now + 10 * DAY)
+            self._certificate(self._name, self._key.public_key(), now - DAY, now + 100 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(signs=True), critical=True)
             .sign(self._key, hashes.SHA256())
@@ -51,10 +51,12 @@ class Authority:
             The files: DOMAIN.crt, DOMAIN.key.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        end = datetime.now(UTC) + timedelta(days=days)
+        now = datetime.now(UTC)
+        end = now + timedelta(days=days)
+        start = min(now - DAY, end - 10 * DAY)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
         certificate = (
-            self._certificate(subject, key.public_key(), end - 10 * DAY, end)
+            self._certificate(subject, key.public_key(), start, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(

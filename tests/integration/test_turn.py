@@ -18,7 +18,9 @@ PATIENCE_S = 30.0
 NS = "urn:xmpp:extdisco:2"
 
 
-class TurnTests(SynchronousTestCase):
+class CoturnCase(SynchronousTestCase):
+    """A TURN server in a process."""
+
     def setUp(self) -> None:
         for program in ("turnserver", "turnutils_uclient"):
             if shutil.which(program) is None:
@@ -58,6 +60,10 @@ class TurnTests(SynchronousTestCase):
                 else:
                     return
         self.fail("coturn does not answer")
+
+
+class TurnTests(CoturnCase):
+    """Credentials that the server has made."""
 
     def allocated(self, user: str, password: str) -> int:
         """How a client ends that wants its words relayed: 0 if they were."""

@@ -36,7 +36,7 @@ class Argument(Struct, frozen=True):
     @property
     def required(self) -> bool:
         """Whether it is required."""
-        return not self.name.startswith("--")
+        return not self.name.startswith("--") and not self.kind.optional
 
     @property
     def secret(self) -> bool:

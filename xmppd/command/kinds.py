@@ -3,7 +3,7 @@
 import re
 from argparse import ArgumentParser
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from msgspec import Struct
 
@@ -35,7 +35,13 @@ class Surface:
 
 
 class ArgumentKind(Struct, frozen=True, tag=True):
-    """A kind of arguments; this one takes any text."""
+    """A kind of arguments; this one takes any text.
+
+    Attributes:
+        optional: Whether none has to be given, also where the name has no dashes.
+    """
+
+    optional: ClassVar[bool] = False
 
     def check(self, key: str, given: object, surface: Surface) -> Value:
         """Check a given value.
@@ -279,6 +285,18 @@ class Choice(ArgumentKind, frozen=True):
         return self.of
 
 
+class AnyOf(Choice, frozen=True):
+    """Any of a few words; all, if none is given."""
+
+    optional: ClassVar[bool] = True
+
+    def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
+        """Add it as words behind the command, if there are any."""
+        words = f"{{{','.join(self.of)}}}"
+        # With "choices", argparse would refuse that there are none.
+        parser.add_argument(name, metavar=words, help=help, nargs="*")
+
+
 class Address(ArgumentKind, frozen=True):
     """Any address: of an account, a session or a domain."""
 
@@ -353,6 +371,7 @@ AnyKind: TypeAlias = (
     | Duration
     | Moment
     | Choice
+    | AnyOf
     | Address
     | AccountName
     | DomainName

@@ -6,6 +6,7 @@ from xmppd.command.command import Command, Description
 from xmppd.ctl import (
     audits,
     certificates,
+    checkup,
     cluster,
     devices,
     explain,
@@ -52,6 +53,7 @@ DESCRIPTIONS: dict[str, Description] = {
         life.COMMANDS,
         plugins.COMMANDS,
         files.COMMANDS,
+        checkup.COMMANDS,
         quarantine.COMMANDS,
     )
     for declared in module

@@ -54,7 +54,7 @@ def completions(words: list[str], descriptions: Iterable[Description]) -> list[s
 
 def _of_command(command: Description, before: list[str], current: str) -> Iterable[str]:
     """What may stand behind the words of a command."""
-    options = {each.name: each for each in command.arguments if not each.required}
+    options = {each.name: each for each in command.arguments if each.name.startswith("--")}
     last = options.get(before[-1]) if before else None
     if last is not None and not isinstance(last.kind, Flag) and not last.secret:
         return last.kind.choices
@@ -62,7 +62,7 @@ def _of_command(command: Description, before: list[str], current: str) -> Iterab
         secret = ("--stdin",) if any(each.secret for each in command.arguments) else ()
         named = [name for name, each in options.items() if not each.secret]
         return [name for name in named if name not in before or options[name].most > 1] + [*secret]
-    asked = [each for each in command.arguments if each.required and not each.secret]
+    asked = [each for each in command.arguments if not (each.name.startswith("--") or each.secret)]
     place = len(_without_options(before, options.values()))
     return asked[min(place, len(asked) - 1)].kind.choices if asked else ()
 

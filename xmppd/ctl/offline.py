@@ -19,6 +19,7 @@ from xmppd.command.roles import Roles
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
+from xmppd.ctl.checkup import CheckupCommands
 from xmppd.ctl.commands import of_server
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
@@ -80,7 +81,10 @@ async def run(
     async with AsyncExitStack() as opened:
         if about.needs == "file":
             table = CommandTable((), Roles())
-            commands = FileCommands(path, config, reactor).commands()
+            commands = [
+                *FileCommands(path, config, reactor).commands(),
+                *CheckupCommands(path, config, reactor).commands(),
+            ]
         else:
             server = await _server(reactor, config, opened)
             table = server.commands

@@ -134,6 +134,13 @@ class NameService:
         finally:
             cancel(v6, v4)
 
+    async def alias(self, host: str) -> bool:
+        """Whether a host is an alias of another one, as far as DNS says."""
+        try:
+            return bool(await self._ask(host, dns.CNAME))
+        except LookupFailed:
+            return False
+
     def _only(self, v6: Found, why_not_v4: LookupFailed) -> tuple[str, ...]:
         if isinstance(v6, LookupFailed):
             raise v6 if isinstance(v6, NoAnswer) else why_not_v4

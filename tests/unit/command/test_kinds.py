@@ -15,6 +15,7 @@ from xmppd.command.kinds import (
     AccountName,
     Address,
     AnyKind,
+    AnyOf,
     Choice,
     DomainName,
     Duration,
@@ -50,6 +51,7 @@ KINDS: tuple[tuple[AnyKind, object, dict[str, Condition]], ...] = (
     (Hidden(), "rosebud", {"x" * 10_001: Condition.BAD_REQUEST}),
     (FileName(), "/tmp/x", {"x" * 10_001: Condition.BAD_REQUEST}),  # only a name
     (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
+    (AnyOf(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
     (Address(), "montague.lit", {"a@@b": Condition.BAD_REQUEST}),
     (AccountName(), "romeo@verona.lit", {"a@@b": Condition.BAD_REQUEST,
                                          "romeo@elsewhere.lit": Condition.ITEM_NOT_FOUND,

@@ -12,6 +12,7 @@ from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
 from xmppd.command.roles import Roles
+from xmppd.ctl.checkup import CheckupCommands
 from xmppd.ctl.commands import of_running
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Line, line_of
@@ -70,8 +71,9 @@ class Office:
         self.files = CommandTable((), Roles())
         for command in of_running(house.server, self.life, path):
             self.table.put(command, OWNER)
-        for command in FileCommands(path, house.server.config, reactor).commands():
-            self.files.put(command, OWNER)
+        for holder in (FileCommands, CheckupCommands):
+            for command in holder(path, house.server.config, reactor).commands():
+                self.files.put(command, OWNER)
 
     def replies(self, command: str, **given: object) -> list[Line]:
         """All that a command answers."""
