@@ -102,6 +102,7 @@ class HeldMessages(Follower):
     Attributes:
         ask_others: Has other nodes make a sender's messages safe; raises a StoreError if one does
             not answer.
+        origin_of: Gives a message that is about to be held an origin, by which other nodes know it.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class HeldMessages(Follower):
         self._unread: list[Kept] = []
         self._releasing: set[Deferred[None]] = set()
         self.ask_others: Callable[[JID, Told], Later] = _nobody_else
+        self.origin_of: Callable[[Stanza], str] = _needs_none
         resumable_sessions.place = self._place_soon
 
     @property
@@ -318,7 +320,8 @@ class HeldMessages(Follower):
         stamp = self.clocks.wall_clock() if came == UNKNOWN else self.clocks.stamp(came)
         if not isinstance(stanza.payload, Stamped):
             wire = delayed(wire, session.domain, stamp)
-        return HeldMessage(key or b"", position, session.bare, wire, stamp)
+        origin = self.origin_of(stanza)
+        return HeldMessage(key or b"", position, session.bare, wire, stamp, origin=origin)
 
     def _recipients(self, sender: JID, told: Told) -> Iterable[LocalClientSession]:
         if told.to is None:
@@ -671,6 +674,11 @@ def _account(text: str, sender: JID) -> str:
 def _nobody_else(sender: JID, told: Told) -> Later:
     """None: there is no other node."""
     return None
+
+
+def _needs_none(stanza: Stanza) -> str:
+    """No origin: there is no other node."""
+    return ""
 
 
 def _failed(failure: Failure) -> None:

@@ -29,7 +29,7 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.resumable_sessions import SessionResumed
 from xmppd.session.session_manager import SessionClosed
 from xmppd.stanza import IQ, JID, Later, Message, Stanza, ns
-from xmppd.stanza.delay import Stored, out_of_store
+from xmppd.stanza.delay import Stored, note_stored, out_of_store
 from xmppd.store.errors import StoreError
 from xmppd.store.offline import OfflineMessage, OfflineStore
 from xmppd.store.readable import set_aside, sift
@@ -354,14 +354,34 @@ class OfflineMessageFlood:
         taken = set[int]().union(*given.values())
         ids = []
         for id, message in messages:
-            if id not in taken:
+            if id in taken:
+                continue
+            having = self._having(message, session)
+            if having is None:
                 session.deliver(message, message.wire())
                 ids.append(id)
+            else:
+                _note_stored(having, message.payload.origin, id)
+                given.setdefault(having, set()).add(id)
+                self._ask(having, JID.prepared(account), [id])
         if ids:
             given.setdefault(session, set()).update(ids)
         elif not given:
             del self._given[account]
         return ids
+
+    def _having(self, message: Message, session: LocalClientSession) -> LocalClientSession | None:
+        """The session here that has had a stored message by another way, since a node was lost
+        (CL-53); if there is none, this session is noted to have it.
+        """
+        origin, origins = message.payload.origin, self.routing_table.origins
+        if not origin:
+            return None
+        for other in self.routing_table.sessions_here(session.jid.bare):
+            if origins.has_had(origin, other):
+                return other
+        origins.is_new(origin, session)
+        return None
 
     def _ask(self, session: LocalClientSession, account: JID, ids: list[int]) -> None:
         server = JID.parse(account.domain)
@@ -488,8 +508,19 @@ class OfflineMessageFlood:
             _log.failure("messages of {account} stay stored", failure, account=account)
 
 
+def _note_stored(session: LocalClientSession, origin: str, id: int) -> None:
+    """Note that a message which a session may still have to acknowledge is a stored one: should it
+    end before, that waits for another.
+    """
+    for stanza, _, _ in session.unread():
+        if isinstance(stanza, Message) and stanza.payload.origin == origin:
+            note_stored(stanza, id)
+
+
 def _read(message: OfflineMessage) -> tuple[int, Message]:
-    return message.id, out_of_store(message.stanza, message.id)
+    stored = out_of_store(message.stanza, message.id)
+    stored.payload.origin = message.origin
+    return message.id, stored
 
 
 def _sliced(messages: Iterable[OfflineMessage]) -> Iterator[list[OfflineMessage]]:

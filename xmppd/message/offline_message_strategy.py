@@ -136,6 +136,7 @@ class OfflineMessageStrategy(Follower):
             max_messages=self.settings.max_messages,
             max_bytes=self.settings.max_bytes,
             place=_place(message),
+            origin=message.payload.origin,
         )
         self.flood.storing(to)
         if self.routing_table.directory.shared:

@@ -61,5 +61,4 @@ class NodeLoss:
                 session, clocks = JID.prepared(entry.session), self.packet_router.clocks
                 for again in owed(unread, session, clocks, {}):
                     again.payload.passed_on = 1  # it comes by the old way (CL-16)
-                    again.payload.origin = entry.origin
                     yield again

@@ -271,7 +271,7 @@ class MessageRouter:
             return True
         got = sessions = decision.sessions
         account = sessions[0].jid.bare
-        course, copies = None, self._copies(account)
+        course, copies = None, self._copies(account, message)
         if asked is not None:
             course = Course(message, message.payload.tree, account, decision)
             if asked.preparing:
@@ -299,13 +299,14 @@ class MessageRouter:
         self.followers.follow(course, asked)
         return True
 
-    def _copies(self, account: str) -> Copies:
+    def _copies(self, account: str, message: Message) -> Copies:
         """The count of the sessions that have a message; known to other nodes that have some of
-        them (CL-15).
+        them, as is its origin (CL-15).
         """
         copies = Copies(account, 0)
         if self.routing_table.is_elsewhere_too(account):
             self.routing_table.copy_counts.number(copies)
+            self._origins.give(message)
         return copies
 
     # -- to no session ----------------------------------------------------------------------------

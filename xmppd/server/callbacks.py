@@ -30,6 +30,7 @@ def call_back(server: Wiring) -> None:
     server.packet_router.on_taken_back = server.held_messages.find_places
     if server.cluster.directory.shared:
         server.resumption.others = server.moves
+        server.held_messages.origin_of = server.routing_table.origins.of
     server.drain.hand_over = server.moves.hand_over
     server.saved_sessions.copy_counts = server.routing_table.copy_counts
     server.http_connections.on_sweep += (server.loop_watch.look,)

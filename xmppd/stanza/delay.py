@@ -133,16 +133,23 @@ def as_stamped(message: Message) -> Message:
 def out_of_store(data: bytes, number: int) -> Message:
     """The message that was stored under this number, stamped and addressed."""
     message = Message.from_bytes(data)
+    note_stored(message, number)
+    return message
+
+
+def note_stored(message: Message, number: int) -> None:
+    """Note that a message is in the store under this number, whichever way it has come."""
     payload = message.payload
     stored = Stored(payload.raw, payload.to, payload.tree)
+    stored.stays(payload)
     stored.kept = Kept(number, held=False)
-    return _with(message, stored)
+    message.payload = stored
 
 
 def returned(message: Message, stood: Stood) -> Message:
     """The same message, stamped, as a session gives it back."""
     payload = Returned(message.payload.raw, message.payload.to)
-    payload.stood = stood
+    payload.stood, payload.origin = stood, message.payload.origin
     return Message(message.to, message.sender, message.id, message.type, payload)
 
 

@@ -6,7 +6,7 @@ index of PostgreSQL takes; so look-ups go by the :func:`digest` of a text, which
 by a foreign key: rows of a name may be there without an account.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    TextClause,
     bindparam,
     func,
     select,
@@ -131,6 +132,27 @@ def insert_if_absent(table: Table) -> InsertByDialect:
     return InsertByDialect(
         sqlite.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key),
         postgresql.insert(table).on_conflict_do_nothing(index_elements=key).returning(*key),
+    )
+
+
+def insert_unless(
+    table: Table, taken: Sequence[Column[Any]], where: TextClause, returned: Column[Any]
+) -> InsertByDialect:
+    """An INSERT that adds and returns nothing if the values of a unique index are taken.
+
+    Args:
+        table: Where.
+        taken: The columns of the index.
+        where: Of which rows the index is.
+        returned: A column of the new row.
+    """
+    return InsertByDialect(
+        *(
+            dialect.insert(table)
+            .on_conflict_do_nothing(index_elements=taken, index_where=where)
+            .returning(returned)
+            for dialect in (sqlite, postgresql)
+        )
     )
 
 

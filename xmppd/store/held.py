@@ -42,6 +42,7 @@ held_messages = Table(
     Column("came", Double, nullable=False),
     Column("stanza", LargeBinary, nullable=False),
     Column("node", Text, nullable=False, server_default=text("''")),
+    Column("origin", Text, nullable=False, server_default=text("''")),
     Index(None, "owner"),
     sqlite_autoincrement=True,
 )
@@ -54,8 +55,9 @@ _MESSAGE = (
     held_messages.c.came,
     held_messages.c.number,
     held_messages.c.node,
+    held_messages.c.origin,
 )
-_ALL: Select[bytes, int, str, bytes, float, int, str] = select(*_MESSAGE).order_by(
+_ALL: Select[bytes, int, str, bytes, float, int, str, str] = select(*_MESSAGE).order_by(
     held_messages.c.number
 )
 NODES: Select[str] = select(held_messages.c.node).distinct()
@@ -68,7 +70,7 @@ _CHOSEN = (
     .with_for_update(skip_locked=True)
     .cte("chosen")
 )
-_TAKE: ReturningDelete[bytes, int, str, bytes, float, int, str] = (
+_TAKE: ReturningDelete[bytes, int, str, bytes, float, int, str, str] = (
     delete(held_messages)
     .where(held_messages.c.number.in_(select(_CHOSEN.c.number)))
     .returning(*_MESSAGE)
@@ -116,6 +118,8 @@ class HeldMessage:
         stanza: The whole message, addressed and stamped, as bytes.
         came: Seconds since 1970.
         number: Given by the store, rising; 0 if it has none yet.
+        origin: By which nodes know it (:class:`~xmppd.routing.origins.Origins`); empty if it has
+            none.
     """
 
     key: bytes
@@ -124,6 +128,7 @@ class HeldMessage:
     stanza: bytes
     came: float
     number: int = 0
+    origin: str = ""
 
 
 def hold(
@@ -143,6 +148,7 @@ def hold(
             "came": message.came,
             "stanza": message.stanza,
             "node": node,
+            "origin": message.origin,
         }
         numbers.append(connection.execute(_HOLD, row).scalar_one())
     return numbers
@@ -177,7 +183,14 @@ def take(connection: Connection, node: str, limit: int) -> list[HeldMessage]:
 
 
 def _message(
-    key: bytes, position: int, account: str, stanza: bytes, came: float, number: int, node: str
+    key: bytes,
+    position: int,
+    account: str,
+    stanza: bytes,
+    came: float,
+    number: int,
+    node: str,
+    origin: str,
 ) -> HeldMessage:
     check_text("node", node)
     return HeldMessage(
@@ -187,16 +200,17 @@ def _message(
         check_bytes("stanza", stanza),
         check_moment("came", came),
         number,
+        check_text("origin", origin),
     )
 
 
 HELD_MESSAGE = Kind(
     "held message",
     held_messages,
-    ("session", "position", "account", "stanza", "came", "number", "node"),
+    ("session", "position", "account", "stanza", "came", "number", "node", "origin"),
     _message,
     ("number",),
-    {"session": b"", "position": 0, "came": 0.0, "node": ""},
+    {"session": b"", "position": 0, "came": 0.0, "node": "", "origin": ""},
 )
 
 __all__ = [

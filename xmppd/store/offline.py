@@ -1,6 +1,6 @@
 """Offline messages: kept for accounts that are away (:xep:`0160`)."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -13,7 +13,6 @@ from sqlalchemy import (
     Delete,
     Double,
     Index,
-    Insert,
     Integer,
     LargeBinary,
     Select,
@@ -21,7 +20,6 @@ from sqlalchemy import (
     Update,
     bindparam,
     delete,
-    insert,
     or_,
     select,
     text,
@@ -33,12 +31,21 @@ from xmppd.host.clocks import wall_clock
 from xmppd.store import held
 from xmppd.store.accounts import accounts
 from xmppd.store.cache import Cache
-from xmppd.store.checks import check_bytes, check_integer, check_moment
-from xmppd.store.columns import NUMBER, ORDERED, OWNER, digest, digest_column, lock_owner, metadata
+from xmppd.store.checks import check_bytes, check_integer, check_moment, check_text
+from xmppd.store.columns import (
+    NUMBER,
+    ORDERED,
+    OWNER,
+    digest,
+    digest_column,
+    insert_unless,
+    lock_owner,
+    metadata,
+)
 from xmppd.store.database import Database, Parameters
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
-from xmppd.store.held import StanzaPlace
+from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.kind import Kind, RecordPlace
 from xmppd.store.usage import MESSAGES, NOTHING, Use, usage, use_of
 
@@ -63,12 +70,22 @@ offline_messages = Table(
     Column("session", LargeBinary),
     Column("position", BigInteger),
     Column("holder", ORDERED),
+    Column("origin", ORDERED),
     Index(None, "owner", "id"),
     Index(
         None,
         "holder",
         sqlite_where=text("holder IS NOT NULL"),
         postgresql_where=text("holder IS NOT NULL"),
+    ),
+    # So a message is stored once that comes once more, since a node was lost.
+    Index(
+        "uq_offline_messages_origin",
+        "owner",
+        "origin",
+        unique=True,
+        sqlite_where=text("origin IS NOT NULL"),
+        postgresql_where=text("origin IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )
@@ -79,8 +96,9 @@ _MESSAGE = (
     offline_messages.c.stored,
     offline_messages.c.session,
     offline_messages.c.position,
+    offline_messages.c.origin,
 )
-_PAGE: Select[int, bytes, float, bytes | None, int | None] = (
+_PAGE: Select[int, bytes, float, bytes | None, int | None, str | None] = (
     select(*_MESSAGE)
     .where(offline_messages.c.owner == OWNER, offline_messages.c.id > bindparam("after"))
     .order_by(offline_messages.c.id)
@@ -148,7 +166,15 @@ _USE: Select[bytes, int, int] = select(usage.c.share, usage.c.count, usage.c.byt
     usage.c.owner == OWNER,
     usage.c.share.in_((bindparam("all"), bindparam("sender"), bindparam("domain"))),
 )
-_ADD: Insert = insert(offline_messages).returning(offline_messages.c.id)
+_ADD = insert_unless(
+    offline_messages,
+    (offline_messages.c.owner, offline_messages.c.origin),
+    text("origin IS NOT NULL"),
+    offline_messages.c.id,
+)
+_KNOWN: Select[int] = select(offline_messages.c.id).where(
+    offline_messages.c.owner == OWNER, offline_messages.c.origin == bindparam("origin")
+)
 _FORGET: Delete = delete(offline_messages).where(
     offline_messages.c.owner == OWNER, offline_messages.c.id == bindparam("message")
 )
@@ -169,6 +195,8 @@ class OfflineMessage:
         stored: Seconds since 1970.
         key: Of the session that was given it last; empty if that cannot be resumed.
         position: The lowest count of handled stanzas by which its client has it; 0 if unknown.
+        origin: By which nodes know it (:class:`~xmppd.routing.origins.Origins`); empty if it has
+            none.
     """
 
     id: int
@@ -176,6 +204,7 @@ class OfflineMessage:
     stored: float
     key: bytes = b""
     position: int = 0
+    origin: str = ""
 
     def kept(self, account: str) -> RecordPlace:
         """The key of its row."""
@@ -256,6 +285,7 @@ class OfflineStore(RecordStore):
         max_messages: int,
         max_bytes: int,
         place: StanzaPlace | None = None,
+        origin: str = "",
     ) -> int:
         """Keep one message, if there is room. The cost does not depend on how many there are.
 
@@ -269,9 +299,11 @@ class OfflineStore(RecordStore):
             max_bytes: The same in bytes.
             place: Its position in the queue of a session that has ended; if it was held for that,
                 it is held no more.
+            origin: By which nodes know it, if they do; the account's message of this origin is
+                stored once.
 
         Returns:
-            Its id.
+            Its id; 0 if it was stored before, and has arrived by now.
 
         Raises:
             QuotaExceeded: There is no room; the text says for whom.
@@ -286,6 +318,7 @@ class OfflineStore(RecordStore):
             max_messages=max_messages,
             max_bytes=max_bytes,
             place=place,
+            origin=origin,
         )
         self.something_waits(account)
         try:
@@ -389,12 +422,17 @@ def store(
     max_messages: int,
     max_bytes: int,
     place: StanzaPlace | None = None,
+    origin: str = "",
 ) -> int:
     """Keep a message, if there is room; returns its id. See :meth:`OfflineStore.store_offline`."""
     owner = lock_owner(connection, account)
     shares = _shares(sender, sender_domain)
     used = _use(connection.execute(_USE, {"owner": owner, **shares}).tuples(), shares)
-    check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
+    try:
+        check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
+    except QuotaExceeded:
+        if not origin or _known(connection, owner, origin) is None:
+            raise
     row = {
         "owner": owner,
         "stored": stored,
@@ -404,27 +442,39 @@ def store(
         "sender_domain": None if sender_domain is None else shares["domain"],
         "session": None if place is None else place.key,
         "position": None if place is None else place.position,
+        "origin": origin or None,
     }
     if place is not None and place.held:
         held.forget(connection, (place.number,))
-    message: int = connection.execute(_ADD, row).scalar_one()
-    return message
+    return _add(connection, row)
 
 
-def add_message(
-    connection: Connection, account: str, stanza: bytes, stored: float, key: bytes, position: int
-) -> int:
-    """Keep a message, whatever the account's quota; returns its id."""
+def add_message(connection: Connection, message: HeldMessage) -> int:
+    """Keep a message that was held, whatever the account's quota; returns its id."""
     row = {
-        "owner": digest(account),
-        "stored": stored,
-        "size": len(stanza),
-        "stanza": stanza,
-        "session": key,
-        "position": position,
+        "owner": digest(message.account),
+        "stored": message.came,
+        "size": len(message.stanza),
+        "stanza": message.stanza,
+        "session": message.key,
+        "position": message.position,
+        "origin": message.origin or None,
     }
-    message: int = connection.execute(_ADD, row).scalar_one()
-    return message
+    return _add(connection, row)
+
+
+def _add(connection: Connection, row: Mapping[str, object]) -> int:
+    """Add a message, unless that of its origin is there; returns its id."""
+    message: int | None = connection.execute(_ADD.on(connection), row).scalar()
+    if message is None:
+        message = _known(connection, row["owner"], row["origin"])
+    return message or 0
+
+
+def _known(connection: Connection, owner: object, origin: object) -> int | None:
+    """The id of an account's message of this origin."""
+    found: int | None = connection.execute(_KNOWN, {"owner": owner, "origin": origin}).scalar()
+    return found
 
 
 def delete_messages(connection: Connection, account: str, ids: Sequence[int]) -> None:
@@ -468,22 +518,27 @@ def _use(rows: Iterable[tuple[bytes, int, int]], shares: dict[str, bytes]) -> Sh
 
 
 def _message(
-    id: int, stanza: bytes, stored: float, session: bytes | None, position: int | None
+    id: int,
+    stanza: bytes,
+    stored: float,
+    session: bytes | None,
+    position: int | None,
+    origin: str | None,
 ) -> OfflineMessage:
     key = b"" if session is None else check_bytes("session", session)
     at = 0 if position is None else check_integer("position", position)
-    return OfflineMessage(
-        id, check_bytes("stanza", stanza), check_moment("stored", stored), key, at
-    )
+    checked = check_bytes("stanza", stanza), check_moment("stored", stored)
+    known_as = "" if origin is None else check_text("origin", origin)
+    return OfflineMessage(id, *checked, key, at, known_as)
 
 
 OFFLINE_MESSAGE = Kind(
     "offline message",
     offline_messages,
-    ("id", "stanza", "stored", "session", "position"),
+    ("id", "stanza", "stored", "session", "position", "origin"),
     _message,
     ("id",),
-    {"stored": 0.0, "session": None, "position": None},
+    {"stored": 0.0, "session": None, "position": None, "origin": None},
 )
 
 __all__ = [

@@ -385,10 +385,7 @@ def _recover(connection: Connection, node: str, limit: int) -> list[HeldMessage]
 
 def _add_offline(connection: Connection, message: HeldMessage) -> HeldMessage:
     """Make an offline message of one that was held, whatever the account's quota."""
-    number = offline_messages.add_message(
-        connection, message.account, message.stanza, message.came, message.key, message.position
-    )
-    return replace(message, number=number)
+    return replace(message, number=offline_messages.add_message(connection, message))
 
 
 def _session(key: bytes, account: str, data: bytes, node: str) -> SavedSession:

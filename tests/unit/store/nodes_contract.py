@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
 from xmppd.store.claim_tokens import Deposed, raise_token
+from xmppd.store.errors import QuotaExceeded
 from xmppd.store.held import HeldMessage
 from xmppd.store.sessions import SavedSession
 
@@ -70,6 +71,26 @@ class OwnRowsContract(Asking):
         waiting = [each.stanza for each in await self.store.offline.offline_messages(ROMEO)]
         self.assertCountEqual(found, [b"%d" % number for number in range(40)])
         self.assertCountEqual(waiting, found)
+
+    async def test_origin(self) -> None:
+        """An account's message of one origin waits once, however often it is kept or recovered,
+        also if there is no room for another.
+        """
+        held = [HeldMessage(b"", 0, ROMEO, b"<message/>", 1.5, origin="a.1/7")]
+        for node in (A, B):
+            await self.store.sessions.hold_messages(node, held, arrived=())
+            await self.store.sessions.recover_messages(node)
+        keep = partial(
+            self.store.offline.store_offline, stanza=b"<message/>", sender=JULIET, stored=2.0,
+            max_messages=1, max_bytes=99,
+        )  # fmt: skip
+        await keep(ROMEO, origin="a.1/7")
+        await keep(JULIET, origin="a.1/7")
+        (waiting,) = await self.store.offline.offline_messages(ROMEO)
+        self.assertEqual((waiting.stored, waiting.origin), (1.5, "a.1/7"))
+        self.assertEqual(len(await self.store.offline.offline_messages(JULIET)), 1)
+        with self.assertRaises(QuotaExceeded):
+            await keep(ROMEO, origin="a.1/8")
 
     async def test_adopted(self) -> None:
         """What former nodes have saved is another's from then on, and nobody else's is."""

@@ -196,7 +196,9 @@ class Delivered(BusEntry, tag="d", frozen=True):
     def stanza(self) -> Stanza:
         """The stanza again, without parsing it; its address is that in the bytes."""
         kind, sender = KINDS[self.kind], JID.prepared(self.sender)
-        return kind.from_wire(sender, self.id, self.type, self.wire, _payload(self.marks))
+        stanza = kind.from_wire(sender, self.id, self.type, self.wire, _payload(self.marks))
+        stanza.payload.origin = self.origin
+        return stanza
 
 
 class DeliveredToMany(BusEntry, tag="dt", frozen=True):
