@@ -6,11 +6,11 @@ from functools import partial
 from typing import TypeVar, cast
 
 from sqlalchemy import Connection, Engine
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from xmppd.store.engine import database_errors, sqlite_connection
+from xmppd.store.engine import database_errors, sqlite_connection, transaction
 from xmppd.store.errors import ChangeRefused, StoreError, Unreadable
 from xmppd.store.limits import GRACE_S, in_time
 from xmppd.store.threads import Threads
@@ -128,21 +128,26 @@ class GroupCommit:
         """
         limit_s = max(write.limit_s for write in batch)
         commit = self._threads.run(partial(self._commit, batch), limit_s)
-        committing = Deferred.fromCoroutine(commit)
-        [(committed, result)] = await DeferredList([committing], consumeErrors=True)
-        if committed:
+        settled: list[list[object] | Failure] = []
+        await Deferred.fromCoroutine(commit).addBoth(settled.append)
+        [result] = settled
+        if not isinstance(result, Failure):
             for write, outcome in zip(batch, result, strict=True):
                 write.waiting.callback(outcome)
-        elif len(batch) == 1 or cast(Failure, result).check(StoreError):
+        elif len(batch) == 1 or result.check(StoreError):
             for write in batch:
-                write.waiting.errback(cast(Failure, result))
+                write.waiting.errback(result)
         else:
             for write in batch:
                 await self._settle([write])
 
     def _commit(self, batch: list[_Write]) -> list[object]:
         self._check()
-        with database_errors(self._engine.url), self._engine.begin() as connection:
+        with (
+            database_errors(self._engine.url),
+            self._engine.connect() as connection,
+            transaction(sqlite_connection(connection)),
+        ):
             outcomes = [write.attempt(connection) for write in batch]
         self.commits += 1
         return outcomes

@@ -11,12 +11,10 @@ from sqlalchemy import (
     Delete,
     Double,
     Index,
-    Insert,
     LargeBinary,
     Select,
     Table,
     Text,
-    Update,
     bindparam,
     delete,
     insert,
@@ -29,6 +27,7 @@ from sqlalchemy.sql.dml import ReturningDelete
 from xmppd.store.checks import check_bytes, check_integer, check_moment, check_text
 from xmppd.store.columns import NUMBER, digest, digest_column, metadata
 from xmppd.store.kind import Kind
+from xmppd.store.prepared import Prepared
 
 # As with offline messages, a number is never given twice.
 held_messages = Table(
@@ -75,9 +74,15 @@ _TAKE: ReturningDelete[bytes, int, str, bytes, float, int, str, str] = (
     .where(held_messages.c.number.in_(select(_CHOSEN.c.number)))
     .returning(*_MESSAGE)
 )
-_HOLD: Insert = insert(held_messages).returning(held_messages.c.number)
-_FORGET: Delete = delete(held_messages).where(held_messages.c.number == bindparam("held"))
-_PLACE: Update = (
+# These three at the rate of messages.
+_HOLD: Prepared[int] = Prepared(
+    insert(held_messages).returning(held_messages.c.number),
+    ("owner", "account", "session", "position", "came", "stanza", "node", "origin"),
+)
+_FORGET: Prepared[()] = Prepared(
+    delete(held_messages).where(held_messages.c.number == bindparam("held"))
+)
+_PLACE: Prepared[()] = Prepared(
     update(held_messages)
     .where(held_messages.c.number == bindparam("message"))
     .values(session=bindparam("key"), position=bindparam("at"))
@@ -150,14 +155,15 @@ def hold(
             "node": node,
             "origin": message.origin,
         }
-        numbers.append(connection.execute(_HOLD, row).scalar_one())
+        [(number,)] = _HOLD.on(connection, row)
+        numbers.append(number)
     return numbers
 
 
 def forget(connection: Connection, numbers: Sequence[int]) -> None:
     """Forget these messages."""
-    if numbers:
-        connection.execute(_FORGET, [{"held": number} for number in numbers])
+    for number in numbers:
+        _FORGET.on(connection, {"held": number})
 
 
 def forget_all(connection: Connection, node: str) -> None:
@@ -167,8 +173,8 @@ def forget_all(connection: Connection, node: str) -> None:
 
 def place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     """Write the positions of held messages."""
-    if places:
-        connection.execute(_PLACE, [each.parameters for each in places])
+    for each in places:
+        _PLACE.on(connection, each.parameters)
 
 
 def held(connection: Connection) -> list[HeldMessage]:

@@ -15,10 +15,16 @@ from sqlalchemy.util import LRUCache
 from typing_extensions import override
 
 from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
-from xmppd.store.engine import begin_immediate, database_errors, store_error, text_or_bytes
+from xmppd.store.engine import (
+    begin_immediate,
+    database_errors,
+    store_error,
+    text_or_bytes,
+    transaction,
+)
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.migrate import prepare
-from xmppd.store.sqlite import append_all, compiled, transaction
+from xmppd.store.sqlite import append_all, compiled
 
 _URL = "sqlite+pysqlite://"
 

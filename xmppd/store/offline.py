@@ -1,6 +1,6 @@
 """Offline messages: kept for accounts that are away (:xep:`0160`)."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Delete,
     Double,
     Index,
     Integer,
@@ -47,6 +46,7 @@ from xmppd.store.errors import QuotaExceeded
 from xmppd.store.healing import RecordStore
 from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.kind import Kind, RecordPlace
+from xmppd.store.prepared import Prepared
 from xmppd.store.usage import MESSAGES, NOTHING, Use, usage, use_of
 
 MAX_CACHED_ACCOUNTS = 10_000
@@ -122,7 +122,7 @@ _FREE = (
     .with_for_update()
     .cte("chosen")
 )
-_TAKE: Update = (
+_TAKE: Prepared[()] = Prepared(
     update(offline_messages)
     .where(offline_messages.c.id.in_(select(_FREE.c.id)))
     .values(holder=bindparam("by"))
@@ -166,19 +166,28 @@ _USE: Select[bytes, int, int] = select(usage.c.share, usage.c.count, usage.c.byt
     usage.c.owner == OWNER,
     usage.c.share.in_((bindparam("all"), bindparam("sender"), bindparam("domain"))),
 )
-_ADD = insert_unless(
-    offline_messages,
-    (offline_messages.c.owner, offline_messages.c.origin),
-    text("origin IS NOT NULL"),
-    offline_messages.c.id,
+_COUNTED: Prepared[bytes, int, int] = Prepared(_USE)
+_WRITTEN = (
+    "owner", "stored", "size", "stanza", "sender", "sender_domain", "session", "position", "origin",
+)  # fmt: skip
+_ADD: Prepared[int] = Prepared(
+    insert_unless(
+        offline_messages,
+        (offline_messages.c.owner, offline_messages.c.origin),
+        text("origin IS NOT NULL"),
+        offline_messages.c.id,
+    ),
+    _WRITTEN,
 )
 _KNOWN: Select[int] = select(offline_messages.c.id).where(
     offline_messages.c.owner == OWNER, offline_messages.c.origin == bindparam("origin")
 )
-_FORGET: Delete = delete(offline_messages).where(
-    offline_messages.c.owner == OWNER, offline_messages.c.id == bindparam("message")
+_FORGET: Prepared[()] = Prepared(
+    delete(offline_messages).where(
+        offline_messages.c.owner == OWNER, offline_messages.c.id == bindparam("message")
+    )
 )
-_PLACE: Update = (
+_PLACE: Prepared[()] = Prepared(
     update(offline_messages)
     .where(offline_messages.c.id == bindparam("message"))
     .values(session=bindparam("key"), position=bindparam("at"))
@@ -378,7 +387,7 @@ class OfflineStore(RecordStore):
         if not await self._database.read(_FREE_OR_OURS, names):
             return []
         names = {"whose": names["owner"], "by": node}
-        await self._database.write(partial(_update, statement=_TAKE, names=names))
+        await self._database.write(partial(_take, names=names))
         return await self.offline_messages(account, holder=node, limit=limit)
 
     async def give_back(self, account: str, node: str, *, kept: Collection[int] = ()) -> None:
@@ -427,7 +436,7 @@ def store(
     """Keep a message, if there is room; returns its id. See :meth:`OfflineStore.store_offline`."""
     owner = lock_owner(connection, account)
     shares = _shares(sender, sender_domain)
-    used = _use(connection.execute(_USE, {"owner": owner, **shares}).tuples(), shares)
+    used = _use(_COUNTED.on(connection, {"owner": owner, **shares}), shares)
     try:
         check_room(used, len(stanza), max_messages=max_messages, max_bytes=max_bytes)
     except QuotaExceeded:
@@ -456,6 +465,8 @@ def add_message(connection: Connection, message: HeldMessage) -> int:
         "stored": message.came,
         "size": len(message.stanza),
         "stanza": message.stanza,
+        "sender": None,
+        "sender_domain": None,
         "session": message.key,
         "position": message.position,
         "origin": message.origin or None,
@@ -463,11 +474,10 @@ def add_message(connection: Connection, message: HeldMessage) -> int:
     return _add(connection, row)
 
 
-def _add(connection: Connection, row: Mapping[str, object]) -> int:
+def _add(connection: Connection, row: Parameters) -> int:
     """Add a message, unless that of its origin is there; returns its id."""
-    message: int | None = connection.execute(_ADD.on(connection), row).scalar()
-    if message is None:
-        message = _known(connection, row["owner"], row["origin"])
+    added = _ADD.on(connection, row)
+    message = added[0][0] if added else _known(connection, row["owner"], row["origin"])
     return message or 0
 
 
@@ -480,9 +490,12 @@ def _known(connection: Connection, owner: object, origin: object) -> int | None:
 def delete_messages(connection: Connection, account: str, ids: Sequence[int]) -> None:
     """Delete messages."""
     owner = digest(account)
-    if ids:  # in order: so nobody waits for one who waits for them
-        rows = [{"owner": owner, "message": message} for message in sorted(ids)]
-        connection.execute(_FORGET, rows)
+    for message in sorted(ids):  # in order: so nobody waits for one who waits for them
+        _FORGET.on(connection, {"owner": owner, "message": message})
+
+
+def _take(connection: Connection, names: Parameters) -> None:
+    _TAKE.on(connection, names)
 
 
 def _update(connection: Connection, statement: Update, names: Parameters) -> None:
@@ -498,9 +511,8 @@ def _free(connection: Connection, node: str, limit: int) -> set[str] | None:
 
 def place_messages(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     """Write the positions of messages."""
-    if places:
-        in_order = sorted(places, key=attrgetter("number"))
-        connection.execute(_PLACE, [place.parameters for place in in_order])
+    for place in sorted(places, key=attrgetter("number")):
+        _PLACE.on(connection, place.parameters)
 
 
 def _shares(sender: str, sender_domain: str | None) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from xmppd.store.columns import InsertByDialect
 from xmppd.store.database import Parameters
 
 C = TypeVarTuple("C")
-Statement = Select[Any] | Insert | Update | Delete | InsertByDialect
+Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete | InsertByDialect
 
 
 class Prepared(Generic[*C]):
@@ -20,10 +20,12 @@ class Prepared(Generic[*C]):
 
     Args:
         statement: One row at a time, with values for all of its parameters.
+        columns: Those that an INSERT writes, if it is not all of them.
     """
 
-    def __init__(self, statement: Statement) -> None:
+    def __init__(self, statement: Statement, columns: Sequence[str] | None = None) -> None:
         self._statement = statement
+        self._columns = columns
         self._written: dict[str, tuple[str, tuple[str, ...], dict[str, object]]] = {}
 
     def on(self, connection: Connection, parameters: Parameters) -> Sequence[tuple[*C]]:
@@ -46,7 +48,7 @@ class Prepared(Generic[*C]):
         statement = self._statement
         if isinstance(statement, InsertByDialect):
             statement = statement.on(connection)
-        compiled = statement.compile(dialect=connection.dialect)
+        compiled = statement.compile(dialect=connection.dialect, column_keys=self._columns)
         fixed = {name: value for name, value in compiled.params.items() if value is not None}
         return str(compiled), tuple(compiled.positiontup or ()), fixed
 

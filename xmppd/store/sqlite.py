@@ -1,8 +1,7 @@
 """SQLiteDatabase: SQLite in a file, read at once, written by one thread."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from shutil import disk_usage
@@ -24,6 +23,7 @@ from xmppd.store.engine import (
     sqlite_connection,
     store_error,
     text_or_bytes,
+    transaction,
 )
 from xmppd.store.errors import StoreError
 from xmppd.store.group_commit import GroupCommit
@@ -222,19 +222,6 @@ def _not_moved(failure: Failure) -> None:
     failure.trap(StoreError)
 
 
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction on the driver's own connection."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # on a full disk SQLite has taken it back
-            connection.execute("ROLLBACK")
-        raise
-
-
 def append_all(connection: sqlite3.Connection, parts: Sequence[NewRows]) -> None:
     """Append rows on the driver's own connection."""
     for table, rows, _ in parts:
@@ -249,4 +236,4 @@ def compiled(query: Select[*Columns]) -> tuple[str, tuple[str, ...], dict[str, o
     return str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params)
 
 
-__all__ = ["SQLiteDatabase", "append_all", "compiled", "transaction"]
+__all__ = ["SQLiteDatabase", "append_all", "compiled"]

@@ -25,7 +25,8 @@ class SQLiteFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._opened: dict[str, Identity] = {}
+        self._paths = tuple(Path(path + suffix) for suffix in _SUFFIXES)  # asked at each commit
+        self._opened: dict[Path, Identity] = {}
         self._descriptor = -1
 
     def lock(self) -> bool:
@@ -78,11 +79,10 @@ class SQLiteFile:
             os.close(self._descriptor)
             self._descriptor = -1
 
-    def _present(self) -> Iterator[tuple[str, Identity]]:
-        for suffix in _SUFFIXES:
-            path = self.path + suffix
+    def _present(self) -> Iterator[tuple[Path, Identity]]:
+        for path in self._paths:
             try:
-                found = Path(path).stat()
+                found = path.stat()
             except FileNotFoundError:
                 continue
             except OSError:
