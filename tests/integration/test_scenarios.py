@@ -122,6 +122,10 @@ class SocketStage:
         self.rooms: set[str] = set()  # that somebody has sent something to
         self._friends: dict[str, set[str]] = {}
 
+    @property
+    def is_ordered(self) -> bool:
+        return not isinstance(self.server, SpreadServer)
+
     async def account(self, name: str, contacts: dict[str, str]) -> None:
         assert set(contacts.values()) <= {"both"}, contacts
         self.server.add_user(name, PASSWORD)
