@@ -16,13 +16,14 @@ from xmppd.login.resumption import Resumption
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.connections import LOGINS, Connections
 from xmppd.net.epoll_hub import Hub
-from xmppd.net.wire_counts import WireCounts
 from xmppd.presence.broadcast_counts import BroadcastCounts
 from xmppd.router.packet_router import PacketRouter
 from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.session.peer_counts import PeerCounts
 from xmppd.session.session_manager import SessionManager
-from xmppd.stanza import Condition, StreamCondition
+from xmppd.stanza import IQ, Condition, Message, Presence, StreamCondition
 from xmppd.store.store import Store
 from xmppd.store.watched import OPERATIONS
 from xmppd.web.http_connections import HTTPConnections
@@ -76,23 +77,47 @@ def session_metrics(sessions: SessionManager) -> Iterator[Metric]:
     )
 
 
-def connection_metrics(
-    xmpp: Mapping[str, Connections], outgoing: WireCounts, http: HTTPConnections
-) -> Iterator[Metric]:
-    """Connections of every kind, and what they carry.
+class Carried:
+    """The sums over all connections, each of which counts for itself.
 
     Args:
         xmpp: The connections of clients, servers and components, each by its kind.
-        outgoing: Of connections that we have made to servers.
+        outgoing: Those that we have made to servers.
         http: Those of HTTP.
+
+    Attributes:
+        sums: By kind, as of the latest look.
     """
+
+    def __init__(
+        self,
+        xmpp: Mapping[str, Connections],
+        outgoing: OutgoingConnections,
+        http: HTTPConnections,
+    ) -> None:
+        self.xmpp, self.outgoing, self.http = xmpp, outgoing, http
+        self.sums: Mapping[str, PeerCounts] = {}
+
+    def look(self) -> Mapping[str, PeerCounts]:
+        """Add them up: one walk over all connections for a scrape."""
+        found = {
+            kind: each.traffic.with_those(handler.counts for handler in each.handlers)
+            for kind, each in self.xmpp.items()
+        }
+        outgoing = self.outgoing
+        found["server"].add(
+            outgoing.traffic.with_those(handler.counts for handler in outgoing.handlers)
+        )
+        self.sums = {**found, "http": self.http.traffic.gone}
+        return self.sums
+
+
+def connection_metrics(carried: Carried) -> Iterator[Metric]:
+    """Connections of every kind, and what they carry."""
+    xmpp, outgoing, http = carried.xmpp, carried.outgoing, carried.http
     kinds = (*xmpp, "http")
     states = ("unauthenticated", "established", "silent", "busy")
-    traffic: dict[str, Sequence[WireCounts]] = {
-        kind: (connections.traffic,) for kind, connections in xmpp.items()
-    }
-    traffic["server"] = (*traffic["server"], outgoing)
-    traffic["http"] = (http.traffic,)
+    places = *xmpp.values(), outgoing, http
 
     def by_state() -> Mapping[tuple[str, ...], int]:
         counts: dict[tuple[str, ...], int] = {}
@@ -104,17 +129,15 @@ def connection_metrics(
         counts["http", "busy"] = len(http.connections) - len(http.silent)
         return counts
 
-    def carried() -> Mapping[tuple[str, ...], int]:
+    def in_bytes() -> Mapping[tuple[str, ...], int]:
         counts: dict[tuple[str, ...], int] = {}
-        for kind, parts in traffic.items():
-            counts[kind, "in"] = sum(part.came_bytes for part in parts)
-            counts[kind, "out"] = sum(part.went_bytes for part in parts)
+        for kind, part in carried.look().items():  # before the others, which go by it
+            counts[kind, "in"], counts[kind, "out"] = part.came_bytes, part.went_bytes
         return counts
 
     def errors() -> Mapping[tuple[str, ...], int]:
-        every = [part.errors for parts in traffic.values() for part in parts]
         return {
-            (condition.value,): sum(each[condition] for each in every)
+            (condition.value,): sum(each.traffic.ended[condition] for each in places)
             for condition in StreamCondition
         }
 
@@ -130,7 +153,7 @@ def connection_metrics(
         "traffic",
         "Bytes of streams and of HTTP, without TLS and the frames of WebSocket.",
         "counter",
-        carried,
+        in_bytes,
         "bytes",
         labels=(Label("kind", kinds), _DIRECTION),
     )
@@ -153,24 +176,35 @@ def _is_web_socket(handler: ConnectionHandler) -> bool:
     return isinstance(handler.transport, WebSocketWire)
 
 
-def stanza_metrics(router: PacketRouter, broadcasts: BroadcastCounts) -> Iterator[Metric]:
+def stanza_metrics(
+    carried: Carried, router: PacketRouter, broadcasts: BroadcastCounts
+) -> Iterator[Metric]:
     """Stanzas, errors, and the fan-out of presence."""
     interceptors = router.interceptors
+    peers, kinds = ("client", "server", "component"), (Message, Presence, IQ)
 
     def passed() -> Mapping[tuple[str, ...], int]:
         counts: dict[tuple[str, ...], int] = {}
-        for kind in router.came:
-            counts[kind.name, "in"] = router.came[kind]
-            counts[kind.name, "out"] = interceptors.delivered[kind]
+        found = carried.sums
+        for peer in peers:
+            for kind in kinds:
+                counts[peer, kind.name, "in"] = found[peer].came[kind.place]
+                counts[peer, kind.name, "out"] = found[peer].went[kind.place]
         return counts
 
     yield Metric(
         "stanzas",
-        "Stanzas: in are those that came to be routed, from whomever; out those that were "
-        "delivered to clients' sessions.",
+        "Stanzas that have come from clients, servers and components, and that these were sent.",
         "counter",
         passed,
-        labels=(Label("kind", tuple(kind.name for kind in router.came)), _DIRECTION),
+        labels=(Label("peer", peers), Label("kind", [kind.name for kind in kinds]), _DIRECTION),
+    )
+    yield Metric(
+        "slowed",
+        "How often connections were read more slowly, since they were too fast.",
+        "counter",
+        lambda: {(peer,): found.slowed for peer, found in carried.sums.items() if peer in peers},
+        labels=(Label("peer", peers),),
     )
     yield Metric(
         "stanza_errors",

@@ -15,6 +15,7 @@ from xmppd.components.component_route import ComponentRoute
 from xmppd.components.component_session import ComponentSession
 from xmppd.components.privileges import Voice
 from xmppd.router.packet_router import PacketRouter
+from xmppd.session.peer_counts import Peer
 from xmppd.stanza import (
     IQ,
     JID,
@@ -114,6 +115,12 @@ class ComponentStream:
         """Whether the component has proved itself."""
         return self.session is not None
 
+    @property
+    def peer(self) -> Peer:
+        """The component."""
+        domain = "" if self._component is None else self._component.route.jid.domain
+        return Peer(domain, "", self.wire.address, "", domain)
+
     def made(self) -> None:
         """Do nothing, since the component sends its header first."""
 
@@ -206,6 +213,7 @@ class ComponentStream:
     ) -> Later:
         """Give a stanza its type, check its sender, and route it (CO-3, CO-4)."""
         tree = received.tree
+        self.wire.counts.came[kind.place] += 1
         try:
             sender = sender_at(tree.attrib.pop("from", None), session.jid)  # a payload has none
         except ValueError as error:

@@ -75,7 +75,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *reports.ReportCommands(server.reports).commands(),
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),
-        *top.TopCommands(server.broadcast_counts).commands(),
+        *top.TopCommands(server.broadcast_counts, server.traffic_history).commands(),
         *quarantine.QuarantineCommands(server.store.quarantine).commands(),
     ]
 

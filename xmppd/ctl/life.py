@@ -36,10 +36,11 @@ class StatusRow(Row, frozen=True):
 
 
 class NumberRow(Row, frozen=True):
-    """A number, with its unit in its name."""
+    """A number, with its unit in its name; by how much it has grown in the last minute."""
 
     statistic: str
     value: float
+    per_minute: float | None
 
 
 class KeyRow(Row, frozen=True):
@@ -105,8 +106,9 @@ class LifeCommands:
             numbers[f"accounts_of_{domain}"] = await server.store.accounts.count_accounts(domain)
         numbers["quarantined"] = await server.store.quarantine.count_quarantined()
         numbers.update(server.metrics.numbers())
+        grown = server.rates.per_minute(server.clock.seconds())
         for name, value in numbers.items():
-            yield NumberRow(name, value)
+            yield NumberRow(name, value, grown.get(name))
 
     async def stop(self, context: CommandContext) -> Replies:
         """Stop the server, when stanzas under way are done."""

@@ -34,11 +34,22 @@ class SessionRow(Row, frozen=True):
     idle_s: int
     available: bool
     priority: int
+    sent: int
+    slowed: int
 
 
 class SessionShown(SessionRow, frozen=True):
-    """All data of a session; its state is that of its presence."""
+    """All data of a session; its state is that of its presence, and what it sent was by its present
+    connection.
+    """
 
+    messages: int
+    presences: int
+    iqs: int
+    sent_bytes: int
+    got: int
+    got_bytes: int
+    errors: int
     tls: str | None
     binding: str | None
     software: str
@@ -69,11 +80,19 @@ class SessionCommands:
         if session is None or not session.bound:
             raise Refused("there is no such session", Condition.ITEM_NOT_FOUND)
         login, row = session.login, _row(session, _state(session))
+        counted = session.connection.counts.so_far()
         yield SessionShown(
             **asdict(row),
+            messages=counted.messages,
+            presences=counted.presences,
+            iqs=counted.iqs,
+            sent_bytes=counted.came_bytes,
+            got=counted.got,
+            got_bytes=counted.went_bytes,
+            errors=counted.errors,
             tls=session.connection.tls_version,
             binding=login.binding if login is not None else None,
-            software=(login.agent.software if login is not None else "") or session.software,
+            software=session.agent,
             stream=session.id,
         )
 
@@ -133,6 +152,8 @@ def _row(session: LocalClientSession, state: str) -> SessionRow:
         idle_s=round(session.connection.silent_s),
         available=session.presence is not None,
         priority=session.priority,
+        sent=sum(session.connection.counts.came),
+        slowed=session.connection.counts.slowed,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command that shows which accounts cause most traffic."""
+"""The commands that show who causes most."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,10 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, Number
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.net.traffic_history import OTHERS as OTHER_PEERS
+from xmppd.net.traffic_history import RANKS, TrafficHistory, by
 from xmppd.presence.broadcast_counts import MINUTES, OTHERS, BroadcastCounts, Sum
+from xmppd.session.peer_counts import NOTHING, Growth, Peer
 
 DEFAULT_ROWS = 10
 MAX_ROWS = 1_000
@@ -34,15 +37,51 @@ class SoftwareCauses(Row, frozen=True):
     percent: float
 
 
+class PeerCauses(Row, frozen=True):
+    """What somebody has sent, and was sent."""
+
+    who: str
+    stanzas: int
+    messages: int
+    presences: int
+    iqs: int
+    got: int
+    bytes: int
+    busy_ms: int
+    slowed: int
+    errors: int
+    failed_logins: int
+    percent: float
+
+
 @dataclass(frozen=True)
 class TopCommands:
     """The commands on traffic."""
 
     broadcast_counts: BroadcastCounts
+    traffic: TrafficHistory
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
         return [declared.by(self) for declared in COMMANDS]
+
+    async def senders(self, context: CommandContext) -> Replies:
+        """List those first of whom there is most, and all others last."""
+        told = context.arguments
+        rows = told.number("rows", DEFAULT_ROWS)
+        rank = RANK_OF[told.text("of", "stanzas")]
+        growths = by(
+            told.text("by", "session"), self.traffic.lately(60.0 * told.number("minutes", 1))
+        )
+        total = sum(float(getattr(grown, rank)) for grown in growths.values())
+        others = growths.pop(OTHER_PEERS.session, NOTHING)
+        ranked = sorted(growths.items(), key=lambda item: getattr(item[1], rank), reverse=True)
+        for _, grown in ranked[rows:]:
+            others = others.plus(grown)
+        for who, grown in (*ranked[:rows], (OTHER_PEERS.session, others)):
+            if grown != NOTHING:
+                part = 100 * getattr(grown, rank) / total if total else 0.0
+                yield _row(who, grown, round(part, 1))
 
     async def presence(self, context: CommandContext) -> Replies:
         """List those that cause most first, and all others last."""
@@ -66,7 +105,44 @@ class TopCommands:
                 yield row(name, caused.broadcasts, caused.copies, caused.bytes, percent)
 
 
+def _row(who: str, grown: Growth, percent: float) -> PeerCauses:
+    return PeerCauses(
+        who=who,
+        stanzas=grown.stanzas,
+        messages=grown.messages,
+        presences=grown.presences,
+        iqs=grown.iqs,
+        got=grown.got,
+        bytes=grown.bytes,
+        busy_ms=round(1_000 * grown.busy_s),
+        slowed=grown.slowed,
+        errors=grown.errors,
+        failed_logins=grown.failed_logins,
+        percent=percent,
+    )
+
+
+RANK_OF = {rank.removesuffix("_s").replace("_", "-"): rank for rank in RANKS}
+"""The ranks as they are named in a command."""
+
+_ROWS = Argument("--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS))
+
 COMMANDS: tuple[Declared[TopCommands], ...] = (
+    Declared(
+        Description(
+            "top senders",
+            "who sends most, in the last minutes; also who has left since",
+            (
+                Argument("--by", "session, if nothing is said", Choice(Peer._fields)),
+                Argument("--of", "stanzas, if nothing is said", Choice(tuple(RANK_OF))),
+                Argument("--minutes", "of these; 1, if nothing is said", Number(1, MINUTES)),
+                _ROWS,
+            ),
+            asks="all",
+        ),
+        TopCommands.senders,
+        (PeerCauses,),
+    ),
     Declared(
         Description(
             "top presence",
@@ -74,9 +150,7 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
             (
                 Argument("--by", "account, if nothing is said", Choice(("account", "software"))),
                 Argument("--minutes", f"of these; {MINUTES} are kept", Number(1, MINUTES)),
-                Argument(
-                    "--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS)
-                ),
+                _ROWS,
             ),
             asks="all",
         ),

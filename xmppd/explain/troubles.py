@@ -9,6 +9,7 @@ from pathlib import Path
 from xmppd.command.command import STATES
 from xmppd.explain.finding import counted, listed
 from xmppd.host.failures import Failures, RepeatedFailure
+from xmppd.net.traffic_history import OTHERS, by
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.watched import SLOW_S
@@ -24,6 +25,12 @@ FULL_BYTES = 67_108_864
 
 FILES_NEAR = 0.8
 """The part of the files that connections may have."""
+
+A_THIRD = 1 / 3
+"""Of all stanzas of a minute: whoever sends more is named."""
+
+MANY_STANZAS = 600
+"""Of a minute: who sends fewer is not named."""
 
 LATE_S = 1.0
 """Of the loop over the sockets: more is trouble."""
@@ -215,6 +222,19 @@ def _loop(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         )
 
 
+def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    sent = by("session", server.traffic_history.lately(60.0))
+    total = sum(grown.stanzas for grown in sent.values())
+    for who, grown in sent.items():
+        if who != OTHERS.session and grown.stanzas > max(MANY_STANZAS, total * A_THIRD):
+            slowed = f", and was slowed down {grown.slowed} times" if grown.slowed else ""
+            yield Trouble(
+                "one-sends-a-third",
+                f"{who} has sent {grown.stanzas} of {total} stanzas in the last minute{slowed}: "
+                "see xmppctl top senders; xmppctl session end ends a session",
+            )
+
+
 def _nodes(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if not server.cluster.membership.speaks:
         yield Trouble(
@@ -234,6 +254,7 @@ _LOOKS: tuple[Callable[[XMPPServer, Surroundings], Iterator[Trouble]], ...] = (
     _plugins,
     _components,
     _other_servers,
+    _senders,
     _configuration,
 )
 

@@ -137,9 +137,11 @@ class Metrics:
         """All of them, as they were put."""
         return (part for part, _ in self._rows.values())
 
-    def samples(self) -> Iterator[Sample]:
-        """All present numbers; a metric that fails is left out."""
+    def samples(self, *, growing: bool = False) -> Iterator[Sample]:
+        """All present numbers, or only those that never shrink; a metric that fails is left out."""
         for part, owner in self._rows.values():
+            if growing and part.kind == "gauge":
+                continue
             try:
                 found = list(_samples(part))
             except Exception:
@@ -147,9 +149,9 @@ class Metrics:
             else:
                 yield from found
 
-    def numbers(self) -> Iterator[tuple[str, float]]:
+    def numbers(self, *, growing: bool = False) -> Iterator[tuple[str, float]]:
         """The same for people: each number with its name; of a histogram the count, and the sum."""
-        for sample in self.samples():
+        for sample in self.samples(growing=growing):
             name, labels = sample.metric.full_name, ""
             if sample.labels:
                 pairs = zip(sample.metric.labels, sample.labels, strict=True)

@@ -185,6 +185,7 @@ class Authentication:
         attempt = self._attempts[negotiation]
         tried = OTHER if attempt.underway is None else attempt.underway.name
         self.outcomes[tried, "failed"] += 1
+        negotiation.session.connection.counts.failed_logins += 1
         attempt.underway = None
         attempt.failures += 1
         _log.info(

@@ -35,6 +35,7 @@ from xmppd.net.token_bucket import TokenBucket
 from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
 from xmppd.net.wire_counts import WireCounts
 from xmppd.net.wire_limits import WireLimits
+from xmppd.session.peer_counts import PLACE, Peer, PeerCounts
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
 from xmppd.store.errors import STORE_FAILS, StoreError
@@ -102,7 +103,7 @@ class Admission(Typed):
     Attributes:
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
         membership: Says whether anything may be taken from a wire, or sent, now (CL-61).
-        traffic: Counts what they carry.
+        traffic: Counts what those carried that are gone, and the errors of all.
     """
 
     preparing: TokenBucket
@@ -143,6 +144,7 @@ class ConnectionHandler(Protocol):
         tls_flaw: The reason why TLS has failed; empty if it has not.
         stream_handler: The stream on it, while there is one.
         reader: Reads the stream of the peer.
+        counts: What it has carried.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
@@ -158,7 +160,7 @@ class ConnectionHandler(Protocol):
         admission: Admission,
     ) -> None:
         self.admission = admission
-        self._traffic = admission.traffic
+        self.counts = PeerCounts()
         self.make_stream = make_stream
         self.limits = limits
         self.binding = binding
@@ -191,6 +193,11 @@ class ConnectionHandler(Protocol):
         transport = ISystemHandle(self.transport, None)
         handle = None if transport is None else transport.getHandle()
         return handle.fileno() if isinstance(handle, socket.socket) else -1
+
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
+        return self.stream_handler.peer
 
     @property
     def silent_s(self) -> float:
@@ -245,7 +252,7 @@ class ConnectionHandler(Protocol):
         """Take bytes that came (CH-2)."""
         now = self.clock.seconds()
         self.received_at = now
-        self._traffic.came_bytes += len(data)
+        self.counts.came_bytes += len(data)
         self.pinged = False
         if self._closing is not None:
             self._closing.hear(data)
@@ -261,6 +268,7 @@ class ConnectionHandler(Protocol):
         if not self._waiting:
             self._work(now)
             if owed_s:
+                self.counts.slowed += 1
                 self._rest(owed_s)
 
     def _is_let_in(self) -> bool:
@@ -295,7 +303,7 @@ class ConnectionHandler(Protocol):
         self.tls_flaw = tls_flaw(reason)
         self._end().cancel()
         self._tell_that_wire_is_gone(self.stream_handler)
-        self.stream_handler = Ended(self.stream_handler.id)
+        self.stream_handler = Ended(self.stream_handler.id, self.peer)
         self.admission.closed(self)
 
     # -- events of the stream -------------------------------------------------------------------
@@ -305,7 +313,7 @@ class ConnectionHandler(Protocol):
         if not self.admission.membership.speaks:
             self._wait_for(self.admission.membership.voice())
             return
-        turn_ends = now + TURN_S
+        turn_ends, began = now + TURN_S, now
         try:
             while not self._waiting and self._closing is None:
                 event = self.reader.next()
@@ -319,10 +327,13 @@ class ConnectionHandler(Protocol):
                 owed_s = self._stanzas.take(1, now)
                 if effort.spent_us != spent_us:
                     owed_s = max(owed_s, self._owed_for_preparing(effort.spent_us - spent_us, now))
+                if owed_s:
+                    self.counts.slowed += 1
                 if owed_s or now > turn_ends:
                     self._rest(owed_s)
         except Exception:
             self.close(self._stream_error(Failure()))
+        self.counts.busy_s += now - began
 
     def _owed_for_preparing(self, spent_us: int, now: float) -> float:
         return max(
@@ -374,7 +385,10 @@ class ConnectionHandler(Protocol):
         """Send one element (CH-11)."""
         if self._element is not None:
             data = self._element(data)
-        self._traffic.went_bytes += len(data)
+        counts, size = self.counts, len(data)
+        counts.went_bytes += size
+        if size > 1:  # a space is no element
+            counts.went[PLACE[data[1]]] += 1
         if self.admission.membership.speaks:  # as in _say, without the call: it is each stanza's
             self.transport.write(data)
         else:
@@ -442,7 +456,7 @@ class ConnectionHandler(Protocol):
     def start_tls(self) -> None:
         """Tell the peer to proceed, and speak TLS from here on (:rfc:`6120#section-5.4.2.3`)."""
         contexts = self._contexts_behind("starttls")
-        self.write(_PROCEED)
+        self._say(_PROCEED)
         self._speak_tls(contexts)
 
     def begin_tls(self) -> None:
@@ -525,7 +539,7 @@ class ConnectionHandler(Protocol):
                 id=self.stream_handler.id,
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
-            self._traffic.errors[error.condition] += 1
+            self.admission.traffic.ended[error.condition] += 1
             said = self.framing.error(error)
             if said:
                 self.transport.write(said)

@@ -43,7 +43,8 @@ class Connections:
     Attributes:
         login_queue: Says which connections may log in now.
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
-        traffic: Counts what they carry.
+        traffic: Counts what those carried that are gone, and the errors of all.
+        on_closed: Called with each that is gone.
         handlers: Those of all connections.
         unauthenticated: Those that have not bound a resource.
         silent: Those that have not sent anything, the oldest first.
@@ -66,6 +67,7 @@ class Connections:
         self.login_queue = LoginQueue[ConnectionHandler](clock, lateness, self._logged_in)
         self.preparing = shared_preparing()
         self.traffic = WireCounts()
+        self.on_closed: Callable[[ConnectionHandler], None] = lambda handler: None
         self.handlers: set[ConnectionHandler] = set()
         self.unauthenticated: set[ConnectionHandler] = set()
         self.silent: dict[ConnectionHandler, None] = {}
@@ -232,6 +234,8 @@ class Connections:
     def closed(self, handler: ConnectionHandler) -> None:
         """Forget a connection that is gone."""
         self.handlers.discard(handler)
+        self.on_closed(handler)
+        self.traffic.gone.add(handler.counts)
         self.unauthenticated.discard(handler)
         self.silent.pop(handler, None)
         self.login_queue.end(handler)

@@ -14,7 +14,8 @@ from xmppd.router.iq_router import IQRouter
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.session.backlog import Waiting
-from xmppd.session.interceptor_manager import KINDS, InterceptorManager
+from xmppd.session.interceptor_manager import InterceptorManager
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import IQ, JID, Condition, Later, Message, Presence, Stanza, StanzaError
 from xmppd.stanza.delay import Stood
 from xmppd.store.errors import STORE_FAILS, StoreError
@@ -57,7 +58,6 @@ class PacketRouter:
         self.clocks = clocks
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
-        self.came: dict[type[Stanza], int] = dict.fromkeys(KINDS, 0)
         self.errors: Counter[Condition] = Counter()
         self._taking_back: dict[Deferred[None], set[str]] = {}  # with the senders, full JIDs
         self._routers: dict[type[Stanza], Router] = {
@@ -70,7 +70,6 @@ class PacketRouter:
         """Route a stanza whose sender is stamped, and tell the followers of the sender's account.
         It never raises, and its result never fails.
         """
-        self.came[stanza.__class__] += 1
         try:
             if self.interceptors.incoming[stanza.__class__]:
                 seen = self.interceptors.come_in(stanza)
@@ -218,6 +217,8 @@ class PacketRouter:
             return None
         answering = None
         session = None if error.to is None else self.routing_table.bound.get(error.to.full)
+        if isinstance(session, LocalClientSession):
+            session.connection.counts.errors += 1
         if session is not None and session.privacy is not None:
             session.deliver(error, error.wire(), ours=True)
         elif isinstance(error, Presence):

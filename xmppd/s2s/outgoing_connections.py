@@ -1,5 +1,6 @@
 """OutgoingConnections: the connections that we make to other servers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -59,7 +60,8 @@ class OutgoingConnections:
     Attributes:
         handlers: Those that have arrived.
         preparing: The time that preparing addresses has taken for all of them together (CH-7).
-        traffic: Counts what they carry.
+        traffic: Counts what those carried that are gone, and the errors of all.
+        on_closed: Called with each that is gone.
         turns: Those that are on their way, and those that wait.
         membership: Says whether anything may be taken from a wire now.
         reached: The number of servers that were reached when a stream was wanted.
@@ -80,6 +82,7 @@ class OutgoingConnections:
         self.handlers: set[ConnectionHandler] = set()
         self.preparing = shared_preparing()
         self.traffic = WireCounts()
+        self.on_closed: Callable[[ConnectionHandler], None] = lambda handler: None
         self.turns = FairQueue(0)
         self.reached = self.tried = 0
         self._context = context
@@ -205,6 +208,8 @@ class OutgoingConnections:
     def closed(self, handler: ConnectionHandler) -> None:
         """Forget a connection that is gone."""
         self.handlers.discard(handler)
+        self.on_closed(handler)
+        self.traffic.gone.add(handler.counts)
         self._tell_if_empty()
 
     def _tell_if_empty(self) -> None:

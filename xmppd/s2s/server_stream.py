@@ -14,6 +14,7 @@ from xmppd.s2s import dialback
 from xmppd.s2s.dialback import RESULT, VERIFY, Dialback, DialbackKeys
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.verification import Proof, Trust
+from xmppd.session.peer_counts import Peer
 from xmppd.stanza import (
     IQ,
     JID,
@@ -155,7 +156,6 @@ class ServerStream:
         bidirectional: Whether it carries stanzas both ways (:xep:`0288`).
         full: Whether it takes no stanzas just now.
         ended: Whether it takes no more stanzas.
-        passed: The number of stanzas it has carried, both ways.
     """
 
     namespace = ns.SERVER
@@ -169,7 +169,6 @@ class ServerStream:
         self.accepted: set[tuple[str, str]] = set()
         self.carries: set[tuple[str, str]] = set()
         self.bidirectional = self.full = self.ended = False
-        self.passed = 0
         self.proof = Proof("it does not speak TLS")
         self._language = Language()
         self._unread_bytes = 0
@@ -191,6 +190,17 @@ class ServerStream:
     def established(self) -> bool:
         """Whether a domain has proved itself, on either side."""
         return bool(self.accepted or self.carries)
+
+    @property
+    def peer(self) -> Peer:
+        """The other server."""
+        domain = self.remote or next((theirs for theirs, _ in self.accepted), "")
+        return Peer(domain, "", self.wire.address, "", domain)
+
+    @property
+    def passed(self) -> int:
+        """The number of stanzas it has carried, both ways."""
+        return self.wire.counts.so_far().carried
 
     def header(self) -> StreamHeader:
         """Our stream header."""
@@ -255,7 +265,6 @@ class ServerStream:
 
     def send(self, wire: bytes) -> None:
         """Send a stanza."""
-        self.passed += 1
         self.wire.write(wire)
 
     def write(self, data: bytes) -> None:
@@ -306,7 +315,7 @@ class ServerStream:
             sender = JID.parse(attributes.pop("from", ""))  # a payload never has it
         except ValueError as error:
             raise StreamError(StreamCondition.IMPROPER_ADDRESSING, f"from: {error}") from error
-        self.passed += 1
+        self.wire.counts.came[kind.place] += 1
         try:
             stanza = self._language.typed(kind, received, sender)
         except StanzaError as error:

@@ -33,7 +33,11 @@ def call_back(server: Wiring) -> None:
         server.held_messages.origin_of = server.routing_table.origins.of
     server.drain.hand_over = server.moves.hand_over
     server.saved_sessions.copy_counts = server.routing_table.copy_counts
-    server.http_connections.on_sweep += (server.loop_watch.look,)
+    server.http_connections.on_sweep += (
+        server.loop_watch.look,
+        server.traffic_history.look,
+        server.rates.look,
+    )
     server.client_connections.on_sweep = (
         server.resumable_sessions.sweep,
         server.held_messages.sweep,

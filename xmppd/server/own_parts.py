@@ -180,10 +180,11 @@ def _metrics(server: Wiring) -> Iterator[Metric]:
     clients, servers = server.client_connections, server.server_connections
     components = server.components.connections
     kinds = {"client": clients, "server": servers, "component": components}
-    outgoing = server.foreign_routes.outgoing_connections.traffic
+    outgoing = server.foreign_routes.outgoing_connections
+    carried = measures.Carried(kinds, outgoing, server.http_connections)
     yield from measures.session_metrics(server.session_manager)
-    yield from measures.connection_metrics(kinds, outgoing, server.http_connections)
-    yield from measures.stanza_metrics(server.packet_router, server.broadcast_counts)
+    yield from measures.connection_metrics(carried)
+    yield from measures.stanza_metrics(carried, server.packet_router, server.broadcast_counts)
     yield from clients.login_queue.metrics()
     yield from measures.login_metrics(clients, server.authentication, server.resumption)
     yield from measures.loop_metrics(server.loop_watch, server.clock)

@@ -46,6 +46,7 @@ from xmppd.host.clocks import Clocks
 from xmppd.host.loop_watch import LoopWatch
 from xmppd.host.machine import Descriptors
 from xmppd.host.metrics import Metrics
+from xmppd.host.rates import Rates
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication
 from xmppd.login.fast import FAST
@@ -65,6 +66,7 @@ from xmppd.net.listen_endpoint import NO_CERTIFICATES, Certificates
 from xmppd.net.listener import Listeners, StreamKind
 from xmppd.net.login_queue import StoreWatch
 from xmppd.net.outgoing_tls import OutgoingTLS
+from xmppd.net.traffic_history import TrafficHistory
 from xmppd.net.turn_end import at_end_of_turn, at_end_of_turn_of_hub
 from xmppd.nodes.account_sync import AccountSync
 from xmppd.nodes.arrivals import Arrivals
@@ -225,6 +227,7 @@ class Wiring:
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()
+        self.traffic_history, self.rates = self._history(), Rates(self.metrics)
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -628,6 +631,19 @@ class Wiring:
             self.clock,
         )
         return health, counts, LoopWatch(SWEEP_S)
+
+    def _history(self) -> TrafficHistory:
+        """What all peers have caused lately."""
+        places = (
+            self.client_connections,
+            self.server_connections,
+            self.components.connections,
+            self.foreign_routes.outgoing_connections,
+        )
+        history = TrafficHistory([place.handlers for place in places])
+        for place in places:
+            place.on_closed = history.gone
+        return history
 
     def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals, Moves]:
         """What nodes tell each other."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from xmppd.session.peer_counts import PeerCounts
 from xmppd.stanza import StreamError
 
 
@@ -17,7 +18,15 @@ class Detached:
         close: Ends the session.
     """
 
-    __slots__ = ("_close", "_seconds", "address", "encrypted", "max_queued_bytes", "since")
+    __slots__ = (
+        "_close",
+        "_seconds",
+        "address",
+        "counts",
+        "encrypted",
+        "max_queued_bytes",
+        "since",
+    )
 
     tls_version = ""
 
@@ -33,6 +42,7 @@ class Detached:
     ) -> None:
         self.address = address
         self.encrypted = encrypted
+        self.counts = PeerCounts()
         self.max_queued_bytes = max_queued_bytes
         self.since = since
         self._seconds = seconds

@@ -55,7 +55,6 @@ class InterceptorManager:
     Attributes:
         incoming: For each kind of stanza, the interceptors that see it come in.
         outgoing: For each kind of stanza, the interceptors that see it go out.
-        delivered: The number of stanzas that have gone out to sessions, by kind.
         denied: The number of presences that the lists of sessions have kept from them.
         outdated: The number of presences that made way for newer ones while they waited.
     """
@@ -63,7 +62,6 @@ class InterceptorManager:
     def __init__(self) -> None:
         self.incoming: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
         self.outgoing: dict[type[Stanza], tuple[PacketInterceptor, ...]] = dict.fromkeys(KINDS, ())
-        self.delivered: dict[type[Stanza], int] = dict.fromkeys(KINDS, 0)
         self.denied = self.outdated = 0
         self._owners: dict[int, str] = {}
 

@@ -139,6 +139,11 @@ class LocalClientSession:
         """The name of its client, from its presence; empty if it does not say."""
         return "" if self.capabilities is None else self.capabilities.software
 
+    @property
+    def agent(self) -> str:
+        """The same; or what its client has said of itself as it logged in."""
+        return (self.login.agent.software if self.login is not None else "") or self.software
+
     def deliver(
         self, stanza: Stanza, wire: bytes, *, ours: bool = False, seen: bool = False
     ) -> bool:
@@ -155,7 +160,6 @@ class LocalClientSession:
             if changed is None:
                 return True
             wire = changed.wire()
-        self.interceptors.delivered[stanza.__class__] += 1
         if self.backlog is not None:
             self._keep(stanza, wire, self.backlog)
         elif self.management is not None:
@@ -177,7 +181,6 @@ class LocalClientSession:
             or interceptors.outgoing[kind]
         ):
             return False
-        interceptors.delivered[kind] += 1
         self.connection.write(wire)
         return True
 

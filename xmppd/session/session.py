@@ -6,6 +6,7 @@ with the same ``deliver``.
 from typing import Protocol
 
 from xmppd.privacy.session_privacy import SessionPrivacy
+from xmppd.session.peer_counts import PeerCounts
 from xmppd.stanza import JID, Presence, Stanza, StreamError
 
 
@@ -14,9 +15,11 @@ class Connection(Protocol):
 
     Attributes:
         encrypted: Whether TLS is on.
+        counts: What it has carried.
     """
 
     encrypted: bool
+    counts: PeerCounts
 
     @property
     def address(self) -> str:

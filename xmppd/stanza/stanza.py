@@ -178,10 +178,12 @@ class Stanza:
         payload: Its bytes and trees.
         name: Of its element.
         after_name: Where its bytes have room for attributes.
+        place: Of its kind, where kinds are counted.
     """
 
     __slots__ = ("id", "payload", "sender", "to", "type")
     name: ClassVar[str]
+    place: ClassVar[int]
     after_name: ClassVar[int]
 
     def __init_subclass__(cls) -> None:
@@ -384,6 +386,7 @@ class Message(Stanza):
 
     __slots__ = ()
     name = "message"
+    place = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +423,7 @@ class Presence(Stanza):
 
     __slots__ = ()
     name = "presence"
+    place = 1
 
     @property
     def priority(self) -> int:
@@ -465,6 +469,7 @@ class IQ(Stanza):
 
     __slots__ = ()
     name = "iq"
+    place = 2
 
     @property
     def query_tag(self) -> str | None:

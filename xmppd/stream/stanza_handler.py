@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from xmppd.account.session_end import SessionEnd
 from xmppd.router.packet_router import PacketRouter
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.peer_counts import Peer
 from xmppd.session.resumable_sessions import ResumableSessions
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import (
@@ -80,6 +81,7 @@ class StanzaHandler:
         self._stream_id = self.session.id
         self.claimed: JID | None = None
         self._language = Language()
+        self._came = wire.counts.came
         self._ended = False
 
     @property
@@ -91,6 +93,18 @@ class StanzaHandler:
     def established(self) -> bool:
         """Whether the client has bound a resource."""
         return self.session.bound
+
+    @property
+    def peer(self) -> Peer:
+        """The client."""
+        session, account = self.session, self.session.account
+        return Peer(
+            session.jid.full,
+            "" if account is None else account.bare,
+            self.wire.address,
+            session.agent,
+            session.jid.domain,
+        )
 
     def made(self) -> None:
         """Do nothing, since the client sends its header first."""
@@ -197,6 +211,7 @@ class StanzaHandler:
         """Give a stanza its type and its sender, and route it (SI-1 to SI-9)."""
         session = self.session
         tree = received.tree
+        self._came[kind.place] += 1
         if not session.bound and not self._may_go_before_bind(kind, tree):
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "log in and bind a resource first")
         if "from" in tree.attrib:

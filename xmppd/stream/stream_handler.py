@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from xmppd.session.peer_counts import Peer
 from xmppd.session.session import Connection
 from xmppd.stanza import Later
 from xmppd.stream.framing import StreamHeader
@@ -27,6 +28,10 @@ class StreamHandler(Protocol):
     @property
     def established(self) -> bool:
         """Whether its peer is authenticated."""
+
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
 
     def made(self) -> None:
         """Begin, when the connection is made; the side that has connected sends its header
@@ -68,8 +73,9 @@ class Ended:
     stream = Stream.NEW
     established = False
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, peer: Peer) -> None:
         self.id = id
+        self.peer = peer
 
     def made(self) -> None:
         """Do nothing, since it never is again."""

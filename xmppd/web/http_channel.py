@@ -131,7 +131,7 @@ class HTTPChannel(Protocol):
             self._then.dataReceived(data)
             return
         self._moved_at = self.door.clock.seconds()
-        self.door.connections.traffic.came_bytes += len(data)
+        self.door.connections.traffic.gone.came_bytes += len(data)
         if self._closing is not None:
             self._closing.hear(data)
             return
@@ -427,7 +427,7 @@ class HTTPChannel(Protocol):
             self._sending.addCallbacks(self._all_sent, self._not_sent, (exchange,))
 
     def _write(self, data: bytes) -> None:
-        self.door.connections.traffic.went_bytes += len(data)
+        self.door.connections.traffic.gone.went_bytes += len(data)
         self.transport.write(data)
 
     def _stopping(self, exchange: HTTPExchange) -> bool:

@@ -132,7 +132,7 @@ class TroubleTests(TroubleCase):
     def test_component_away(self) -> None:
         """A component that is configured and not connected is named."""
         component = {"name": "echo.verona.lit", "secret": "echo"}
-        self.use(House(config=house_config("verona.lit", component=[component])))
+        self.use(House("verona.lit", config=house_config("verona.lit", component=[component])))
         self.assertEqual(self.wrong()[1], ["component-away"])
         self.house.service("echo.verona.lit", "echo")
         self.assertEqual(self.wrong()[1], [])

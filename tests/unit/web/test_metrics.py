@@ -96,8 +96,8 @@ class MetricsTests(SynchronousTestCase):
             for family in read_text(self.page())
             for sample in family.samples
         }
-        self.assertEqual(found["stanzas_total", "message", "in"], 2)
-        self.assertEqual(found["stanzas_total", "message", "out"], 2)  # one, and an error
+        self.assertEqual(found["stanzas_total", "client", "message", "in"], 2)
+        self.assertEqual(found["stanzas_total", "client", "message", "out"], 2)  # one, and an error
         self.assertEqual(found["presence_broadcasts_total",], 2)
         self.assertGreaterEqual(found["presence_copies_total",], 1)
         self.assertEqual(found["stanza_errors_total", "service-unavailable"], 2)

@@ -1,0 +1,178 @@
+"""Who has sent how much, in the last minutes."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.unit.ctl.offices import Office
+from xmppd.net.traffic_history import KEPT_S, LOOKED_AT_EACH_S, MAX_GONE, MAX_RANKED, OTHERS, RANKS
+from xmppd.session.peer_counts import Growth
+from xmppd.testing.client import Client
+from xmppd.testing.house import House, house_config
+from xmppd.testing.network import federate
+
+HELLO = "<message to='juliet@verona.lit' type='chat'><body>Hello</body></message>"
+
+
+class HistoryCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.house = House("verona.lit", romeo={}, juliet={})
+        self.office = Office(self.house)
+
+    def wait(self, seconds: float = LOOKED_AT_EACH_S) -> None:
+        """Let some time pass, in which the counts are looked at."""
+        for _ in range(round(seconds)):
+            self.house.clock.advance(1.0)
+
+    def top(self, **given: object) -> dict[str, dict[str, object]]:
+        rows = self.office.rows("top senders", **given)
+        return {str(row["who"]): row for row in rows}
+
+
+class TopTests(HistoryCase):
+    def test_by_kind(self) -> None:
+        """What a session sends is told by kind, with what it got."""
+        romeo, juliet = self.house.connect("romeo", "juliet")
+        self.wait(70)
+        for _ in range(7):
+            romeo.send(HELLO)
+        juliet.send("<presence/>")
+        romeo.send("<iq type='get' id='1'><query xmlns='odd'/></iq>")
+        self.wait()
+        found = self.top()
+        self.assertEqual(list(found), ["romeo@verona.lit/1", "juliet@verona.lit/1"])
+        sent = found["romeo@verona.lit/1"]
+        self.assertEqual((sent["messages"], sent["presences"], sent["iqs"]), (7, 0, 1))
+        self.assertEqual((sent["stanzas"], sent["errors"], sent["got"]), (8, 1, 1))
+        self.assertEqual(sent["percent"], 88.9)
+        self.assertEqual(found["juliet@verona.lit/1"]["got"], 8)  # her own presence comes back
+
+    def test_gone(self) -> None:
+        """Who has left since is told all the same, under the name of before."""
+        (romeo,) = self.house.connect("romeo")
+        romeo.send(HELLO)
+        romeo.send("</stream:stream>")
+        romeo.handler.connectionLost()
+        self.wait()
+        self.assertEqual(self.top()["romeo@verona.lit/1"]["messages"], 1)
+
+    def test_minutes(self) -> None:
+        """After a minute it is not in the last one, and still in the last ten; then no more."""
+        (romeo,) = self.house.connect("romeo")
+        romeo.send(HELLO)
+        self.wait(70)
+        self.assertNotIn("romeo@verona.lit/1", self.top())
+        self.assertEqual(self.top(minutes="10")["romeo@verona.lit/1"]["messages"], 1)
+        self.wait(KEPT_S)
+        self.assertEqual([row["messages"] for row in self.top(minutes="10").values()], [0])  # pings
+
+    def test_by(self) -> None:
+        """Two sessions of an account are one account, one address, one domain."""
+        for client in self.house.connect("romeo/orchard", "romeo/tomb"):
+            client.send(HELLO)
+        self.wait()
+        for part, who in (
+            ("account", "romeo@verona.lit"),
+            ("address", "192.0.2.1"),
+            ("domain", "verona.lit"),
+        ):
+            self.assertEqual(self.top(by=part)[who]["messages"], 2, part)
+        self.assertEqual(len(self.top(by="session")), 2)
+
+    def test_rows(self) -> None:
+        """Those beyond the rows that are wanted are one, and the sum is that of all."""
+        for client in self.house.connect("romeo", "juliet"):
+            client.send(HELLO)
+        self.wait()
+        found = self.top(rows="1")
+        self.assertEqual(list(found)[1:], ["(others)"])
+        self.assertEqual(sum(int(str(row["messages"])) for row in found.values()), 2)
+
+    def test_slowed(self) -> None:
+        """Who sends more than may be is told with how often it was slowed down, and named by
+        status: so a flood is found in two commands.
+        """
+        limits = {"stanzas_per_s": 50.0, "stanzas_burst": 100}
+        self.house = House(
+            "verona.lit", config=house_config("verona.lit", stream=limits), romeo={}, juliet={}
+        )
+        self.office = Office(self.house)
+        (romeo,) = self.house.connect("romeo")
+        romeo.send(HELLO * 2_000)
+        self.house.clock.pump([0.02] * 1_500)
+        *sentences, row = self.office.replies("status")
+        assert isinstance(row, dict)
+        self.assertEqual(row["wrong"], ["one-sends-a-third"])
+        self.assertRegex(
+            str(sentences[0]), r"^romeo@verona.lit/1 has sent 1\d\d\d of 1\d\d\d stanz"
+        )
+        self.assertIn("was slowed down", str(sentences[0]))
+        (most,) = self.office.rows("top senders", of="slowed", rows="1")
+        self.assertEqual(most["who"], "romeo@verona.lit/1")
+        self.assertGreater(int(str(most["slowed"])), 100)
+        (listed,) = self.office.rows("session list")
+        self.assertGreater(int(str(listed["slowed"])), 100)
+        (shown,) = self.office.rows("session show", jid="romeo@verona.lit/1")
+        self.assertGreater(int(str(shown["messages"])), 1_000)
+
+    def test_failed_logins(self) -> None:
+        """Attempts to log in that fail are told by address, and who tries has no account."""
+        client = self.house.unauthenticated("203.0.113.7", encrypted=True)
+        client.open("verona.lit")
+        client.send("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='NONE'/>")
+        self.wait()
+        row = self.top(by="address", of="failed-logins")["203.0.113.7"]
+        self.assertEqual((row["failed_logins"], row["percent"]), (1, 100.0))
+
+    def test_other_servers(self) -> None:
+        """Another server and a component are told by their domain."""
+        component = {"name": "echo.verona.lit", "secret": "echo"}
+        self.house = House(
+            "verona.lit", config=house_config("verona.lit", component=[component]), romeo={}
+        )
+        self.office, mantua = Office(self.house), House("mantua.lit", juliet={})
+        federate(self.house, mantua)
+        (juliet,) = mantua.connect("juliet")
+        juliet.send("<message to='romeo@verona.lit'><body>hi</body></message>")
+        mantua.network.settle()
+        service = self.house.service("echo.verona.lit", "echo")
+        service.send(
+            "<message from='echo.verona.lit' to='romeo@verona.lit'><body>hi</body></message>"
+        )
+        self.wait()
+        found = self.top(by="domain")
+        self.assertEqual(found["mantua.lit"]["messages"], 1)
+        self.assertEqual(found["echo.verona.lit"]["messages"], 1)
+
+
+class BoundTests(HistoryCase):
+    def crowd(self, size: int) -> list[Client]:
+        clients = []
+        for number in range(size):
+            self.house.add(f"c{number}")
+            clients.append(self.house.bind(f"c{number}"))
+        return clients
+
+    def test_pruned(self) -> None:
+        """Of a look, those that have caused most of anything are kept, and all others are one: no
+        number is lost.
+        """
+        clients = self.crowd(MAX_RANKED * len(RANKS) + 30)
+        self.wait(70)
+        for client in clients:
+            client.send(HELLO)
+        clients[5].send(HELLO * 20)
+        self.wait()
+        found = self.house.server.traffic_history.lately(60)
+        self.assertLessEqual(len(found), MAX_RANKED * len(RANKS) + 1)
+        self.assertIn(OTHERS, found)
+        self.assertEqual(sum(grown.messages for grown in found.values()), len(clients) + 20)
+        self.assertEqual(found[clients[5].handler.peer].messages, 21)
+
+    def test_many_gone(self) -> None:
+        """Of connections that are lost between two looks, only so many are told apart."""
+        history, (romeo,) = self.house.server.traffic_history, self.house.connect("romeo")
+        for number in range(MAX_GONE + 10):
+            romeo.handler.counts.came_bytes += 1
+            romeo.stanza_handler.session.jid = self.house.jid("romeo").with_resource(f"r{number}")
+            history.gone(romeo.handler)
+        self.assertEqual(len(history._gone), MAX_GONE + 1)
+        self.assertEqual(history._gone[OTHERS], Growth(came_bytes=10))

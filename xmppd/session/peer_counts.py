@@ -1,0 +1,157 @@
+"""PeerCounts: what one peer has sent, and was sent: plain integers, counted where they arise."""
+
+from operator import sub
+from typing import NamedTuple
+
+PLACE = bytes({ord("m"): 0, ord("p"): 1, ord("i"): 2}.get(letter, 3) for letter in range(256))
+"""The place of an element in a count of kinds, by the first letter of its name: a message, a
+presence, an iq, or none of these."""
+
+
+class Peer(NamedTuple):
+    """Who is at the other end of a connection.
+
+    Attributes:
+        session: A full JID; of a stream that has none, ``domain/id``; of others their domain.
+        account: Bare JID; empty before the login.
+        address: The IP address.
+        software: The name of the client; empty if it does not say.
+        domain: Of the account, component or server.
+    """
+
+    session: str
+    account: str
+    address: str
+    software: str
+    domain: str
+
+
+class Growth(NamedTuple):
+    """What a peer has caused in some time.
+
+    Attributes:
+        messages: That it has sent.
+        presences: That it has sent.
+        iqs: That it has sent.
+        came_bytes: The bytes that it has sent.
+        got: The stanzas that it was sent.
+        went_bytes: The bytes that it was sent.
+        slowed: How often it was read more slowly, since it was too fast.
+        errors: Its stanzas that were answered with an error by us.
+        failed_logins: Its failed attempts to log in.
+        busy_s: The time for which its stanzas have kept the server busy, in seconds.
+    """
+
+    messages: int = 0
+    presences: int = 0
+    iqs: int = 0
+    came_bytes: int = 0
+    got: int = 0
+    went_bytes: int = 0
+    slowed: int = 0
+    errors: int = 0
+    failed_logins: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def stanzas(self) -> int:
+        """All that it has sent."""
+        return self.messages + self.presences + self.iqs
+
+    @property
+    def carried(self) -> int:
+        """The stanzas in both directions."""
+        return self.stanzas + self.got
+
+    @property
+    def bytes(self) -> int:
+        """In both directions."""
+        return self.came_bytes + self.went_bytes
+
+    def plus(self, other: "Growth") -> "Growth":
+        """Both together."""
+        return Growth(*map(sum, zip(self, other, strict=True)))
+
+
+class PeerCounts:
+    """The counts of one connection, since it was made; or of many together.
+
+    Attributes:
+        came: The stanzas that have come, by the place of their kind.
+        went: The elements that were written, by theirs.
+        came_bytes: The bytes that have come, without TLS.
+        went_bytes: Those that were written.
+        slowed: How often it was read more slowly, since it was too fast.
+        errors: Its stanzas that were answered with an error by us.
+        failed_logins: Attempts to log in that have failed.
+        busy_s: The time for which what came has kept the server busy.
+        seen: Its growth at the last look.
+    """
+
+    __slots__ = (
+        "busy_s",
+        "came",
+        "came_bytes",
+        "errors",
+        "failed_logins",
+        "seen",
+        "slowed",
+        "went",
+        "went_bytes",
+    )
+
+    def __init__(self) -> None:
+        self.came = [0, 0, 0]
+        self.went = [0, 0, 0, 0]
+        self.came_bytes = self.went_bytes = 0
+        self.slowed = self.errors = self.failed_logins = 0
+        self.busy_s = 0.0
+        self.seen = NOTHING
+
+    def add(self, other: "PeerCounts") -> None:
+        """Add the counts of another."""
+        came, more = self.came, other.came  # written out: so many connections are added up
+        came[0] += more[0]
+        came[1] += more[1]
+        came[2] += more[2]
+        went, more = self.went, other.went
+        went[0] += more[0]
+        went[1] += more[1]
+        went[2] += more[2]
+        went[3] += more[3]
+        self.came_bytes += other.came_bytes
+        self.went_bytes += other.went_bytes
+        self.slowed += other.slowed
+        self.errors += other.errors
+        self.failed_logins += other.failed_logins
+        self.busy_s += other.busy_s
+
+    def so_far(self) -> Growth:
+        """All since the start."""
+        return Growth(
+            *self.came,
+            self.came_bytes,
+            sum(self.went[:3]),
+            self.went_bytes,
+            self.slowed,
+            self.errors,
+            self.failed_logins,
+            self.busy_s,
+        )
+
+    @property
+    def is_still(self) -> bool:
+        """Whether nothing has come or gone since the last look."""
+        seen = self.seen
+        return self.came_bytes == seen.came_bytes and self.went_bytes == seen.went_bytes
+
+    def grown(self) -> Growth:
+        """The growth since the last look, which this is now."""
+        seen, now = self.seen, self.so_far()
+        self.seen = now
+        return Growth(*map(sub, now, seen))
+
+
+NOTHING = Growth()
+
+__all__ = ["NOTHING", "PLACE", "Growth", "Peer", "PeerCounts"]
