@@ -1,5 +1,6 @@
 """Commands on other servers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument
@@ -10,9 +11,11 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.times import iso
+from xmppd.explain import other_servers
+from xmppd.explain.other_servers import Cause
 from xmppd.host.clocks import Clocks
 from xmppd.resolve.attempts import AttemptStep
-from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.foreign_routes import REFUSED, ForeignRoutes
 from xmppd.stanza import Condition
 
 THEIRS = DomainName(ours=False)
@@ -79,23 +82,46 @@ class ServerCommands:
         yield f"streams with {domain} that were closed: {self.routes.close_to(domain)}"
 
     async def why(self, context: CommandContext) -> Replies:
-        """List the steps in the order in which they began."""
+        """List the steps in the order in which they began, then the states of now, and the causes
+        with their remedies.
+        """
         domain = context.arguments.text("domain")
         routes, history = self.routes, self.routes.history
-        steps = sorted((*history.attempts.of(domain), *history.refusals.of(domain)), key=_began)
-        if routes.policies.of(domain).block:
-            now = self.clocks.wall_clock()
-            steps.append(
-                AttemptStep(now, "policy", "s2s.domain", "blocked: nothing goes or comes", 0.0)
-            )
-        if not steps:
-            raise Refused(
-                f"since the server has started, nothing was tried to reach {domain}",
-                Condition.ITEM_NOT_FOUND,
-            )
+        refusals = history.refusals.of(domain)
+        steps = sorted((*history.attempts.of(domain), *refusals), key=_began)
         for step in steps:
             ms = None if step.ms is None else round(step.ms, 1)
             yield StepRow(iso(step.at), step.kind, step.what, step.outcome, ms)
+        now, found = iso(self.clocks.wall_clock()), False
+        for what, state in other_servers.states(routes, domain):
+            found = True
+            yield StepRow(now, "state", what, state, None)
+        if routes.policies.of(domain).block:
+            found = True
+            yield StepRow(now, "policy", "s2s.domain", "blocked: nothing goes or comes", None)
+        if not steps and not found:
+            raise Refused(
+                f"since the server has started, nothing was tried to reach {domain}, and nobody "
+                "has called in its name",
+                Condition.ITEM_NOT_FOUND,
+            )
+        for cause in self._causes(domain, steps):
+            yield StepRow(now, "remedy", cause.code, cause.says, None)
+
+    def _causes(self, domain: str, steps: Sequence[AttemptStep]) -> list[Cause]:
+        """Those in the way of stanzas there, and of stanzas from there."""
+        routes = self.routes
+        found = [
+            cause
+            for pair in routes.pairs.values()
+            if pair.remote == domain and (cause := other_servers.of_pair(pair)) is not None
+        ]
+        calls = [step for step in steps if step.what.startswith("a call from ")]
+        if routes.policies.of(domain).block:
+            found.append(other_servers.of_refusal("blocked", domain))
+        elif calls and calls[-1].kind == REFUSED:
+            found.append(other_servers.of_refusal(calls[-1].outcome, domain))
+        return list(dict.fromkeys(found))
 
 
 def _began(step: AttemptStep) -> float:
@@ -129,8 +155,8 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
     Declared(
         Description(
             "s2s why",
-            "every step that was tried to reach another server, or by which it was turned away "
-            "here",
+            "what was tried to reach another server, what it has tried here, how things stand, and "
+            "what to do",
             (DOMAIN,),
             asks="all",
             area="s2s",

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
 
 from xmppd.auth.attempts import network_of
 from xmppd.config.config import S2SSettings, StreamSettings
 from xmppd.events import Events
+from xmppd.host.seldom import Seldom
 from xmppd.resolve.attempts import History
 from xmppd.resolve.lost import not_found
 from xmppd.resolve.targets import Directions
@@ -26,12 +28,17 @@ from xmppd.stream.stream_feature import Stream
 
 SWEEP_S = 1.0
 
+REFUSED = "refuse"
+"""The kind of step in which a server that has connected to us is turned away."""
+
 LET_GO_S = 5.0
 LOOK_EVERY_S = 0.1
 """How often it is looked whether all that waited has left."""
 
 MAX_WAITING_FOR_ONE = 1_000
 """Servers that wait to be looked for on behalf of one account, or of one network elsewhere."""
+
+_log = Logger()
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,7 @@ class ForeignRoutes:
         self.clock = self.outgoing_connections.clock
         self._connector = self.outgoing_connections.connector
         self._events = events
+        self._seldom = Seldom(self.clock.seconds)
         self._streams: dict[ServerStream, _Watch] = {}
         self._outgoing: dict[str, list[OutgoingStream]] = {}
         self._sweep = LoopingCall(self.sweep)
@@ -246,12 +254,28 @@ class ForeignRoutes:
 
     def turned_away(self, remote: str, address: str, why: str) -> None:
         """Note that a server has connected to us, and has not proved to be the remote domain."""
-        if remote:
-            self.history.refusals.note(remote, "refuse", f"a call from {address}", why)
+        if not remote:
+            return
+        self.history.refusals.note(remote, REFUSED, f"a call from {address}", why)
+        untold = self._seldom.untold(f"from {remote}")
+        if untold is not None:
+            _log.warn(
+                "{remote} at {address} was turned away: {why} ({untold} more not told)",
+                remote=remote, address=address, why=why, untold=untold,
+            )  # fmt: skip
 
     def failed(self, pair: DomainPair) -> None:
         """Note that no stream could be made: the next time our certificate is shown again."""
         self.outgoing_connections.forget(pair.remote)
+        untold = self._seldom.untold(f"to {pair.remote}")
+        if untold is not None and pair.why is not None:
+            _log.warn(
+                "no stream from {local} to {remote}: {why}; {stanzas} stanzas come back, and it is "
+                "not tried again for {retry_s} s ({untold} more not told)",
+                local=pair.local, remote=pair.remote,
+                why=pair.why.text or pair.why.condition.tag, stanzas=len(pair.backlog),
+                retry_s=round(pair.retry_in_s), untold=untold,
+            )  # fmt: skip
 
     # -- what streams need ----------------------------------------------------------------------
 

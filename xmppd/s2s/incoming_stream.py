@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from secrets import token_hex
 
-from twisted.logger import Logger
-
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.connections import Connections
+from xmppd.s2s.dialback import Dialback
 from xmppd.s2s.server_stream import ServerContext, ServerStream, ServerWire, header_between
 from xmppd.stanza import Later, StreamCondition, StreamError, Tree, ns, qname
 from xmppd.stanza.jid import prepare_domain
@@ -27,7 +26,8 @@ _BIDI = qname(ns.BIDI, "bidi")
 _EXTERNAL = f"<mechanisms xmlns='{ns.SASL}'><mechanism>EXTERNAL</mechanism></mechanisms>".encode()
 _DIALBACK = f"<dialback xmlns='{ns.DIALBACK_FEATURE}'><errors/></dialback>".encode()
 _BIDI_FEATURE = f"<bidi xmlns='{ns.BIDI_FEATURE}'/>".encode()
-_log = Logger()
+_OURS = (StreamCondition.SYSTEM_SHUTDOWN, StreamCondition.RESET)
+"""The errors with which we end streams for reasons of our own."""
 
 
 class IncomingStream(ServerStream):
@@ -50,6 +50,8 @@ class IncomingStream(ServerStream):
         self.remote = ""
         self._stream_id = token_hex(8)
         self._failures = 0
+        self._is_explained = False
+        self._their_error = ""
 
     @property
     def id(self) -> str:
@@ -122,6 +124,42 @@ class IncomingStream(ServerStream):
             self._known()
         super().accept(remote, local)
 
+    def _tell_why(self, remote: str, why: str) -> None:
+        self._is_explained = True
+        super()._tell_why(remote, why)
+
+    def _asked_to_verify(self, asked: Dialback) -> None:
+        self._is_explained = True  # that is all for which it has come
+        super()._asked_to_verify(asked)
+
+    def close(self) -> None:
+        """Take no more stanzas; it is our wish, and needs no reason."""
+        self._is_explained = True
+        super().close()
+
+    def _told(self, condition: str) -> None:
+        self._their_error = f"it closed the stream: {condition}"
+        super()._told(condition)
+
+    def _end(self) -> None:
+        """Take no more stanzas; a peer that goes without having proved anything is noted."""
+        if not self.ended and not self.accepted and not self._is_explained:
+            why = self._why_not_proved()
+            if why:
+                self._tell_why(self.remote, why)
+        super()._end()
+
+    def _why_not_proved(self) -> str:
+        """The reason for which it has proved nothing; empty if it is ours."""
+        error = self.wire.error
+        if self.wire.tls_flaw:
+            return f"TLS failed: {self.wire.tls_flaw}"
+        if error is not None and error.condition in _OURS:
+            return ""
+        if error is not None:
+            return f"{error.condition.value}: {error.text or 'its stream is wrong'}"
+        return self._their_error or "it closed the stream before it had proved its name"
+
     def _start_tls(self) -> None:
         self.wire.start_tls()
         self.stream |= Stream.SECURE
@@ -143,6 +181,7 @@ class IncomingStream(ServerStream):
             self._fail(flaw)
             return
         self.remote = remote
+        self._note_proof(remote, self.local, "EXTERNAL, its certificate is valid")
         self.write(f"<success xmlns='{ns.SASL}'/>".encode())
         self._stream_id = token_hex(8)
         self.wire.restart()
@@ -160,7 +199,6 @@ class IncomingStream(ServerStream):
 
     def _fail(self, flaw: str) -> None:
         self._failures += 1
-        _log.info("{id} failed to authenticate: {flaw}", id=self.id, flaw=flaw)
         self.write(f"<failure xmlns='{ns.SASL}'><not-authorized/></failure>".encode())
         if self._failures >= MAX_FAILURES:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")

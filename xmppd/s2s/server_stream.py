@@ -420,6 +420,11 @@ class ServerStream:
     def _tell_why(self, remote: str, why: str) -> None:
         self.context.pairs.turned_away(remote, self.wire.address, why)
 
+    def _note_proof(self, remote: str, local: str, how: str) -> None:
+        """Note by what the peer has proved to be a domain."""
+        what = f"a call from {self.wire.address} to {local}"
+        self.context.pairs.note(remote, what, f"let in: {how}")
+
     def _refuse(self, name: str, asked: Dialback, condition: Condition) -> None:
         self.write(dialback.refusal(name, asked.to, asked.sender, condition, id=asked.id))
 
@@ -446,6 +451,8 @@ class ServerStream:
             self._refuse("result", claim, failure.value.condition)
 
     def _prove(self, claim: Dialback) -> None:
+        how = "its certificate is valid" if not self.proof.flaw_for(claim.sender) else "dialback"
+        self._note_proof(claim.sender, claim.to, how)
         self.write(dialback.answer("result", claim.to, claim.sender, valid=True))
         self.accept(claim.sender, claim.to)
         if self.bidirectional:

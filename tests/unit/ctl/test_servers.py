@@ -1,9 +1,11 @@
 """Commands on other servers."""
 
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
 from tests.unit.s2s.peers import Caller
+from xmppd.explain.other_servers import of_refusal
 from xmppd.resolve.attempts import MAX_DOMAINS
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
@@ -44,8 +46,43 @@ class ServerTests(SynchronousTestCase):
     def test_why(self) -> None:
         """Each step towards a domain is told with its outcome."""
         self.say("elsewhere.lit")
-        outcomes = [row["outcome"] for row in self.office.rows("s2s why", domain="elsewhere.lit")]
-        self.assertEqual(outcomes[-1], "there is no such house")
+        *_, tried, state, remedy = self.office.rows("s2s why", domain="elsewhere.lit")
+        self.assertEqual(tried["outcome"], "there is no such house")
+        self.assertEqual(
+            (state["step"], state["what"], state["outcome"]),
+            (
+                "state",
+                "verona.lit to elsewhere.lit",
+                "failed: there is no such house; 1 failure; not tried again before 2 s have passed",
+            ),
+        )
+        self.assertEqual((remedy["step"], remedy["what"]), ("remedy", "no-such-server"))
+        self.assertIn("xmppctl s2s close elsewhere.lit", str(remedy["outcome"]))
+
+    def test_why_well(self) -> None:
+        """Of a server with which all is well there is no remedy; both directions are told."""
+        self.say("mantua.lit")
+        self.verona.network.settle()
+        rows = Office(self.mantua).rows("s2s why", domain="verona.lit")
+        calls = [str(row["outcome"]) for row in rows if str(row["what"]).startswith("a call from")]
+        self.assertEqual(calls, ["let in: dialback"])
+        rows = self.office.rows("s2s why", domain="mantua.lit")
+        self.assertEqual((rows[-1]["step"], rows[-1]["outcome"]), ("state", "open"))
+
+    def test_one_line(self) -> None:
+        """The log has one line for a server that is not reached, with the reason; those of the
+        same minute are counted in the next.
+        """
+        with capturedLogs() as log:
+            for _ in range(3):
+                self.say("elsewhere.lit")
+                pair = self.verona.server.foreign_routes.pairs["verona.lit", "elsewhere.lit"]
+                self.verona.clock.advance(pair.retry_in_s)
+            self.verona.clock.advance(60)
+            self.say("elsewhere.lit")
+        lines = [event for event in log if event.get("remote") == "elsewhere.lit"]
+        self.assertEqual([event["untold"] for event in lines], [0, 2])
+        self.assertEqual(lines[0]["why"], "there is no such house")
 
     def test_why_blocked(self) -> None:
         """That a domain is blocked is told, and who called in its name all the same."""
@@ -54,20 +91,29 @@ class ServerTests(SynchronousTestCase):
         verona, mantua = House("verona.lit", config=config), House("mantua.lit", juliet={})
         federate(verona, mantua)
         office = Office(verona)
-        (row,) = office.rows("s2s why", domain="mantua.lit")
+        row, remedy = office.rows("s2s why", domain="mantua.lit")
         self.assertEqual((row["step"], row["what"]), ("policy", "s2s.domain"))
+        self.assertEqual((remedy["step"], remedy["what"]), ("remedy", "blocked"))
         (juliet,) = mantua.connect("juliet")
         juliet.send("<message to='romeo@verona.lit'/>")
         mantua.network.settle()
         rows = office.rows("s2s why", domain="mantua.lit")
-        self.assertEqual([row["step"] for row in rows], ["refuse", "policy"])
+        self.assertEqual([row["step"] for row in rows], ["refuse", "policy", "remedy"])
         self.assertIn("blocked", str(rows[0]["outcome"]))
 
     def test_why_turned_away(self) -> None:
         """Who called and was not believed is told, apart from what we have tried ourselves."""
-        for said, outcome in (
-            ("<db:result from='capulet.lit' to='verona.lit'>key</db:result>", "cannot be asked"),
-            ("<db:result from='capulet.lit' to='padua.lit'>key</db:result>", "item-not-found"),
+        for said, outcome, code in (
+            (
+                "<db:result from='capulet.lit' to='verona.lit'>key</db:result>",
+                "cannot be asked",
+                "cannot-be-asked",
+            ),
+            (
+                "<db:result from='capulet.lit' to='padua.lit'>key</db:result>",
+                "item-not-found",
+                "not-served",
+            ),
         ):
             with self.subTest(outcome):
                 caller = Caller(self.verona)
@@ -78,6 +124,42 @@ class ServerTests(SynchronousTestCase):
                 self.assertIn("refuse", [row["step"] for row in rows])
                 outcomes = [str(row["outcome"]) for row in rows if row["step"] == "refuse"]
                 self.assertIn(outcome, outcomes[-1])
+                self.assertIn(code, [row["what"] for row in rows if row["step"] == "remedy"])
+
+    def test_why_hung_up(self) -> None:
+        """A server that comes and goes without having proved anything is told, with what it said;
+        one that only asks about a key is not.
+        """
+        caller = Caller(self.verona)
+        caller.open(sender="capulet.lit", to="verona.lit")
+        caller.send("</stream:stream>")
+        self.verona.network.settle()
+        (call, remedy) = self.office.rows("s2s why", domain="capulet.lit")
+        self.assertIn("before it had proved its name", str(call["outcome"]))
+        self.assertEqual(remedy["what"], "hung-up")
+        caller = Caller(self.verona)
+        caller.open(sender="padua.lit", to="verona.lit")
+        caller.send("<db:verify from='padua.lit' to='verona.lit' id='1'>key</db:verify>")
+        caller.send("</stream:stream>")
+        self.verona.network.settle()
+        self.assertIn("nothing was tried", self.office.refusal("s2s why", domain="padua.lit"))
+
+    def test_every_remedy(self) -> None:
+        """Whatever the reason, there is a remedy of its code, and the domain stands in it."""
+        for why, code in (
+            ("the certificate is for other names", "their-certificate"),
+            ("dialback: not-authorized, the certificate is not valid: x", "their-certificate"),
+            ("EXTERNAL: no certificate was shown", "their-certificate"),
+            ("no authority is trusted", "no-authorities"),
+            ("TLS failed: tlsv1 alert unknown ca", "our-certificate"),
+            ("host-unknown: this domain is not served here", "not-served"),
+            ("it is blocked by s2s.domain", "blocked"),
+            ("dialback: policy-violation", "no-tls"),
+            ("a new kind of trouble", "other"),
+        ):
+            cause = of_refusal(why, "capulet.lit")
+            self.assertEqual(cause.code, code, why)
+            self.assertNotIn("{", cause.says)
 
     def test_strangers_keep_nothing_out(self) -> None:
         """However many names strangers call themselves, what we have tried is told still."""
