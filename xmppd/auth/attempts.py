@@ -30,6 +30,7 @@ from ipaddress import IPv6Address, ip_address
 from twisted.internet.defer import DeferredSemaphore
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.login_failures import LoginFailure, LoginFailures
 from xmppd.auth.mechanisms import begin
 from xmppd.cluster.tally import NoTally, Tally
 from xmppd.config.config import AuthSettings
@@ -100,6 +101,13 @@ class _Counts:
         record = self._current(key)
         return 0.0 if record is None else self._distance_s(record)
 
+    def left_s(self, key: str) -> float:
+        """The seconds until the count of this key is forgotten."""
+        record = self._current(key)
+        if record is None:
+            return 0.0
+        return record.counted_at + self._settings.lockout_s - self._now()
+
     def wait_s(self, key: str) -> float:
         """The seconds that an attempt would have to wait now."""
         record = self._current(key)
@@ -166,6 +174,9 @@ class AttemptLimiter:
         sleep: Waits for so many seconds.
         locks_out: Whether a network that fails too often is refused; else it is only slowed down.
         tally: The counts of all nodes.
+
+    Attributes:
+        failures: The last failed logins of accounts, for administrators.
     """
 
     def __init__(
@@ -190,6 +201,8 @@ class AttemptLimiter:
         self._changes = _Counts(settings, clocks.seconds)
         self._homes: dict[str, dict[str, None]] = {}
         self._derivations: dict[str, DeferredSemaphore] = {}
+        self._now = clocks.seconds
+        self.failures = LoginFailures()
 
     def use(self, settings: AuthSettings) -> None:
         """Take other limits; the counts stay."""
@@ -317,6 +330,23 @@ class AttemptLimiter:
         if seconds:
             await self._sleep(seconds)
 
+    # -- for administrators -----------------------------------------------------------------------
+
+    def note(self, account: str, address: str, mechanism: str, condition: str) -> None:
+        """Note a login that has failed, whatever the reason."""
+        self.failures.note(account, LoginFailure(self._now(), address, mechanism, condition))
+
+    def delay_elsewhere_s(self, account: str) -> float:
+        """The seconds that a login waits which comes from elsewhere than a home of the account."""
+        return min(self._accounts.delay_s(account), MAX_DELAY_ELSEWHERE_S)
+
+    def locked_s(self, address: str) -> float:
+        """The seconds for which nobody may log in from an address, if nothing else fails there."""
+        network = network_of(address)
+        if not self._is_too_many(self._networks.count(network)):
+            return 0.0
+        return self._networks.left_s(network)
+
     # -- new passwords ----------------------------------------------------------------------------
 
     async def change_turn(self, account: str, address: str) -> None:
@@ -362,15 +392,18 @@ class _PatientProvider:
 
     Attributes:
         tried: The account at which it has had a turn.
+        named: The account for which it was asked.
     """
 
     def __init__(self, provider: AuthProvider, limiter: AttemptLimiter, address: str) -> None:
         self.tried: str | None = None
+        self.named: str | None = None
         self._provider = provider
         self._limiter = limiter
         self._address = address
 
     async def _turn(self, account: str) -> None:
+        self.named = account
         await self._limiter.turn(account, self._address)
         self.tried = account
 
@@ -417,6 +450,8 @@ class _CountedMechanism:
         try:
             answer = await self._mechanism.step(response)
         except Exception as error:
+            if isinstance(error, SASLError):
+                error.account = error.account or self._provider.named
             if isinstance(error, SASLError) and error.condition == "not-authorized":
                 await self._limiter.failed(error.account, self._address)
             elif self._provider.tried is not None:

@@ -13,12 +13,16 @@ from xmppd.command.other_nodes import Unanswered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.ctl.sessions import SESSION
+from xmppd.ctl.users import ACCOUNT
 from xmppd.explain.finding import Finding
+from xmppd.explain.login import explain_login
 from xmppd.explain.message import deciding_node, explain_message
 from xmppd.explain.presence import explain_presence
+from xmppd.explain.session import explain_session
 from xmppd.explain.whereabouts import locate_message
 from xmppd.server.xmpp_server import XMPPServer
-from xmppd.stanza import JID
+from xmppd.stanza import JID, Condition
 
 TYPES = ("normal", "chat", "groupchat", "headline", "error")
 
@@ -48,6 +52,23 @@ class ExplainCommands:
         owner, watcher = _somebody(told, "owner"), _somebody(told, "watcher")
         with _the_directory():
             findings = await explain_presence(self.server, owner, watcher)
+        for finding in findings:
+            yield _row(finding)
+
+    async def login(self, context: CommandContext) -> Replies:
+        """The outcome first; each node knows its own failures and limits."""
+        for finding in await explain_login(self.server, context.arguments.jid("account")):
+            yield _row(finding)
+
+    async def session(self, context: CommandContext) -> Replies:
+        """Those that are there, then those that have ended, the latest first."""
+        jid = context.arguments.jid("jid")
+        findings = explain_session(self.server, jid)
+        if not findings:
+            raise Refused(
+                f"{jid} has no session, and none has ended within the last hour",
+                Condition.ITEM_NOT_FOUND,
+            )
         for finding in findings:
             yield _row(finding)
 
@@ -112,6 +133,30 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
             area="trace",
         ),
         ExplainCommands.presence,
+        (FindingRow,),
+    ),
+    Declared(
+        Description(
+            "explain login",
+            "whether somebody can log in, why not, and what has failed lately",
+            (ACCOUNT,),
+            answers="sentences",
+            asks="all",
+            area="accounts",
+        ),
+        ExplainCommands.login,
+        (FindingRow,),
+    ),
+    Declared(
+        Description(
+            "explain session",
+            "how a session is, or why it has ended, for an hour after",
+            (Argument("jid", f"{SESSION}; without the resource, all", Address()),),
+            answers="sentences",
+            asks="all",
+            area="sessions",
+        ),
+        ExplainCommands.session,
         (FindingRow,),
     ),
     Declared(

@@ -188,9 +188,13 @@ class Authentication:
         negotiation.session.connection.counts.failed_logins += 1
         attempt.underway = None
         attempt.failures += 1
+        account, address = error.account or "", attempt.exchange.address
+        if account:
+            self.limiter.note(account, address, tried, error.condition)
         _log.info(
-            "{id} {address} failed to log in: {condition}",
-            id=negotiation.session.id, address=attempt.exchange.address, condition=error.condition,
+            "{id} {address} failed to log in as {account}: {condition}",
+            id=negotiation.session.id, address=address, account=account or "nobody",
+            condition=error.condition,
         )  # fmt: skip
         if attempt.failures >= self.settings.attempts_per_stream:
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")

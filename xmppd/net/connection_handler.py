@@ -145,6 +145,7 @@ class ConnectionHandler(Protocol):
         stream_handler: The stream on it, while there is one.
         reader: Reads the stream of the peer.
         counts: What it has carried.
+        why: The reason for which it has ended; empty while it has not.
     """
 
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
@@ -161,6 +162,7 @@ class ConnectionHandler(Protocol):
     ) -> None:
         self.admission = admission
         self.counts = PeerCounts()
+        self.why = ""
         self.make_stream = make_stream
         self.limits = limits
         self.binding = binding
@@ -301,6 +303,7 @@ class ConnectionHandler(Protocol):
         """Tell the stream that its connection is gone (CH-6)."""
         self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
+        self.why = self.why or f"its connection was lost{self.tls_flaw and f' ({self.tls_flaw})'}"
         self._end().cancel()
         self._tell_that_wire_is_gone(self.stream_handler)
         self.stream_handler = Ended(self.stream_handler.id, self.peer)
@@ -500,6 +503,7 @@ class ConnectionHandler(Protocol):
     def peer_closed(self) -> None:
         """Close our side, since the peer has closed its side."""
         if self._closing is None:
+            self.why = "its client has closed the stream"
             self._close(None).close()
 
     def close(self, error: StreamError | None = None, *, by_accident: bool = False) -> None:
@@ -526,6 +530,8 @@ class ConnectionHandler(Protocol):
     def _close(self, error: StreamError | None, *, by_accident: bool = False) -> Closing:
         """Write the error, if there is one, and the end of the stream."""
         self.error = None if error is None else error.untraced()
+        if error is not None:
+            self.why = f"{error.condition.value}: {error.text or 'this server has ended it'}"
         self.by_accident = by_accident or (error is not None and error.condition in ACCIDENTS)
         closing = self._end()
         if self._side is Side.NEW:
@@ -580,6 +586,7 @@ class ConnectionHandler(Protocol):
         if self._closing is not None:
             return
         self._end()
+        self.why = "its client has read too slowly"
         _log.info("{id} reads too slowly", id=self.stream_handler.id)
         self.transport.abortConnection()
         self._tell_that_wire_is_gone(self.stream_handler)

@@ -105,6 +105,7 @@ def _listeners(server: Wiring) -> tuple[On[Any], ...]:
         On(ComponentConnected, server.component_entries.changed),
         On(ComponentDisconnected, server.component_entries.changed),
         On(ContactChanged, server.privacy_changes.contact_changed),
+        On(SessionClosed, server.ended_sessions.closed),
         On(SessionClosed, server.held_messages.closed),
         On(SessionClosed, server.resumable_sessions.closed),
         On(SessionClosed, server.offline_message_flood.closed),

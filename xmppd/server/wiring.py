@@ -109,6 +109,7 @@ from xmppd.s2s.foreign_routes import ForeignRoutes, Proofs
 from xmppd.s2s.incoming_stream import incoming_stream
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.verification import Trust
+from xmppd.session.ended_sessions import EndedSessions
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.resumable_sessions import ResumableSessions
 from xmppd.session.saved_sessions import SavedSessions
@@ -227,6 +228,7 @@ class Wiring:
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()
+        self.ended_sessions = EndedSessions(self.clock.seconds)
         self.traffic_history, self.rates = self._history(), Rates(self.metrics)
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (

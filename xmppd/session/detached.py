@@ -16,6 +16,8 @@ class Detached:
         since: The time when the connection was lost, on the clock.
         seconds: The clock's time.
         close: Ends the session.
+        encrypted: As above.
+        why: The reason for which there is no connection.
     """
 
     __slots__ = (
@@ -26,6 +28,7 @@ class Detached:
         "encrypted",
         "max_queued_bytes",
         "since",
+        "why",
     )
 
     tls_version = ""
@@ -39,12 +42,14 @@ class Detached:
         close: Callable[[], None],
         *,
         encrypted: bool,
+        why: str,
     ) -> None:
         self.address = address
         self.encrypted = encrypted
         self.counts = PeerCounts()
         self.max_queued_bytes = max_queued_bytes
         self.since = since
+        self.why = why
         self._seconds = seconds
         self._close = close
 
@@ -66,6 +71,7 @@ class Detached:
 
     def abort(self) -> None:
         """Give the session up, since its queue is full."""
+        self.why += "; too much waited for it"
         self._close()
 
     def forget(self) -> None:
@@ -74,6 +80,8 @@ class Detached:
 
     def close(self, error: StreamError | None = None) -> None:
         """Give the session up; there is no client to be told why."""
+        if error is not None:
+            self.why += f"; then {error.condition.value}: {error.text or 'no more is known'}"
         self._close()
 
 

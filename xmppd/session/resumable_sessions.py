@@ -23,6 +23,9 @@ ID_BYTES = 24
 MAX_REMEMBERED = 10_000
 """Sessions that ended lately, of which the number of handled stanzas is still known."""
 
+LOST = "its connection was lost"
+RESTARTED = "its node has stopped or handed it over, and its client did not come back"
+
 _log = Logger()
 
 
@@ -152,7 +155,8 @@ class ResumableSessions:
         if management is None or management.key is None:
             return
         last = session.connection
-        self._detach(session, last.address, last.encrypted, management.max_s)
+        why = f"{last.why or LOST} and its client did not come back"
+        self._detach(session, last.address, last.encrypted, management.max_s, why)
         _log.info("{id} {jid} is detached", id=session.id, jid=session.jid.full)
         theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
         longest = longest_detached(theirs)
@@ -173,17 +177,19 @@ class ResumableSessions:
         self._manage(session, management)
         if management.key is not None:
             self._by_key[management.key] = session
-        self._detach(session, address, encrypted, left_s)
+        self._detach(session, address, encrypted, left_s, RESTARTED)
 
     def _detach(
-        self, session: LocalClientSession, address: str, encrypted: bool, left_s: float
+        self, session: LocalClientSession, address: str, encrypted: bool, left_s: float, why: str
     ) -> None:
         now = self.clocks.seconds()
         self._detached[session] = now + left_s
         max_bytes = self.settings.max_unacked_bytes
         close = partial(self._close, session)
         session.detach(
-            Detached(address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted)
+            Detached(
+                address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted, why=why
+            )
         )
 
     def resumable(self) -> list[LocalClientSession]:

@@ -16,10 +16,12 @@ class Connection(Protocol):
     Attributes:
         encrypted: Whether TLS is on.
         counts: What it has carried.
+        why: The reason for which it has ended; empty while it has not.
     """
 
     encrypted: bool
     counts: PeerCounts
+    why: str
 
     @property
     def address(self) -> str:

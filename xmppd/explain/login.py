@@ -1,0 +1,141 @@
+"""Why somebody can log in, or cannot."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from xmppd.auth.attempts import network_of
+from xmppd.explain.finding import Finding, counted, listed
+from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza import JID
+from xmppd.stanza.date_time import date_time
+from xmppd.store.accounts import Credentials
+
+_GUESSED = "not-authorized"
+
+
+async def explain_login(server: XMPPServer, account: JID) -> list[Finding]:
+    """What stands in the way of a login, as far as this node knows.
+
+    Returns:
+        The outcome, then what it follows from, then other facts.
+    """
+    known = await server.store.accounts.credentials(account.bare)
+    found = [
+        *_account(server, account, known),
+        *_server(server),
+        *_limits(server, account),
+        *_failures(server, account),
+    ]
+    cause = next((finding for finding in found if finding.hinders), None)
+    if cause is None:
+        return [Finding("may", f"{account} may log in", decides=True), *found]
+    rest = [finding for finding in found if finding is not cause]
+    outcome = Finding("may_not", f"{account} cannot log in just now")
+    return [outcome, replace(cause, decides=True), *rest]
+
+
+def _account(server: XMPPServer, account: JID, known: Credentials | None) -> Iterator[Finding]:
+    if account.domain not in server.domains:
+        yield Finding("not_ours", f"{account.domain} is not served here", hinders=True)
+    elif known is None:
+        yield Finding("no_account", f"{account} does not exist", hinders=True)
+    else:
+        if known.disabled:
+            yield Finding(
+                "disabled", f"{account} is disabled; xmppctl user enable changes that",
+                hinders=True,
+            )  # fmt: skip
+        yield _mechanisms(server, known)
+
+
+def _mechanisms(server: XMPPServer, known: Credentials) -> Finding:
+    """The mechanisms that are offered and for which the account has what they need."""
+    offered = server.authentication.settings.mechanisms
+    able = [name for name in offered if _has_key(name, known)]
+    if not able:
+        return Finding(
+            "no_mechanism",
+            f"of the mechanisms that are offered ({', '.join(offered)}) its keys fit none: set a "
+            "new password",
+            hinders=True,
+        )
+    tls = ", under TLS only" if server.config.tls.required else ""
+    return Finding("mechanisms", f"its keys are for {listed(able)}{tls}")
+
+
+def _has_key(mechanism: str, known: Credentials) -> bool:
+    """Whether an account has what a mechanism asks for."""
+    name = mechanism.removesuffix("-PLUS")
+    if name.startswith("SCRAM-"):
+        return name.removeprefix("SCRAM-").lower() in {hash.lower() for hash in known.keys}
+    return name == "EXTERNAL" or (name == "PLAIN" and bool(known.keys))
+
+
+def _server(server: XMPPServer) -> Iterator[Finding]:
+    """What keeps everybody out."""
+    connections, queue = server.client_connections, server.client_connections.login_queue
+    failing = server.store.watched.failing()
+    if "read" in failing:
+        yield Finding(
+            "store_fails", f"the database cannot be read ({failing['read']})", hinders=True
+        )
+    if server.cluster.membership.node.draining:
+        yield Finding("drains", "this node is drained, and takes nobody in", hinders=True)
+    if len(connections.unauthenticated) > connections.settings.max_unauthenticated:
+        yield Finding(
+            "full",
+            f"{len(connections.unauthenticated)} connections have not logged in, as many as "
+            "stream.max_unauthenticated allows",
+            hinders=True,
+        )
+    if queue.waiting:
+        yield Finding(
+            "waits",
+            f"{counted(queue.waiting, 'login')} waiting for {queue.in_progress} that are under "
+            "way: the server has enough to do",
+            "SC-11",
+        )
+
+
+def _limits(server: XMPPServer, account: JID) -> Iterator[Finding]:
+    """Limits of the account."""
+    here = server.session_manager.local_sessions(account.bare)
+    most = server.config.sessions.max_per_account
+    if len(here) >= most and not any(session.detached for session in here):
+        yield Finding(
+            "too_many_sessions",
+            f"it has {len(here)} sessions, as many as sessions.max_per_account allows: close one",
+            hinders=True,
+        )
+    elif here:
+        yield Finding("sessions", f"it has {counted(len(here), 'session')} here, of {most}")
+    delay_s = server.attempts.delay_elsewhere_s(account.bare)
+    if delay_s:
+        yield Finding(
+            "guessed",
+            f"its password was guessed at: logins from networks where it is not at home wait "
+            f"{delay_s:.0f} s; xmppctl user unlock forgets that",
+            "AT-2",
+        )
+
+
+def _failures(server: XMPPServer, account: JID) -> Iterator[Finding]:
+    """The last failures, the newest first, and whether they are locked out by now."""
+    clocks, told = server.clocks, set[str]()
+    for failure in reversed(server.attempts.failures.of(account.bare)):
+        reason = "wrong password" if failure.condition == _GUESSED else failure.condition
+        yield Finding(
+            "failed",
+            f"a login from {failure.address} with {failure.mechanism} failed at "
+            f"{date_time(clocks.stamp(failure.at))}: {reason}",
+        )
+        network = network_of(failure.address)
+        locked_s = server.attempts.locked_s(failure.address)
+        if locked_s and network not in told:
+            told.add(network)
+            yield Finding(
+                "locked",
+                f"from {network} nobody may log in for {locked_s:.0f} s, since too many logins "
+                "from there have failed",
+                "AT-1",
+            )

@@ -1,0 +1,74 @@
+"""How a session is, or why it has ended."""
+
+from collections.abc import Iterator
+
+from xmppd.explain.finding import Finding, counted
+from xmppd.server.xmpp_server import XMPPServer
+from xmppd.session.ended_sessions import EndedSession
+from xmppd.session.local_client_session import LocalClientSession
+from xmppd.stanza import JID
+from xmppd.stanza.date_time import date_time
+
+
+def explain_session(server: XMPPServer, address: JID) -> list[Finding]:
+    """The session of a full JID, or all of an account, and those that have ended in the last hour.
+
+    Returns:
+        Nothing if this node knows of none.
+    """
+    sessions = server.session_manager
+    there = [
+        session
+        for session in sessions.local_sessions(address.bare)
+        if session.jid in (address, session.jid if address.is_bare else None)
+    ]
+    found = [finding for session in there for finding in _there(server, session)]
+    ended = server.ended_sessions.of(str(address))
+    found += [_ended(server, each) for each in reversed(ended)]
+    return found
+
+
+def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]:
+    wire, jid = session.connection, session.jid.full
+    software = f" by {session.agent}" if session.agent else ""
+    if session.detached:
+        left_s = server.resumable_sessions.left_s(session)
+        yield Finding(
+            "detached",
+            f"{jid} is detached; its client{software}, last at {wire.address}, may come back for "
+            f"{left_s:.0f} s more",
+        )
+    else:
+        state = "available" if session.presence is not None else "without presence"
+        yield Finding(
+            "there",
+            f"{jid} is connected from {wire.address}{software} since "
+            f"{date_time(session.since)}, {state}; it said something {wire.silent_s:.0f} s ago",
+        )
+    backlog = session.backlog
+    if backlog is not None and backlog:
+        why = "its client is inactive"
+        if session.detached:
+            why = "it is detached"
+        elif backlog.full:
+            why = "its client reads slowly"
+        yield Finding("waits", f"{counted(len(backlog), 'stanza')} waiting for it, since {why}")
+    counts = wire.counts
+    if counts.slowed:
+        yield Finding(
+            "slowed",
+            f"it was slowed down {counted(counts.slowed, 'time')}, since it has sent more than "
+            f"stream.stanzas_per_s or stream.bytes_per_s: {sum(counts.came)} stanzas so far",
+        )
+
+
+def _ended(server: XMPPServer, ended: EndedSession) -> Finding:
+    clocks = server.clocks
+    ago_s = clocks.seconds() - ended.at
+    lasted_s = max(0.0, clocks.stamp(ended.at) - ended.since)
+    software = f", by {ended.software}" if ended.software else ""
+    return Finding(
+        "ended",
+        f"{ended.jid} ended at {date_time(clocks.stamp(ended.at))}, {ago_s:.0f} s ago, since "
+        f"{ended.why}; it came from {ended.address}{software}, and lasted {lasted_s:.0f} s",
+    )
