@@ -117,7 +117,7 @@ def connection_metrics(carried: Carried) -> Iterator[Metric]:
     xmpp, outgoing, http = carried.xmpp, carried.outgoing, carried.http
     kinds = (*xmpp, "http")
     states = ("unauthenticated", "established", "silent", "busy")
-    places = *xmpp.values(), outgoing, http
+    ended = [each.traffic.ended for each in (*xmpp.values(), outgoing)] + [http.traffic.ended]
 
     def by_state() -> Mapping[tuple[str, ...], int]:
         counts: dict[tuple[str, ...], int] = {}
@@ -137,7 +137,7 @@ def connection_metrics(carried: Carried) -> Iterator[Metric]:
 
     def errors() -> Mapping[tuple[str, ...], int]:
         return {
-            (condition.value,): sum(each.traffic.ended[condition] for each in places)
+            (condition.value,): sum(each[condition] for each in ended)
             for condition in StreamCondition
         }
 

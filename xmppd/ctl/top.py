@@ -69,18 +69,16 @@ class TopCommands:
         """List those first of whom there is most, and all others last."""
         told = context.arguments
         rows = told.number("rows", DEFAULT_ROWS)
-        rank = RANK_OF[told.text("of", "stanzas")]
-        growths = by(
-            told.text("by", "session"), self.traffic.lately(60.0 * told.number("minutes", 1))
-        )
-        total = sum(float(getattr(grown, rank)) for grown in growths.values())
+        rank = RANKS[told.text("of", "stanzas")]
+        growths = by(told.text("by", "session"), self.traffic.lately(told.number("minutes", 1)))
+        total = sum(map(rank, growths.values()))
         others = growths.pop(OTHER_PEERS.session, NOTHING)
-        ranked = sorted(growths.items(), key=lambda item: getattr(item[1], rank), reverse=True)
+        ranked = sorted(growths.items(), key=lambda item: rank(item[1]), reverse=True)
         for _, grown in ranked[rows:]:
             others = others.plus(grown)
         for who, grown in (*ranked[:rows], (OTHER_PEERS.session, others)):
             if grown != NOTHING:
-                part = 100 * getattr(grown, rank) / total if total else 0.0
+                part = 100 * rank(grown) / total if total else 0.0
                 yield _row(who, grown, round(part, 1))
 
     async def presence(self, context: CommandContext) -> Replies:
@@ -122,9 +120,6 @@ def _row(who: str, grown: Growth, percent: float) -> PeerCauses:
     )
 
 
-RANK_OF = {rank.removesuffix("_s").replace("_", "-"): rank for rank in RANKS}
-"""The ranks as they are named in a command."""
-
 _ROWS = Argument("--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS))
 
 COMMANDS: tuple[Declared[TopCommands], ...] = (
@@ -134,7 +129,7 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
             "who sends most, in the last minutes; also who has left since",
             (
                 Argument("--by", "session, if nothing is said", Choice(Peer._fields)),
-                Argument("--of", "stanzas, if nothing is said", Choice(tuple(RANK_OF))),
+                Argument("--of", "stanzas, if nothing is said", Choice(tuple(RANKS))),
                 Argument("--minutes", "of these; 1, if nothing is said", Number(1, MINUTES)),
                 _ROWS,
             ),

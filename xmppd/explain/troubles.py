@@ -223,7 +223,7 @@ def _loop(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
 
 
 def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
-    sent = by("session", server.traffic_history.lately(60.0))
+    sent = by("session", server.traffic_history.lately(1))
     total = sum(grown.stanzas for grown in sent.values())
     for who, grown in sent.items():
         if who != OTHERS.session and grown.stanzas > max(MANY_STANZAS, total * A_THIRD):

@@ -1,20 +1,20 @@
 """TrafficHistory: who has caused how much, over the last minutes."""
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.session.peer_counts import NOTHING, Growth, Peer
 
-LOOKED_AT_EACH_S = 5.0
-"""How often the counts of all connections are looked at; only those that have grown cost more than
-a comparison."""
+PARTS = 5
+"""Connections are looked at in parts, one after the other, so that no look takes long."""
 
-KEPT_S = 600.0
+MINUTES = 10
+MINUTE_S = 60.0
 
-MAX_RANKED = 40
+MAX_RANKED = 20
 """Peers that are kept of one look, for each thing by which they are ranked; all others are one."""
 
 MAX_GONE = 5_000
@@ -22,17 +22,26 @@ MAX_GONE = 5_000
 
 OTHERS = Peer(*["(others)"] * 5)
 
-RANKS = ("stanzas", "messages", "presences", "iqs", "bytes", "busy_s", "slowed", "failed_logins")
-"""The things by which peers are ranked: fields and properties of Growth."""
+RANKS: dict[str, Callable[[Growth], float]] = {
+    "stanzas": lambda grown: grown.stanzas,
+    "messages": lambda grown: grown.messages,
+    "presences": lambda grown: grown.presences,
+    "iqs": lambda grown: grown.iqs,
+    "bytes": lambda grown: grown.bytes,
+    "busy": lambda grown: grown.busy_s,
+    "slowed": lambda grown: grown.slowed,
+    "failed-logins": lambda grown: grown.failed_logins,
+}
+"""The things by which peers are ranked, with the name of each."""
 
 Growths = dict[Peer, Growth]
 
 
 class Look(NamedTuple):
-    """The growth between two looks.
+    """The growth that was seen in a look.
 
     Attributes:
-        at: The time of the later one, on the clock.
+        at: The time, on the clock.
         grown: By peer.
     """
 
@@ -41,7 +50,7 @@ class Look(NamedTuple):
 
 
 class TrafficHistory:
-    """What all peers have caused in the last :data:`KEPT_S`, also those that are gone.
+    """What all peers have caused in the last :data:`MINUTES`, also those that are gone.
 
     Args:
         places: The connections of each kind.
@@ -49,40 +58,53 @@ class TrafficHistory:
 
     def __init__(self, places: Sequence[Collection[ConnectionHandler]]) -> None:
         self._places = places
-        self._looks: deque[Look] = deque()
+        self._part = 0
         self._gone: Growths = {}
-        self._next = 0.0
+        self._looks: deque[Look] = deque()
+        self._minute: Growths = {}
+        self._minute_ends = 0.0
+        self._minutes: deque[Growths] = deque(maxlen=MINUTES - 1)
 
     def gone(self, handler: ConnectionHandler) -> None:
-        """Note what a connection that is lost has caused since the last look."""
-        if not handler.counts.is_still:
+        """Note what a connection that is lost has caused since it was looked at."""
+        grown = handler.counts.grown()
+        if grown is not None:
             peer = handler.peer
             if len(self._gone) >= MAX_GONE and peer not in self._gone:
                 peer = OTHERS
-            _add(self._gone, peer, handler.counts.grown())
+            _add(self._gone, peer, grown)
 
     def look(self, now: float) -> None:
-        """Note what has grown, if it is time."""
-        if now < self._next:
-            return
-        self._next = now + LOOKED_AT_EACH_S
+        """Note what the next part of all connections has caused since it was looked at."""
+        self._part = (self._part + 1) % PARTS
         grown, self._gone = self._gone, {}
         for place in self._places:
             for handler in place:
-                if not handler.counts.is_still:
-                    _add(grown, handler.peer, handler.counts.grown())
-        self._looks.append(Look(now, _pruned(grown)))
-        while self._looks and now - self._looks[0].at > KEPT_S:
-            self._looks.popleft()
+                if hash(handler) % PARTS == self._part:
+                    more = handler.counts.grown()
+                    if more is not None:
+                        _add(grown, handler.peer, more)
+        self._keep(Look(now, _pruned(grown)))
 
-    def lately(self, seconds: float) -> Growths:
-        """What each peer has caused in so many seconds before the last look."""
+    def _keep(self, look: Look) -> None:
+        self._looks.append(look)
+        while look.at - self._looks[0].at >= MINUTE_S:
+            self._looks.popleft()
+        if look.at >= self._minute_ends:
+            self._minutes.append(_pruned(self._minute))
+            self._minute, self._minute_ends = {}, look.at + MINUTE_S
+        _add_all(self._minute, look.grown)
+
+    def lately(self, minutes: int) -> Growths:
+        """What each peer has caused in the last minute, or in this one and those before it."""
         total: Growths = {}
-        since = self._looks[-1].at - seconds if self._looks else 0.0
-        for look in self._looks:
-            if look.at > since:
-                for peer, grown in look.grown.items():
-                    _add(total, peer, grown)
+        if minutes == 1:
+            for look in self._looks:
+                _add_all(total, look.grown)
+            return total
+        _add_all(total, self._minute)
+        for before in tuple(self._minutes)[1 - minutes :]:
+            _add_all(total, before)
         return total
 
 
@@ -100,18 +122,27 @@ def _add(total: Growths, peer: Peer, grown: Growth) -> None:
     total[peer] = grown if known is None else known.plus(grown)
 
 
+def _add_all(total: Growths, growths: Growths) -> None:
+    for peer, grown in growths.items():
+        known = total.get(peer)
+        total[peer] = grown if known is None else known.plus(grown)
+
+
 def _pruned(grown: Growths) -> Growths:
     """Those that have caused most of anything, and all others together."""
     if len(grown) <= MAX_RANKED * len(RANKS):
         return grown
-    kept: Growths = {}
-    for rank in RANKS:
-        largest = nlargest(MAX_RANKED, grown.items(), key=lambda item: getattr(item[1], rank))
-        kept.update(largest)
+    kept = {peer: grown[peer] for rank in RANKS.values() for peer in _first(rank, grown)}
     for peer, more in grown.items():
         if peer not in kept:
             _add(kept, OTHERS, more)
     return kept
 
 
-__all__ = ["KEPT_S", "LOOKED_AT_EACH_S", "MAX_GONE", "OTHERS", "RANKS", "TrafficHistory", "by"]
+def _first(rank: Callable[[Growth], float], grown: Growths) -> Iterable[Peer]:
+    """The peers that have caused most of one thing, as far as they have caused any of it."""
+    most = nlargest(MAX_RANKED, ((rank(more), peer) for peer, more in grown.items() if rank(more)))
+    return [peer for _, peer in most]
+
+
+__all__ = ["MAX_GONE", "MINUTES", "OTHERS", "PARTS", "RANKS", "TrafficHistory", "by"]

@@ -200,7 +200,7 @@ class ServerStream:
     @property
     def passed(self) -> int:
         """The number of stanzas it has carried, both ways."""
-        return self.wire.counts.so_far().carried
+        return self.wire.counts.carried
 
     def header(self) -> StreamHeader:
         """Our stream header."""

@@ -1,5 +1,6 @@
 """PeerCounts: what one peer has sent, and was sent: plain integers, counted where they arise."""
 
+from operator import add as plus
 from operator import sub
 from typing import NamedTuple
 
@@ -59,18 +60,13 @@ class Growth(NamedTuple):
         return self.messages + self.presences + self.iqs
 
     @property
-    def carried(self) -> int:
-        """The stanzas in both directions."""
-        return self.stanzas + self.got
-
-    @property
     def bytes(self) -> int:
         """In both directions."""
         return self.came_bytes + self.went_bytes
 
     def plus(self, other: "Growth") -> "Growth":
         """Both together."""
-        return Growth(*map(sum, zip(self, other, strict=True)))
+        return Growth(*map(plus, self, other))
 
 
 class PeerCounts:
@@ -85,7 +81,8 @@ class PeerCounts:
         errors: Its stanzas that were answered with an error by us.
         failed_logins: Attempts to log in that have failed.
         busy_s: The time for which what came has kept the server busy.
-        seen: Its growth at the last look.
+        seen: All that there was at the last look.
+        seen_bytes: The bytes of both directions then.
     """
 
     __slots__ = (
@@ -95,6 +92,7 @@ class PeerCounts:
         "errors",
         "failed_logins",
         "seen",
+        "seen_bytes",
         "slowed",
         "went",
         "went_bytes",
@@ -106,7 +104,7 @@ class PeerCounts:
         self.came_bytes = self.went_bytes = 0
         self.slowed = self.errors = self.failed_logins = 0
         self.busy_s = 0.0
-        self.seen = NOTHING
+        self.seen, self.seen_bytes = NOTHING, 0
 
     def add(self, other: "PeerCounts") -> None:
         """Add the counts of another."""
@@ -128,10 +126,13 @@ class PeerCounts:
 
     def so_far(self) -> Growth:
         """All since the start."""
+        came, went = self.came, self.went
         return Growth(
-            *self.came,
+            came[0],
+            came[1],
+            came[2],
             self.came_bytes,
-            sum(self.went[:3]),
+            went[0] + went[1] + went[2],
             self.went_bytes,
             self.slowed,
             self.errors,
@@ -140,16 +141,19 @@ class PeerCounts:
         )
 
     @property
-    def is_still(self) -> bool:
-        """Whether nothing has come or gone since the last look."""
-        seen = self.seen
-        return self.came_bytes == seen.came_bytes and self.went_bytes == seen.went_bytes
+    def carried(self) -> int:
+        """The stanzas in both directions."""
+        return sum(self.came) + sum(self.went[:3])
 
-    def grown(self) -> Growth:
-        """The growth since the last look, which this is now."""
-        seen, now = self.seen, self.so_far()
-        self.seen = now
-        return Growth(*map(sub, now, seen))
+    def grown(self) -> Growth | None:
+        """The growth since the last look, which this is now; None if nothing has come or gone."""
+        carried_bytes = self.came_bytes + self.went_bytes
+        if carried_bytes == self.seen_bytes:
+            return None
+        now = self.so_far()
+        growth = Growth(*map(sub, now, self.seen))
+        self.seen, self.seen_bytes = now, carried_bytes
+        return growth
 
 
 NOTHING = Growth()

@@ -3,12 +3,13 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
-from xmppd.net.traffic_history import KEPT_S, LOOKED_AT_EACH_S, MAX_GONE, MAX_RANKED, OTHERS, RANKS
+from xmppd.net.traffic_history import MAX_GONE, MAX_RANKED, MINUTES, OTHERS, PARTS, RANKS
 from xmppd.session.peer_counts import Growth
-from xmppd.testing.client import Client
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
+from xmppd.web.http_connections import SWEEP_S
 
+ALL_LOOKED_AT_S = (PARTS + 1) * SWEEP_S
 HELLO = "<message to='juliet@verona.lit' type='chat'><body>Hello</body></message>"
 
 
@@ -17,7 +18,7 @@ class HistoryCase(SynchronousTestCase):
         self.house = House("verona.lit", romeo={}, juliet={})
         self.office = Office(self.house)
 
-    def wait(self, seconds: float = LOOKED_AT_EACH_S) -> None:
+    def wait(self, seconds: float = ALL_LOOKED_AT_S) -> None:
         """Let some time pass, in which the counts are looked at."""
         for _ in range(round(seconds)):
             self.house.clock.advance(1.0)
@@ -61,7 +62,7 @@ class TopTests(HistoryCase):
         self.wait(70)
         self.assertNotIn("romeo@verona.lit/1", self.top())
         self.assertEqual(self.top(minutes="10")["romeo@verona.lit/1"]["messages"], 1)
-        self.wait(KEPT_S)
+        self.wait(60 * MINUTES)
         self.assertEqual([row["messages"] for row in self.top(minutes="10").values()], [0])  # pings
 
     def test_by(self) -> None:
@@ -144,35 +145,41 @@ class TopTests(HistoryCase):
 
 
 class BoundTests(HistoryCase):
-    def crowd(self, size: int) -> list[Client]:
-        clients = []
-        for number in range(size):
-            self.house.add(f"c{number}")
-            clients.append(self.house.bind(f"c{number}"))
-        return clients
+    def setUp(self) -> None:
+        super().setUp()
+        self.history = self.house.server.traffic_history
+        (self.romeo,) = self.house.connect("romeo")
+        self.history.gone(self.romeo.handler)
+        self.history.look(0.0)
+
+    def leave(self, count: int, messages: int = 1) -> None:
+        """So many sessions have sent something, and have left."""
+        for number in range(count):
+            counts = self.romeo.handler.counts
+            counts.came[0] += messages
+            counts.came_bytes += 100
+            session = self.romeo.stanza_handler.session
+            session.jid = self.house.jid("romeo").with_resource(f"r{number}")
+            self.history.gone(self.romeo.handler)
 
     def test_pruned(self) -> None:
         """Of a look, those that have caused most of anything are kept, and all others are one: no
         number is lost.
         """
-        clients = self.crowd(MAX_RANKED * len(RANKS) + 30)
-        self.wait(70)
-        for client in clients:
-            client.send(HELLO)
-        clients[5].send(HELLO * 20)
-        self.wait()
-        found = self.house.server.traffic_history.lately(60)
-        self.assertLessEqual(len(found), MAX_RANKED * len(RANKS) + 1)
+        self.leave(2 * MAX_RANKED * len(RANKS))
+        self.leave(1, messages=20)
+        self.history.look(2.0)
+        found = self.history.lately(1)
+        self.assertLessEqual(len(found), MAX_RANKED * len(RANKS) + 2)
         self.assertIn(OTHERS, found)
-        self.assertEqual(sum(grown.messages for grown in found.values()), len(clients) + 20)
-        self.assertEqual(found[clients[5].handler.peer].messages, 21)
+        total = sum(grown.messages for grown in found.values())
+        self.assertEqual(total, 2 * MAX_RANKED * len(RANKS) + 20)
+        self.assertEqual(
+            [grown.messages for peer, grown in found.items() if peer.session.endswith("/r0")], [21]
+        )
 
     def test_many_gone(self) -> None:
         """Of connections that are lost between two looks, only so many are told apart."""
-        history, (romeo,) = self.house.server.traffic_history, self.house.connect("romeo")
-        for number in range(MAX_GONE + 10):
-            romeo.handler.counts.came_bytes += 1
-            romeo.stanza_handler.session.jid = self.house.jid("romeo").with_resource(f"r{number}")
-            history.gone(romeo.handler)
-        self.assertEqual(len(history._gone), MAX_GONE + 1)
-        self.assertEqual(history._gone[OTHERS], Growth(came_bytes=10))
+        self.leave(MAX_GONE + 10)
+        self.assertEqual(len(self.history._gone), MAX_GONE + 1)
+        self.assertEqual(self.history._gone[OTHERS], Growth(messages=10, came_bytes=1_000))
