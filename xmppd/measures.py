@@ -117,7 +117,8 @@ def connection_metrics(carried: Carried) -> Iterator[Metric]:
     xmpp, outgoing, http = carried.xmpp, carried.outgoing, carried.http
     kinds = (*xmpp, "http")
     states = ("unauthenticated", "established", "silent", "busy")
-    ended = [each.traffic.ended for each in (*xmpp.values(), outgoing)] + [http.traffic.ended]
+    ended = [each.traffic.ended for each in xmpp.values()]
+    ended += [outgoing.traffic.ended, http.traffic.ended]
 
     def by_state() -> Mapping[tuple[str, ...], int]:
         counts: dict[tuple[str, ...], int] = {}

@@ -330,9 +330,8 @@ class ConnectionHandler(Protocol):
                 owed_s = self._stanzas.take(1, now)
                 if effort.spent_us != spent_us:
                     owed_s = max(owed_s, self._owed_for_preparing(effort.spent_us - spent_us, now))
-                if owed_s:
-                    self.counts.slowed += 1
                 if owed_s or now > turn_ends:
+                    self.counts.slowed += owed_s > 0
                     self._rest(owed_s)
         except Exception:
             self.close(self._stream_error(Failure()))

@@ -16,7 +16,8 @@ class Detached:
         since: The time when the connection was lost, on the clock.
         seconds: The clock's time.
         close: Ends the session.
-        encrypted: As above.
+
+    Attributes:
         why: The reason for which there is no connection.
     """
 
@@ -42,14 +43,13 @@ class Detached:
         close: Callable[[], None],
         *,
         encrypted: bool,
-        why: str,
     ) -> None:
         self.address = address
         self.encrypted = encrypted
         self.counts = PeerCounts()
         self.max_queued_bytes = max_queued_bytes
         self.since = since
-        self.why = why
+        self.why = ""
         self._seconds = seconds
         self._close = close
 

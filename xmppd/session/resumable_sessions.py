@@ -186,11 +186,11 @@ class ResumableSessions:
         self._detached[session] = now + left_s
         max_bytes = self.settings.max_unacked_bytes
         close = partial(self._close, session)
-        session.detach(
-            Detached(
-                address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted, why=why
-            )
+        detached = Detached(
+            address, max_bytes, now, self.clocks.seconds, close, encrypted=encrypted
         )
+        detached.why = why
+        session.detach(detached)
 
     def resumable(self) -> list[LocalClientSession]:
         """The sessions that may be resumed."""

@@ -613,7 +613,7 @@ def _nobody_to_close() -> None:
     """Do nothing: a session that is being restored cannot be given up yet."""
 
 
-NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_close, encrypted=False, why="")
+NOBODY = Detached("", 0, 0.0, lambda: 0.0, _nobody_to_close, encrypted=False)
 """The connection of a session that is being restored, until it is detached again."""
 
 
