@@ -24,6 +24,7 @@ from zope.interface import implementer
 from xmppd.cluster.membership import Membership
 from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.closing import LAST_WORDS_S, Closing
+from xmppd.net.first_step import first_step
 from xmppd.net.tls import (
     channel_bindings,
     peer_certificate,
@@ -324,8 +325,9 @@ class ConnectionHandler(Protocol):
                     break
                 spent_us = effort.spent_us
                 later = self.stream_handler.handle(event)
-                if later is not None:
-                    self._wait_for(Deferred.fromCoroutine(later))
+                waiting = None if later is None else first_step(later)
+                if waiting is not None:
+                    self._wait_for(waiting)
                 now = self.clock.seconds()
                 owed_s = self._stanzas.take(1, now)
                 if effort.spent_us != spent_us:
@@ -343,7 +345,7 @@ class ConnectionHandler(Protocol):
         )
 
     def _wait_for(self, done: Deferred[None]) -> None:
-        """Read no more until a stanza is done; often it is at once."""
+        """Read no more until this is done."""
         if not done.called:
             self._waiting = True
             self.transport.pauseProducing()
