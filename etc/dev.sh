@@ -65,7 +65,7 @@ environment() {
 # --- run ----------------------------------------------------------------------------------------
 
 run() {
-    "$BIN/xmppd" setup --directory run
+    "$BIN/xmppd" setup --trial --directory run
     exec "$BIN/twistd" -n --pidfile= xmppd --config run/xmppd.toml
 }
 

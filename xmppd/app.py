@@ -15,8 +15,11 @@ from xmppd.host.log import Log
 from xmppd.host.machine import IReactor, keep_steady_time
 from xmppd.host.version import version
 from xmppd.net.certificate import make_self_signed
+from xmppd.setup.answers import QUESTIONS, AnswerError, of_file
+from xmppd.setup.setting_up import NotSetUp, SetupPlaces, set_up
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
+DATA = Path("/var/lib/xmppd")
 
 TEMPLATE = """\
 # A server for trying things out on this machine. Every option, with its default and what it means,
@@ -113,18 +116,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server.")
     parser.add_argument("--version", action="version", version=f"xmppd {version()}")
     words = parser.add_subparsers(dest="word", required=True)
-    make = words.add_parser("setup", help="make what a local run needs, and nothing twice")
-    make.add_argument("--directory", type=Path, default=Path("run"), help="where (default: run)")
+    _add_setup(words.add_parser("setup", help="ask a few questions, and set a server up"))
     start = words.add_parser("run", help="run a server until Ctrl-C")
     start.add_argument("--config", type=Path, help="the configuration file")
     arguments = parser.parse_args()
-    if arguments.word == "setup":
-        setup(arguments.directory)
-    else:
+    if arguments.word == "run":
         run(arguments.config)
+    elif arguments.trial:
+        make_trial(arguments.directory)
+    else:
+        setup(arguments)
 
 
-def setup(directory: Path) -> None:
+def _add_setup(make: argparse.ArgumentParser) -> None:
+    """The options of a set-up: one for each question, but for the password."""
+    make.add_argument("--config", type=Path, default=CONFIG_FILES[-1], help="what is written")
+    make.add_argument("--data", type=Path, default=DATA, help="the data directory")
+    make.add_argument("--answers", type=Path, metavar="FILE", help="answers, in TOML")
+    make.add_argument("--stdin", action="store_true", help="read the password from standard input")
+    make.add_argument("--yes", action="store_true", help="ask nothing; what is missing ends it")
+    for question in QUESTIONS:
+        if not question.hidden:
+            make.add_argument(f"--{question.name}", help=question.text)
+    trial = make.add_argument_group("a server for trying things out on this machine, unasked")
+    trial.add_argument("--trial", action="store_true", help="make what is missing, nothing twice")
+    trial.add_argument("--directory", type=Path, default=Path("run"), help="where (default: run)")
+
+
+def setup(arguments: argparse.Namespace) -> None:
+    """Set a server up, by the answers that are given and those of whoever sits there."""
+    try:
+        given = of_file(arguments.answers) if arguments.answers else {}
+        for question in QUESTIONS:
+            answer = getattr(arguments, question.name, None)
+            if answer is not None:
+                given[question.name] = answer
+        if arguments.stdin:
+            given["password"] = sys.stdin.readline().rstrip("\n")
+        ask = not (arguments.yes or arguments.answers) and sys.stdin.isatty()
+        places = SetupPlaces(arguments.config.absolute(), arguments.data.absolute())
+        set_up(places, given, ask=ask)
+    except (NotSetUp, AnswerError) as error:
+        sys.exit(f"xmppd: {error}.")
+    except (EOFError, KeyboardInterrupt):
+        sys.exit("xmppd: nothing was written.")
+
+
+def make_trial(directory: Path) -> None:
     """Make a configuration, a certificate and a data directory where they are missing."""
     try:
         made = _missing(directory)

@@ -169,9 +169,9 @@ class StartTests(ProcessCase):
 
     def test_setup_and_run(self) -> None:
         """Two commands of ours lead to a server; the first one makes nothing twice."""
-        first = self.run_command([*XMPPD, "setup", "--directory", "run"])
+        first = self.run_command([*XMPPD, "setup", "--trial", "--directory", "run"])
         self.assertIn("made run/xmppd.toml", first.stdout)
-        second = self.run_command([*XMPPD, "setup", "--directory", "run"])
+        second = self.run_command([*XMPPD, "setup", "--trial", "--directory", "run"])
         self.assertEqual((second.returncode, second.stdout), (0, ""))
         made = self.directory / "run" / "xmppd.toml"
         made.write_text(made.read_text().replace("epoll:522", "epoll:0:backlog=522"))
@@ -362,7 +362,7 @@ class WheelTests(ProcessCase):
         (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
         for words in (
             ["bin/xmppd", "--version"],
-            ["bin/xmppd", "setup", "--directory", "run"],
+            ["bin/xmppd", "setup", "--trial", "--directory", "run"],
             ["bin/xmppctl", "--config", "run/xmppd.toml", "config", "check"],
             ["bin/python", "-m", "twisted", "xmppd", "--help"],
             ["bin/python", "-c", "import xmppd_plugins.ping"],
