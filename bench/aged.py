@@ -21,7 +21,7 @@ from bench.fill import fill
 from bench.load import CONTROL, DATABASE
 from bench.ours import ROOT, Xmppd
 from bench.server import Server, ServerError
-from xmppd.ctl.client import ask
+from xmppd.ctl.asking import ask
 
 LOGINS = 20_000
 CLIENTS_AT_ONCE = 500

@@ -25,7 +25,7 @@ from bench.meter import Meter, Result, measured, percentiles
 from bench.publishing import BOOKMARKS, Interests, bookmark, items, publish
 from bench.rooms import enter, fill_room, join, leave, new_room, open_room
 from bench.server import COMPONENT
-from xmppd.ctl.client import ask
+from xmppd.ctl.asking import ask
 
 BODY = (
     b"The quick brown fox jumps over the lazy dog, then naps: "

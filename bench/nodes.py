@@ -13,7 +13,7 @@ from bench.server import HOST, ServerError, free_port
 from tests.integration.cut_proxy import CutProxy
 from tests.redis_server import RedisProcess
 from xmppd.command.refused import Refused
-from xmppd.ctl.client import NoServer, ask
+from xmppd.ctl.asking import NoServer, ask
 from xmppd.ctl.protocol import Shown
 
 DOOR_OFFSET = 250

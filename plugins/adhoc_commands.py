@@ -19,7 +19,7 @@ from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoIdentity, DiscoInfo, DiscoItem, DiscoQuestion
 from xmppd.handler.iq_handler import Asked, IQHandler, To
 from xmppd.host.clocks import Clocks
-from xmppd.host.log_lines import printable
+from xmppd.host.printable import printable
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, element, qname
 from xmppd.stanza.form import DATA, Field, form, result, submitted, table

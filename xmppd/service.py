@@ -33,7 +33,7 @@ from xmppd.config.config import Config, name_server
 from xmppd.config.permissions import PRIVATE
 from xmppd.config.table import ConfigError
 from xmppd.ctl.check import exposed, told
-from xmppd.ctl.commands import of_running, of_server
+from xmppd.ctl.commands import WITHOUT_SERVER, of_running, of_server
 from xmppd.ctl.control import Control, listen
 from xmppd.events import OWNER, On
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
@@ -375,7 +375,7 @@ class XMPPService(Service):
 
     async def _listen_for_commands(self, path: Path) -> None:
         try:
-            port = listen(self._reactor, path, Control(self.server.commands))
+            port = listen(self._reactor, path, Control(self.server.commands, WITHOUT_SERVER))
         except (CannotListenError, OSError) as error:
             raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
         self._life.push_async_callback(stop_listening, port)

@@ -28,7 +28,12 @@ ENTRIES_PER_PAGE = 200
 
 ACCOUNT = Argument("account", "whose archive it is", AccountName())
 SHOW = Description(
-    "archive show", "show how much an archive has", (ACCOUNT,), who="owner", area="data"
+    "archive show",
+    "show how much an archive has",
+    (ACCOUNT,),
+    who="owner",
+    area="data",
+    empty="no message is archived there",
 )
 EXPORT = Description(
     "archive export",

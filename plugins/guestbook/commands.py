@@ -31,6 +31,7 @@ LIST = Description(
     (ACCOUNT, Argument("--before", "only entries before that of this number", NUMBER)),
     who="everybody",
     area="data",
+    empty="nobody has signed",
 )
 ERASE = Description(
     "guestbook erase",

@@ -12,7 +12,12 @@ from .uploads import Uploads
 
 ACCOUNT = Argument("account", "whose files they are", AccountName())
 LIST = Description(
-    "upload list", "show the files of an account", (ACCOUNT,), who="owner", area="data"
+    "upload list",
+    "show the files of an account",
+    (ACCOUNT,),
+    who="owner",
+    area="data",
+    empty="there is no file",
 )
 DELETE = Description(
     "upload delete",

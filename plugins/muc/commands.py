@@ -41,8 +41,14 @@ LIST = Description(
         Argument("--orphans", "only those that nobody owns", Flag()),
     ),
     area="rooms",
+    empty="there is no such room",
 )
-SHOW = Description("room show", "show what a room is, and who is in", (_ROOM,), area="rooms")
+SHOW = Description(
+    "room show",
+    "show what a room is, and who is in",
+    (_ROOM,),
+    area="rooms",
+)
 CREATE = Description(
     "room create",
     "make a room that stays when nobody is in it",

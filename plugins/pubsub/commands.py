@@ -19,13 +19,20 @@ USUAL_ITEMS = 50
 
 SERVICE = Argument("service", "such as pubsub.example.org", Address())
 NODE = Argument("node", "its name")
-LIST = Description("pubsub nodes", "list the nodes of a service", (SERVICE,), area="data")
+LIST = Description(
+    "pubsub nodes",
+    "list the nodes of a service",
+    (SERVICE,),
+    area="data",
+    empty="there is no node",
+)
 SHOW = Description("pubsub config", "show how a node is configured", (SERVICE, NODE), area="data")
 ITEMS = Description(
     "pubsub items",
     "list the newest items of a node",
     (SERVICE, NODE, Argument("--most", "how many", Number(1, MAX_LISTED))),
     area="content",
+    empty="there is no item",
 )
 DELETE = Description(
     "pubsub delete",

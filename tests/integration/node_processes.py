@@ -15,7 +15,7 @@ from tests.ports import free_port
 from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.command.refused import Refused
-from xmppd.ctl.client import NoServer
+from xmppd.ctl.asking import NoServer
 from xmppd.testing.process import ServerProcess
 
 LEASE_S = 2.0

@@ -141,7 +141,9 @@ class ProcessCase(SynchronousTestCase):
 
     def ctl(self, *arguments: str, input: str = "", status: int = 0) -> str:
         """What xmppctl prints."""
-        ended = self.run_command([*XMPPCTL, "--config", str(self.config), *arguments], input)
+        ended = self.run_command(
+            [*XMPPCTL, "--wide", "--config", str(self.config), *arguments], input
+        )
         self.assertEqual(ended.returncode, status, ended.stdout + ended.stderr)
         return ended.stderr if status else ended.stdout
 

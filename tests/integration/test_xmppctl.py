@@ -1,5 +1,6 @@
 """xmppctl in a process, with a server that runs and without."""
 
+import json
 import signal
 import subprocess
 
@@ -18,10 +19,22 @@ class OfflineTests(ProcessCase):
         self.assertIn("already", self.ctl("db", "upgrade"))
 
     def test_status(self) -> None:
-        """What is refused is status 1, what is not understood 2."""
-        self.assertIn("no server runs", self.ctl("status", status=1))
-        self.assertIn("--stdin", self.ctl("user", "add", "romeo", status=1))
-        self.assertIn("usage", self.ctl("user", "dance", status=2))
+        """What is refused, not understood, not there, or lacks a server has a status each, and a
+        word for programs.
+        """
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        for words, status, says, code in (
+            (("user", "add", "romeo", "--stdin"), 1, "already", "conflict"),
+            (("user", "add", "juliet"), 2, "--stdin", "bad-request"),
+            (("user", "dance"), 2, "is not a command", "bad-request"),
+            (("user", "enable", "juliet"), 4, "juliet", "item-not-found"),
+            (("status",), 5, "no server is running", "no-server"),
+        ):
+            with self.subTest(words):
+                said = self.ctl(*words, input="rose\n", status=status)
+                self.assertIn(says, said)
+                error = json.loads(self.ctl("--json", *words, input="rose\n", status=status))
+                self.assertEqual(error["code"], code)
 
     def test_nobody_reads_on(self) -> None:
         """Who has read enough of a long list gets no trace for it."""
@@ -50,7 +63,7 @@ class OfflineTests(ProcessCase):
         }
         self.assertEqual(shown["record.jid"], "@")
         self.assertIn("deleted: 1", self.ctl("db", "quarantine", "delete", number))
-        self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=1))
+        self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=4))
 
     def test_another_database(self) -> None:
         """Everything is copied to PostgreSQL, and a server that is told so goes on there: the same
@@ -142,14 +155,14 @@ class OnlineTests(ProcessCase):
     def test_commands_of_plugins(self) -> None:
         """What a plugin brings is understood while the server runs that has it."""
         change = ("greeting", "change", "Good morrow")
-        self.assertIn("invalid choice", self.ctl(*change, status=2))
+        self.assertIn("is not a command", self.ctl(*change, status=2))
         self.start()
-        self.assertIn("invalid choice", self.ctl(*change, status=2))
+        self.assertIn("is not a command", self.ctl(*change, status=2))
         self.ctl("plugin", "load", "example_greeter")
         self.assertIn("localhost are greeted so", self.ctl(*change, "--domain", "localhost"))
-        self.assertIn("not served here", self.ctl(*change, "--domain", "x.lit", status=1))
+        self.assertIn("not served here", self.ctl(*change, "--domain", "x.lit", status=4))
         self.assertIn("change how newcomers", self.ctl("greeting", "--help"))
-        self.assertIn("usage", self.ctl("greeting", "dance", status=2))
+        self.assertIn("is not a command", self.ctl("greeting", "dance", status=2))
 
     def test_trace(self) -> None:
         """A trace is printed as it happens; Ctrl-C ends it here and in the server."""
@@ -178,7 +191,7 @@ class OnlineTests(ProcessCase):
     def begin_ctl(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """An xmppctl that goes on until it is told to end."""
         process = subprocess.Popen(
-            [*XMPPCTL, "--config", str(self.config), *arguments],
+            [*XMPPCTL, "--wide", "--config", str(self.config), *arguments],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             env=environment(),

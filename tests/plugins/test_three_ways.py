@@ -1,7 +1,6 @@
 """A command does the same whether it is given in the shell, by a form or by HTTP."""
 
 import re
-from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from xml.etree import ElementTree
 
@@ -17,7 +16,7 @@ from xmppd.command.command_form import node_of
 from xmppd.command.kinds import ArgumentKind, Flag, Number
 from xmppd.command.refused import Refused
 from xmppd.config.scopes import SCOPES
-from xmppd.ctl.command_line import parser
+from xmppd.ctl.command_line import CommandLine, WantedCommand
 from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.stanza import Tree
 from xmppd.testing.client import done
@@ -408,20 +407,26 @@ class SameTests(SynchronousTestCase):
                     )
                     for field in fields
                 ]
-                self.assertEqual(asked, [self.on_command_line(name, a) for a in about.arguments])
+                self.assertEqual(asked, [self.on_command_line(about, a) for a in about.arguments])
 
-    def on_command_line(self, name: str, argument: Argument) -> tuple[str, bool, list[str]]:
+    def on_command_line(
+        self, about: Description, argument: Argument
+    ) -> tuple[str, bool, list[str]]:
         """How xmppctl asks for an argument."""
-        place: ArgumentParser = parser(DESCRIPTIONS.values())
-        for word in name.split():
-            (words,) = [a for a in place._actions if isinstance(a.choices, dict)]
-            choices = words.choices
-            assert isinstance(choices, dict)
-            place = choices[word]
-        key = "stdin" if argument.secret else argument.key
-        (action,) = [action for action in place._actions if action.dest == key]
-        required = action.required or argument.secret
-        return argument.key, required, [str(choice) for choice in action.choices or ()]
+        words = about.name.split()
+        needed = [each for each in about.arguments if each.required and not each.secret]
+        without = [*words, *("x" for each in needed if each is not argument)]
+        line = CommandLine([about])
+        if argument.secret:
+            asked = line.read(without, 80)
+            required = isinstance(asked, WantedCommand) and asked.secret is argument
+        else:
+            try:
+                line.read(without, 80)
+                required = False
+            except Refused:
+                required = True
+        return argument.key, required, list(argument.kind.choices)
 
     def test_same_effect_and_error(self) -> None:
         """Each command answers, does, and refuses the same, and is written down once; each is

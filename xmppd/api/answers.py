@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from xmppd.api.problem import Problem, problem_of
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Reply, columns_of
 

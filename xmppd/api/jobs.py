@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from xmppd.command.command import Command
 from xmppd.command.command_context import CommandContext
 from xmppd.command.command_table import CommandTable
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply
 from xmppd.host.clocks import Clocks

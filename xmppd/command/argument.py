@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from xmppd.command.kinds import AnyKind, Flag, Hidden, Secret, Surface, Text, Value, wrong
+from xmppd.command.kinds import ArgumentKind, Flag, Hidden, Secret, Surface, Text, Value, wrong
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
 
@@ -24,7 +24,7 @@ class Argument(Struct, frozen=True):
 
     name: str
     help: str
-    kind: AnyKind = Text()
+    kind: ArgumentKind = Text()
     most: int = 1
     scope: str = ""
 

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from xmppd.command.command import Command
 from xmppd.command.command_context import CommandContext
 from xmppd.command.deed import Begun, Deed
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
 from xmppd.stanza import Condition

@@ -30,8 +30,10 @@ class Description(Struct, frozen=True):
             that its argument ``account`` names, as the former may for any; or ``everybody``.
         needs: ``file``: the configuration only; ``store``: the store, with or without a server that
             runs; ``server``: one that runs.
-        answers: ``table``: rows of a table; ``sentences``: each row has one in ``says``, for
-            people; ``stream``: the same, at any time.
+        answers: ``table``: rows of a table; ``record``: rows that are each shown as a list of
+            their columns; ``sentences``: each row has one in ``says``, for people; ``stream``: the
+            same, at any time.
+        empty: What an answer without rows says, without a full stop.
         area: One of :data:`~xmppd.config.scopes.AREAS`: what it is about. With the effect, that is
             its scope.
         asks: ``here``: what this node knows is all there is to know; ``all``: each node of the
@@ -45,9 +47,10 @@ class Description(Struct, frozen=True):
     effect: Literal["reads", "changes", "ends"] = "reads"
     who: Literal["admins", "owner", "everybody"] = "admins"
     needs: Literal["file", "store", "server"] = "server"
-    answers: Literal["table", "sentences", "stream"] = "table"
+    answers: Literal["table", "record", "sentences", "stream"] = "table"
     asks: Literal["here", "all"] = "here"
     area: str = "server"
+    empty: str = ""
     ends_by: str = ""
 
     @property

@@ -23,7 +23,7 @@ from xmppd.stanza import JID, Condition, StanzaError
 
 _WORDS = re.compile(r"[a-z][a-z0-9_-]*( [a-z][a-z0-9_-]*){0,2}")
 _ARGUMENT = re.compile(r"[a-z][a-z0-9_]*|--[a-z][a-z0-9-]*")
-SHELLS_OWN = ("command", "config", "data", "help", "json", "stdin", "version")
+SHELLS_OWN = ("columns", "config", "data", "help", "json", "stdin", "version", "wide")
 """Names that arguments cannot have, since the command line has them already."""
 
 _ACCOUNTS = "accounts:write"
@@ -93,14 +93,6 @@ class CommandTable:
     def actor(self, jid: JID) -> Actor:
         """The actor with this address, which a stream has proved."""
         return Actor(jid, self.roles.scopes_of(jid), address=self.address_of(jid))
-
-    def descriptions(self, words: str) -> list[Description]:
-        """The descriptions of all commands that begin with these words; of all, without any."""
-        return [
-            command.about
-            for name, command in self.commands.items()
-            if not words or f"{name} ".startswith(f"{words} ")
-        ]
 
     def may(self, actor: Actor, about: Description) -> bool:
         """Whether an actor may give a command; an owner, for the own account."""

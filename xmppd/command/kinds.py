@@ -1,7 +1,6 @@
 """Kinds of arguments: their checks, their fields in a form, and their words in a shell."""
 
 import re
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
@@ -34,7 +33,7 @@ class Surface:
     short_names: bool = False
 
 
-class ArgumentKind(Struct, frozen=True, tag=True):
+class ArgumentKind(Struct, frozen=True):
     """A kind of arguments; this one takes any text.
 
     Attributes:
@@ -96,22 +95,12 @@ class ArgumentKind(Struct, frozen=True, tag=True):
         """The only values; empty for any."""
         return ()
 
-    def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Add it to the parser of a command line.
-
-        Args:
-            parser: Of the command.
-            name: With two dashes it may be left out.
-            help: For people.
-            most: The number that may be given.
+    @property
+    def listed(self) -> tuple[str, str]:
+        """The command that lists what there is, and the column of its rows that has it; both empty
+        if none does.
         """
-        choices = self.choices or None
-        if most == 1:
-            parser.add_argument(name, choices=choices, help=help)
-        elif name.startswith("--"):
-            parser.add_argument(name, choices=choices, help=help, action="append")
-        else:
-            parser.add_argument(name, choices=choices, help=help, nargs="+")
+        return "", ""
 
 
 class Text(ArgumentKind, frozen=True):
@@ -134,17 +123,6 @@ class Secret(ArgumentKind, frozen=True):
     def schema(self) -> dict[str, object]:
         """A text that is not shown."""
         return {**super().schema, "format": "password", "writeOnly": True}
-
-    def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Add nothing, since a command line is in the list of processes; it comes by standard
-        input.
-        """
-        parser.add_argument(
-            "--stdin",
-            f"--{name.removeprefix('--')}-stdin",
-            action="store_true",
-            help=f"read the {name.removeprefix('--')} from standard input",
-        )
 
 
 class Flag(ArgumentKind, frozen=True):
@@ -173,10 +151,6 @@ class Flag(ArgumentKind, frozen=True):
     def field(self) -> str:
         """A box to tick."""
         return "boolean"
-
-    def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Add it as an option without a value."""
-        parser.add_argument(name, action="store_true", help=help)
 
 
 class Number(ArgumentKind, frozen=True):
@@ -290,12 +264,6 @@ class AnyOf(Choice, frozen=True):
 
     optional: ClassVar[bool] = True
 
-    def add(self, parser: ArgumentParser, name: str, help: str, most: int) -> None:
-        """Add it as words behind the command, if there are any."""
-        words = f"{{{','.join(self.of)}}}"
-        # With "choices", argparse would refuse that there are none.
-        parser.add_argument(name, metavar=words, help=help, nargs="*")
-
 
 class Address(ArgumentKind, frozen=True):
     """Any address: of an account, a session or a domain."""
@@ -317,6 +285,11 @@ class Address(ArgumentKind, frozen=True):
 
 class AccountName(Address, frozen=True):
     """The name of an account here, which may exist or not."""
+
+    @property
+    def listed(self) -> tuple[str, str]:
+        """All accounts."""
+        return "user list", "account"
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The bare JID; the first domain may be left out where short names are understood."""
@@ -357,29 +330,19 @@ class FileName(Text, frozen=True):
 class GroupName(Text, frozen=True):
     """The name of a shared group."""
 
+    @property
+    def listed(self) -> tuple[str, str]:
+        """Those there are."""
+        return "group list", "group"
+
 
 class PluginName(Text, frozen=True):
     """The name of a plugin."""
 
-
-AnyKind: TypeAlias = (
-    Text
-    | Hidden
-    | Secret
-    | Flag
-    | Number
-    | Duration
-    | Moment
-    | Choice
-    | AnyOf
-    | Address
-    | AccountName
-    | DomainName
-    | FileName
-    | GroupName
-    | PluginName
-)
-"""All of them, so that a description can be read back from the shell's socket."""
+    @property
+    def listed(self) -> tuple[str, str]:
+        """Those there are."""
+        return "plugin list", "plugin"
 
 
 def address(text: str) -> JID:

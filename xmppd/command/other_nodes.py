@@ -6,11 +6,9 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
-
-INCOMPLETE = 3
-"""The status with which xmppctl ends if a node has not answered."""
 
 
 class Unanswered(Exception):
@@ -27,7 +25,9 @@ class Incomplete(Refused):
     def __init__(self, nodes: Sequence[str]) -> None:
         named = ", ".join(nodes)
         super().__init__(
-            f"no answer came from {named}: what is there is missing here", status=INCOMPLETE
+            f"no answer came from {named}: what is there is missing here",
+            status=INCOMPLETE,
+            code="incomplete",
         )
 
 
@@ -106,7 +106,6 @@ async def gathered(others: OtherNodes, name: str, given: Mapping[str, object]) -
 
 
 __all__ = [
-    "INCOMPLETE",
     "NO_OTHERS",
     "Gathered",
     "Incomplete",

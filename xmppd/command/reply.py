@@ -1,13 +1,20 @@
 """Reply: what a command answers, rows of a table or sentences."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from msgspec import Struct, to_builtins
 
 
 class Row(Struct, frozen=True):
-    """One row of a command's answer; its fields are the columns, with units in their names."""
+    """One row of a command's answer; its fields are the columns, with units in their names.
+
+    Attributes:
+        least: Columns that a narrow terminal leaves out, the least important first; when they are
+            gone, the last ones follow.
+    """
+
+    least: ClassVar[tuple[str, ...]] = ()
 
 
 class RowOfNode(Row, frozen=True):

@@ -19,6 +19,8 @@ MAX_NUMBER = 2**53
 class AuditRow(Row, frozen=True):
     """A command that has changed something."""
 
+    least = ("node", "way", "address", "arguments")
+
     number: int
     at: str | None
     actor: str
@@ -82,6 +84,7 @@ COMMANDS: tuple[Declared[AuditCommands], ...] = (
                 Argument("--rows", f"how many; {DEFAULT_ROWS}", Number(1, MAX_ROWS)),
             ),
             needs="store",
+            empty="nothing such was changed",
         ),
         AuditCommands.list_all,
         (AuditRow,),

@@ -1,89 +1,111 @@
-"""xmppctl's side of the socket: sends a command, and reads the answers."""
+"""xmppctl's side of the socket: sends a request, and reads the answers.
 
+It is loaded for each command, so it needs the standard library's core only, and knows no command.
+"""
+
+import json
 import socket
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from typing import Any
 
-from msgspec import DecodeError, json
-
-from xmppd.command.command import Description
-from xmppd.command.refused import Refused
-from xmppd.ctl.protocol import MAX_ANSWER_BYTES, Answer, ControlRequest, Line
+from xmppd.command.exit_status import NO_SERVER, REFUSED
 
 ANSWER_TIMEOUT_S = 60.0
-DESCRIPTION_TIMEOUT_S = 5.0
-"""Of a server that takes longer the commands are known as well."""
+MAX_ANSWER_BYTES = 8_388_608
 
 
-class NoServer(Exception):
-    """An error: no server listens on the socket."""
+class Failed(Exception):
+    """An error: a command was refused, or could not be given; the text is a sentence.
+
+    Args:
+        text: Without a full stop.
+        code: The same in a word.
+        status: With which xmppctl ends.
+        argument: The argument that is wrong; empty if it is none.
+    """
+
+    def __init__(
+        self, text: str, code: str = "", status: int = REFUSED, argument: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.status = status
+        self.argument = argument
 
 
-def ask(
-    path: Path,
-    command: str,
-    arguments: Mapping[str, str | bool | list[str]],
-    *,
-    timeout_s: float | None = ANSWER_TIMEOUT_S,
-) -> Iterator[Line]:
-    """Give a command to a server.
+class NoServer(Failed):
+    """An error: no server listens on the socket.
+
+    Args:
+        path: The socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        directory = path.rpartition("/")[0] or "."
+        super().__init__(
+            f"no server is running (data directory {directory})", "no-server", NO_SERVER
+        )
+
+
+def answers(
+    path: str, request: Mapping[str, object], *, timeout_s: float | None = ANSWER_TIMEOUT_S
+) -> Iterator[dict[str, Any]]:
+    """Send a request to a server; returns the lines of its answer.
 
     Args:
         path: Its socket.
-        command: Its name.
-        arguments: Its values.
+        request: As the protocol has it.
         timeout_s: The time that the next line may take; None for no limit.
 
     Raises:
         NoServer: There is none.
-        Refused: It refuses, or does not answer.
+        Failed: It refuses, or does not answer.
     """
-    for answer in _answers(path, ControlRequest(command, 1, dict(arguments)), timeout_s):
-        yield answer.row if answer.row is not None else answer.note or ""
-
-
-def describe(path: Path, words: str) -> list[Description]:
-    """The descriptions of a server's commands that begin with these words.
-
-    Raises:
-        NoServer: There is none.
-        Refused: It does not answer.
-    """
-    request = ControlRequest(words, 1, describe=True)
-    answers = _answers(path, request, DESCRIPTION_TIMEOUT_S)
-    return [answer.description for answer in answers if answer.description is not None]
-
-
-def _answers(path: Path, request: ControlRequest, timeout_s: float | None) -> Iterator[Answer]:
-    """All answers but the last one, which ends them."""
     with _connected(path, timeout_s) as connection, connection.makefile("rb") as lines:
         try:
-            connection.sendall(json.encode(request) + b"\n")
+            connection.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
             while True:
-                line = lines.readline(MAX_ANSWER_BYTES)
-                answer = json.decode(line, type=Answer)
-                if answer.error is not None:
-                    raise Refused(answer.error, status=answer.status)
-                if answer.done:
-                    break
+                answer = json.loads(lines.readline(MAX_ANSWER_BYTES))
+                if "error" in answer:
+                    raise Failed(
+                        answer["error"],
+                        answer.get("code", ""),
+                        answer.get("status", REFUSED),
+                        answer.get("argument", ""),
+                    )
+                if answer.get("head", {}).get("answers") == "stream":
+                    connection.settimeout(None)
+                if answer.get("done") and request.get("words") == ["stop"]:
+                    lines.readline(1)  # comes when the process ends
                 yield answer
-            if request.command == "stop" and not request.describe:
-                lines.readline(1)  # comes when the process ends
+                if answer.get("done"):
+                    return
         except TimeoutError as error:
-            raise Refused(f"the server did not answer within {timeout_s:.0f} s") from error
-        except (OSError, DecodeError) as error:
-            raise Refused("the server went away before it had answered") from error
+            raise Failed(
+                f"the server did not answer within {timeout_s:.0f} s", "timeout"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise Failed("the server went away before it had answered", "gone") from error
 
 
-def _connected(path: Path, timeout_s: float | None) -> socket.socket:
+def _connected(path: str, timeout_s: float | None) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout_s)
     try:
-        connection.connect(str(path))
+        connection.connect(path)
     except (FileNotFoundError, ConnectionRefusedError) as error:
         connection.close()
-        raise NoServer from error
+        raise NoServer(path) from error
+    except PermissionError as error:
+        connection.close()
+        raise Failed(
+            f"{path} belongs to another user; run xmppctl as the user of the server, or as root",
+            "forbidden",
+        ) from error
     except OSError as error:
         connection.close()
-        raise Refused(f"{path} cannot be reached ({error.strerror or error})") from error
+        raise Failed(f"{path} cannot be reached ({error.strerror or error})", "gone") from error
     return connection
+
+
+__all__ = ["ANSWER_TIMEOUT_S", "MAX_ANSWER_BYTES", "Failed", "NoServer", "answers"]

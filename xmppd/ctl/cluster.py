@@ -28,6 +28,8 @@ SAY_EVERY_S = 5.0
 class NodeRow(Row, frozen=True):
     """A node, as it sees itself."""
 
+    least = ("others", "claims", "generation")
+
     generation: int
     sessions: int
     acts: bool
@@ -41,6 +43,8 @@ class NodeRow(Row, frozen=True):
 
 class TrafficRow(Row, frozen=True):
     """What is under way from one node to another."""
+
+    least = ("window_percent", "reconnects", "bytes", "unhandled", "dropped")
 
     other: str
     way: str
@@ -224,7 +228,12 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
         (NodeRow,),
     ),
     Declared(
-        Description("cluster links", "what is under way between the nodes, and how", asks="all"),
+        Description(
+            "cluster links",
+            "what is under way between the nodes, and how",
+            asks="all",
+            empty="there is no other node",
+        ),
         ClusterCommands.links,
         (TrafficRow,),
     ),

@@ -1,21 +1,32 @@
-"""The command line of xmppctl: made from descriptions of commands, whoever knows these."""
+"""The command line of xmppctl: its words, read by descriptions of commands, and its help.
 
-import argparse
-import getpass
-import sys
-from collections.abc import Iterable
-from pathlib import Path
+It is read by whoever does the command, a running server or xmppctl itself; so xmppctl has to know
+no command, and a plugin's commands are read as all others are.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
+from xmppd.command.kinds import Flag
 from xmppd.command.refused import Refused
-from xmppd.host.version import version
-
-MAX_PASSWORD_BYTES = 10_000
+from xmppd.ctl.letters import folded
+from xmppd.stanza import Condition
 
 Given = dict[str, str | bool | list[str]]
 
-GROUPS = {
+PROGRAM = "xmppctl"
+HELP = ("--help", "-h")
+STDIN = "--stdin"
+NEAR = 0.7
+"""How much alike two words are, from 0 to 1, before one is proposed for the other."""
+
+MARGIN = 30
+"""Cells of a name in a help text; what is said of a longer one begins below it."""
+
+GROUPS: Mapping[str, str] = {
     "user": "accounts",
     "session": "who is connected",
     "device": "clients that have access to an account",
@@ -28,7 +39,7 @@ GROUPS = {
     "job": "commands that nobody waits for",
     "report": "what people reported",
     "explain": "why",
-    "top": "who causes most",
+    "top": "top senders",
     "plugin": "plugins",
     "certificate": "certificates that this server shows",
     "config": "the configuration",
@@ -37,90 +48,289 @@ GROUPS = {
 }
 """The help of the words before the last one."""
 
-
-def parser(descriptions: Iterable[Description]) -> argparse.ArgumentParser:
-    """The command line, made from the descriptions of commands."""
-    top = argparse.ArgumentParser(
-        prog="xmppctl",
-        description="Ask a server of this machine to do something.",
-        parents=[common_options()],
-    )
-    top.set_defaults(config=None, data=None, json=False)
-    top.add_argument("--version", action="version", version=f"xmppctl {version()}")
-    places = {"": top.add_subparsers(metavar="command", required=True)}
-    for name, what in GROUPS.items():
-        _open(places, name, what)
-    for about in descriptions:
-        group, _, word = about.name.rpartition(" ")
-        words = group.split()
-        for count in range(1, len(words) + 1):
-            if (name := " ".join(words[:count])) not in places:
-                _open(places, name, "of a plugin")
-        what = about.help.replace("%", "%%")
-        _add(places[group].add_parser(word, help=what, parents=[common_options()]), about)
-    return top
+OWN_OPTIONS: Mapping[str, str] = {
+    "--config FILE": "the server's configuration; without it run/xmppd.toml, or "
+    "/etc/xmppd/xmppd.toml",
+    "--data DIR": "its data directory, while it runs; then no configuration is read",
+    "--json": "a JSON object on each line",
+    "--wide": "lines of any width: every column, and nothing is cut",
+    "--columns A,B": "only these columns, in this order",
+    "--version": "the version of xmppctl",
+    "--help": "what there is, or what a command is told",
+}
+"""The options that xmppctl takes out of every command line itself."""
 
 
-Places = dict[str, "argparse._SubParsersAction[argparse.ArgumentParser]"]
+@dataclass
+class WantedCommand:
+    """A command that a command line asks for.
 
-
-def _open(places: Places, name: str, what: str) -> None:
-    """Add a word that others follow."""
-    group, _, word = name.rpartition(" ")
-    group_parser = places[group].add_parser(word, help=what)
-    places[name] = group_parser.add_subparsers(metavar="command", required=True)
-
-
-def common_options() -> argparse.ArgumentParser:
-    """The options before and behind a command; made anew, since defaults are kept in it."""
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument("--config", type=Path, metavar="FILE", help="the server's configuration")
-    common.add_argument(
-        "--data", type=Path, metavar="DIR", help="its data directory, while it runs"
-    )
-    common.add_argument("--json", action="store_true", help="a JSON object on each line")
-    return common
-
-
-def _add(place: argparse.ArgumentParser, about: Description) -> None:
-    place.set_defaults(command=about)
-    for argument in about.arguments:
-        argument.kind.add(place, argument.name, argument.help.replace("%", "%%"), argument.most)
-
-
-def given(command: Description, options: argparse.Namespace) -> Given:
-    """The arguments of the command line, and those that are asked for.
-
-    Raises:
-        Refused: There is no terminal to ask, or a value is not UTF-8.
+    Attributes:
+        about: Its description.
+        given: The values of its arguments.
+        secret: The argument that has to be asked for; None if there is none.
+        from_stdin: Whether that is read from standard input.
     """
-    told: Given = {}
-    for argument in command.arguments:
+
+    about: Description
+    given: Given = field(default_factory=dict)
+    secret: Argument | None = None
+    from_stdin: bool = False
+
+
+class CommandLine:
+    """The command lines of some commands.
+
+    Args:
+        descriptions: Of all of them.
+    """
+
+    def __init__(self, descriptions: Iterable[Description]) -> None:
+        self._commands = {tuple(about.name.split()): about for about in descriptions}
+
+    def read(self, words: Sequence[str], width: int) -> WantedCommand | str:
+        """What some words ask for.
+
+        Args:
+            words: Without the options that are xmppctl's own.
+            width: Of a line of help, in cells.
+
+        Returns:
+            A command, or the help that was asked for.
+
+        Raises:
+            Refused: They are not understood.
+        """
+        wants_help = any(word in HELP for word in words)
+        named = [word for word in words if word not in HELP] if wants_help else list(words)
+        about = self.command(named)
+        if about is not None:
+            length = len(about.name.split())
+            return command_help(about, width) if wants_help else _read(about, named[length:])
+        group = tuple(named)
+        if not any(known[: len(group)] == group for known in self._commands):
+            raise self._unknown(named)
+        if wants_help or not named:
+            return self._group_help(group, width)
+        following = ", ".join(self._following(group))
+        raise _not_understood(f"{PROGRAM} {' '.join(named)} lacks a word: {following}")
+
+    def command(self, words: Sequence[str]) -> Description | None:
+        """The command whose name some words begin with; None if there is none."""
+        lengths = range(1, len(words) + 1)
+        found = (self._commands.get(tuple(words[:length])) for length in lengths)
+        return next((about for about in found if about is not None), None)
+
+    def _following(self, group: tuple[str, ...]) -> dict[str, None]:
+        """The words that may follow some words."""
+        place = len(group)
+        return dict.fromkeys(
+            known[place]
+            for known in self._commands
+            if len(known) > place and known[:place] == group
+        )
+
+    def _unknown(self, words: Sequence[str]) -> Refused:
+        """The refusal of words that are no command, with the one that is near."""
+        place = next(
+            at for at in range(len(words)) if words[at] not in self._following(tuple(words[:at]))
+        )
+        known = list(self._following(tuple(words[:place])))
+        near = get_close_matches(words[place], known, 1, NEAR)
+        before = "".join(f"{word} " for word in (PROGRAM, *words[:place]))
+        if near:
+            return _not_understood(f'"{words[place]}" is not a command; try: {before}{near[0]}')
+        return _not_understood(
+            f'"{words[place]}" is not a command; {before}--help lists those there are'
+        )
+
+    def _group_help(self, group: tuple[str, ...], width: int) -> str:
+        """The help of all commands that begin with some words."""
+        usage = " ".join((PROGRAM, *group, "COMMAND …"))
+        lines = [f"usage: {usage}", ""]
+        if not group:
+            lines += ["Ask a server of this machine to do something.", ""]
+        for word in self._following(group):
+            name = (*group, word)
+            about = self._commands.get(name)
+            what = GROUPS.get(" ".join(name), "of a plugin") if about is None else about.help
+            lines += _explained(word if about is not None else f"{word} …", what, width)
+        return "\n".join([*lines, "", *_options_help(width)])
+
+
+def command_help(about: Description, width: int) -> str:
+    """The help of a command."""
+    lines = folded(f"usage: {PROGRAM} {usage(about)}", width)
+    lines += ["", *folded(f"{about.help[:1].upper()}{about.help[1:]}.", width), ""]
+    for name, what in options(about):
+        lines += _explained(name, what, width)
+    if about.arguments:
+        lines.append("")
+    return "\n".join([*lines, *_options_help(width)])
+
+
+def usage(about: Description) -> str:
+    """A command with its arguments, in one line."""
+    return " ".join((about.name, *(_usage(each) for each in about.arguments)))
+
+
+def options(about: Description) -> Iterator[tuple[str, str]]:
+    """What a command may be told: each with what it is."""
+    for argument in about.arguments:
+        what = argument.help
+        if argument.kind.choices:
+            what = f"{what} ({', '.join(argument.kind.choices)})"
         if argument.secret:
-            if not (argument.required or options.stdin):
-                continue
-            told[argument.key] = _secret(argument, from_stdin=options.stdin)
-        elif (value := getattr(options, argument.key)) not in (None, False):
-            told[argument.key] = value
-    for key, value in told.items():
-        texts = value if isinstance(value, list) else [value]
-        if any(isinstance(text, str) and not _is_unicode(text) for text in texts):
-            raise Refused(f"the {key} is not written in UTF-8; see to the terminal's encoding")
-    return told
+            yield (
+                STDIN,
+                f"read the {argument.key} ({what}) from standard input; else it is asked for",
+            )
+        elif not argument.name.startswith("--"):
+            yield argument.name, what
+        else:
+            yield _with_value(argument), what
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether all of it is UTF-8; Python keeps other bytes as surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _usage(argument: Argument) -> str:
+    if argument.secret:
+        return f"[{STDIN}]"
+    more = " …" if argument.most > 1 else ""
+    if argument.required:
+        return f"{argument.name}{more}"
+    if not argument.name.startswith("--"):
+        return f"[{argument.name}]{more}"
+    return f"[{_with_value(argument)}]{more}"
 
 
-def _secret(argument: Argument, *, from_stdin: bool) -> str:
-    if from_stdin:
-        line = sys.stdin.buffer.readline(MAX_PASSWORD_BYTES)
-        return line.decode("utf-8", "surrogateescape").rstrip("\r\n")
-    if not sys.stdin.isatty():
-        raise Refused(f"there is nobody to ask for the {argument.key}; use --stdin")
-    first = getpass.getpass(f"{argument.key.capitalize()}: ")
-    if getpass.getpass("Again: ") != first:
-        raise Refused("these two differ")
-    return first
+def _with_value(argument: Argument) -> str:
+    """An option with the name of its value."""
+    if isinstance(argument.kind, Flag):
+        return argument.name
+    return f"{argument.name} {argument.key.upper()}"
+
+
+def _options_help(width: int) -> list[str]:
+    lines = ["options of every command:"]
+    for name, what in OWN_OPTIONS.items():
+        lines += _explained(name, what, width)
+    return lines
+
+
+def _explained(name: str, what: str, width: int) -> list[str]:
+    """A name and what it is, in lines."""
+    margin = min(MARGIN, width // 2)
+    first, *others = folded(what, max(width - margin, 10)) if what else [""]
+    begin = f"  {name}"
+    if len(begin) + 2 > margin:
+        lines = [begin, f"{' ' * margin}{first}"]
+    else:
+        lines = [f"{begin:<{margin}}{first}".rstrip()]
+    return [*lines, *(f"{' ' * margin}{line}" for line in others)]
+
+
+def _read(about: Description, words: Sequence[str]) -> WantedCommand:
+    """A command with the values that the words behind it say."""
+    asked = WantedCommand(about)
+    by_name = {each.name: each for each in about.arguments if each.name.startswith("--")}
+    placed = list[str]()
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            placed += left
+        elif word.startswith("--"):
+            _take_option(asked, by_name, word, left)
+        else:
+            placed.append(word)
+    _place(asked, placed)
+    secret = next((each for each in about.arguments if each.secret), None)
+    if secret is not None and (secret.required or asked.from_stdin):
+        asked.secret = secret
+    return asked
+
+
+def _take_option(
+    asked: WantedCommand, by_name: Mapping[str, Argument], word: str, left: Iterator[str]
+) -> None:
+    """Take an option, with its value if it has one."""
+    name, equals, value = word.partition("=")
+    secret = next((each for each in asked.about.arguments if each.secret), None)
+    if secret is not None and name in (STDIN, f"--{secret.key}-stdin") and not equals:
+        asked.from_stdin = True
+        return
+    argument = by_name.get(name)
+    if argument is None or argument.secret:
+        near = get_close_matches(name, by_name, 1, NEAR)
+        raise _not_understood(
+            f"{asked.about.name} has no option {name}"
+            + (f"; try {near[0]}" if near else f"; {PROGRAM} {asked.about.name} --help lists them")
+        )
+    if isinstance(argument.kind, Flag):
+        if equals:
+            raise _not_understood(f"{name} takes no value", argument.key)
+        asked.given[argument.key] = True
+        return
+    if not equals:
+        given = next(left, None)
+        if given is None:
+            raise _not_understood(f"{name} lacks its value", argument.key)
+        value = given
+    if argument.most > 1:
+        values = asked.given.setdefault(argument.key, [])
+        assert isinstance(values, list)
+        values.append(value)
+    elif argument.key in asked.given:
+        raise _not_understood(f"{name} is there twice", argument.key)
+    else:
+        asked.given[argument.key] = value
+
+
+def _place(asked: WantedCommand, placed: list[str]) -> None:
+    """Give the words without a name to the arguments in their order; one that takes several gets
+    what the others leave.
+    """
+    wanted = [each for each in asked.about.arguments if each.required and not each.secret]
+    if len(placed) < len(wanted):
+        missing = " and ".join(each.name for each in wanted[len(placed) :])
+        raise _not_understood(
+            f"{missing} missing; usage: {PROGRAM} {usage(asked.about)}", wanted[len(placed)].key
+        )
+    spare = len(placed) - len(wanted)
+    wanted += [each for each in asked.about.arguments if _may_follow(each)][:spare]
+    spare = len(placed) - len(wanted)
+    for argument in wanted:
+        count = 1
+        if argument.most > 1:
+            count, spare = 1 + spare, 0
+        values, placed = placed[:count], placed[count:]
+        asked.given[argument.key] = values if argument.most > 1 else values[0]
+    if placed:
+        secret = any(each.secret for each in asked.about.arguments)
+        raise _not_understood(
+            "a password is not given on the command line, where others can see it; it is asked "
+            f"for, or read by {STDIN}"
+            if secret
+            else f'"{placed[0]}" is too much; usage: {PROGRAM} {usage(asked.about)}'
+        )
+
+
+def _may_follow(argument: Argument) -> bool:
+    """Whether an argument may stand behind all others, without its name, or be left out."""
+    return argument.kind.optional and not argument.name.startswith("--")
+
+
+def _not_understood(text: str, argument: str = "") -> Refused:
+    return Refused(text, Condition.BAD_REQUEST, argument=argument)
+
+
+__all__ = [
+    "GROUPS",
+    "OWN_OPTIONS",
+    "PROGRAM",
+    "STDIN",
+    "CommandLine",
+    "Given",
+    "WantedCommand",
+    "command_help",
+    "options",
+    "usage",
+]

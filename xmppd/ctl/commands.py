@@ -1,6 +1,7 @@
 """All commands of the server: their descriptions, and the classes that do them."""
 
 from pathlib import Path
+from typing import Any
 
 from xmppd.command.command import Command, Description
 from xmppd.ctl import (
@@ -26,13 +27,14 @@ from xmppd.ctl import (
     trace,
     users,
 )
+from xmppd.ctl.declared import Declared
 from xmppd.ctl.running import Running
 from xmppd.explain.troubles import Surroundings, Troubles
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.trace.trace import Trace
 
-DESCRIPTIONS: dict[str, Description] = {
-    declared.about.name: declared.about
+DECLARED: dict[str, Declared[Any]] = {
+    declared.about.name: declared
     for module in (
         users.COMMANDS,
         people.COMMANDS,
@@ -58,7 +60,14 @@ DESCRIPTIONS: dict[str, Description] = {
     )
     for declared in module
 }
-"""The descriptions by name, from which xmppctl's command line is made."""
+"""All of them by name."""
+
+DESCRIPTIONS: dict[str, Description] = {name: each.about for name, each in DECLARED.items()}
+"""Their descriptions, from which xmppctl's command line is made."""
+
+
+WITHOUT_SERVER = tuple(about for about in DESCRIPTIONS.values() if about.needs == "file")
+"""The descriptions of commands that no server does."""
 
 
 def of_server(server: XMPPServer, traces: Trace) -> list[Command]:

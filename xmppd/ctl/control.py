@@ -5,6 +5,7 @@ use.
 import os
 import socket
 import struct
+from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +26,21 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL, CommandContext
 from xmppd.command.command_table import CommandTable
-from xmppd.command.refused import Refused
-from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, ControlRequest, line_of
+from xmppd.command.exit_status import DONE
+from xmppd.command.refused import Refused, failed
+from xmppd.ctl.completion import completions, place_of
+from xmppd.ctl.protocol import (
+    MAX_REQUEST_BYTES,
+    Answer,
+    ControlRequest,
+    badness,
+    head_of,
+    line_of,
+)
+from xmppd.ctl.reading import read
 
 MAX_CONNECTIONS = 16
 _PEER = struct.Struct("3i")
@@ -98,37 +110,54 @@ class ControlProtocol(LineOnlyReceiver):
 
     async def _answer(self, request: ControlRequest) -> None:
         try:
-            await self._run(request)
-            last = Answer(request.id, done=True)
+            last = Answer(request.id, done=True, status=await self._run(request))
         except CancelledError:
             return
         except Refused as error:
-            last = Answer(request.id, error=str(error), status=error.status)
+            last = refusal(request.id, error)
         except Exception:
             _log.failure("xmppctl's {command} failed", command=request.command)
-            last = Answer(request.id, error="this failed; the server's log has the reason")
+            last = refusal(request.id, failed())
         self.busy = self._endless = False
         self._send(last)
 
-    async def _run(self, request: ControlRequest) -> None:
+    async def _run(self, request: ControlRequest) -> int:
+        """Answer a request; returns the status to end with."""
         table = self.control.commands
-        if request.describe:
-            for about in table.descriptions(request.command):
-                self._send(Answer(request.id, description=about))
-            return
-        command, context = table.asked(request.command, request.arguments, self._actor)
-        _log.info("xmppctl: {command}", command=request.command)
+        if request.complete:
+            words = request.words or [""]
+            place = place_of(words, self.control.descriptions.values())
+            for word in await completions(table, self._actor, place, words[-1]):
+                self._send(Answer(request.id, note=word))
+            return DONE
+        name, given = request.command, request.arguments
+        if request.words is not None:
+            asked = read(request, self.control.descriptions.values())
+            if isinstance(asked, Answer):
+                self._send(asked)
+                return DONE
+            name, given = asked.about.name, asked.given
+            if name not in table.commands:
+                self._send(Answer(request.id, elsewhere=True))
+                return DONE
+        command, context = table.asked(name, given, self._actor)
+        _log.info("xmppctl: {command}", command=name)
+        if request.words is not None:
+            self._send(Answer(request.id, head=head_of(command.about, command.rows)))
         self._context = context
+        worst = DONE
         self._endless = command.about.answers == "stream"
         async with aclosing(table.replies(command, context)) as found:
             async for reply in found:
                 if self._room is not None:
                     await self._room
                 line = line_of(reply)
+                worst = max(worst, badness(command.about, line))
                 if isinstance(line, str):
                     self._send(Answer(request.id, note=line))
                 else:
                     self._send(Answer(request.id, row=line))
+        return worst
 
     def give_way(self) -> None:
         """Close an idle connection, since another needs its place."""
@@ -139,7 +168,7 @@ class ControlProtocol(LineOnlyReceiver):
             self.transport.write(json.encode(answer) + b"\n")
 
     def _refuse(self, id: int, why: str) -> None:
-        self._send(Answer(id, error=why))
+        self._send(refusal(id, Refused(why)))
         self._gone = True
         self.resumeProducing()
         self.transport.unregisterProducer()
@@ -166,6 +195,10 @@ class ControlProtocol(LineOnlyReceiver):
 class Control(ServerFactory):
     """Makes a ControlProtocol for each xmppctl, up to a number.
 
+    Args:
+        commands: The table of commands.
+        others: Descriptions of those that need no server, and are done elsewhere.
+
     Attributes:
         commands: The table of commands.
         admitted: Those that may give commands, the oldest first.
@@ -173,9 +206,15 @@ class Control(ServerFactory):
 
     noisy = False
 
-    def __init__(self, commands: CommandTable) -> None:
+    def __init__(self, commands: CommandTable, others: Iterable[Description] = ()) -> None:
         self.commands = commands
         self.admitted: dict[ControlProtocol, None] = {}
+        self._others = {about.name: about for about in others}
+
+    @property
+    def descriptions(self) -> dict[str, Description]:
+        """The descriptions of all commands that xmppctl has, by name."""
+        return self._others | {name: each.about for name, each in self.commands.commands.items()}
 
     def admits(self, connection: ControlProtocol) -> bool:
         """Admit a connection, in place of the oldest idle one if there is no room; returns whether
@@ -197,6 +236,13 @@ class Control(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> ControlProtocol:
         """Make the protocol for a new connection."""
         return ControlProtocol(self)
+
+
+def refusal(id: int, error: Refused) -> Answer:
+    """The line that says that a request is refused."""
+    return Answer(
+        id, error=str(error), code=error.code, argument=error.argument, status=error.status
+    )
 
 
 def listen(reactor: IReactorUNIX, path: Path, factory: Control) -> IListeningPort:
@@ -229,4 +275,12 @@ def peer_uid(connection: socket.socket) -> int:
     return uid
 
 
-__all__ = ["Control", "ControlProtocol", "listen", "may_command", "peer_uid", "user_name"]
+__all__ = [
+    "Control",
+    "ControlProtocol",
+    "listen",
+    "may_command",
+    "peer_uid",
+    "refusal",
+    "user_name",
+]

@@ -25,6 +25,8 @@ class DeviceRow(Row, frozen=True):
         mechanisms: The mechanisms by which its sessions have logged in.
     """
 
+    least = ("mechanisms", "first_seen", "token_expires")
+
     device: str
     name: str
     software: str
@@ -116,7 +118,7 @@ COMMANDS: tuple[Declared[DeviceCommands], ...] = (
         Description(
             "device list", "list the clients that have access to an account", (ACCOUNT,),
             who="owner", needs="store", area="accounts",
-        ),
+        empty="no client has access to this account",),
         DeviceCommands.list_all,
         (DeviceRow,),
     ),

@@ -97,7 +97,13 @@ def _members(group: SharedGroup, told: Arguments) -> tuple[str, ...]:
 
 COMMANDS: tuple[Declared[GroupCommands], ...] = (
     Declared(
-        Description("group list", "list shared groups", needs="store", area="rosters"),
+        Description(
+            "group list",
+            "list shared groups",
+            needs="store",
+            area="rosters",
+            empty="there is no shared group",
+        ),
         GroupCommands.list_all,
         (GroupRow,),
     ),

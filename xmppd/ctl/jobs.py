@@ -128,7 +128,9 @@ LIST, SHOW, CANCEL = "job list", "job show", "job cancel"
 
 COMMANDS: tuple[Declared[JobCommands], ...] = (
     Declared(
-        Description(LIST, "list commands that nobody waits for", asks="all"),
+        Description(
+            LIST, "list commands that nobody waits for", asks="all", empty="there is no job"
+        ),
         JobCommands.list_all,
         (JobRow,),
     ),

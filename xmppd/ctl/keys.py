@@ -37,6 +37,8 @@ class KeyMade(Row, frozen=True):
 class APIKeyRow(Row, frozen=True):
     """A key, in a list; its scopes are those that it has just now."""
 
+    least = ("made_by", "made")
+
     name: str
     scopes: list[str]
     made_by: str
@@ -129,7 +131,13 @@ COMMANDS: tuple[Declared[KeyCommands], ...] = (
         (KeyMade,),
     ),
     Declared(
-        Description("key list", "list the keys of programs", needs="store", area="keys"),
+        Description(
+            "key list",
+            "list the keys of programs",
+            needs="store",
+            area="keys",
+            empty="there is no key",
+        ),
         KeyCommands.list_all,
         (APIKeyRow,),
     ),

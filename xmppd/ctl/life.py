@@ -139,6 +139,7 @@ COMMANDS: tuple[Declared[LifeCommands], ...] = (
             "what is wrong; where it listens, since when, and more",
             asks="all",
             ends_by="state",
+            answers="record",
         ),
         LifeCommands.status,
         (StatusRow,),

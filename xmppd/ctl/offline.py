@@ -14,28 +14,71 @@ from xmppd.cluster.lease_board import BoardAway
 from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
+from xmppd.command.exit_status import NO_SERVER
 from xmppd.command.refused import Refused
 from xmppd.command.roles import Roles
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.checkup import CheckupCommands
-from xmppd.ctl.commands import of_server
+from xmppd.ctl.commands import DECLARED, DESCRIPTIONS, of_server
+from xmppd.ctl.completion import place_of
 from xmppd.ctl.files import FileCommands
-from xmppd.ctl.protocol import Line, line_of
+from xmppd.ctl.protocol import Answer, ControlRequest, Line, head_of, line_of
+from xmppd.ctl.reading import read
 from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
 from xmppd.plugin.seams import Seams
 from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza import Condition
 from xmppd.store.errors import StoreError
 from xmppd.store.store import make_store
 from xmppd.trace.trace import Trace
 
+Take = Callable[[Answer], None]
+"""Gets each line of an answer."""
 
-def perform(
-    path: Path, about: Description, given: Mapping[str, object], take: Callable[[Line], None]
-) -> None:
+
+def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -> None:
+    """Answer a request as a server would that runs.
+
+    Args:
+        path: The configuration.
+        request: It has words.
+        take: Gets each line of the answer.
+        data: The data directory that was named instead of a configuration; empty if none was.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+        Refused: It is not understood, cannot be done, or needs a server that runs.
+    """
+    if request.complete:
+        place = place_of(request.words or [""], DESCRIPTIONS.values())
+        choices = () if place.kind is None else place.kind.choices
+        for word in sorted({*place.words, *choices}):
+            if word.startswith((request.words or [""])[-1]):
+                take(Answer(request.id, note=word))
+        return
+    asked = read(request, DESCRIPTIONS.values())
+    if isinstance(asked, Answer):
+        take(asked)
+        return
+    if asked.about.needs == "server" or data:
+        where = data or config_file.load(path).data
+        raise Refused(
+            f"no server is running (data directory {where}), and {asked.about.name} needs one"
+            + ("" if asked.about.needs == "server" else "; with --config it does not"),
+            Condition.SERVICE_UNAVAILABLE,
+            NO_SERVER,
+            code="no-server",
+        )
+    rows = DECLARED[asked.about.name].rows
+    take(Answer(request.id, head=head_of(asked.about, rows)))
+    perform(path, asked.about, asked.given, take)
+
+
+def perform(path: Path, about: Description, given: Mapping[str, object], take: Take) -> None:
     """Do a command, in a reactor that runs for it.
 
     Args:
@@ -54,7 +97,10 @@ def perform(
     async def work(reactor: IReactor) -> None:
         async with aclosing(run(reactor, path, config, about, given)) as lines:
             async for line in lines:
-                take(line)
+                if isinstance(line, str):
+                    take(Answer(0, note=line))
+                else:
+                    take(Answer(0, row=line))
 
     def begin(reactor: IReactor) -> Deferred[None]:
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)

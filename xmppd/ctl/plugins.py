@@ -124,7 +124,13 @@ class _Done:
 
 COMMANDS: tuple[Declared[PluginCommands], ...] = (
     Declared(
-        Description("plugin list", "list plugins", asks="all", area="plugins"),
+        Description(
+            "plugin list",
+            "list plugins",
+            asks="all",
+            area="plugins",
+            empty="no plugin is loaded",
+        ),
         PluginCommands.list_all,
         (PluginRow,),
     ),

@@ -1,120 +1,292 @@
-"""Printers of xmppctl: tables for people, JSON for programs."""
+"""Printers of xmppctl: tables, lists and sentences for people, JSON for programs."""
 
 import json
-from typing import TextIO
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple, TextIO
 
-from xmppd.ctl.protocol import Line, Shown
-from xmppd.host.log_lines import printable
+from xmppd.ctl.layout import Layout
+from xmppd.ctl.letters import CUT, folded, padded
+from xmppd.host.printable import printable
+from xmppd.host.wall_clock import wall_clock
 
 ROWS_AT_ONCE = 1_000
 """Rows whose widest value sets the width of a column."""
+
+MAX_SENTENCE_LETTERS = 2_000
+"""What is longer is cut, unless lines may have any width."""
+
+Shown = str | int | float | bool | list[str] | None
+Line = dict[str, Shown] | str
+"""A row as it arrives, by column; or a sentence."""
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+class Shape(NamedTuple):
+    """What is known of an answer before it comes.
+
+    Attributes:
+        answers: ``table``, ``record``, ``sentences`` or ``stream``.
+        least: Columns that a narrow terminal leaves out, the least important first.
+        empty: What a table without rows says, without a full stop.
+    """
+
+    answers: str = "table"
+    least: Sequence[str] = ()
+    empty: str = ""
+
+
+class Paper(NamedTuple):
+    """Where an answer is printed, and how.
+
+    Attributes:
+        out: The answer goes here.
+        asides: What is said about it goes here.
+        width: Cells of a line; None for any number.
+        columns: Those that are wanted, in this order; empty for as many as have room.
+        now: For ages.
+    """
+
+    out: TextIO
+    asides: TextIO
+    width: int | None = None
+    columns: Sequence[str] = ()
+    now: datetime | None = None
+
+    def sentence(self, text: str) -> None:
+        """Print a sentence."""
+        for line in folded_lines(text, self.width):
+            self.out.write(f"{line}\n")
+
+    def aside(self, text: str) -> None:
+        """Say something about the answer."""
+        width = self.width if self.asides.isatty() else None
+        for line in folded_lines(text, width):
+            self.asides.write(f"{line}\n")
+
+
+class UnknownColumn(Exception):
+    """An error: a column is wanted that a table does not have; the text names those it has."""
 
 
 class Printer:
     """Prints rows as tables.
 
     Args:
-        out: Where to.
+        paper: Where to.
+        shape: What is known of the answer.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, paper: Paper, shape: Shape) -> None:
+        self._paper = paper
+        self._head = shape
         self._rows: list[dict[str, Shown]] = []
-        self._headed = False
+        self._layout: Layout | None = None
+        self._empty = True
 
     def take(self, reply: Line) -> None:
-        """Print it, or keep it until its table is complete."""
+        """Print it, or keep it until its table is complete.
+
+        Raises:
+            UnknownColumn: The table does not have one that is wanted.
+        """
+        self._empty = False
         if isinstance(reply, str):
-            self.finish()
-            self._out.write(f"{printable(reply)}.\n")
+            self._print_table()
+            self._paper.sentence(f"{reply}.")
             return
+        if self._rows and reply.keys() != self._rows[0].keys():
+            self._print_table()
+            self._layout = None
         self._rows.append(reply)
         if len(self._rows) >= ROWS_AT_ONCE:
             self._print_table()
 
     def finish(self) -> None:
-        """End the output: a single row that is wide is printed as a list."""
-        if len(self._rows) == 1 and not self._headed and len(self._rows[0]) > WIDE:
-            self._print_list(self._rows.pop())
-        elif self._rows:
-            self._print_table()
+        """End the output, and say what it lacks.
 
-    def _print_list(self, row: dict[str, Shown]) -> None:
-        width = max(map(len, row))
-        for key, value in row.items():
-            self._out.write(f"{key:<{width}}  {shown(value)}\n")
+        Raises:
+            UnknownColumn: The table does not have one that is wanted.
+        """
+        self._print_table()
+        if self._empty and self._head.empty:
+            self._paper.aside(f"{self._head.empty}.")
+        if self._layout is not None and self._layout.left_out:
+            names = ", ".join(self._layout.left_out)
+            self._paper.aside(f"not shown: {names} (--wide shows all)")
 
     def _print_table(self) -> None:
         rows, self._rows = self._rows, []
-        lines = [[shown(value) for value in row.values()] for row in rows]
-        if not self._headed:
-            lines.insert(0, list(rows[0]))
-            self._headed = True
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        if not rows:
+            return
+        paper = self._paper
+        names = wanted(rows[0], paper.columns)
+        cells = [[shown(row[name], paper.now) for name in names] for row in rows]
+        if self._layout is None:
+            self._layout = Layout(
+                names, cells, paper.width, self._head.least, fixed=bool(paper.columns)
+            )
+            self._write(self._layout.heading())
+        for row in cells:
+            self._write(self._layout.lines(row))
+
+    def _write(self, lines: list[str]) -> None:
         for line in lines:
-            cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-            self._out.write("  ".join(cells).rstrip() + "\n")
+            self._paper.out.write(f"{line}\n")
+
+
+class RecordPrinter:
+    """Prints each row as a list of its columns.
+
+    Args:
+        paper: Where to.
+    """
+
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+        self._first = True
+
+    def take(self, reply: Line) -> None:
+        """Print it.
+
+        Raises:
+            UnknownColumn: It does not have a column that is wanted.
+        """
+        paper = self._paper
+        if isinstance(reply, str):
+            paper.sentence(f"{reply}.")
+            return
+        if not self._first:
+            paper.out.write("\n")
+        self._first = False
+        names = wanted(reply, paper.columns)
+        margin = max(map(len, names))
+        width = None if paper.width is None else max(paper.width - margin - 2, 1)
+        for name in names:
+            first, *others = folded_lines(shown(reply[name], paper.now), width)
+            paper.out.write(f"{padded(name, margin)}  {first}\n")
+            for line in others:
+                paper.out.write(f"{' ' * margin}  {line}\n")
+
+    def finish(self) -> None:
+        """Flush the output at its end."""
+        self._paper.out.flush()
 
 
 class SentencePrinter:
     """Prints the sentences of replies.
 
     Args:
-        out: Where to.
+        paper: Where to.
+        empty: What an answer without any says, without a full stop.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, paper: Paper, empty: str = "") -> None:
+        self._paper = paper
+        self._empty = empty
 
     def take(self, reply: Line) -> None:
         """Print it."""
-        says = f"{printable(reply)}." if isinstance(reply, str) else shown(reply["says"])
-        self._out.write(f"{says}\n")
+        self._empty = ""
+        says = f"{reply}." if isinstance(reply, str) else shown(reply["says"])
+        self._paper.sentence(says)
 
     def finish(self) -> None:
         """Flush the output at its end."""
-        self._out.flush()
+        if self._empty:
+            self._paper.aside(f"{self._empty}.")
+        self._paper.out.flush()
 
 
 class JSONPrinter:
     """Prints each reply as an object on a line of its own.
 
     Args:
-        out: Where to.
+        paper: Where to.
     """
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
 
     def take(self, reply: Line) -> None:
-        """Print it."""
-        row = {"note": reply} if isinstance(reply, str) else reply
-        text = json.dumps(row, ensure_ascii=False)
-        self._out.write("".join(map(_json_character, text)) + "\n")
+        """Print it.
+
+        Raises:
+            UnknownColumn: It does not have a column that is wanted.
+        """
+        row: dict[str, Shown] = {"note": reply} if isinstance(reply, str) else reply
+        if self._paper.columns and not isinstance(reply, str):
+            row = {name: row[name] for name in wanted(row, self._paper.columns)}
+        self._paper.out.write(f"{json_text(row)}\n")
 
     def finish(self) -> None:
         """Flush the output at its end."""
-        self._out.flush()
+        self._paper.out.flush()
 
 
-def printer(out: TextIO, answers: str, *, json: bool) -> Printer | SentencePrinter | JSONPrinter:
-    """The printer for such answers."""
+AnyPrinter = Printer | RecordPrinter | SentencePrinter | JSONPrinter
+
+
+def printer(paper: Paper, shape: Shape, *, json: bool) -> AnyPrinter:
+    """The printer for such an answer."""
     if json:
-        return JSONPrinter(out)
-    return Printer(out) if answers == "table" else SentencePrinter(out)
+        return JSONPrinter(paper)
+    if shape.answers == "table":
+        return Printer(paper, shape)
+    if shape.answers == "record":
+        return RecordPrinter(paper)
+    return SentencePrinter(paper, shape.empty)
 
 
-WIDE = 6
-"""A table of one row with more columns than this is a list."""
+def wanted(row: dict[str, Shown], columns: Sequence[str]) -> list[str]:
+    """The columns that are wanted; all without a choice.
+
+    Raises:
+        UnknownColumn: The row does not have one of them.
+    """
+    for name in columns:
+        if name not in row:
+            raise UnknownColumn(f"there is no column {name}; there are {', '.join(row)}")
+    return list(columns or row)
 
 
-def shown(value: Shown) -> str:
-    """A value for people; characters that could move the cursor are spelled out."""
+def shown(value: Shown, now: datetime | None = None) -> str:
+    """A value for people; characters that could move the cursor are spelled out.
+
+    Args:
+        value: The value.
+        now: A time is shown with its age at this time; None for none.
+    """
     if value is None or value in ("", []):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return printable(", ".join(value) if isinstance(value, list) else str(value))
+    text = ", ".join(value) if isinstance(value, list) else str(value)
+    found = _TIME.fullmatch(text)
+    if found is not None and now is not None:
+        return f"{found[1]}Z ({age(datetime.fromisoformat(f'{found[1]}+00:00'), now)})"
+    return printable(text)
+
+
+def age(time: datetime, now: datetime) -> str:
+    """How long ago a time was, or how soon it is, in its largest unit."""
+    seconds = round((now - time).total_seconds())
+    name, unit = next((each for each in _UNITS if abs(seconds) >= each[1]), _UNITS[-1])
+    number = abs(seconds) // unit
+    return f"in {number} {name}" if seconds < 0 else f"{number} {name} ago"
+
+
+def utc_now() -> datetime:
+    """The time of this machine."""
+    return datetime.fromtimestamp(wall_clock(), UTC)
+
+
+def json_text(row: object) -> str:
+    """An object as a text of JSON, without characters that a terminal would obey."""
+    return "".join(map(_json_character, json.dumps(row, ensure_ascii=False)))
 
 
 def _json_character(character: str) -> str:
@@ -122,4 +294,32 @@ def _json_character(character: str) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
-__all__ = ["JSONPrinter", "Printer", "SentencePrinter", "printer", "shown"]
+def folded_lines(text: str, width: int | None) -> list[str]:
+    """A text in lines of so many cells at most; None for any number."""
+    if width is None:
+        return [printable(text)]
+    long = len(text) > MAX_SENTENCE_LETTERS
+    return folded(printable(f"{text[:MAX_SENTENCE_LETTERS]}{CUT}" if long else text), width)
+
+
+__all__ = [
+    "MAX_SENTENCE_LETTERS",
+    "ROWS_AT_ONCE",
+    "AnyPrinter",
+    "JSONPrinter",
+    "Line",
+    "Paper",
+    "Printer",
+    "RecordPrinter",
+    "SentencePrinter",
+    "Shape",
+    "Shown",
+    "UnknownColumn",
+    "age",
+    "folded_lines",
+    "json_text",
+    "printer",
+    "shown",
+    "utc_now",
+    "wanted",
+]

@@ -147,6 +147,7 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
             (Argument("--account", "only those of this account"),),
             needs="store",
             area="data",
+            empty="no record is in quarantine",
         ),
         QuarantineCommands.list_all,
         (QuarantinedRow,),

@@ -15,6 +15,8 @@ from xmppd.privacy.reports import Reports
 class ReportRow(Row, frozen=True):
     """A report about a blocked JID."""
 
+    least = ("forward", "messages")
+
     reporter: str
     reported: str
     reason: str
@@ -57,6 +59,7 @@ COMMANDS: tuple[Declared[ReportCommands], ...] = (
             (Argument("--domain", "only of people of this domain", DomainName()),),
             needs="store",
             area="content",
+            empty="nobody has reported anything",
         ),
         ReportCommands.list_all,
         (ReportRow,),

@@ -132,7 +132,14 @@ def _both(item: RosterItem) -> RosterItem:
 
 COMMANDS: tuple[Declared[RosterCommands], ...] = (
     Declared(
-        Description("roster show", "show rosters", (ACCOUNTS,), needs="store", area="rosters"),
+        Description(
+            "roster show",
+            "show rosters",
+            (ACCOUNTS,),
+            needs="store",
+            area="rosters",
+            empty="there are no contacts",
+        ),
         RosterCommands.show,
         (ContactRow,),
     ),

@@ -25,6 +25,8 @@ DOMAIN = Argument("domain", "theirs, such as example.net", THEIRS)
 class ServerRow(Row, frozen=True):
     """The stream or the queue between a domain of ours and one elsewhere."""
 
+    least = ("queued_bytes", "passed", "address", "local")
+
     remote: str
     local: str
     direction: str
@@ -136,6 +138,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
             (Argument("--domain", "only those with this one", THEIRS),),
             asks="all",
             area="s2s",
+            empty="there is no stream with another server, and nothing waits for one",
         ),
         ServerCommands.list_all,
         (ServerRow,),

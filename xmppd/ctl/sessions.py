@@ -24,6 +24,8 @@ SESSION = "such as romeo@example.org/orchard"
 class SessionRow(Row, frozen=True):
     """A session, in a list."""
 
+    least = ("device", "priority", "mechanism", "encrypted", "available")
+
     jid: str
     state: str
     address: str
@@ -175,6 +177,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             (Argument("--account", "only sessions of this account", AccountName()),),
             asks="all",
             area="sessions",
+            empty="there is no such session",
         ),
         SessionCommands.list_all,
         (SessionRow,),
@@ -186,6 +189,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             (Argument("jid", SESSION, Address()),),
             asks="all",
             area="sessions",
+            answers="record",
         ),
         SessionCommands.show,
         (SessionShown,),

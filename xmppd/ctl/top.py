@@ -148,6 +148,7 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
                 _ROWS,
             ),
             asks="all",
+            empty="nobody has sent presence in this time",
         ),
         TopCommands.presence,
         (AccountCauses, SoftwareCauses),

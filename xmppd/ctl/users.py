@@ -11,8 +11,8 @@ from xmppd.auth.provider import Passwords
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.kinds import AccountName, Secret
-from xmppd.command.other_nodes import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
 from xmppd.ctl.declared import Declared
@@ -130,6 +130,7 @@ def check_asked(unasked: Collection[str]) -> None:
             f"no answer came from {', '.join(sorted(unasked))}: "
             "streams there may still be open for a while",
             status=INCOMPLETE,
+            code="incomplete",
         )
 
 

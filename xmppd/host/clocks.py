@@ -5,13 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from xmppd.host.wall_clock import wall_clock
+
 UNKNOWN = float("-inf")
 """A moment that is not known: before all others."""
-
-
-def wall_clock() -> float:
-    """The time of day, in seconds since 1970: it may be set at any time, by hours or by days."""
-    return time.time()
 
 
 def boot_clock() -> float:
@@ -73,3 +70,12 @@ class Clocks:
         if self.boot and note.boot == self.boot:
             return max(0.0, self.seconds() - note.moment)
         return max(0.0, self.wall_clock() - note.stamp)
+
+
+__all__ = [
+    "UNKNOWN",
+    "Clocks",
+    "Note",
+    "boot_clock",
+    "wall_clock",
+]

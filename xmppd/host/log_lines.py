@@ -8,6 +8,8 @@ from typing import cast
 
 from twisted.logger import LogEvent, formatEvent, formatTime
 
+from xmppd.host.printable import printable
+
 MAX_VALUE_LENGTH = 2_000
 """Characters of one value; what is longer is cut."""
 
@@ -93,14 +95,4 @@ def _quoted(value: object) -> str:
     return text if _BARE.match(text) else json.dumps(text)
 
 
-def printable(text: str) -> str:
-    """A text in which characters that could move a terminal's cursor or hide text are spelled out.
-
-    Line feeds are spelled out as well.
-    """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-__all__ = ["LINES", "event_name", "json_line", "logfmt_line", "printable", "text_line"]
+__all__ = ["LINES", "event_name", "json_line", "logfmt_line", "text_line"]

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from xmppd.ctl.client import ask
+from xmppd.ctl.asking import ask
 from xmppd.ctl.protocol import Line
 from xmppd.net.certificate import make_self_signed
 

@@ -95,7 +95,7 @@ class SQLiteTests(ProcessCase):
         self.assertEqual(self.words(), ["AY ME!", "Ay me!"])
 
         self.hang_up(*WITHOUT)
-        self.assertIn("invalid choice", self.ctl("guestbook", "list", "romeo", status=2))
+        self.assertIn("is not a command", self.ctl("guestbook", "list", "romeo", status=2))
         self.assertEqual(self.seen(juliet), before)
         self.ctl("user", "delete", "romeo")
         self.ctl("user", "add", "romeo", "--stdin", input="rose\n")

@@ -16,8 +16,9 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from xmppd.ctl.commands import WITHOUT_SERVER
 from xmppd.ctl.control import MAX_CONNECTIONS, Control, listen, may_command
-from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer
+from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, AnswerHead
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd.trace import trace
@@ -65,7 +66,7 @@ class ControlTests(TestCase):
         self.addCleanup(rmtree, directory)
         self.path = directory / "xmppctl.sock"
         self.path.write_text("left by a crash")
-        self.control = Control(self.house.server.commands)
+        self.control = Control(self.house.server.commands, WITHOUT_SERVER)
         self.port = listen(reactor, self.path, self.control)  # type: ignore[arg-type]
         self.addCleanup(self.port.stopListening)
 
@@ -102,20 +103,55 @@ class ControlTests(TestCase):
         assert row is not None
         self.assertEqual(row["account"], "romeo@montague.lit")
 
-    async def test_described(self) -> None:
-        """Commands are described and not done, those of a plugin like all others."""
+    async def test_words(self) -> None:
+        """The words of a command line are read here, those of a plugin's command like all others:
+        what its rows are comes first.
+        """
         await self.house.plugins.load("example_greeter")
         asker = await self.asker()
-        for words, names in (
-            (b"greeting", ["greeting change"]),
-            (b"group", ["group list", "group save", "group delete"]),
-            (b"dance", []),
+        answer = await self.ask(asker, b'{"words":["user","list","--state","disabled"]}')
+        self.assertTrue(answer.done)
+        self.assertEqual(
+            asker.answers[0].head, AnswerHead("table", empty="there is no such account")
+        )
+        answer = await self.ask(asker, b'{"words":["greeting","change","Good morrow"]}')
+        self.assertTrue(answer.done)
+        self.assertIn("are greeted so", asker.answers[-2].note or "")
+        answer = await self.ask(asker, b'{"words":["user","lsit"]}')
+        self.assertEqual((answer.code, answer.status), ("bad-request", 2))
+        self.assertIn("try: xmppctl user list", answer.error or "")
+
+    async def test_secret(self) -> None:
+        """A secret is asked for before anything is done."""
+        asker = await self.asker()
+        await self.ask(asker, b'{"words":["user","add","paris","--stdin"]}')
+        self.assertEqual(asker.answers[0], Answer(0, secret="password", from_stdin=True))
+        await self.ask(asker, b'{"words":["user","add","paris"],"secret":"rose"}')
+        self.assertEqual(asker.answers[-2].note, "paris@montague.lit was added")
+
+    async def test_elsewhere(self) -> None:
+        """What needs no server is left to xmppctl, and help is written for its terminal."""
+        asker = await self.asker()
+        await self.ask(asker, b'{"words":["config","check"]}')
+        self.assertTrue(asker.answers[0].elsewhere)
+        await self.ask(asker, b'{"words":["user","--help"],"width":50}')
+        text = asker.answers[-2].help or ""
+        self.assertIn("open disabled accounts", text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 50)
+
+    async def test_completed(self) -> None:
+        """Accounts, domains and plugins that there are complete a word."""
+        done(self.house.store.accounts.create_account("rosaline@montague.lit", []))
+        asker = await self.asker()
+        for words, found in (
+            (b'["user","delete","ro"]', ["romeo@montague.lit", "rosaline@montague.lit"]),
+            (b'["user","list","--domain",""]', ["montague.lit"]),
+            (b'["user","cou"]', ["count"]),
+            (b'["plugin","unload","muc_w"]', []),
         ):
             asker.answers.clear()
-            answer = await self.ask(asker, b'{"command":"%b","describe":true}' % words)
-            self.assertTrue(answer.done)
-            described = [answer.description for answer in asker.answers[:-1]]
-            self.assertEqual([about.name for about in described if about is not None], names)
+            await self.ask(asker, b'{"complete":true,"words":%b}' % words)
+            self.assertEqual([answer.note for answer in asker.answers[:-1]], found)
 
     async def test_refused(self) -> None:
         """A command that is unknown, not for a server, or cannot be done is answered."""

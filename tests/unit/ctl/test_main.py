@@ -1,4 +1,4 @@
-"""xmppctl's command line and what it prints."""
+"""xmppctl's command line: what it takes out itself, what is read of the rest, and what it costs."""
 
 import contextlib
 import getpass
@@ -6,24 +6,37 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from io import BytesIO, StringIO, TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
+from xmppd.command.exit_status import NO_SERVER, NOT_UNDERSTOOD
 from xmppd.command.kinds import Choice, Number
 from xmppd.command.refused import Refused
 from xmppd.ctl import main as main_module
-from xmppd.ctl.command_line import given, parser
+from xmppd.ctl.client import Failed
+from xmppd.ctl.command_line import CommandLine, WantedCommand
 from xmppd.ctl.commands import DESCRIPTIONS
-from xmppd.ctl.completion import completions, words_of
-from xmppd.ctl.main import understood
-from xmppd.ctl.printer import ROWS_AT_ONCE, JSONPrinter, Printer, printer, shown
+from xmppd.ctl.completion import place_of
+from xmppd.ctl.main import Typed, secret, words_of
 
-OURS = parser(DESCRIPTIONS.values())
-HEAVY = ("xmppd.server", "sqlalchemy", "alembic", "cryptography", "twisted.internet.reactor")
+ROOT = Path(__file__).parents[3]
+OURS = CommandLine(DESCRIPTIONS.values())
+HEAVY = ("twisted", "msgspec", "sqlalchemy", "cryptography", "lxml", "argparse", "pathlib",
+         "asyncio", "inspect", "logging", "xmppd.stanza", "xmppd.config", "xmppd.server",
+         "wcwidth")  # fmt: skip
+
+
+def asked(*words: str, line: CommandLine = OURS) -> WantedCommand:
+    """The command that some words ask for."""
+    found = line.read(words, 80)
+    assert isinstance(found, WantedCommand)
+    return found
 
 
 class CompletionTests(SynchronousTestCase):
@@ -32,7 +45,7 @@ class CompletionTests(SynchronousTestCase):
         for line, found in (
             ("xmppctl us", ["user"]),
             ("xmppctl user del", ["delete"]),
-            ("xmppctl --json user del", ["delete"]),
+            ("xmppctl user --json del", ["delete"]),
             ("xmppctl --config user user en", ["enable"]),
             ("xmppctl db quarantine s", ["show"]),
             ("xmppctl user list --s", ["--state"]),
@@ -50,94 +63,135 @@ class CompletionTests(SynchronousTestCase):
             ("xmppctl stop ", []),
         ):
             with self.subTest(line):
-                self.assertEqual(completions(words_of(line), DESCRIPTIONS.values()), found)
-        self.assertIn("status", completions(words_of("xmppctl "), DESCRIPTIONS.values()))
+                self.assertEqual(offered(line), found)
+        self.assertIn("status", offered("xmppctl "))
 
     def test_choice_that_is_required(self) -> None:
         """A word that has to be one of a few is offered in its place."""
         about = Description(
             "room affiliation", "", (Argument("room", ""), Argument("rank", "", Choice(("a", "b"))))
         )
-        self.assertEqual(completions(words_of("xmppctl room affiliation x "), [about]), ["a", "b"])
-        self.assertEqual(completions(words_of("xmppctl room affiliation "), [about]), [])
+        self.assertEqual(offered("xmppctl room affiliation x ", about), ["a", "b"])
+        self.assertEqual(offered("xmppctl room affiliation ", about), [])
 
     def test_asked(self) -> None:
         """Bash asks by the environment, and the server is asked for all of its commands."""
         asked = []
 
-        def describe(path: Path, words: str) -> list[Description]:
-            asked.append(words)
-            return [Description("guest leave", "go")]
+        def answers(path: str, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+            asked.append((path, request["words"], request["complete"]))
+            yield {"note": "guest"}
+            yield {"done": True}
 
-        self.patch(main_module, "describe", describe)
-        self.patch(main_module, "_socket", lambda options: Path("socket"))
+        self.patch(main_module, "answers", answers)
         self.patch(sys, "argv", ["xmppctl", "xmppctl", "gu", "xmppctl"])
-        self.patch(os, "environ", {"COMP_LINE": "xmppctl gu -- and more", "COMP_POINT": "10"})
+        self.patch(
+            os, "environ", {"COMP_LINE": "xmppctl --data d gu -- and more", "COMP_POINT": "19"}
+        )
         out = StringIO()
         with contextlib.redirect_stdout(out):
-            main_module.main()
-        self.assertEqual((asked, out.getvalue()), ([""], "guest\n"))
+            self.assertRaises(SystemExit, main_module.main)
+        self.assertEqual(asked, [("d/xmppctl.sock", ["gu"], True)])
+        self.assertEqual(out.getvalue(), "guest\n")
+
+
+def offered(line: str, *descriptions: Description) -> list[str]:
+    """The words that may end a line, as far as descriptions tell."""
+    words = words_of(line)
+    place = place_of(words, descriptions or DESCRIPTIONS.values())
+    choices = () if place.kind is None else place.kind.choices
+    return sorted(word for word in {*place.words, *choices} if word.startswith(words[-1]))
+
+
+class TypedTests(SynchronousTestCase):
+    """The options that xmppctl takes out itself."""
+
+    def test_own(self) -> None:
+        """They may stand anywhere; what follows two dashes is nobody's option."""
+        for line in (
+            ["--json", "user", "list", "--columns", "account", "--data=d"],
+            ["user", "--data", "d", "list", "--columns=account", "--json"],
+        ):
+            typed = Typed(line)
+            self.assertEqual(typed.words, ["user", "list"])
+            self.assertEqual((typed.json, typed.data, typed.columns), (True, "d", ["account"]))
+        self.assertEqual(Typed(["x", "--", "--json"]).words, ["x", "--", "--json"])
+        self.assertRaises(Failed, Typed, ["user", "list", "--config"])
+
+    def test_data_directory(self) -> None:
+        """It is read from the configuration, whatever else is wrong in that."""
+        path = Path(self.mktemp())
+        path.write_text('data = "there"\n[nonsense]\n')
+        self.assertEqual(
+            Typed(["--config", str(path)]).socket(),
+            f"{path.absolute().parent}/there/xmppctl.sock",
+        )
+        path.write_text("data =")
+        self.assertIn(
+            "is not TOML", str(self.assertRaises(Failed, main_module.data_directory, str(path)))
+        )
+
+    def test_no_directory(self) -> None:
+        """Who stands in a directory that is gone is told so, and may name files from the root."""
+        here, gone = Path.cwd(), Path(self.mktemp())
+        gone.mkdir()
+        os.chdir(gone)
+        self.addCleanup(os.chdir, here)
+        gone_path = here / gone
+        gone_path.rmdir()
+        self.assertEqual(main_module.absolute("/etc/xmppd.toml"), "/etc/xmppd.toml")
+        error = self.assertRaises(Failed, main_module.absolute, "run/xmppd.toml")
+        self.assertIn("the directory you stand in is gone", str(error))
+        self.assertEqual(Typed([]).config, "/etc/xmppd/xmppd.toml")
 
 
 class CommandLineTests(SynchronousTestCase):
     def test_every_command(self) -> None:
-        """Each command of the table is understood, options before and behind it."""
+        """Each command of the table is understood, with what it requires and no more; each has
+        help.
+        """
         for name, about in DESCRIPTIONS.items():
             with self.subTest(name):
                 required = [a for a in about.arguments if a.required and not a.secret]
                 words = [*name.split(), *("x" for _ in required)]
-                for line in (["--json", *words], [*words, "--json"]):
-                    options = OURS.parse_args([*line, "--config", "f.toml"])
-                    self.assertIs(options.command, about)
-                    self.assertTrue(options.json)
-                    self.assertEqual(str(options.config), "f.toml")
+                self.assertIs(asked(*words).about, about)
+                if not any(argument.most > 1 for argument in required):
+                    self.assertRaises(Refused, asked, *words, "too much")
+                text = OURS.read([*name.split(), "--help"], 80)
+                assert isinstance(text, str)
+                self.assertLessEqual(max(map(len, text.splitlines())), 80)
+                for argument in about.arguments:
+                    self.assertIn("--stdin" if argument.secret else argument.name, text)
 
-    def test_commands_of_plugins(self) -> None:
-        """What a server says of a plugin's commands is understood like our own."""
+    def test_values(self) -> None:
+        """Options have their values behind a blank or an equals sign, anywhere behind the words."""
         arguments = (Argument("book", "100% leather"), Argument("--times", "", Number(1, 9)))
-        signed = Description("guest book sign", "sign 100%", arguments)
-        line = ["guest", "book", "sign", "red", "--times", "2", "--json"]
-        options = parser([signed, Description("guest leave", "go")]).parse_args(line)
-        self.assertIs(options.command, signed)
-        self.assertEqual(given(signed, options), {"book": "red", "times": "2"})
-        out = StringIO()
-        with contextlib.redirect_stdout(out):
-            self.assertRaises(SystemExit, parser([signed]).parse_args, ["guest", "book", "-h"])
-        self.assertIn("sign 100%", out.getvalue())
+        line = CommandLine([Description("guest book sign", "sign", arguments)])
+        for words in (["red", "--times", "2"], ["--times=2", "red"], ["--times", "2", "--", "red"]):
+            found = asked("guest", "book", "sign", *words, line=line)
+            self.assertEqual(found.given, {"book": "red", "times": "2"})
+        self.assertEqual(
+            asked("guest", "book", "sign", "--", "--times", line=line).given, {"book": "--times"}
+        )
 
-    def test_who_knows(self) -> None:
-        """The server is asked for the commands of the first word, a plugin's among them; what it
-        does not know is one of ours, or not understood.
-        """
-        greet = Description("user greet", "greet")
-        server_has = [DESCRIPTIONS["user add"], greet]
-        asked: list[str] = []
-
-        def describe(path: Path, words: str) -> list[Description]:
-            asked.append(words)
-            return server_has if words == "user" else []
-
-        self.patch(main_module, "describe", describe)
-        self.patch(main_module, "_socket", lambda options: Path())
-        for line, about in (
-            (["--json", "user", "greet"], greet),
-            (["user", "add", "romeo"], server_has[0]),
-            (["user", "delete", "romeo"], DESCRIPTIONS["user delete"]),
-            (["status"], DESCRIPTIONS["status"]),
+    def test_not_understood(self) -> None:
+        """What is wrong is said in a sentence, with what is near or may be said."""
+        for words, why in (
+            (["dance"], '"dance" is not a command; xmppctl --help lists those there are'),
+            (["user", "lsit"], '"lsit" is not a command; try: xmppctl user list'),
+            (["user"], "xmppctl user lacks a word: add, delete"),
+            (["user", "show"], "account missing; usage: xmppctl user show account …"),
+            (["user", "list", "--stat", "x"], "user list has no option --stat; try --state"),
+            (["user", "list", "--state"], "--state lacks its value"),
+            (["user", "list", "--rows", "1", "--rows", "2"], "--rows is there twice"),
+            (["user", "list", "romeo"], '"romeo" is too much; usage: xmppctl user list'),
+            (["user", "delete", "romeo", "--dry-run=no"], "--dry-run takes no value"),
+            (["user", "add", "romeo", "secret"], "is not given on the command line"),
         ):
-            self.assertIs(understood(line).command, about)
-        self.assertEqual(asked, ["user", "user", "user", "status"])
-        with contextlib.redirect_stderr(StringIO()) as err:
-            self.assertRaises(SystemExit, understood, ["user", "gret"])
-        self.assertIn("invalid choice: 'gret'", err.getvalue())
-
-    def test_quick(self) -> None:
-        """What the server knows is asked of it without loading what does it."""
-        code = "import sys, xmppd.ctl.main; print(*sys.modules)"
-        loaded = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.split()
-        self.assertEqual([name for name in HEAVY if name in loaded], [])
+            with self.subTest(words):
+                refused = self.assertRaises(Refused, OURS.read, words, 80)
+                self.assertIn(why, str(refused))
+                self.assertEqual(refused.status, NOT_UNDERSTOOD)
 
     def test_several(self) -> None:
         """What may be given more than once is a list, whether it may be left out or not."""
@@ -145,56 +199,61 @@ class CommandLineTests(SynchronousTestCase):
             (["user", "delete", "romeo", "juliet"], "account"),
             (["group", "save", "g", "--add", "romeo", "--add", "juliet"], "add"),
         ):
-            options = OURS.parse_args(words)
-            self.assertEqual(given(options.command, options)[key], ["romeo", "juliet"])
+            self.assertEqual(asked(*words).given[key], ["romeo", "juliet"])
 
-    def test_passwords(self) -> None:
-        """A password has no place on the command line, where others could see it."""
-        with contextlib.redirect_stderr(StringIO()):
-            error = self.assertRaises(
-                SystemExit, OURS.parse_args, ["user", "add", "romeo", "secret"]
-            )
-        self.assertEqual(error.code, 2)
-        options = OURS.parse_args(["user", "add", "romeo", "--stdin"])
-        self.assertTrue(options.stdin)
+    def test_secret(self) -> None:
+        """A password is asked for, or read from standard input."""
+        found = asked("user", "add", "romeo")
+        assert found.secret is not None
+        self.assertEqual((found.secret.key, found.from_stdin), ("password", False))
+        self.assertTrue(asked("user", "add", "romeo", "--stdin").from_stdin)
+
+    def test_quick(self) -> None:
+        """What asks a server loads nothing of it, and nothing that takes long."""
+        path = f"import sys; sys.path.append({str(ROOT)!r})"
+        code = f"{path}; import xmppd.ctl.main; print(*sys.modules)"
+        alone = [sys.executable, "-I", "-S", "-c", code]
+        loaded = subprocess.run(alone, check=True, capture_output=True, text=True).stdout.split()
+        self.assertIn("json", loaded)
+        self.assertEqual([name for name in HEAVY if name in loaded], [])
 
 
 class SecretTests(SynchronousTestCase):
     """How xmppctl comes by a password."""
 
-    def given(self, *words: str) -> object:
-        options = OURS.parse_args(["user", "add", "romeo", *words])
-        return given(options.command, options)["password"]
-
-    def asked(self, *answers: str) -> object:
+    def asked(self, *answers: str) -> str:
         remaining = iter(answers)
         self.patch(getpass, "getpass", lambda prompt: next(remaining))
         self.patch(sys, "stdin", Terminal())
-        return self.given()
+        return secret("password", from_stdin=False)
 
     def test_asked(self) -> None:
         """Somebody at a terminal types it twice."""
         self.assertEqual(self.asked("rose", "rose"), "rose")
-        self.assertIn("differ", str(self.assertRaises(Refused, self.asked, "rose", "nose")))
+        self.assertIn("differ", str(self.assertRaises(Failed, self.asked, "rose", "nose")))
 
     def test_stdin(self) -> None:
         """A program writes it on a line."""
         self.patch(sys, "stdin", stdin(b"a rose \nand more"))
-        self.assertEqual(self.given("--stdin"), "a rose ")
+        self.assertEqual(secret("password", from_stdin=True), "a rose ")
 
     def test_not_unicode(self) -> None:
         """What is not UTF-8 is refused in a sentence, wherever it comes from."""
         self.patch(sys, "stdin", stdin("rosé\n".encode("latin-1")))
-        refused = self.assertRaises(Refused, self.given, "--stdin")
-        self.assertIn("the password is not written in UTF-8", str(refused))
-        options = OURS.parse_args(["roster", "add", "romeo", "x@y", "--group", "ros\udce9"])
-        refused = self.assertRaises(Refused, given, options.command, options)
-        self.assertIn("the group is not written in UTF-8", str(refused))
+        failed = self.assertRaises(Failed, secret, "password", from_stdin=True)
+        self.assertIn("the password is not written in UTF-8", str(failed))
+        self.patch(sys, "argv", ["xmppctl", "roster", "add", "ros\udce9"])
+        err = StringIO()
+        with contextlib.redirect_stderr(err):
+            ended = self.assertRaises(SystemExit, main_module.main)
+        self.assertEqual(ended.code, NOT_UNDERSTOOD)
+        self.assertIn("ros\\udce9 is not written in UTF-8", err.getvalue())
 
     def test_nobody(self) -> None:
         """Without a terminal nobody is waited for."""
         self.patch(sys, "stdin", stdin(b"rose"))
-        self.assertIn("--stdin", str(self.assertRaises(Refused, self.given)))
+        failed = self.assertRaises(Failed, secret, "password", from_stdin=False)
+        self.assertIn("--stdin", str(failed))
 
 
 def stdin(data: bytes) -> TextIOWrapper:
@@ -207,70 +266,22 @@ class Terminal(StringIO):
         return True
 
 
-class PrinterTests(SynchronousTestCase):
-    def printed(self, *replies: object) -> list[str]:
-        out = StringIO()
-        printer = Printer(out)
-        for reply in replies:
-            printer.take(reply)  # type: ignore[arg-type]
-        printer.finish()
-        return out.getvalue().splitlines()
+class ErrorTests(SynchronousTestCase):
+    """How an error is said, and told by a program."""
 
-    def test_table(self) -> None:
-        """Rows stand under each other, and a sentence behind them."""
-        self.assertEqual(
-            self.printed({"a": "long value", "b": True}, {"a": None, "b": 3}, "that is all"),
-            ["a           b", "long value  yes", "-           3", "that is all."],
-        )
+    def ended(self, *words: str) -> tuple[int, str]:
+        self.patch(sys, "argv", ["xmppctl", *words])
+        err = StringIO()
+        with contextlib.redirect_stderr(err):
+            ended = self.assertRaises(SystemExit, main_module.main)
+        return ended.code, err.getvalue()
 
-    def test_wide_row(self) -> None:
-        """One row with many columns is a list."""
-        row = {f"key{number}": number for number in range(8)}
-        self.assertEqual(self.printed(row)[0], "key0  0")
-
-    def test_many_rows(self) -> None:
-        """A long table is printed as it comes, with one heading."""
-        lines = self.printed(*({"n": number} for number in range(ROWS_AT_ONCE + 2)))
-        self.assertEqual(len(lines), ROWS_AT_ONCE + 3)
-        self.assertEqual(lines.count("n"), 1)
-
-    def test_terminal_is_safe(self) -> None:
-        """What a user wrote cannot move the administrator's cursor."""
-        self.assertEqual(shown("a\x1b[2J\nb"), "a\\x1b[2J\\nb")
-        self.assertEqual(shown("Ромео"), "Ромео")
-
-    def test_every_way_is_safe(self) -> None:
-        """As table, sentence, note or JSON: none writes a control character or turns the text."""
-        text = "a\x1b[2J\x9b31m\u202eb\ud800\U000e0041"
-        for answers in ("table", "sentences"):
-            for as_json in (False, True):
-                with self.subTest(answers, as_json=as_json):
-                    out = StringIO()
-                    paper = printer(out, answers, json=as_json)
-                    paper.take({"says": text})
-                    paper.take(text)
-                    paper.finish()
-                    self.assertTrue(out.getvalue().replace("\n", "").isprintable())
-                    if as_json:
-                        row, note = map(json.loads, out.getvalue().splitlines())
-                        self.assertEqual((row["says"], note["note"]), (text, text))
-
-    def test_sentences(self) -> None:
-        """Where a row has a sentence, people get that."""
-        out = StringIO()
-        paper = printer(out, "sentences", json=False)
-        paper.take({"code": "sees", "says": "she sees\x1b him."})
-        paper.take("that is all")
-        paper.finish()
-        self.assertEqual(out.getvalue(), "she sees\\x1b him.\nthat is all.\n")
-        self.assertIsInstance(printer(out, "sentences", json=True), JSONPrinter)
-        self.assertIsInstance(printer(out, "table", json=False), Printer)
-
-    def test_json(self) -> None:
-        """Programs get an object a line."""
-        out = StringIO()
-        printer = JSONPrinter(out)
-        printer.take({"a": ["x"]})
-        printer.take("done")
-        printer.finish()
-        self.assertEqual(out.getvalue(), '{"a": ["x"]}\n{"note": "done"}\n')
+    def test_no_server(self) -> None:
+        """Without a server that is the sentence, the code and the status."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        status, said = self.ended("--data", str(directory), "status")
+        self.assertEqual(status, NO_SERVER)
+        self.assertIn(f"no server is running (data directory {directory})", said)
+        status, said = self.ended("--data", str(directory), "--json", "status")
+        self.assertEqual(json.loads(said)["code"], "no-server")

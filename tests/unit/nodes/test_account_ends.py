@@ -12,7 +12,7 @@ from xmppd.account.accounts import AccountRemoved
 from xmppd.account.stream_ends import END_S, StreamsClosed
 from xmppd.cluster.directory import CLOSED_S
 from xmppd.command.command_context import SHELL
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.events import OWNER, On
 from xmppd.stanza import JID, StreamCondition, StreamError

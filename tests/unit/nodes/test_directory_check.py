@@ -9,7 +9,7 @@ from xmppd.cluster.claims import Ownership
 from xmppd.cluster.directory import DirectoryAway
 from xmppd.cluster.node import Location, NodeId
 from xmppd.command.command_context import SHELL
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.ctl.protocol import line_of
 from xmppd.testing.client import done

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.ctl.offices import NOWHERE, Life
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import SHELL, CommandContext
-from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.commands import of_running

@@ -1,0 +1,32 @@
+"""reading: what is done about the words of a command line, by whoever reads them."""
+
+from collections.abc import Iterable
+
+from xmppd.command.command import Description
+from xmppd.ctl.command_line import CommandLine, Given, WantedCommand
+from xmppd.ctl.protocol import MAX_WIDTH, MIN_WIDTH, Answer, ControlRequest
+
+
+def read(request: ControlRequest, descriptions: Iterable[Description]) -> Answer | WantedCommand:
+    """A command with all its values; or the answer to a request that asks for no command yet.
+
+    Args:
+        request: It has words.
+        descriptions: Of all commands that there are.
+
+    Raises:
+        Refused: It is not understood.
+    """
+    width = min(max(request.width, MIN_WIDTH), MAX_WIDTH)
+    asked = CommandLine(descriptions).read(request.words or (), width)
+    if isinstance(asked, str):
+        return Answer(request.id, help=asked)
+    if asked.secret is not None:
+        if request.secret is None:
+            return Answer(request.id, secret=asked.secret.key, from_stdin=asked.from_stdin)
+        given: Given = {**asked.given, asked.secret.key: request.secret}
+        return WantedCommand(asked.about, given)
+    return asked
+
+
+__all__ = ["read"]
