@@ -327,6 +327,12 @@ class FileName(Text, frozen=True):
     """The path of a file that the server reads: only who is at its machine may name one."""
 
 
+class OptionName(Text, frozen=True):
+    """The name of an option of the configuration, or of a table; all, if none is given."""
+
+    optional: ClassVar[bool] = True
+
+
 class GroupName(Text, frozen=True):
     """The name of a shared group."""
 

@@ -16,7 +16,8 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AnyOf
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
-from xmppd.config.config import Config, name_server
+from xmppd.config import config_file
+from xmppd.config.config import name_server
 from xmppd.config.table import ConfigError
 from xmppd.ctl.check import check
 from xmppd.ctl.declared import Declared
@@ -44,12 +45,10 @@ class CheckupCommands:
 
     Attributes:
         path: The configuration file.
-        config: Its content.
         reactor: Asks DNS.
     """
 
     path: Path
-    config: Config
     reactor: IReactor
 
     def commands(self) -> list[Command]:
@@ -74,10 +73,11 @@ class CheckupCommands:
             raise Refused(f"{results['bad']} of {results.total()} are bad")
 
     def _sight(self, workers: Workers) -> Sight:
-        s2s, reactor = self.config.s2s, cast(IResolverReactor, self.reactor)
+        config, reactor = config_file.load(self.path), cast(IResolverReactor, self.reactor)
+        s2s = config.s2s
         authorities = load_authorities(Path(s2s.authorities)) if s2s.authorities else None
         return Sight(
-            self.config,
+            config,
             NameService(reactor, [name_server(text) for text in s2s.dns_servers]),
             Trust(authorities, wall_clock),
             wall_clock,

@@ -23,6 +23,7 @@ from xmppd.ctl import (
     rosters,
     servers,
     sessions,
+    settings,
     top,
     trace,
     users,
@@ -56,6 +57,7 @@ DECLARED: dict[str, Declared[Any]] = {
         plugins.COMMANDS,
         files.COMMANDS,
         checkup.COMMANDS,
+        settings.COMMANDS,
         quarantine.COMMANDS,
     )
     for declared in module
@@ -110,4 +112,5 @@ def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command
         *certificates.CertificateCommands(server, running).commands(),
         *life.LifeCommands(server, running, path, Troubles(server, around)).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),
+        *settings.SettingsCommands(lambda: server.config).commands(),
     ]

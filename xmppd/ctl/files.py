@@ -17,6 +17,7 @@ from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import check
 from xmppd.ctl.declared import Declared
+from xmppd.ctl.settings import SettingsCommands
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor
 from xmppd.stanza import JID
@@ -37,23 +38,27 @@ class FileCommands:
 
     Attributes:
         path: The configuration file.
-        config: Its content.
         reactor: Of its endpoints.
     """
 
     path: Path
-    config: Config
     reactor: IReactor
 
+    @property
+    def config(self) -> Config:
+        """The content of the file."""
+        return config_file.load(self.path)
+
     def commands(self) -> list[Command]:
-        """The commands of this class."""
-        return [declared.by(self) for declared in COMMANDS]
+        """The commands of this class, and those on options."""
+        of_options = SettingsCommands(lambda: self.config)
+        return [*(declared.by(self) for declared in COMMANDS), *of_options.commands()]
 
     async def check(self, context: CommandContext) -> Replies:
         """Check the configuration, as a start would."""
         for warning in await check(self.path, self.reactor):
             yield warning
-        config = config_file.load(self.path)
+        config = self.config
         domains = [domain.name for domain in config.domain]
         admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
         for admin in missing_accounts(config.storage.url, admins):
@@ -76,7 +81,8 @@ class FileCommands:
 
     async def copy(self, context: CommandContext) -> Replies:
         """Copy everything; no server may use either database meanwhile."""
-        directory = DataDirectory(Path(self.config.data))
+        config = self.config
+        directory = DataDirectory(Path(config.data))
         try:
             directory.lock()
         except DataDirectoryError as error:
@@ -84,7 +90,7 @@ class FileCommands:
         umask = os.umask(PRIVATE)
         try:
             reactor = IReactorFromThreads(self.reactor)
-            copying = Copying(self.config.storage.url, context.arguments.text("url"), reactor)
+            copying = Copying(config.storage.url, context.arguments.text("url"), reactor)
             rows = 0
             async with aclosing(copying.copy()) as copied:
                 async for table, number in copied:

@@ -91,11 +91,10 @@ def perform(path: Path, about: Description, given: Mapping[str, object], take: T
         ConfigError: The configuration is wrong.
         Refused: It cannot be done.
     """
-    config = config_file.load(path)
     failures: list[Failure] = []
 
     async def work(reactor: IReactor) -> None:
-        async with aclosing(run(reactor, path, config, about, given)) as lines:
+        async with aclosing(run(reactor, path, about, given)) as lines:
             async for line in lines:
                 if isinstance(line, str):
                     take(Answer(0, note=line))
@@ -115,24 +114,24 @@ def perform(path: Path, about: Description, given: Mapping[str, object], take: T
 async def run(
     reactor: IReactor,
     path: Path,
-    config: Config,
     about: Description,
     given: Mapping[str, object],
 ) -> AsyncGenerator[Line, None]:
     """Do the command, with the data directory locked.
 
     Raises:
+        ConfigError: The configuration is wrong.
         Refused: It cannot be done.
     """
     async with AsyncExitStack() as opened:
         if about.needs == "file":
             table = CommandTable((), Roles())
             commands = [
-                *FileCommands(path, config, reactor).commands(),
-                *CheckupCommands(path, config, reactor).commands(),
+                *FileCommands(path, reactor).commands(),
+                *CheckupCommands(path, reactor).commands(),
             ]
         else:
-            server = await _server(reactor, config, opened)
+            server = await _server(reactor, config_file.load(path), opened)
             table = server.commands
             commands = of_server(server, Trace(server, Seams(server.stages)))
         for command in commands:

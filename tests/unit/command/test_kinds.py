@@ -21,6 +21,7 @@ from xmppd.command.kinds import (
     Hidden,
     Moment,
     Number,
+    OptionName,
     PluginName,
     Secret,
     Surface,
@@ -53,6 +54,7 @@ KINDS: tuple[tuple[ArgumentKind, object, dict[str, Condition]], ...] = (
     (Moment(), "2026-10-31T12:00:00Z", {"2026-13-31T12:00:00Z": Condition.BAD_REQUEST,
                                         "yesterday": Condition.BAD_REQUEST}),
     (Hidden(), "rosebud", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (OptionName(), "tls", {"x" * 10_001: Condition.BAD_REQUEST}),
     (FileName(), "/tmp/x", {"x" * 10_001: Condition.BAD_REQUEST}),  # only a name
     (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),
     (AnyOf(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),

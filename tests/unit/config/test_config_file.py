@@ -643,7 +643,7 @@ class ReferenceTests(SynchronousTestCase):
 
     def test_default_plugins(self) -> None:
         """Which plugins are loaded by default stands in one place: the file sends there."""
-        above = self.text.partition('load = ["disco"')[0].splitlines()[-2:]
+        above = self.text.partition('load = ["disco"')[0].splitlines()[-3:]
         self.assertIn("`xmppctl plugin list` names", above[0])
 
     def test_units(self) -> None:

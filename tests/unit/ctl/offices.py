@@ -72,7 +72,7 @@ class Office:
         for command in of_running(house.server, self.life, path):
             self.table.put(command, OWNER)
         for holder in (FileCommands, CheckupCommands):
-            for command in holder(path, house.server.config, reactor).commands():
+            for command in holder(path, reactor).commands():
                 self.files.put(command, OWNER)
 
     def replies(self, command: str, **given: object) -> list[Line]:

@@ -155,7 +155,9 @@ class CommandLineTests(SynchronousTestCase):
                 required = [a for a in about.arguments if a.required and not a.secret]
                 words = [*name.split(), *("x" for _ in required)]
                 self.assertIs(asked(*words).about, about)
-                if not any(argument.most > 1 for argument in required):
+                if not any(
+                    argument.most > 1 or argument.kind.optional for argument in about.arguments
+                ):
                     self.assertRaises(Refused, asked, *words, "too much")
                 text = OURS.read([*name.split(), "--help"], 80)
                 assert isinstance(text, str)

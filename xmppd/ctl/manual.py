@@ -1,0 +1,273 @@
+"""The manual of commands and options, made from their tables: pages, and pages for ``man``.
+
+``python -m xmppd.ctl.manual`` writes them into the checkout that one stands in.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args
+
+from msgspec.structs import fields
+
+from xmppd.command.exit_status import MEANINGS
+from xmppd.command.reply import Row
+from xmppd.config.reference import Option, kind_of, options
+from xmppd.ctl.command_line import GROUPS, OWN_OPTIONS, usage
+from xmppd.ctl.command_line import options as options_of
+from xmppd.ctl.commands import DECLARED
+from xmppd.ctl.declared import Declared
+
+EFFECTS = {
+    "reads": "only reads",
+    "changes": "changes something",
+    "ends": "ends something that does not come back by itself",
+}
+NEEDS = {
+    "file": "needs no server",
+    "store": "works with or without a server",
+    "server": "needs a server that runs",
+}
+CODES: Mapping[str, str] = {
+    "bad-request": "a value is of the wrong kind, or a word is not understood",
+    "config": "the configuration cannot be read",
+    "conflict": "it is there already, or was done already",
+    "feature-not-implemented": "this server does not do that",
+    "forbidden": "whoever gives the command may not",
+    "gone": "the server went away before it had answered, or cannot be reached",
+    "incomplete": "all is done that could be, and a node of the service has not answered",
+    "internal-server-error": "it failed, and the log says why",
+    "item-not-found": "what the command is about does not exist",
+    "jid-malformed": "an address is not one",
+    "no-config": "there is no configuration",
+    "no-server": "no server is running",
+    "not-acceptable": "it cannot be done as things are",
+    "not-allowed": "nobody may do that",
+    "not-authorized": "whoever asks has not proved who that is",
+    "policy-violation": "a limit of the server forbids it",
+    "recipient-unavailable": "whom it is about is not here now",
+    "redirect": "it is somewhere else",
+    "registration-required": "only members may do that",
+    "remote-server-not-found": "there is no such server",
+    "remote-server-timeout": "another server, or a node, did not answer in time",
+    "resource-constraint": "a limit is reached",
+    "service-unavailable": "it cannot be done now; try again",
+    "subscription-required": "only contacts may do that",
+    "timeout": "the server did not answer in time",
+    "undefined-condition": "the sentence says what is wrong",
+    "unexpected-request": "it was not its turn",
+}
+"""The words of errors, and what each means."""
+
+_COMMANDS_INTRO = """\
+Every command of `xmppctl` that comes with the server; those of plugins are in `xmppctl --help`
+while the plugin is loaded. The fields are those of an object that `--json` prints, and of a row by
+HTTP ({doc}`api`). Fields and codes stay what they are; new ones may come.
+
+With `--json` an error is an object on standard error: `error` is a sentence, `code` one of the
+words below, `argument` the argument that is wrong, if it is one. A sentence without a row is
+`{"note": "…"}`.
+"""
+
+_OPTIONS_INTRO = """\
+Every option of `xmppd.toml`. `xmppctl config options NAME` shows the same in a terminal, and
+`xmppctl config show` what holds. An option marked with * needs a restart; all others apply with
+`xmppctl reload`.
+"""
+
+WRITTEN_BY = "made by `python -m xmppd.ctl.manual` from the tables of the program"
+
+
+def commands_page() -> str:
+    """The page on commands: what each is told, and what it answers to programs."""
+    lines = [
+        "# Commands",
+        "",
+        f"<!-- {WRITTEN_BY} -->",
+        "",
+        *_COMMANDS_INTRO.splitlines(),
+        "",
+        "| code | |",
+        "|---|---|",
+        *(f"| `{code}` | {what} |" for code, what in CODES.items()),
+        "",
+        "| status | xmppctl ends so |",
+        "|---|---|",
+        *(f"| {status} | {what} |" for status, what in MEANINGS.items()),
+        "",
+    ]
+    for group, what in {"": "the server", **GROUPS}.items():
+        lines += [f"## {what[:1].upper()}{what[1:]}", ""]
+        for name, declared in DECLARED.items():
+            if name.rpartition(" ")[0] == group:
+                lines += _command(declared)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(declared: Declared[Any]) -> Iterator[str]:
+    """The part of the page on one command."""
+    about = declared.about
+    yield from (f"### {about.name}", "", "```text", f"xmppctl {usage(about)}", "```", "")
+    what = f"{about.help[:1].upper()}{about.help[1:]}"
+    yield f"{what}. It {EFFECTS[about.effect]}, {NEEDS[about.needs]}; scope `{about.scope}`."
+    yield ""
+    if about.arguments:
+        yield from ("| argument | |", "|---|---|")
+        for name, meaning in options_of(about):
+            yield f"| `{name}` | {_cell(meaning)} |"
+        yield ""
+    for row in declared.rows:
+        yield from ("| field | is | |", "|---|---|---|")
+        meanings = _attributes(row)
+        for field in fields(row):
+            meaning = meanings.get(field.name, "")
+            yield f"| `{field.encode_name}` | {_cell(_kind(field.type))} | {_cell(meaning)} |"
+        yield ""
+
+
+def _kind(kind: object) -> str:
+    """The kind of a field, in words."""
+    said = kind_of(kind)
+    return f"{said} or null" if NoneType in get_args(kind) else said
+
+
+def _attributes(row: type[Row]) -> dict[str, str]:
+    """What the docstring of a class says of its attributes."""
+    found: dict[str, str] = {}
+    name = ""
+    _, _, text = (row.__doc__ or "").partition("Attributes:\n")
+    for line in text.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if indent == 8 and ": " in line:
+            name, _, said = line.strip().partition(": ")
+            found[name] = said
+        elif indent > 8 and name:
+            found[name] += f" {line.strip()}"
+    return found
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def options_page() -> str:
+    """The page on options: one table for each table of the file."""
+    lines = [
+        "# Options",
+        "",
+        f"<!-- {WRITTEN_BY} -->",
+        "",
+        *_OPTIONS_INTRO.splitlines(),
+        "",
+    ]
+    table = None
+    for option in options():
+        place, _, name = option.name.rpartition(".")
+        if place != table:
+            table = place
+            heading = f"`{place}`" if place else "The file itself"
+            lines += ["", f"## {heading}", ""]
+            lines += ["| option | kind | default | |", "|---|---|---|---|"]
+        star = "*" if option.restart else ""
+        default = f"`{_cell(option.default)}`" if option.default else ""
+        cells = (f"`{name}`{star}", _cell(option.kind), default, _cell(option.help))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+# --- for man -----------------------------------------------------------------------------------
+
+
+def _roff(text: str) -> str:
+    """A text in which nothing is a command of roff."""
+    plain = text.replace("\\", "\\e").replace("-", "\\-")
+    return f"\\&{plain}" if plain[:1] in (".", "'") else plain
+
+
+def _page(name: str, section: int, what: str, parts: Iterable[str]) -> str:
+    head = f'.TH {name.upper()} {section} "" xmppd\n.SH NAME\n{_roff(name)} \\- {_roff(what)}\n'
+    return f'.\\" {WRITTEN_BY}\n{head}' + "".join(f"{part}\n" for part in parts)
+
+
+def _item(name: str, what: str) -> str:
+    return f".TP\n.B {_roff(name)}\n{_roff(what)}"
+
+
+def xmppctl_page() -> str:
+    """xmppctl(1)."""
+
+    def parts() -> Iterator[str]:
+        yield ".SH SYNOPSIS\n.B xmppctl\n.I COMMAND\n[argument ...]"
+        yield ".SH DESCRIPTION"
+        yield _roff(
+            "Has a server of this machine do something. If none is running, what concerns "
+            "accounts, rosters, groups, the configuration and the database is done without one. "
+            "Plugins may bring more commands: xmppctl --help lists those there are."
+        )
+        yield ".SH OPTIONS"
+        yield from (_item(name, what) for name, what in OWN_OPTIONS.items())
+        yield ".SH COMMANDS"
+        for declared in DECLARED.values():
+            about = declared.about
+            yield _item(usage(about), f"{about.help[:1].upper()}{about.help[1:]}.")
+            if about.arguments:
+                yield ".RS"
+                yield from (_item(name, what) for name, what in options_of(about))
+                yield ".RE"
+        yield ".SH EXIT STATUS"
+        yield from (_item(str(status), what) for status, what in MEANINGS.items())
+        yield ".SH SEE ALSO\n.BR xmppd (1),\n.BR xmppd.toml (5)"
+
+    return _page("xmppctl", 1, "give commands to an XMPP server", parts())
+
+
+def toml_page() -> str:
+    """xmppd.toml(5)."""
+
+    def parts() -> Iterator[str]:
+        yield ".SH DESCRIPTION"
+        yield _roff(
+            "The configuration of xmppd, in TOML: /etc/xmppd/xmppd.toml unless another is named. "
+            "What it does not say keeps its default. xmppctl config check looks for mistakes in "
+            "it, xmppctl config show shows what holds."
+        )
+        table = ""
+        yield ".SH OPTIONS"
+        for option in options():
+            place = option.name.rpartition(".")[0]
+            if place != table:
+                table = place
+                yield f".SS [{_roff(place)}]"
+            yield _item(_signature(option), option.help)
+        yield ".SH SEE ALSO\n.BR xmppd (1),\n.BR xmppctl (1)"
+
+    return _page("xmppd.toml", 5, "the configuration of an XMPP server", parts())
+
+
+def _signature(option: Option) -> str:
+    """An option with its kind, its default, and whether a change needs a restart."""
+    default = f", by default {option.default}" if option.default else ""
+    restart = ", needs a restart" if option.restart else ""
+    return f"{option.name.rpartition('.')[2]} ({option.kind}{default}{restart})"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "docs/commands.md": commands_page,
+    "docs/options.md": options_page,
+    "etc/man/xmppctl.1": xmppctl_page,
+    "etc/man/xmppd.toml.5": toml_page,
+}
+"""The files that are made from the tables, and the functions that make them."""
+
+
+def main(root: Path) -> None:
+    """Write the files below a directory."""
+    for name, page in PAGES.items():
+        (root / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
+
+__all__ = ["CODES", "PAGES", "commands_page", "main", "options_page", "toml_page", "xmppctl_page"]
