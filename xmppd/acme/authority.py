@@ -26,7 +26,7 @@ from xmppd.acme.not_issued import NotIssued, Stopped, Suggestion
 from xmppd.config.config import ACMESettings
 from xmppd.host.clocks import wall_clock
 from xmppd.host.data_directory import write_private
-from xmppd.host.log_lines import printable
+from xmppd.host.printable import printable
 from xmppd.host.version import version
 
 ANSWER_S = 20

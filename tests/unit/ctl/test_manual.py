@@ -40,7 +40,7 @@ class ManualTests(SynchronousTestCase):
             for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
                 if ast.unparse(call.func) in ("Failed", "super().__init__") and len(call.args) > 1:
                     word = call.args[1]
-                    known |= {word.value} if isinstance(word, ast.Constant) else set()
+                    known |= {str(word.value)} if isinstance(word, ast.Constant) else set()
         self.assertIn("no-server", known)
         self.assertEqual(set(CODES), known)
 
