@@ -73,7 +73,9 @@ class CheckupCase(ProcessCase):
 
     def said(self, *topics: str, bad: bool = False) -> str:
         """What it prints; its status tells whether something is bad."""
-        ended = self.run_command([*XMPPCTL, "--config", str(self.config), "check", *topics])
+        ended = self.run_command(
+            [*XMPPCTL, "--wide", "--config", str(self.config), "check", *topics]
+        )
         self.assertEqual(ended.returncode, int(bad), ended.stdout + ended.stderr)
         self.assertEqual("are bad" in ended.stderr, bad)
         return ended.stdout
