@@ -180,7 +180,7 @@ class CommandLineTests(SynchronousTestCase):
         """What is wrong is said in a sentence, with what is near or may be said."""
         for words, why in (
             (["dance"], '"dance" is not a command; xmppctl --help lists those there are'),
-            (["user", "lsit"], '"lsit" is not a command; try: xmppctl user list'),
+            (["user", "liste"], '"liste" is not a command; try: xmppctl user list'),
             (["user"], "xmppctl user lacks a word: add, delete"),
             (["user", "show"], "account missing; usage: xmppctl user show account …"),
             (["user", "list", "--stat", "x"], "user list has no option --stat; try --state"),
