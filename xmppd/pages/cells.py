@@ -55,7 +55,9 @@ def size(count: float) -> str:
 
 def number(value: float) -> str:
     """A number with its thousands apart."""
-    return f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:,.3g}"
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def moment(stamp: float) -> str:

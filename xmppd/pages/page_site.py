@@ -169,6 +169,9 @@ class PageSite:
     def paths(self) -> Iterator[HTTPPath]:
         """Those that every site has: to log in and out, the theme, and files."""
         yield HTTPPath(
+            path=self.root.rstrip("/"), access=anybody, handle=self._to_root, site=self._site
+        )
+        yield HTTPPath(
             path=self.static.root, access=anybody, handle=self.static.serve, site=self._site
         )
         yield self.path("login", self._log_in, ("GET", "POST"), public=True)
@@ -244,8 +247,11 @@ class PageSite:
         after = f"?next={quote(here, safe='')}" if request.method == "GET" else ""
         return click.away(f"{self.root}login{after}")
 
+    def _to_root(self, request: HTTPRequest) -> HTTPResponse:
+        return HTTPResponse(303, b"", (("Location", self.root),))
+
     async def _log_in(self, click: Click) -> HTTPResponse:
-        request, after = click.request, self._local(click.field("next"))
+        request, after = click.request, self.local(click.field("next"))
         if request.method == "GET":
             if click.visitor is not None:
                 return click.away(after)
@@ -284,10 +290,10 @@ class PageSite:
         value = theme if theme in THEMES else ""
         secure = "; Secure" if click.request.encrypted else ""
         cookie = f"theme={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=31536000{secure}"
-        return click.away(self._local(click.field("next")), headers=(("Set-Cookie", cookie),))
+        return click.away(self.local(click.field("next")), headers=(("Set-Cookie", cookie),))
 
-    def _local(self, path: str) -> str:
-        """A path of this site: the given one, if it is."""
+    def local(self, path: str) -> str:
+        """A path of this site: the given one, if it is one of a page."""
         parts = urlsplit(path)
         is_ours = path.startswith(self.root) and path.isprintable() and path.isascii()
         if parts.scheme or parts.netloc or "\\" in path or len(path) > MAX_NEXT_LENGTH:

@@ -20,6 +20,7 @@ from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
 from xmppd.nodes.plugin_messages import Tell
+from xmppd.pages.page import Page, Panel
 from xmppd.plugin.offers import Offer, Offers
 from xmppd.plugin.seams import Replace, Seams
 from xmppd.server.xmpp_server import XMPPServer
@@ -141,6 +142,8 @@ Part = (
     | Command
     | CommandForm
     | HTTPPath
+    | Page
+    | Panel
     | Metric
     | SessionState
     | Settings[Any]
@@ -173,6 +176,8 @@ class Places:
             Command: server.commands,
             CommandForm: server.command_forms,
             HTTPPath: server.http_paths,
+            Page: server.console_pages,
+            Panel: server.console_pages,
             Metric: server.metrics,
             SessionState: server.saved_sessions,
             Settings: server.settings,

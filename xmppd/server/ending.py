@@ -20,6 +20,7 @@ async def close_all(server: Wiring, began: float) -> None:
     """Close all streams, and save sessions and messages."""
     error = StreamError(StreamCondition.SYSTEM_SHUTDOWN)
     server.jobs.stop()
+    server.live.stop()
     server.foreign_routes.give_back()
     await until(server.clock, StopLimits.CLIENTS, began, server.client_connections.close(error))
     await until(server.clock, StopLimits.STANZAS, began, _finish_stanzas(server))

@@ -10,6 +10,8 @@ from xmppd.api.api import API
 from xmppd.cluster.membership import NodeFenced, NodeJoined, NodeLeft, NodeLost
 from xmppd.components.components import ComponentConnected, ComponentDisconnected
 from xmppd.components.delegation import NS as DELEGATION
+from xmppd.console.console import Console
+from xmppd.console.own_pages import PAGES
 from xmppd.disco.disco import Says
 from xmppd.disco.info import DiscoInfo
 from xmppd.events import OWNER, On
@@ -76,10 +78,17 @@ def put_parts(server: Wiring) -> None:
         server.metrics.put(metric, OWNER)
     if server.component_trust.delegated:
         server.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
-    for path in _paths(server):
-        server.http_paths.put(path, OWNER)
+    _put_pages(server)
     for settings in settings_of(server):
         server.settings.put(settings, OWNER)
+
+
+def _put_pages(server: Wiring) -> None:
+    """Put what is there by HTTP."""
+    for path in _paths(server):
+        server.http_paths.put(path, OWNER)
+    for page in PAGES:
+        server.console_pages.put(page, OWNER)
 
 
 def _iq_handlers(server: Wiring) -> tuple[IQHandler, ...]:
@@ -174,6 +183,10 @@ def _paths(server: Wiring) -> Iterator[HTTPPath]:
     yield from server.health.paths()
     api = API(server.commands, server.api_keys, server.jobs, server.http_doors, server.clock)
     yield from api.paths()
+    console = Console(
+        server.visitors, server.commands, server.console_pages, server.live, server.clock
+    )
+    yield from console.paths()
 
 
 def _metrics(server: Wiring) -> Iterator[Metric]:

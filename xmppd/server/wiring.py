@@ -36,6 +36,7 @@ from xmppd.config.config import (
     ListenSettings,
 )
 from xmppd.config.settings import SettingsTable
+from xmppd.console.live import Live
 from xmppd.disco.disco import Disco
 from xmppd.events import Events
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
@@ -81,6 +82,7 @@ from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.nodes.reassertions import Reassertions
 from xmppd.nodes.session_offers import SessionOffers
 from xmppd.nodes.stored_messages import StoredMessages
+from xmppd.pages.page import ConsolePages
 from xmppd.pages.visitors import Visitors
 from xmppd.presence.binding import Binding
 from xmppd.presence.broadcast_counts import BroadcastCounts
@@ -225,6 +227,7 @@ class Wiring:
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
         self.visitors = self._visitors()
+        self.console_pages, self.live = ConsolePages(), Live(self.metrics, self.clock)
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()

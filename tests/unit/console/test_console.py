@@ -1,0 +1,366 @@
+"""The console: what its pages say, what its forms do, and who may see and do which."""
+
+import csv
+import io
+import json
+from urllib.parse import quote
+
+from twisted.internet.task import deferLater
+
+from tests.unit.console.console_case import ADMIN, NURSE, PASSWORD, ROMEO, ConsoleCase
+from tests.unit.pages.browser import Browser, seen
+from xmppd.command.argument import DRY_RUN, Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import Flag, Number
+from xmppd.command.reply import Replies, Row
+from xmppd.console.console import MAX_COMMANDS
+from xmppd.console.endless_commands import MAX_STREAMS
+from xmppd.console.live import KEPT_EACH_S, MAX_WINDOWS
+from xmppd.pages.page import Page, Panel
+from xmppd.pages.visitors import PROOF_S
+from xmppd.stanza import JID
+from xmppd.testing.client import done
+from xmppd.testing.web import WebClient
+
+
+class Dance(Row, frozen=True):
+    """A dance."""
+
+    name: str
+    long_s: int
+    steps: list[str]
+
+
+class PageTests(ConsoleCase):
+    def test_overview(self) -> None:
+        """The overview has numbers, and what was done last."""
+        self.house.bind("romeo", "orchard")
+        self.admin.post("/console/do/user/disable", {"account": ROMEO})
+        page = seen(self.admin.get("/console/"))
+        self.assertIn("Sessions", page)
+        self.assertIn("user disable", page)
+        self.assertIn(f"{ADMIN} · console", page)
+
+    def test_one_user(self) -> None:
+        """A user's page has all about one, and only about that one."""
+        self.house.bind("romeo", "orchard")
+        self.house.bind("nurse", "kitchen")
+        page = seen(self.admin.get(f"/console/user?account={ROMEO}"))
+        for word in ("Sessions", "Devices", "Contacts", f"{ROMEO}/orchard", "Delete…", "Password"):
+            self.assertIn(word, page)
+        self.assertNotIn("kitchen", page)
+
+    def test_terminal(self) -> None:
+        """Every page says the same as a line for a terminal."""
+        page = seen(self.admin.get(f"/console/user?account={ROMEO}"))
+        self.assertIn(f"xmppctl session list --account {ROMEO}", page)
+        page = seen(self.admin.get("/console/do/user/add?account=o'neil@montague.lit"))
+        self.assertIn("""xmppctl user add 'o'"'"'neil@montague.lit' --stdin""", page)
+
+    def test_why(self) -> None:
+        """Why somebody is not seen: the outcome, what decides, and what it follows from."""
+        answer = self.admin.get(f"/console/why?owner={ROMEO}&watcher={NURSE}")
+        page = seen(answer)
+        self.assertIn(f"{NURSE} sees nothing of {ROMEO}", page)
+        self.assertIn("decided by", page)
+        self.assertIn('class="panel verdict not"', answer.text)
+        page = seen(self.admin.get("/console/why?owner=%40&watcher=x"))
+        self.assertIn("is no address", page)
+
+    def test_search(self) -> None:
+        """An account is found by its name, and so are pages and commands."""
+        answer = self.admin.get("/console/find?q=romeo")
+        self.assertEqual(answer.headers["Location"], f"/console/user?account={quote(ROMEO)}")
+        page = seen(self.admin.get("/console/find?q=session"))
+        self.assertIn("Page Sessions", page)
+        self.assertIn("session end:", page)
+        self.assertIn("Nothing here", seen(self.admin.get("/console/find?q=%22%3E")))
+
+    def test_plugin(self) -> None:
+        """A plugin's page is in the menu while it is there, for those who may give its command."""
+        command = Description("dance list", "the dances", area="rooms")
+        pages, commands = self.house.server.console_pages, self.house.server.commands
+
+        async def dances(context: CommandContext) -> Replies:
+            yield Dance("galliard", 90, ["cinque", "pas"])
+
+        undo = [
+            commands.put(Command(command, dances, (Dance,)), "ball"),
+            pages.put(Page(path="dances", title="Dances", place="People"), "ball"),
+            pages.put(Panel(page="dances", title="All", command="dance list", each=()), "ball"),
+            pages.put(Panel(page="user", title="Danced", command="dance list"), "ball"),
+        ]
+        self.assertIn("Dances", seen(self.admin.get("/console/")))
+        page = seen(self.admin.get("/console/dances"))
+        for word in ("galliard", "1 min 30 s", "cinque", "xmppctl dance list"):
+            self.assertIn(word, page)
+        self.assertIn("Danced", seen(self.admin.get(f"/console/user?account={ROMEO}")))
+        for take_out in undo:
+            take_out()
+        self.assertNotIn("Dances", seen(self.admin.get("/console/")))
+        self.assertEqual(self.admin.get("/console/dances").status, 404)
+
+
+class CommandTests(ConsoleCase):
+    def test_changes(self) -> None:
+        """What a form says is done, once, and written down; then one is where one was."""
+        back = f"/console/user?account={ROMEO}"
+        answer = self.admin.post("/console/do/user/disable", {"account": ROMEO, "back": back})
+        self.assertEqual(answer.headers["Location"], back)
+        self.assertIn(f"{ROMEO} was disabled", seen(self.admin.follow(answer)))
+        self.assertNotIn("was disabled", seen(self.admin.get(back)))
+        entry = seen(self.admin.get("/console/audit"))
+        self.assertIn("user disable", entry)
+        self.assertIn("console", entry)
+        self.assertEqual(self.admin.get(f"/console/do/user/enable?account={ROMEO}").status, 200)
+        known = done(self.house.store.accounts.credentials(ROMEO))
+        assert known is not None
+        self.assertTrue(known.disabled)
+
+    def test_secret(self) -> None:
+        """A password is neither shown again nor written down."""
+        given = {"account": "paris@montague.lit", "password": "s3cr3t words"}
+        self.assertEqual(self.admin.post("/console/do/user/add", given).status, 303)
+        again = self.admin.post("/console/do/user/add", given)
+        self.assertEqual(again.status, 409)
+        for answer in (again, self.admin.get("/console/audit"), self.admin.get("/console/")):
+            self.assertNotIn("s3cr3t", answer.text)
+            self.assertIn("paris@montague.lit", answer.text)
+
+    def test_refused(self) -> None:
+        """What is refused is said above the form, which has what was filled in."""
+        answer = self.admin.post("/console/do/roster/add", {"account": ROMEO, "contact": "@"})
+        self.assertEqual(answer.status, 400)
+        self.assertIn('"@" is no address', seen(answer))
+        self.assertIn(f'value="{ROMEO}"', answer.text)
+        self.assertIn('aria-invalid="true"', answer.text)
+
+    def test_ends(self) -> None:
+        """What ends something is asked again, with what would happen; then it is done."""
+        answer = self.admin.post("/console/do/user/delete", {"account": ROMEO})
+        self.assertIn(f"{ROMEO} would be deleted", seen(answer))
+        self.assertTrue(done(self.house.store.accounts.exists(ROMEO)))
+        given = {"account": ROMEO, "confirmed": "1"}
+        self.assertEqual(self.admin.post("/console/do/user/delete", given).status, 303)
+        self.assertFalse(done(self.house.store.accounts.exists(ROMEO)))
+
+    def test_ends_later(self) -> None:
+        """Some time after the login it asks for the password as well."""
+        self.house.clock.advance(PROOF_S)
+        answer = self.admin.post("/console/do/user/delete", {"account": ROMEO})
+        self.assertIn("Your password", seen(answer))
+        for password in ("", "wrong"):
+            given = {"account": ROMEO, "confirmed": "1", "password": password}
+            answer = self.admin.post("/console/do/user/delete", given)
+            self.assertEqual(answer.status, 400)
+            self.assertTrue(done(self.house.store.accounts.exists(ROMEO)))
+        given["password"] = PASSWORD
+        self.assertEqual(self.admin.post("/console/do/user/delete", given).status, 303)
+        self.assertFalse(done(self.house.store.accounts.exists(ROMEO)))
+
+    def test_every_command(self) -> None:
+        """Every command has a form the day it exists, with a field for each argument."""
+        seen_by = self.admin.get("/console/do/").text
+        for name, command in self.house.server.commands.commands.items():
+            form = self.admin.get(f"/console/do/{name.replace(' ', '/')}")
+            self.assertIn(form.status, (200, 404), name)
+            if form.status == 404:
+                continue  # it reads a file of the server's machine
+            self.assertIn(f">{name}<", seen_by)
+            if command.about.effect == "reads" and not command.about.arguments:
+                continue
+            for argument in command.about.arguments:
+                if argument != DRY_RUN:
+                    self.assertIn(f'name="{argument.key}"', form.text, name)
+
+    def test_kinds(self) -> None:
+        """Several values stand on lines of their own, a flag is ticked, a number is one."""
+        told: list[object] = []
+
+        async def run(context: CommandContext) -> Replies:
+            told.append(dict(context.given))
+            yield "it was done"
+
+        about = Description(
+            "dance begin", "dance",
+            (Argument("--step", "each", most=3), Argument("--loud", "", Flag()),
+             Argument("--rounds", "", Number(1, 9))),
+            "changes",
+        )  # fmt: skip
+        self.house.server.commands.put(Command(about, run), "ball")
+        form = {"step": " one\n\n two ", "loud": "1", "rounds": " 3 "}
+        self.assertEqual(self.admin.post("/console/do/dance/begin", form).status, 303)
+        self.assertEqual(told, [{"step": ["one", "two"], "loud": "1", "rounds": "3"}])
+        for wrong in ({"rounds": "10"}, {"step": "1\n2\n3\n4"}, {"loud": "perhaps"}):
+            self.assertEqual(self.admin.post("/console/do/dance/begin", wrong).status, 400)
+        self.assertEqual(len(told), 1)
+
+    def test_rows_of_a_change(self) -> None:
+        """What is answered once, such as a key, is shown at once."""
+        answer = self.admin.post("/console/do/key/add", {"name": "deploy", "role": "operator"})
+        self.assertEqual(answer.status, 200)
+        self.assertIn("xmppd_", seen(answer))
+
+    def test_file(self) -> None:
+        """A table is there as a file, in which nothing is computed."""
+        self.add("=cmd|x@montague.lit", "+49@montague.lit", "-1@montague.lit")
+        answer = self.admin.get("/console/do/user/list?as=csv")
+        self.assertEqual(answer.headers["Content-Type"], "text/csv; charset=utf-8")
+        self.assertIn("attachment", answer.headers["Content-Disposition"])
+        names = [row["account"] for row in csv.DictReader(io.StringIO(answer.text))]
+        self.assertIn(ROMEO, names)
+        for name in names:
+            self.assertNotIn(name[0], "=+-@")
+        self.assertIn("'=cmd|x@montague.lit", names)
+
+    def test_many_rows(self) -> None:
+        """A page shows so many rows, and says that there are more."""
+        self.add(*(f"u{number}@montague.lit" for number in range(210)))
+        page = self.admin.get("/console/users")
+        self.assertEqual(page.text.count("<tr>"), 201)
+        self.assertIn("There is more", seen(page))
+        answer = self.admin.get("/console/do/user/list?as=csv")
+        self.assertEqual(len(answer.text.splitlines()), 214)
+
+
+class RoleTests(ConsoleCase):
+    def test_nobody(self) -> None:
+        """Without a role there is nothing to see, and what was the way out is shown."""
+        romeo = self.browser(ROMEO)
+        for path in ("", "users", "do/", "do/user/list", "live", "why", "stream/trace", "find?q=a"):
+            answer = romeo.get(f"/console/{path}")
+            self.assertEqual(answer.status, 403, path)
+            self.assertIn("This is not for you", seen(answer))
+        self.assertEqual(romeo.post("/console/do/user/disable", {"account": NURSE}).status, 403)
+
+    def test_removed(self) -> None:
+        """A role that is taken away is gone with the next click."""
+        self.assertEqual(self.admin.get("/console/users").status, 200)
+        self.house.server.commands.roles = type(self.house.server.commands.roles)()
+        self.assertEqual(self.admin.get("/console/users").status, 403)
+
+    def test_operator(self) -> None:
+        """An operator is offered what the role has, and can do nothing else by knowing its path."""
+        nurse = self.browser(NURSE)
+        page = seen(nurse.get(f"/console/user?account={ROMEO}"))
+        self.assertNotIn("Delete", page)
+        self.assertNotIn("Password", page)
+        self.assertIn("Session end…", page)
+        self.assertNotIn("Keys", seen(nurse.get("/console/")))
+        for path in ("user/delete", "user/add", "key/list", "plugin/load", "reload", "stop"):
+            self.assertEqual(nurse.get(f"/console/do/{path}").status, 404, path)
+            self.assertEqual(nurse.post(f"/console/do/{path}", {"account": ROMEO}).status, 404)
+        trace = f"/console/stream/trace?address={ROMEO}&bodies=1"
+        self.assertEqual(nurse.get(trace).status, 400)
+        self.assertTrue(done(self.house.store.accounts.exists(ROMEO)))
+
+    def test_mightier(self) -> None:
+        """Nobody sets the password of somebody who may do more."""
+        given = {"account": ADMIN, "password": "mine now"}
+        nurse = self.browser(NURSE)
+        self.assertEqual(nurse.post("/console/do/user/password", given).status, 404)
+
+    def test_closed(self) -> None:
+        """Who is disabled is out with the next click."""
+        nurse = self.browser(NURSE)
+        done(self.house.server.accounts.disable(JID.parse(NURSE)))
+        self.assertEqual(nurse.get("/console/").status, 303)
+
+
+class LiveTests(ConsoleCase):
+    def open(self, path: str) -> WebClient:
+        """A stream of events that is read by nobody yet."""
+        client = WebClient(self.house, "127.0.0.1", serve=("console",), host="localhost")
+        client.ask("GET", path, headers={"Cookie": f"xmppd={self.admin.cookies['xmppd']}"})
+        self.house.clock.pump([0.0] * 20)
+        self.addCleanup(self.close, client)
+        return client
+
+    def close(self, client: WebClient) -> None:
+        """Close the page of a stream."""
+        if not client.transport.lost:
+            client.transport.abortConnection()
+        self.house.network.settle()
+        self.house.clock.pump([0.0] * 5)
+
+    def events(self, client: WebClient) -> list[str]:
+        """The data of the events that have come."""
+        text = client.raw().decode()
+        return [line[6:].rstrip() for line in text.split("\n") if line.startswith("data: ")]
+
+    def test_numbers(self) -> None:
+        """Who looks is told once in a second; nothing is sampled when nobody does."""
+        client = self.open("/console/live")
+        self.house.bind("romeo", "orchard")
+        self.house.clock.pump([1.0] * 3)
+        told = [json.loads(event) for event in self.events(client)]
+        self.assertEqual(len(told), 4)
+        self.assertEqual(told[-1]["sessions"]["value"], "1")
+        self.close(client)
+        self.assertFalse(self.house.server.live._sampling.running)
+
+    def test_slow(self) -> None:
+        """A window that reads slowly is told the newest, not all that it has missed."""
+        client = self.open("/console/live")
+        self.events(client)
+        client.handler.pauseProducing()
+        self.house.clock.pump([1.0] * 50)
+        client.handler.resumeProducing()
+        self.house.clock.pump([0.0] * 20)
+        self.assertLess(len(self.events(client)), 5)
+
+    def test_windows(self) -> None:
+        """There are so many windows, and so many streams of commands."""
+        for _ in range(MAX_WINDOWS):
+            self.open("/console/live")
+        self.assertEqual(self.admin.get("/console/live").status, 429)
+
+    def test_streams(self) -> None:
+        """So many commands without an end are read on pages."""
+        self.house.server.commands.put(
+            Command(Description("listen", "to the night", answers="stream"), self.wait), "night"
+        )
+        for _ in range(MAX_STREAMS):
+            self.open("/console/stream/listen")
+        self.assertEqual(self.admin.get("/console/stream/listen").status, 429)
+
+    async def wait(self, context: CommandContext) -> Replies:
+        """A command that takes a minute."""
+        await deferLater(self.house.clock, 60.0)
+        yield "done"
+
+    def test_trace(self) -> None:
+        """A trace is read as it happens, and ends with its page."""
+        romeo = self.house.bind("romeo", "orchard")
+        client = self.open(f"/console/stream/trace?address={ROMEO}")
+        romeo.send("<message to='nurse@montague.lit'><body>hi</body></message>")
+        self.house.clock.pump([0.0] * 50)
+        self.assertIn("MessageRouter", "".join(self.events(client)))
+        self.close(client)
+        self.assertEqual(len(self.house.traces.tracers), 0)
+
+    def test_history(self) -> None:
+        """The drawings are of samples that are kept now and then, an hour of them."""
+        live = self.house.server.live
+        for step in range(1_000):
+            live.look(step * KEPT_EACH_S)
+            self.house.clock.advance(KEPT_EACH_S)
+        self.assertIn("L160.0", live.tiles()[0].line)
+        self.assertEqual(live.tiles()[0].line.count("L"), 358)
+
+    def test_commands_at_once(self) -> None:
+        """So many commands are under way for pages; then one is told to try again."""
+        self.house.server.commands.put(Command(Description("sleep", "wait"), self.wait), "night")
+        waiting = [self.open("/console/do/sleep") for _ in range(MAX_COMMANDS)]
+        self.assertEqual(self.admin.get("/console/do/sleep").status, 429)
+        self.house.clock.pump([60.0, 0.0, 0.0])
+        self.assertEqual(waiting[0].answer().status, 200)
+
+
+class ServedTests(ConsoleCase):
+    def test_only_where(self) -> None:
+        """A listener that does not serve the console has nothing of it."""
+        browser = Browser(self.house, ("web", "api", "metrics"), host="montague.lit")
+        for path in ("", "login", "static/pages.css", "live"):
+            self.assertEqual(browser.get(f"/console/{path}").status, 404)

@@ -1,0 +1,1 @@
+"""The console: the commands of the server as pages, for administrators with a browser."""

@@ -1,0 +1,568 @@
+"""Console: every command of the server as a page, for those who have a role (CN-1 to CN-11).
+
+A page says nothing that a command does not answer, and does nothing but give one: so it is for
+whoever may give it, is written down as every command is, and is there the day the command is.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from xmppd.auth.base import SASLError
+from xmppd.command.argument import DRY_RUN, Argument
+from xmppd.command.command_context import Actor
+from xmppd.command.command_table import CommandTable
+from xmppd.command.kinds import AccountName, Address
+from xmppd.command.other_nodes import INCOMPLETE
+from xmppd.command.refused import Refused
+from xmppd.config.scopes import ROLES
+from xmppd.console.asking import fields, given, in_a_shell, is_filled, is_for_pages
+from xmppd.console.endless_commands import EndlessCommands
+from xmppd.console.live import Live
+from xmppd.console.own_pages import USER
+from xmppd.console.shown import (
+    MAX_FILE_ROWS,
+    MAX_ROWS,
+    Act,
+    Heard,
+    ShownAnswer,
+    as_csv,
+    shown,
+)
+from xmppd.console.why import QUESTIONS, Verdict, verdict
+from xmppd.host.version import version
+from xmppd.pages.page import PLACES, ConsolePages, Page, Panel
+from xmppd.pages.page_site import Click, PageSite
+from xmppd.pages.visitors import Visitors
+from xmppd.stanza import JID, Condition
+from xmppd.web.http_path import HTTPPath
+from xmppd.web.request import HTTPError, HTTPResponse
+
+ROOT = "/console/"
+HERE = Path(__file__).parent
+MAX_COMMANDS = 16
+"""Commands that may be under way for pages."""
+
+CSV = "csv"
+_STATUS: Mapping[Condition, int] = {
+    Condition.FORBIDDEN: 403,
+    Condition.ITEM_NOT_FOUND: 404,
+    Condition.CONFLICT: 409,
+    Condition.INTERNAL_SERVER_ERROR: 500,
+    Condition.SERVICE_UNAVAILABLE: 503,
+}
+_USER = ROLES["user"]
+
+_log = Logger()
+
+
+def has_role(actor: Actor) -> bool:
+    """Whether somebody may come: who may do more than look after their own account."""
+    return bool(actor.scopes - _USER)
+
+
+class Console:
+    """The paths of listeners that serve ``console``.
+
+    Args:
+        visitors: Say who is there.
+        commands: All there are.
+        pages: All there are.
+        live: The numbers of the overview.
+        clock: The reactor's.
+    """
+
+    def __init__(
+        self,
+        visitors: Visitors,
+        commands: CommandTable,
+        pages: ConsolePages,
+        live: Live,
+        clock: IReactorTime,
+    ) -> None:
+        self._visitors = visitors
+        self._commands = commands
+        self._pages = pages
+        self._live = live
+        self._streams = EndlessCommands(commands, clock)
+        self._under_way = 0
+        self._site = PageSite(visitors, ROOT, "xmppd console", "console", has_role, HERE)
+        self._site.frame = self._frame
+
+    def paths(self) -> Iterator[HTTPPath]:
+        """Where they are."""
+        path = self._site.path
+        yield from self._site.paths()
+        yield path("", self.show)
+        yield path("why", self.explain)
+        yield path("find", self.find)
+        yield path("live", lambda click: self._live.stream())
+        yield path("do/", self.do, ("GET", "POST"))
+        yield path("stream/", self.stream)
+
+    # -- the frame --------------------------------------------------------------------------------
+
+    def _frame(self, click: Click) -> Mapping[str, object]:
+        """The menu, as far as it is for somebody."""
+        actor = click.actor
+        menu = []
+        if actor is not None:
+            for place in PLACES:
+                pages = [
+                    page
+                    for page in self._pages.pages.values()
+                    if page.place == place and not page.about and self._is_for(page, actor)
+                ]
+                menu.append((place, [(page.title, ROOT + page.path) for page in pages]))
+        return {
+            "menu": menu,
+            "domain": self._commands.domains[0],
+            "may_ask_why": actor is not None and any(self._may(name, actor) for name in QUESTIONS),
+            "may_configure": False,
+            "may_trace": actor is not None and self._may("trace", actor),
+        }
+
+    def _is_for(self, page: Page, actor: Actor) -> bool:
+        panels = self._pages.panels(page.path)
+        return any(self._may(panel.command, actor) for panel in panels)
+
+    def _may(self, name: str, actor: Actor) -> bool:
+        """Whether there is such a command, and somebody may give it for others as well."""
+        command = self._commands.commands.get(name)
+        return command is not None and command.about.scope in actor.scopes
+
+    # -- pages ------------------------------------------------------------------------------------
+
+    async def show(self, click: Click) -> HTTPResponse:
+        """The overview, or the page of a path.
+
+        Raises:
+            HTTPError: There is none.
+        """
+        path = click.request.path.removeprefix(ROOT)
+        if not path:
+            return await self._overview(click)
+        page = self._pages.pages.get(path)
+        actor = _actor(click)
+        if page is None or not self._is_for(page, actor):
+            raise HTTPError(404, "There is no such page, or it is not for you.")
+        about = click.field(page.about) if page.about else ""
+        if page.about and not about:
+            raise HTTPError(404, f"Say which {page.about} this page is about.")
+        panels = [
+            await self._panel(panel, about, click)
+            for panel in self._pages.panels(path)
+            if self._may(panel.command, actor)
+        ]
+        beside = next(iter(self._pages.panels(path))).command
+        acts = [
+            act for name in page.acts if (act := self._act(name, click, beside, about)) is not None
+        ]
+        return click.page(
+            "listed.html",
+            title=about or page.title,
+            kind=page.title,
+            says=page.says,
+            acts=acts,
+            panels=panels,
+        )
+
+    async def _panel(self, panel: Panel, about: str, click: Click) -> Mapping[str, object]:
+        told: dict[str, object] = dict(panel.given)
+        if panel.about:
+            told[panel.about] = about
+        found = await self._shown(panel.command, told, click, panel)
+        command = self._commands.commands[panel.command].about
+        return {
+            "title": panel.title,
+            "shown": found,
+            "shell": in_a_shell(command, told),
+            "file": self._href(panel.command, {**told, "as": CSV}),
+            "open": self._href(panel.command, told),
+        }
+
+    async def _shown(
+        self, name: str, told: Mapping[str, object], click: Click, panel: Panel | None = None
+    ) -> ShownAnswer:
+        try:
+            answer = await self._answer(name, told, _actor(click))
+        except Refused as error:
+            return ShownAnswer(refused=f"{str(error).rstrip('.')}.")
+        is_list = panel is not None and bool(panel.opens or panel.each)
+        return shown(
+            answer,
+            columns=() if panel is None else panel.columns,
+            facts=not is_list,
+            link=self._link,
+            acts=lambda row: self._acts(row, panel, click),
+        )
+
+    def _acts(self, row: Mapping[str, Any], panel: Panel | None, click: Click) -> Iterator[Act]:
+        if panel is None:
+            return
+        about = click.field(panel.about) if panel.about else ""
+        for name in panel.each:
+            act = self._act(name, click, panel.command, about, (row, panel.takes))
+            if act is not None:
+                yield act
+
+    def _act(
+        self,
+        name: str,
+        click: Click,
+        beside: str = "",
+        about: str = "",
+        row: tuple[Mapping[str, Any], Mapping[str, str]] = ({}, {}),
+    ) -> Act | None:
+        """A command that is offered, with what is known already filled in.
+
+        Args:
+            name: The command.
+            click: Who is offered it, and where.
+            beside: The command whose answer it stands beside: of one family both need not say so.
+            about: What the page is about.
+            row: What the row has, and the columns that arguments take which have another name.
+        """
+        if not self._may(name, _actor(click)):
+            return None
+        command = self._commands.commands[name].about
+        columns, takes = row
+        told: dict[str, object] = {}
+        for argument in command.arguments:
+            value = columns.get(takes.get(argument.key, argument.key))
+            if isinstance(value, str) and value:
+                told[argument.key] = value
+        first = next(iter(command.arguments), None)
+        if about and first is not None and first.key not in told and is_account(first):
+            told[first.key] = about
+        href = self._href(name, {**told, "back": click.request.path + _asked(click)})
+        family, _, rest = name.partition(" ")
+        is_sister = rest and beside.partition(" ")[0] == family
+        return Act(_title(rest if is_sister else name), href, command.effect == "ends")
+
+    def _link(self, key: str, value: object) -> str:
+        """The page that a value leads to: that of an account of ours."""
+        if key not in _PEOPLE or not isinstance(value, str):
+            return ""
+        try:
+            jid = JID.parse(value)
+        except ValueError:
+            return ""
+        if jid.local is None or jid.domain not in self._commands.domains:
+            return ""
+        return f"{ROOT}{USER}?{urlencode({'account': jid.bare})}"
+
+    def _href(self, name: str, told: Mapping[str, object]) -> str:
+        query = urlencode(told, doseq=True)
+        return f"{ROOT}do/{name.replace(' ', '/')}{query and '?' + query}"
+
+    async def _overview(self, click: Click) -> HTTPResponse:
+        actor = _actor(click)
+        few = {"rows": "6"}
+        status = await self._heard("status", {}, actor)
+        return click.page(
+            "overview.html",
+            tiles=self._live.tiles() if "server:read" in actor.scopes else (),
+            version=version(),
+            presence=await self._heard("top presence", few, actor),
+            audit=await self._heard("audit list", few, actor),
+            state=status,
+            acts=[act for name in ("reload",) if (act := self._act(name, click)) is not None],
+            user=f"{ROOT}{USER}?account=",
+        )
+
+    async def _heard(self, name: str, told: Mapping[str, object], actor: Actor) -> Heard | None:
+        """What a command answers; None if it is not for them, or cannot be done."""
+        if not self._may(name, actor):
+            return None
+        try:
+            return await self._answer(name, told, actor)
+        except Refused:
+            return None
+
+    # -- why --------------------------------------------------------------------------------------
+
+    async def explain(self, click: Click) -> HTTPResponse:
+        """Why something is so: each question is a command that explains.
+
+        Raises:
+            HTTPError: There is no such question, or it is not for them.
+        """
+        actor = _actor(click)
+        questions = [name for name in QUESTIONS if self._may(name, actor)]
+        name = click.field("question") or next(iter(questions), "")
+        if name not in questions:
+            raise HTTPError(404, "There is no such question, or it is not for you.")
+        about = self._commands.commands[name].about
+        told = given(about, click.form)
+        found: Verdict | None = None
+        refused, wrong = "", ""
+        if is_filled(about, told):
+            try:
+                answer = await self._answer(name, told, actor)
+                found = verdict(answer)
+            except Refused as error:
+                refused, wrong = f"{str(error).rstrip('.')}.", error.argument
+        return click.page(
+            "why.html",
+            questions=[(QUESTIONS[each], each) for each in questions],
+            question=name,
+            fields=list(fields(about, click.form, self._commands.domains, wrong)),
+            found=found,
+            refused=refused,
+            shell_line=in_a_shell(about, told),
+            acts=[
+                act
+                for value in told.values()
+                if isinstance(value, str) and (href := self._link("account", value))
+                for act in (Act(value, href),)
+            ],
+        )
+
+    # -- search -----------------------------------------------------------------------------------
+
+    async def find(self, click: Click) -> HTTPResponse:
+        """Whatever has a name like that: an account, a page, a command."""
+        actor, wanted = _actor(click), click.field("q").strip()
+        found: list[tuple[str, str, str]] = []
+        account = wanted if "@" in wanted else f"{wanted}@{self._commands.domains[0]}"
+        if wanted:
+            heard = await self._heard("user show", {"account": account}, actor)
+            found += [
+                ("User", row["account"], self._link("account", row["account"]))
+                for row in ([] if heard is None else heard.rows)
+            ]
+        small = wanted.lower()
+        for page in self._pages.pages.values():
+            is_named_so = small and small in page.title.lower() and not page.about
+            if is_named_so and self._is_for(page, actor):
+                found.append(("Page", page.title, ROOT + page.path))
+        for name, command in sorted(self._commands.commands.items()):
+            about = command.about
+            is_named_so = small and small in f"{name} {about.help.lower()}"
+            if is_named_so and self._may(name, actor) and is_for_pages(about):
+                found.append(("Command", f"{name}: {about.help}", self._href(name, {})))
+        if len(found) == 1:
+            return click.away(found[0][2])
+        return click.page("found.html", wanted=wanted, found=found)
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    async def do(self, click: Click) -> HTTPResponse:
+        """The form of a command, and what it answers; without a name, all commands.
+
+        Raises:
+            HTTPError: There is none of this name, or it is not for them.
+        """
+        path = click.request.path.removeprefix(f"{ROOT}do/")
+        if not path:
+            return self._all(click)
+        name, actor = path.replace("/", " "), _actor(click)
+        if not self._may(name, actor) or not is_for_pages(self._commands.commands[name].about):
+            raise HTTPError(404, "There is no such command, or it is not for you.")
+        about = self._commands.commands[name].about
+        told = given(about, click.form)
+        if about.answers == "stream" and about.effect == "reads":
+            return self._form(click, name, stream=is_filled(about, told))
+        if click.request.method == "POST":
+            return await self._post(click, name, told)
+        if about.effect != "reads" or not is_filled(about, told):
+            return self._form(click, name)
+        if click.field("as") == CSV:
+            return await self._file(click, name, told)
+        found = await self._shown(name, told, click)
+        return self._form(click, name, found)
+
+    def _all(self, click: Click) -> HTTPResponse:
+        families: dict[str, list[tuple[str, str, str]]] = {}
+        for name, command in sorted(self._commands.commands.items()):
+            if self._may(name, _actor(click)) and is_for_pages(command.about):
+                family = families.setdefault(name.partition(" ")[0], [])
+                family.append((name, command.about.help, self._href(name, {})))
+        return click.page("commands.html", families=families)
+
+    async def _post(self, click: Click, name: str, told: Mapping[str, object]) -> HTTPResponse:
+        """Do what a form says; what ends something is asked again, with what would happen."""
+        about = self._commands.commands[name].about
+        actor = _actor(click)
+        try:
+            if about.effect == "ends":
+                if not click.field("confirmed"):
+                    return await self._confirm(click, name, told)
+                try:
+                    await self._prove(click)
+                except SASLError:
+                    return await self._confirm(
+                        click, name, told, "That was not the password, or it was tried too often."
+                    )
+            answer = await self._answer(name, told, actor)
+        except Refused as error:
+            return self._form(
+                click, name, refused=f"{str(error).rstrip('.')}.", wrong=error.argument,
+                status=_STATUS.get(error.condition, 400),
+            )  # fmt: skip
+        if answer.rows or about.effect == "reads":
+            found = shown(answer, facts=True, link=self._link)
+            return self._form(click, name, found, is_done=True)
+        sentences = [f"{note}." for note in answer.notes] or ["Done."]
+        return click.away(self._site.local(click.field("back")), *sentences)
+
+    async def _confirm(
+        self, click: Click, name: str, told: Mapping[str, object], said: str = ""
+    ) -> HTTPResponse:
+        about = self._commands.commands[name].about
+        answer = await self._answer(name, {**told, DRY_RUN.key: True}, _actor(click))
+        assert click.visitor is not None, "others do not get here"
+        return click.page(
+            "confirm.html",
+            status=400 if said else 200,
+            title=_title(about.help),
+            act=_title(name.partition(" ")[2] or name),
+            name=name,
+            action=self._href(name, {}),
+            fields=list(fields(about, click.form, self._commands.domains)),
+            back=self._site.local(click.field("back")),
+            would=[f"{note}." for note in answer.notes],
+            table=shown(answer),
+            proved=self._visitors.has_proved(click.visitor),
+            said=said,
+            shell_line=in_a_shell(about, told),
+        )
+
+    async def _prove(self, click: Click) -> None:
+        """Have the password again, if it was not given lately (CN-6).
+
+        Raises:
+            SASLError: It is not the right one.
+        """
+        assert click.visitor is not None, "others do not get here"
+        if not self._visitors.has_proved(click.visitor):
+            await self._visitors.prove(click.visitor, click.field("password"), click.request)
+
+    def _form(
+        self,
+        click: Click,
+        name: str,
+        found: ShownAnswer | None = None,
+        *,
+        refused: str = "",
+        wrong: str = "",
+        status: int = 200,
+        stream: bool = False,
+        is_done: bool = False,
+    ) -> HTTPResponse:
+        about = self._commands.commands[name].about
+        told = given(about, click.form)
+        href = self._href(name, told)
+        return click.page(
+            "command.html",
+            status=status,
+            title=_title(about.help),
+            name=name,
+            act=_title(name.partition(" ")[2] or name),
+            about=about,
+            action=self._href(name, {}),
+            fields=list(fields(about, click.form, self._commands.domains, wrong)),
+            back=click.field("back"),
+            found=found,
+            refused=refused,
+            is_done=is_done,
+            file=self._href(name, {**told, "as": CSV}),
+            stream=href.replace(f"{ROOT}do/", f"{ROOT}stream/", 1) if stream else "",
+            shell_line=in_a_shell(about, told),
+        )
+
+    async def _file(self, click: Click, name: str, told: Mapping[str, object]) -> HTTPResponse:
+        try:
+            answer = await self._answer(name, told, _actor(click), MAX_FILE_ROWS)
+        except Refused as error:
+            raise HTTPError(400, f"{str(error).rstrip('.')}.") from error
+        headers = (
+            ("Content-Type", "text/csv; charset=utf-8"),
+            ("Content-Disposition", f'attachment; filename="{name.replace(" ", "-")}.csv"'),
+            ("Cache-Control", "no-store"),
+        )
+        return HTTPResponse(200, as_csv(answer), headers)
+
+    def stream(self, click: Click) -> HTTPResponse:
+        """What a command says again and again, as events for its page.
+
+        Raises:
+            HTTPError: There is none, it is not for them, or too many are read.
+        """
+        name = click.request.path.removeprefix(f"{ROOT}stream/").replace("/", " ")
+        actor = _actor(click)
+        if not self._may(name, actor):
+            raise HTTPError(404, "There is no such command, or it is not for you.")
+        command = self._commands.commands[name]
+        if command.about.answers != "stream" or command.about.effect != "reads":
+            raise HTTPError(400, "This command has an end: see its page.")
+        try:
+            _, context = self._commands.asked(name, given(command.about, click.form), actor)
+        except Refused as error:
+            raise HTTPError(400, f"{str(error).rstrip('.')}.") from error
+        return self._streams.begin(command, context, click.request)
+
+    async def _answer(
+        self, name: str, told: Mapping[str, object], actor: Actor, most: int = MAX_ROWS
+    ) -> Heard:
+        """What a command answers, as far as it is shown.
+
+        Raises:
+            Refused: It cannot be done.
+            HTTPError: Too many commands are under way.
+        """
+        command, context = self._commands.asked(name, told, actor)
+        if self._under_way >= MAX_COMMANDS:
+            raise HTTPError(429, f"{MAX_COMMANDS} commands are under way; try again.")
+        answer = Heard()
+        self._under_way += 1
+        if command.about.effect != "reads" and DRY_RUN.key not in told:
+            _log.info("console: {actor} gives {command}", actor=actor.who, command=name)
+        try:
+            async with aclosing(self._commands.replies(command, context)) as replies:
+                async for reply in replies:
+                    if len(answer.rows) + len(answer.notes) < most:
+                        answer.add(reply)
+                        continue
+                    answer.more = True
+                    if command.about.effect == "reads":
+                        break
+        except Refused as error:
+            if error.status != INCOMPLETE:
+                raise
+            answer.notes.append(str(error))
+        finally:
+            self._under_way -= 1
+        return answer
+
+
+_PEOPLE = frozenset(
+    ("account", "jid", "contact", "reporter", "reported", "actor", "members", "made_by", "sender")
+)
+
+
+def is_account(argument: Argument) -> bool:
+    """Whether an argument is somebody's address."""
+    return isinstance(argument.kind, AccountName | Address)
+
+
+def _actor(click: Click) -> Actor:
+    assert click.actor is not None, "others do not get here"
+    return click.actor
+
+
+def _asked(click: Click) -> str:
+    return click.request.query and f"?{click.request.query}"
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+__all__ = ["MAX_COMMANDS", "ROOT", "Console", "has_role"]

@@ -1,0 +1,128 @@
+"""The pages that the console has of itself; those of plugins are made of the same."""
+
+from xmppd.pages.page import Page, Panel
+
+USER = "user"
+"""The page of one account."""
+
+PAGES: tuple[Page | Panel, ...] = (
+    # -- people -----------------------------------------------------------------------------------
+    Page(path="users", title="Users", place="People", acts=("user add", "user count")),
+    Panel(page="users", title="Accounts", command="user list", opens=USER),
+    Page(
+        path=USER,
+        title="User",
+        about="account",
+        acts=(
+            "user password",
+            "user disable",
+            "user enable",
+            "user unlock",
+            "roster add",
+            "session end",
+            "user delete",
+        ),
+    ),
+    Panel(page=USER, title="Account", command="user show", about="account"),
+    Panel(
+        page=USER,
+        title="Sessions",
+        command="session list",
+        about="account",
+        columns=("jid", "state", "address", "mechanism", "since", "idle_s", "priority"),
+        each=("session show", "session end"),
+    ),
+    Panel(
+        page=USER,
+        title="Devices",
+        command="device list",
+        about="account",
+        columns=("device", "name", "software", "sessions", "last_seen", "token_expires"),
+        each=("device revoke",),
+    ),
+    Panel(
+        page=USER,
+        title="Contacts",
+        command="roster show",
+        about="account",
+        columns=("contact", "name", "subscription", "ask", "groups", "shared"),
+        each=("roster remove",),
+    ),
+    Page(path="sessions", title="Sessions", place="People", acts=("session end", "user online")),
+    Panel(
+        page="sessions",
+        title="Who is connected",
+        command="session list",
+        columns=("jid", "state", "address", "mechanism", "since", "idle_s", "priority"),
+        each=("session show", "session end"),
+        opens=USER,
+    ),
+    Page(
+        path="groups",
+        title="Groups",
+        place="People",
+        says="Shared groups are in the contact lists of those whom they are visible to.",
+        acts=("group save",),
+    ),
+    Panel(
+        page="groups", title="Shared groups", command="group list",
+        each=("group save", "group delete"),
+    ),
+    Page(path="reports", title="Reports", place="People"),
+    Panel(page="reports", title="What people reported", command="report list"),
+    # -- the network ------------------------------------------------------------------------------
+    Page(path="servers", title="Other servers", place="Network", acts=("s2s why", "s2s close")),
+    Panel(
+        page="servers",
+        title="Streams with other servers",
+        command="s2s list",
+        each=("s2s why", "s2s close"),
+        takes={"domain": "remote"},
+    ),
+    Page(path="listeners", title="Listeners", place="Network"),
+    Panel(page="listeners", title="Where the server listens", command="listener list"),
+    Page(
+        path="certificates", title="Certificates", place="Network",
+        acts=("certificate renew", "reload"),
+    ),
+    Panel(
+        page="certificates",
+        title="Certificates",
+        command="certificate list",
+        each=("certificate renew",),
+    ),
+    Page(
+        path="nodes", title="Nodes", place="Network",
+        acts=("cluster drain", "cluster balance", "cluster check"),
+    ),
+    Panel(page="nodes", title="The nodes of this service", command="cluster status"),
+    Panel(page="nodes", title="The way between them", command="cluster links"),
+    # -- the server -------------------------------------------------------------------------------
+    Page(path="plugins", title="Plugins", acts=("plugin load",)),
+    Panel(
+        page="plugins",
+        title="Plugins",
+        command="plugin list",
+        each=("plugin load", "plugin reload", "plugin unload"),
+    ),
+    Page(path="numbers", title="Numbers", says="All that is counted and measured."),
+    Panel(page="numbers", title="Just now", command="stats"),
+    Page(path="audit", title="Audit", says="What was changed, by whom, and what came of it."),
+    Panel(page="audit", title="Commands that changed something", command="audit list",
+          given={"rows": "100"}),
+    Page(path="keys", title="Keys", says="With a key a program gives commands.", acts=("key add",)),
+    Panel(page="keys", title="Keys of programs", command="key list", each=("key revoke",)),
+    Page(path="jobs", title="Jobs", says="Commands that nobody waits for."),
+    Panel(
+        page="jobs", title="Jobs", command="job list", each=("job show", "job cancel"),
+    ),
+    Page(path="data", title="Data", says="Records that could not be read are set aside here."),
+    Panel(
+        page="data",
+        title="Quarantine",
+        command="db quarantine list",
+        each=("db quarantine show", "db quarantine delete"),
+    ),
+)  # fmt: skip
+
+__all__ = ["PAGES", "USER"]

@@ -1,0 +1,219 @@
+"""Shown: what a command answers, as a table of cells, and as a file for a spreadsheet."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xmppd.command.reply import Reply, Row, columns_of
+from xmppd.pages import cells
+
+MAX_ROWS = 200
+"""Rows of one table; what is beyond is in the file."""
+
+MAX_FILE_ROWS = 100_000
+
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_GOOD = frozenset(("open", "connected", "available", "done", "acts", "reached"))
+_BAD = re.compile(r"refused|failed|broken|expired|unreachable|lost")
+_STATES = frozenset(("state", "outcome"))
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that a spreadsheet would compute."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCell:
+    """One value.
+
+    Attributes:
+        kind: ``text``, ``number``, ``moment``, ``yes``, ``no``, ``nothing``, ``many`` or ``state``.
+        text: How it is shown.
+        whole: The same in full, if that says more.
+        many: Each of several.
+        href: Where it leads; empty for nowhere.
+        mood: Of a state: empty, ``off`` or ``bad``.
+    """
+
+    kind: str
+    text: str = ""
+    whole: str = ""
+    many: tuple[str, ...] = ()
+    href: str = ""
+    mood: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A command that is offered.
+
+    Attributes:
+        title: On its button.
+        href: Of its form.
+        danger: Whether it ends something.
+    """
+
+    title: str
+    href: str
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A row of a table, and what may be done with it."""
+
+    cells: tuple[ShownCell, ...]
+    acts: tuple[Act, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    """What a command answers.
+
+    Attributes:
+        headings: Of the columns, each with whether it has numbers.
+        lines: The rows.
+        facts: Whether there is one row only, which is shown as a list of facts.
+        notes: Sentences.
+        more: Whether there are further rows.
+        refused: Why there is nothing; empty if it is not so.
+    """
+
+    headings: tuple[tuple[str, bool], ...] = ()
+    lines: tuple[ShownRow, ...] = ()
+    facts: bool = False
+    notes: tuple[str, ...] = ()
+    more: bool = False
+    refused: str = ""
+
+
+@dataclass
+class Heard:
+    """The replies of a command, as far as they are shown.
+
+    Attributes:
+        rows: Each with its columns.
+        notes: Sentences.
+        more: Whether there are further ones.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    more: bool = False
+
+    def add(self, reply: Reply) -> None:
+        """Take one more."""
+        if isinstance(reply, Row):
+            self.rows.append(columns_of(reply))
+        else:
+            self.notes.append(reply)
+
+
+def shown(
+    answer: Heard,
+    *,
+    columns: Sequence[str] = (),
+    facts: bool = False,
+    link: Callable[[str, object], str] = lambda key, value: "",
+    acts: Callable[[Mapping[str, Any]], Iterable[Act]] = lambda row: (),
+) -> ShownAnswer:
+    """An answer for a page.
+
+    Args:
+        answer: It.
+        columns: Those that are shown; none for all.
+        facts: Whether one row is a list of facts.
+        link: Where the value of a column leads.
+        acts: What is offered for a row.
+    """
+    keys = list(dict.fromkeys(key for row in answer.rows for key in row))
+    if columns:
+        wanted = ("node", *columns)
+        keys = [key for key in wanted if key in keys]
+    return ShownAnswer(
+        tuple((cells.heading(key), _has_numbers(answer.rows, key)) for key in keys),
+        tuple(
+            ShownRow(
+                tuple(cell(key, row.get(key), link(key, row.get(key))) for key in keys),
+                tuple(acts(row)),
+            )
+            for row in answer.rows
+        ),
+        facts and len(answer.rows) == 1,
+        tuple(answer.notes),
+        answer.more,
+    )
+
+
+def _has_numbers(rows: Iterable[Mapping[str, Any]], key: str) -> bool:
+    return any(_is_number(row.get(key)) for row in rows)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def cell(key: str, value: object, href: str = "") -> ShownCell:
+    """A value, by the name of its column and what it is."""
+    if value is None or value in ("", [], ()):
+        return ShownCell("nothing")
+    if isinstance(value, bool):
+        return ShownCell("yes" if value else "no")
+    if isinstance(value, int | float):
+        return ShownCell("number", _number(key, value), whole=str(value))
+    if isinstance(value, list):
+        return ShownCell("many", many=tuple(map(cells.text, value)))
+    text = str(value)
+    moment = _MOMENT.fullmatch(text)
+    if moment is not None:
+        return ShownCell("moment", f"{moment[1]} {moment[2]}", whole=text)
+    if key in _STATES:
+        mood = "bad" if _BAD.search(text) else "" if text in _GOOD else "off"
+        return ShownCell("state", cells.text(text), mood=mood)
+    return ShownCell("text", cells.text(text), href=href)
+
+
+def _number(key: str, value: float) -> str:
+    if key.endswith("_s"):
+        return cells.span(value)
+    if key.endswith("bytes"):
+        return cells.size(value)
+    if key.endswith("_ms"):
+        return f"{cells.number(value)} ms"
+    if key.endswith("percent"):
+        return f"{cells.number(value)} %"
+    return cells.number(value)
+
+
+def as_csv(answer: Heard) -> bytes:
+    """The rows as a file; what a spreadsheet would take for a formula is a text there (CN-8)."""
+    keys = list(dict.fromkeys(key for row in answer.rows for key in row))
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(keys)
+    for row in answer.rows:
+        writer.writerow([_in_a_file(row.get(key)) for key in keys])
+    return out.getvalue().encode()
+
+
+def _in_a_file(value: object) -> str:
+    if value is None:
+        return ""
+    if _is_number(value):
+        return str(value)
+    text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.startswith(_RISKY) else text
+
+
+__all__ = [
+    "MAX_FILE_ROWS",
+    "MAX_ROWS",
+    "Act",
+    "Heard",
+    "ShownAnswer",
+    "ShownCell",
+    "ShownRow",
+    "as_csv",
+    "shown",
+]
