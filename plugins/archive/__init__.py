@@ -15,6 +15,7 @@ from xmppd.host.clocks import Clocks
 from xmppd.host.turns import Turns
 from xmppd.message.follower import Followers
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.pages.page import Panel
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.repeatedly import repeatedly
@@ -105,6 +106,13 @@ def plug(
         repeatedly(archive.look_at_disk, LOOK_AT_DISK_S, clock),
         repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
         *ArchiveCommands(archive, expiry).commands(),
+        Panel(
+            page="user",
+            title="Archive",
+            command="archive show",
+            about="account",
+            each=("archive delete",),
+        ),
         Offer(archive),
         Offer(expiry),
         Tell(Settle, archive.settle),

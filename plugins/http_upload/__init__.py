@@ -15,6 +15,7 @@ from xmppd.config.settings import Settings
 from xmppd.events import On
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metric
+from xmppd.pages.page import Panel
 from xmppd.plugin.place import AtLoad, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.repeatedly import repeatedly
@@ -86,6 +87,13 @@ def plug(
         UploadPath(uploads).path(),
         On(AccountRemoved, removed),
         *commands_on(uploads),
+        Panel(
+            page="user",
+            title="Files",
+            command="upload list",
+            about="account",
+            each=("upload delete",),
+        ),
         *metrics(uploads),
         repeatedly(uploads.sweep, SWEEP_S, clock),
     ]

@@ -39,6 +39,7 @@ from .guests import RollAnswer, RoomGuests, SessionAt
 from .hall import Hall
 from .hat_commands import commands_for_hats
 from .memory import RoomMemory
+from .pages import PAGES
 from .roll import RollCall
 from .rooms import Rooms
 from .service import RoomService
@@ -144,5 +145,6 @@ def plug(
         repeatedly(partial(look_after, hosts, rooms), SWEEP_S, clock),
         *RoomCommands(asker, rooms.store, clocks.wall_clock).commands(),
         RoomExplanations(asker, rooms.store).command(),
+        *PAGES,
         *metrics(rooms),
     ]

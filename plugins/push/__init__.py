@@ -16,6 +16,7 @@ from xmppd.message.follower import Followers
 from xmppd.message.muting import Muting
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.nodes.plugin_messages import PluginMessages, Tell
+from xmppd.pages.page import Panel
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.roster.roster_manager import RosterManager
@@ -98,5 +99,6 @@ def plug(
         IQPushDisableHandler(triggers),
         Says(DiscoInfo(features=(NS,)), Of.ACCOUNT),
         list_command(registrations),
+        Panel(page="user", title="Push services", command="push list", about="account"),
         *metrics(publisher),
     ]

@@ -10,6 +10,7 @@ CUT = "…"
 
 _UNITS = (("days", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _SIZES = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SHORT = ("id", "ip", "jid", "tls", "url")
 _UNIT_OF_NAME = re.compile(r"_(s|ms|bytes|percent)$")
 
 # What turns the direction of all that follows: it is shown as what it is (UAX #9).
@@ -29,6 +30,8 @@ def text(value: object) -> str:
 
 def heading(key: str) -> str:
     """What stands above a column, or before a fact; its unit is left to the values."""
+    if key in _SHORT:
+        return key.upper()
     words = _UNIT_OF_NAME.sub("", key).replace("_", " ").strip() or key
     return words[:1].upper() + words[1:]
 
