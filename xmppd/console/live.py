@@ -26,6 +26,21 @@ MAX_WINDOWS = 32
 
 WIDTH, HEIGHT, TOP = 160, 30, 4
 
+_READ = frozenset(
+    (
+        "traffic_bytes",
+        "login_seconds",
+        "logins_waiting",
+        "loop_late_seconds",
+        "presence_broadcasts",
+        "presence_copies",
+        "queued_bytes",
+        "sessions",
+        "stanzas",
+    )
+)
+"""The metrics that are read, with one that adds up what others go by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -156,10 +171,11 @@ class Live:
         return drawn([of(a, b) for a, b in self._pairs()])
 
     def _totals(self) -> Readings:
-        read = {each.full_name: each.sample for each in self._metrics}
+        # In their order, as a scrape reads them: some go by what one before has added up.
+        read = {each.full_name: each.sample() for each in self._metrics if each.full_name in _READ}
 
         def of(name: str, *labels: str) -> float:
-            return _sum(read[name](), *labels)
+            return _sum(read[name], *labels)
 
         return Readings(
             self._clock.seconds(),
@@ -170,8 +186,8 @@ class Live:
             of("presence_copies"),
             of("presence_broadcasts"),
             of("queued_bytes"),
-            _of_histogram(read["loop_late_seconds"]()),
-            _of_histogram(read["login_seconds"]()),
+            _of_histogram(read["loop_late_seconds"]),
+            _of_histogram(read["login_seconds"]),
             of("logins_waiting"),
         )
 

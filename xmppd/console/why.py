@@ -9,6 +9,8 @@ from xmppd.pages import cells
 QUESTIONS: Mapping[str, str] = {
     "explain presence": "Presence",
     "explain message": "A message",
+    "explain login": "A login",
+    "explain session": "A session",
     "s2s why": "Another server",
     "explain room": "A room",
     "explain event": "An event",
