@@ -17,8 +17,8 @@ from xmppd.auth.base import SASLError
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
+from xmppd.command.exit_status import INCOMPLETE
 from xmppd.command.kinds import AccountName, Address
-from xmppd.command.other_nodes import INCOMPLETE
 from xmppd.command.refused import Refused
 from xmppd.config.scopes import ROLES
 from xmppd.console.asking import fields, given, in_a_shell, is_filled, is_for_pages
