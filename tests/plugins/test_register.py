@@ -16,8 +16,8 @@ from xmppd.store.store import Store
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config, memory_store
 from xmppd.testing.network import Home
-from xmppd_plugins.register import (
-    FEATURE,
+from xmppd_plugins.register.iq import FEATURE
+from xmppd_plugins.register.registration import (
     HOUR_S,
     MAX_REMEMBERED_ADDRESSES,
     TAKEN_NAMES_PER_ACCOUNT,

@@ -57,7 +57,7 @@ class Names:
         Raises:
             ValueError: The password cannot be one.
         """
-        return not self._is_reserved(account) and await self._is_free(account.bare, password)
+        return not self.is_reserved(account) and await self._is_free(account.bare, password)
 
     async def keep(self, account: JID) -> None:
         """Reserve the name of an account that is about to be removed for a while."""
@@ -65,7 +65,8 @@ class Names:
             now = self.wall_clock()
             await self.store.reserve_name(account.bare, until=now + self._removed_s, now=now)
 
-    def _is_reserved(self, account: JID) -> bool:
+    def is_reserved(self, account: JID) -> bool:
+        """Whether nobody may register this name, whether it is free or not."""
         return (
             is_guest(account.bare)
             or (account.local or "") in self._reserved

@@ -378,6 +378,7 @@ class PluginSettings(Section, frozen=True):
         "carbons",
         "client_state",
         "register",
+        "invites",
         "contact_addresses",
         "adhoc_commands",
         "service_administration",

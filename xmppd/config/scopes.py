@@ -7,6 +7,7 @@ AREAS = (
     "config",
     "content",
     "data",
+    "invitations",
     "keys",
     "plugins",
     "rooms",
@@ -33,7 +34,7 @@ _READ = [each for each in SCOPES if each.endswith(":read") and each not in (CONT
 
 ROLES: Mapping[str, frozenset[str]] = {
     "user": frozenset((OWN,)),
-    "operator": frozenset((OWN, "s2s:write", "sessions:write", *_READ)),
+    "operator": frozenset((OWN, "invitations:write", "s2s:write", "sessions:write", *_READ)),
     "admin": EVERYTHING,
 }
 """The roles that are always there: everybody's, one for who looks after the server, and that of

@@ -32,6 +32,7 @@ GROUPS: Mapping[str, str] = {
     "device": "clients that have access to an account",
     "roster": "contacts of an account",
     "group": "shared groups",
+    "invite": "invitations",
     "s2s": "other servers",
     "cluster": "the nodes of this service",
     "key": "keys with which programs give commands",

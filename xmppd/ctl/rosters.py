@@ -1,7 +1,7 @@
 """Commands on rosters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from xmppd.command.argument import MANY, Argument
@@ -16,6 +16,7 @@ from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.roster.contact_names import named
 from xmppd.roster.roster import Roster
 from xmppd.roster.roster_manager import Change, RosterManager
+from xmppd.roster.subscription import mutual
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.store.accounts import AccountStore
 from xmppd.store.rosters import RosterItem
@@ -70,11 +71,11 @@ class RosterCommands:
             groups = told.texts("group") if told.given("group") else item.groups
             most = self.rosters.settings.max_groups_per_item
             item = named(item, told.text("name", item.name), groups, max_groups=most)
-            return Change(item if theirs is None else _both(item))
+            return Change(item if theirs is None else mutual(item))
 
         if theirs is not None:
             own = theirs.items.get(roster.account.bare) or RosterItem(roster.account.bare)
-            self.rosters.check_room(theirs, _both(own))
+            self.rosters.check_room(theirs, mutual(own))
         await self.rosters.change(roster, contact.bare, decide)
         if theirs is None:
             subscription = roster.items[contact.bare].subscription
@@ -123,11 +124,7 @@ def _row(roster: Roster, item: RosterItem, shared: Mapping[str, object]) -> Cont
 
 def _seeing(account: JID, item: RosterItem | None) -> Change:
     """Have an account as a contact; both see each other."""
-    return Change(_both(item or RosterItem(account.bare)))
-
-
-def _both(item: RosterItem) -> RosterItem:
-    return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
+    return Change(mutual(item or RosterItem(account.bare)))
 
 
 COMMANDS: tuple[Declared[RosterCommands], ...] = (

@@ -1,6 +1,6 @@
 """PresenceSubscribeHandler: subscribe, subscribed, unsubscribe and unsubscribed."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from xmppd.roster.subscription import (
     State,
     farewells,
     in_state,
+    mutual,
     state_of,
     was_seen,
 )
@@ -69,6 +70,10 @@ class PresenceSubscribeHandler:
 
     The stanzas between two accounts are handled one after the other, so that their rosters agree
     whichever store answers first.
+
+    Attributes:
+        agrees: Whether a contact has agreed to a request beforehand, which says so itself, as that
+            of somebody who was invited does; a plugin may put its own here.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class PresenceSubscribeHandler:
         self.presences = presences
         self.accounts = accounts
         self.events = events
+        self.agrees: Callable[[Presence], Awaitable[bool]] = does_not_agree
         self._turns = Locks()
 
     async def process(self, presence: Presence) -> None:
@@ -112,6 +118,23 @@ class PresenceSubscribeHandler:
         """
         for subscriber, contact in ((one, other), (other, one)):
             await self._show_presence(subscriber, contact)
+
+    async def befriend(self, one: JID, other: JID) -> None:
+        """Make two accounts of ours contacts of each other, which see each other.
+
+        Raises:
+            StanzaError: RESOURCE_CONSTRAINT: one of their rosters is full; neither is changed.
+        """
+        pairs = ((one, other), (other, one))
+        async with self._turns.held(frozenset((one.bare, other.bare))):
+            for account, contact in pairs:
+                roster = await self.rosters.roster(account)
+                self.rosters.check_room(roster, _friend(contact, roster.items.get(contact.bare)))
+            for account, contact in pairs:
+                roster = await self.rosters.roster(account)
+                befriended = partial(_befriended, contact)
+                await self.rosters.change(roster, contact.bare, befriended)
+        await self.agreed(one, other)
 
     async def remove(self, account: JID, contact: JID) -> None:
         """Remove a contact and end both subscriptions (:rfc:`6121#section-2.5`, RO-11).
@@ -297,17 +320,18 @@ class PresenceSubscribeHandler:
         if await self.presences.privacy_lists.denies(to, "other", sender):
             return  # PL-3
         roster = await self.rosters.roster(to)
+        agrees = not was_seen(roster.items.get(sender.bare)) and await self.agrees(request)
         moves, pending = RECEIVED["subscribe"], _kept(request)
 
         def decide(item: RosterItem | None) -> Change | None:
             if was_seen(item):
                 return None
-            if item is not None and item.approved:
-                return Change(_agreed(item))
+            if agrees or (item is not None and item.approved):
+                return Change(_agreed(item or RosterItem(sender.bare)))
             return _moved(roster, sender, item, moves[state_of(item)], pending=pending, push=False)
 
         before = await self.rosters.change(roster, sender.bare, decide)
-        if was_seen(before) or (before is not None and before.approved):
+        if agrees or was_seen(before) or (before is not None and before.approved):
             await self._answer(to, sender, "subscribed")
         elif moves[state_of(before)].passes:
             self.presences.deliver(request)
@@ -350,6 +374,19 @@ def _moved(
     if item is not None and not visible(item) and after == RosterItem(contact.bare):
         return Change(None, push=False)  # a request that is over leaves nothing behind
     return None if after == item else Change(after, push=push)
+
+
+async def does_not_agree(request: Presence) -> bool:
+    """Leave every request to its addressee."""
+    return False
+
+
+def _friend(contact: JID, item: RosterItem | None) -> RosterItem:
+    return mutual(item or RosterItem(contact.bare))
+
+
+def _befriended(contact: JID, item: RosterItem | None) -> Change:
+    return Change(_friend(contact, item))
 
 
 def _removed(item: RosterItem | None) -> Change | None:
@@ -400,4 +437,4 @@ def _approves(kind: str, item: RosterItem | None, move: Move) -> bool | None:
     return False if kind == "unsubscribed" else None
 
 
-__all__ = ["TYPES", "PresenceSubscribeHandler", "Subscribed", "Unsubscribed"]
+__all__ = ["TYPES", "PresenceSubscribeHandler", "Subscribed", "Unsubscribed", "does_not_agree"]

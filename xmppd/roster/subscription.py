@@ -130,6 +130,11 @@ def was_seen(item: RosterItem | None) -> bool:
     return item is not None and item.subscription in SUBSCRIBED
 
 
+def mutual(item: RosterItem) -> RosterItem:
+    """The same item once both see each other, and nobody waits for an answer."""
+    return replace(item, subscription="both", ask=False, pending_in=None, approved=False)
+
+
 def farewells(item: RosterItem) -> tuple[str, ...]:
     """The subscription stanzas that leave nothing between an account and this contact."""
     sees = item.subscription in SUBSCRIBED_TO or item.ask

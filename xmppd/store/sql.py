@@ -7,6 +7,7 @@ Plugins import SQLAlchemy through this module; the server's own tables are made 
 from alembic.operations import Operations
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     CheckConstraint,
     Column,
@@ -61,6 +62,7 @@ __all__ = [
     "NUMBER",
     "ORDERED",
     "BigInteger",
+    "BindParameter",
     "Boolean",
     "CheckConstraint",
     "Column",

@@ -1,0 +1,264 @@
+"""Commands on invitations: people give them for their own, whoever has the scope for any."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xmppd.command.argument import DRY_RUN, Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, DomainName, Duration, Flag, GroupName, Number
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
+from xmppd.stanza import JID, Condition
+from xmppd.stanza.date_time import date_time
+from xmppd.stanza.jid import prepare_local
+
+from .invitation import Invitation
+from .invitations import Invitations
+
+SCOPE = "invitations:write"
+MAX_LIFETIME_S = 366 * 86_400
+MAX_USES = 1_000
+MAX_GROUPS = 20
+
+ID = Argument("id", 'as "invite list" shows it')
+CREATE = Description(
+    "invite create",
+    "invite somebody, who may make an account by it",
+    (
+        Argument("--from", "who invites; you, if you are a person", AccountName(), scope=SCOPE),
+        Argument("--name", "the name that the account must have", scope=SCOPE),
+        Argument("--domain", "where the account is made", DomainName(), scope=SCOPE),
+        Argument(
+            "--group", "a shared group that it joins; may be repeated", GroupName(), MAX_GROUPS,
+            scope=SCOPE,
+        ),
+        Argument("--uses", "how many may come; one without it", Number(1, MAX_USES)),
+        Argument("--expires", "for how long it holds, such as 7d", Duration(MAX_LIFETIME_S)),
+        Argument("--no-contact", "who comes does not become a contact of who invites", Flag()),
+    ),
+    effect="changes",
+    who="everybody",
+    area="invitations",
+)  # fmt: skip
+LIST = Description(
+    "invite list",
+    "list invitations: your own; all, if you may",
+    (
+        Argument("--from", "only those of this account", AccountName()),
+        Argument("--all", "also those that are over", Flag()),
+    ),
+    who="everybody",
+    area="invitations",
+)
+SHOW = Description(
+    "invite show", "show who has come by an invitation", (ID,), who="everybody", area="invitations"
+)
+REVOKE = Description(
+    "invite revoke",
+    "let nobody come by an invitation any more",
+    (ID, DRY_RUN),
+    effect="ends",
+    who="everybody",
+    area="invitations",
+)
+WHO = Description(
+    "invite who",
+    "say who has invited the owner of an account",
+    (Argument("account", "such as romeo@example.org", AccountName()),),
+    area="invitations",
+)
+
+
+class NewInvitationRow(Row, frozen=True):
+    """An invitation that was just made; nobody can tell its token later.
+
+    Attributes:
+        id: By which it is listed and revoked.
+        uri: For a client.
+        landing_url: For a browser; empty where the server has no page.
+        expires: When its time is over.
+    """
+
+    id: str
+    uri: str
+    landing_url: str
+    expires: str
+
+
+class InvitationRow(Row, frozen=True):
+    """An invitation, without its token."""
+
+    id: str
+    inviter: str
+    for_account: str
+    groups: list[str]
+    contact: bool
+    state: str
+    used: int
+    max_uses: int
+    made: str
+    expires: str
+
+
+class GuestRow(Row, frozen=True):
+    """Somebody who has come by an invitation."""
+
+    account: str
+    since: str
+
+
+class InviterRow(Row, frozen=True):
+    """The inviter of somebody."""
+
+    account: str
+    inviter: str
+    invitation: str
+    since: str
+
+
+@dataclass(frozen=True)
+class InviteCommands:
+    """The commands on invitations.
+
+    Attributes:
+        invitations: All of them.
+        has_group: Whether there is a shared group of a name.
+        landing_url: The page of a token, at a domain; empty if there is none.
+    """
+
+    invitations: Invitations
+    has_group: Callable[[str], bool]
+    landing_url: Callable[[str, str], str]
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [
+            Command(CREATE, self.create, (NewInvitationRow,)),
+            Command(LIST, self.show_all, (InvitationRow,)),
+            Command(SHOW, self.show, (InvitationRow, GuestRow)),
+            Command(REVOKE, self.revoke),
+            Command(WHO, self.who, (InviterRow,)),
+        ]
+
+    async def create(self, context: CommandContext) -> Replies:
+        """Make an invitation."""
+        told, may = context.arguments, SCOPE in context.actor.scopes
+        inviter = await self._inviter(context)
+        settings = self.invitations.settings
+        lifetime_s = told.number("expires", int(settings.lifetime_s))
+        if not may and lifetime_s > settings.lifetime_s:
+            most = f"{settings.lifetime_s / 86_400:g} days"
+            raise Refused(f"your invitations hold for {most} at most", argument="expires")
+        for name in told.texts("group"):
+            if not self.has_group(name):
+                raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)
+        domain = told.domains("domain")[0]
+        if inviter is not None and not told.given("domain"):
+            domain = inviter.domain
+        made, token = await self.invitations.make(
+            Invitation(
+                id="",
+                inviter="" if inviter is None else inviter.bare,
+                domain=domain,
+                name=_name(told.text("name")),
+                groups=tuple(dict.fromkeys(told.texts("group"))),
+                is_contact=inviter is not None and not told.flag("no_contact"),
+                with_account=may or settings.with_account,
+                max_uses=told.number("uses", 1),
+                made=0.0,
+                expires=self.invitations.now() + lifetime_s,
+            ),
+            is_limited=not may,
+        )
+        page = self.landing_url(made.domain, token)
+        yield NewInvitationRow(made.id, made.uri(token), page, date_time(made.expires))
+
+    async def show_all(self, context: CommandContext) -> Replies:
+        """List invitations; those that hold, if nothing else is said."""
+        whose = self._whose(context)
+        if context.arguments.given("from"):
+            asked = context.arguments.jid("from").bare
+            if whose not in (None, asked):
+                raise Refused("these are somebody else's invitations", Condition.FORBIDDEN)
+            whose = asked
+        async for each in self.invitations.all_of(whose):
+            if context.arguments.flag("all") or each.state(self.invitations.now()) == "open":
+                yield self._row(each)
+
+    async def show(self, context: CommandContext) -> Replies:
+        """Show an invitation, and those who have come by it."""
+        invitation = await self._own(context)
+        yield self._row(invitation)
+        for account, since in await self.invitations.takers(invitation):
+            yield GuestRow(account, date_time(since))
+
+    async def revoke(self, context: CommandContext) -> Replies:
+        """Revoke an invitation; who has come by it stays."""
+        invitation = await self._own(context)
+        state = invitation.state(self.invitations.now())
+        if state != "open":
+            raise Refused(f"invitation {invitation.id} is {state} already", Condition.CONFLICT)
+        if context.dry_run:
+            yield f"invitation {invitation.id} would be revoked"
+            return
+        await self.invitations.revoke(invitation.id)
+        yield f"invitation {invitation.id} is revoked"
+
+    async def who(self, context: CommandContext) -> Replies:
+        """Say by whose invitation the owner of an account has come."""
+        account = context.arguments.jid("account")
+        found = await self.invitations.invited_by(account)
+        if found is None:
+            raise Refused(f"{account} has not come by an invitation", Condition.ITEM_NOT_FOUND)
+        inviter, invitation, since = found
+        yield InviterRow(account.bare, inviter, invitation, date_time(since))
+
+    async def _inviter(self, context: CommandContext) -> JID | None:
+        actor, told = context.actor, context.arguments
+        inviter = told.jid("from") if told.given("from") else actor.jid and actor.jid.to_bare()
+        if inviter is not None and not await self.invitations.accounts.store.exists(inviter.bare):
+            raise Refused(f"there is no account {inviter}", Condition.ITEM_NOT_FOUND)
+        return inviter
+
+    async def _own(self, context: CommandContext) -> Invitation:
+        """The invitation that is named, if it is the actor's, or the actor may see all."""
+        found = await self.invitations.find(context.arguments.text("id"))
+        whose = self._whose(context)
+        if found is None or whose not in (None, found.inviter):
+            raise Refused("there is no such invitation", Condition.ITEM_NOT_FOUND, argument="id")
+        return found
+
+    def _whose(self, context: CommandContext) -> str | None:
+        """Whose invitations the actor may see; None for all."""
+        actor = context.actor
+        may_see_all = {"invitations:read", SCOPE} & actor.scopes
+        if may_see_all or actor.jid is None:
+            return None
+        return actor.jid.bare
+
+    def _row(self, invitation: Invitation) -> InvitationRow:
+        name, domain = invitation.name, invitation.domain
+        return InvitationRow(
+            id=invitation.id,
+            inviter=invitation.inviter,
+            for_account=JID.of(name, domain).bare if name else f"any at {domain}",
+            groups=list(invitation.groups),
+            contact=invitation.is_contact,
+            state=invitation.state(self.invitations.now()),
+            used=invitation.used,
+            max_uses=invitation.max_uses,
+            made=date_time(invitation.made),
+            expires=date_time(invitation.expires),
+        )
+
+
+def _name(text: str) -> str:
+    """A local part, prepared; empty for any."""
+    try:
+        return prepare_local(text) if text else ""
+    except ValueError as error:
+        raise Refused(f'"{text}" is no name ({error})', argument="name") from error
+
+
+__all__ = ["InviteCommands", "NewInvitationRow"]
