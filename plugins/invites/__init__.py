@@ -2,29 +2,34 @@
 
 ``invitations.py`` has the rules: an invitation is known by the digest of a token, holds for a week,
 and is used once, unless it says otherwise. A client without an account shows its token and makes
-one (``iq.py``), a client with an account sends it with its request (``requests.py``).
+one (``iq.py``), a client with an account sends it with its request (``requests.py``), and a browser
+shows what it is about (``page.py``).
 """
 
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.accounts import Accounts
+from xmppd.auth.base import RunInThread
 from xmppd.config.config import TLSSettings
 from xmppd.config.settings import Settings
 from xmppd.events import Events, On
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler, does_not_agree
 from xmppd.host.clocks import Clocks
+from xmppd.pages.visitors import Visitors
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.repeatedly import repeatedly
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.store.sql import Database, Tables
 from xmppd.stream.stream_feature import Stream, StreamFeature
-from xmppd_plugins.register.registration import HourlyLimit, Registration
+from xmppd.web.http_doors import HTTPDoors
+from xmppd_plugins.register.registration import HourlyLimit, SelfRegistration
 
 from .commands import InviteCommands
 from .forms import CREATE_ACCOUNT, INVITE
 from .invitations import Invitations
 from .iq import FEATURE, IQPreauthHandler
-from .requests import Accepted, InvitedRequests
+from .page import InvitePage
+from .requests import InvitationTaken, InvitedRequests
 from .settings import InviteSettings
 from .tables import metadata
 from .welcome import Welcome
@@ -32,14 +37,21 @@ from .welcome import Welcome
 SWEEP_S = 3_600.0
 
 
+def _nowhere(domain: str, token: str) -> str:
+    return ""
+
+
 def plug(
     database: Database,
     accounts: Accounts,
-    registration: Registration,
+    registration: SelfRegistration,
     subscriptions: PresenceSubscribeHandler,
     groups: SharedGroupChanges,
     tls: TLSSettings,
     events: Events,
+    visitors: Visitors,
+    doors: HTTPDoors,
+    run_in_thread: RunInThread,
     clocks: Clocks,
     clock: IReactorTime,
     settings: InviteSettings,
@@ -49,8 +61,12 @@ def plug(
     welcome = Welcome(accounts.store.exists, subscriptions, groups)
     invitations = Invitations(database, accounts, welcome, settings, clocks.wall_clock, wrong)
     requests = InvitedRequests(invitations, subscriptions, events.fire)
+    page = InvitePage(visitors, invitations, registration, doors.base_url, run_in_thread)
+    pages = tuple(page.paths()) if doors.serves_web else ()
     commands = InviteCommands(
-        invitations, lambda name: name in groups.groups.groups, lambda domain, token: ""
+        invitations,
+        lambda name: name in groups.groups.groups,
+        page.landing_url if pages else _nowhere,
     )
 
     def let_in() -> None:
@@ -70,9 +86,10 @@ def plug(
             unless=Stream.AUTHENTICATED,
         ),
         IQPreauthHandler(invitations, tls.required),
-        On(Accepted, requests.ask_back),
+        On(InvitationTaken, requests.ask_back),
         *commands.commands(),
         INVITE,
         CREATE_ACCOUNT,
+        *pages,
         repeatedly(invitations.sweep, SWEEP_S, clock),
     ]

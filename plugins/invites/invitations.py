@@ -63,7 +63,7 @@ class NotValid(ChangeRefused):
 
 
 @dataclass(frozen=True)
-class InvitedAdmission:
+class InvitationVoucher:
     """Lets somebody make an account who has shown the token of an invitation.
 
     Attributes:
@@ -119,7 +119,7 @@ class Invitations:
     ) -> None:
         self.accounts = accounts
         self.settings = settings
-        self.shown: OrderedDict[str, InvitedAdmission] = OrderedDict()
+        self.shown: OrderedDict[str, InvitationVoucher] = OrderedDict()
         self._database = database
         self._welcome = welcome
         self._wall_clock = wall_clock
@@ -180,7 +180,7 @@ class Invitations:
 
     # -- looking ----------------------------------------------------------------------------------
 
-    def admission(self, session: LocalClientSession) -> InvitedAdmission | None:
+    def voucher(self, session: LocalClientSession) -> InvitationVoucher | None:
         """What lets the client of a stream in, if it has shown a token."""
         return self.shown.get(session.id)
 
@@ -257,11 +257,11 @@ class Invitations:
         found = await self.open(token, session.connection.address)
         if not found.with_account or found.domain != session.jid.domain:
             raise not_valid()
-        self.shown[session.id] = InvitedAdmission(self, found)
+        self.shown[session.id] = InvitationVoucher(self, found)
         if len(self.shown) > MAX_SHOWN:
             self.shown.popitem(last=False)
 
-    async def enter(self, token: str, address: str) -> InvitedAdmission:
+    async def enter(self, token: str, address: str) -> InvitationVoucher:
         """What lets whoever has a token make an account.
 
         Raises:
@@ -270,7 +270,7 @@ class Invitations:
         found = await self.open(token, address)
         if not found.with_account:
             raise not_valid()
-        return InvitedAdmission(self, found)
+        return InvitationVoucher(self, found)
 
     @asynccontextmanager
     async def used_by(self, invitation: Invitation, guest: JID) -> AsyncIterator[None]:
@@ -371,7 +371,7 @@ __all__ = [
     "NOT_VALID",
     "TAKING_S",
     "WEEK_S",
+    "InvitationVoucher",
     "Invitations",
-    "InvitedAdmission",
     "not_valid",
 ]

@@ -11,7 +11,7 @@ from .iq import PARS, PREAUTH
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class InvitationTaken:
     """An inviter has let a guest see their presence, and is to see the guest's.
 
     Attributes:
@@ -56,13 +56,13 @@ class InvitedRequests:
                 pass
         except StanzaError:
             return False
-        self.fire(Accepted(inviter, guest))
+        self.fire(InvitationTaken(inviter, guest))
         return True
 
-    async def ask_back(self, event: Accepted) -> None:
+    async def ask_back(self, event: InvitationTaken) -> None:
         """Ask the guest in the inviter's name, once the guest's own request is answered."""
         ask = Presence.make(event.guest, event.inviter, type="subscribe")
         await self.subscriptions.process(ask)
 
 
-__all__ = ["Accepted", "InvitedRequests"]
+__all__ = ["InvitationTaken", "InvitedRequests"]

@@ -10,7 +10,7 @@ from xmppd.plugin.place import Part
 from xmppd.stream.stream_feature import Stream, StreamFeature
 
 from .iq import IQRegisterHandler
-from .registration import Registration
+from .registration import SelfRegistration
 
 
 def plug(
@@ -21,7 +21,7 @@ def plug(
     clocks: Clocks,
 ) -> list[Part]:
     """The parts of this feature."""
-    registration = Registration(accounts, passwords, settings, clocks.seconds)
+    registration = SelfRegistration(accounts, passwords, settings, clocks.seconds)
     handler = IQRegisterHandler(registration, tls.required)
     return [
         Offer(registration),

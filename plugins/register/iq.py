@@ -8,7 +8,7 @@ from xmppd.stanza import IQ, JID, Condition, Element, StanzaError, Tree, child, 
 from xmppd.store.accounts import NoSuchAccount
 from xmppd.stream.stream_feature import Negotiation
 
-from .registration import Admission, Registration, closed
+from .registration import SelfRegistration, Voucher, closed
 
 NS = "jabber:iq:register"
 FEATURE = b"<register xmlns='http://jabber.org/features/iq-register'/>"
@@ -23,7 +23,7 @@ class IQRegisterHandler(IQHandler):
         tls_required: Whether registering needs TLS.
     """
 
-    registration: Registration
+    registration: SelfRegistration
     tls_required: bool
 
     query = qname(NS, "query")
@@ -40,9 +40,9 @@ class IQRegisterHandler(IQHandler):
         session = client(asked)
         form = element(NS, "query")
         if session.account is None:
-            admission = self._admission(session)
+            voucher = self._voucher(session)
             child(form, "instructions", "Choose a name and a password for your account.")
-            child(form, "username", (admission and admission.name) or None)
+            child(form, "username", (voucher and voucher.name) or None)
         else:
             child(form, "instructions", "You are registered. Enter a password to change yours.")
             child(form, "registered")
@@ -66,28 +66,28 @@ class IQRegisterHandler(IQHandler):
 
     # -- registering ----------------------------------------------------------------------------
 
-    def _admission(self, session: LocalClientSession) -> Admission | None:
+    def _voucher(self, session: LocalClientSession) -> Voucher | None:
         """What lets a client in; None where everybody may come.
 
         Raises:
             StanzaError: Nothing does.
         """
         gate = self.registration.gate
-        admission = None if gate is None else gate.admission(session)
-        if admission is None and not self.registration.settings.open:
+        voucher = None if gate is None else gate.voucher(session)
+        if voucher is None and not self.registration.settings.open:
             raise closed()
         if self.tls_required and not session.connection.encrypted:
             raise StanzaError(Condition.NOT_AUTHORIZED, "start TLS first")
-        return admission
+        return voucher
 
     async def _register(self, session: LocalClientSession, fields: Tree) -> None:
-        admission = self._admission(session)
+        voucher = self._voucher(session)
         name, password = field(fields, "username"), field(fields, "password")
         if not name or not password:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "a name and a password are required")
         account = account_of(name, session.jid.domain)
         address = session.connection.address
-        await self.registration.create(account, password, address, admission)
+        await self.registration.create(account, password, address, voucher)
 
     # -- owners ---------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Registration: the rules by which people make accounts for themselves, by whichever way."""
+"""SelfRegistration: the rules by which people make accounts for themselves, by whichever way."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -56,7 +56,7 @@ class HourlyLimit:
         return [time for time in self._counted.get(network, ()) if time > since]
 
 
-class Admission(Protocol):
+class Voucher(Protocol):
     """Lets somebody make an account, whether registration is open or not."""
 
     @property
@@ -68,7 +68,7 @@ class Admission(Protocol):
         """The local part that it must have; empty for any."""
 
     def taken_up(self, account: JID) -> AbstractAsyncContextManager[None]:
-        """A context in which the account is made: whoever enters it uses the admission up, unless
+        """A context in which the account is made: whoever enters it uses the voucher up, unless
         nothing comes of it.
 
         Raises:
@@ -79,14 +79,14 @@ class Admission(Protocol):
 class Gate(Protocol):
     """Knows who is let in though registration is closed."""
 
-    def admission(self, session: LocalClientSession) -> Admission | None:
+    def voucher(self, session: LocalClientSession) -> Voucher | None:
         """What lets the client of a stream in, if anything does."""
 
     async def is_promised(self, account: JID) -> bool:
         """Whether a name is kept for somebody who is to be let in."""
 
 
-class Registration:
+class SelfRegistration:
     """Makes accounts for those who ask for their own.
 
     Args:
@@ -125,7 +125,7 @@ class Registration:
         return self.settings.open or self.gate is not None
 
     async def create(
-        self, account: JID, password: str, address: str, admission: Admission | None = None
+        self, account: JID, password: str, address: str, voucher: Voucher | None = None
     ) -> None:
         """Make an account.
 
@@ -133,20 +133,20 @@ class Registration:
             account: Bare JID.
             password: Its password.
             address: The IP address of whoever asks; those of one network may make a few in an hour.
-            admission: What lets them in: they are not counted.
+            voucher: What lets them in: they are not counted.
 
         Raises:
             StanzaError: SERVICE_UNAVAILABLE: registration is closed; CONFLICT: the name is taken;
                 NOT_ACCEPTABLE: it is reserved, or the password is too short or cannot be one;
                 RESOURCE_CONSTRAINT: there were too many from there.
         """
-        if admission is None and not self.settings.open:
+        if voucher is None and not self.settings.open:
             raise closed()
-        if admission is not None and not _is_for(admission, account):
+        if voucher is not None and not _is_for(voucher, account):
             raise StanzaError(Condition.NOT_ACCEPTABLE, "The invitation is for another name.")
         self.check_password(password)
         most = self.settings.per_address_per_hour
-        counted = admission is None
+        counted = voucher is None
         if (counted and self.made.reached(address, most)) or self.taken.reached(
             address, most * TAKEN_NAMES_PER_ACCOUNT
         ):
@@ -156,21 +156,21 @@ class Registration:
         if counted:
             self.made.count(address)  # at once: many streams may be at it
         try:
-            async with nullcontext() if admission is None else admission.taken_up(account):
-                await self._create(account, password, address, admission)
+            async with nullcontext() if voucher is None else voucher.taken_up(account):
+                await self._create(account, password, address, voucher)
         except (StanzaError, StoreError):
             if counted:
                 self.made.uncount(address)
             raise
 
     async def _create(
-        self, account: JID, password: str, address: str, admission: Admission | None
+        self, account: JID, password: str, address: str, voucher: Voucher | None
     ) -> None:
         try:
             if await self.accounts.store.exists(account.bare):
                 raise AccountExists(account.bare)
             async with self.accounts.attempts.derivation(account.bare, address):
-                if not await self._is_free(account, password, admission):
+                if not await self._is_free(account, password, voucher):
                     self.taken.count(address)
                     raise StanzaError(Condition.NOT_ACCEPTABLE, "This name is reserved.")  # RG-1
                 await self.passwords.create(account.bare, password)
@@ -181,10 +181,10 @@ class Registration:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
         self.accounts.attempts.succeeded(account.bare, address)  # its user has chosen it
 
-    async def _is_free(self, account: JID, password: str, admission: Admission | None) -> bool:
+    async def _is_free(self, account: JID, password: str, voucher: Voucher | None) -> bool:
         if not await self.accounts.names.may_register(account, password):
             return False
-        is_own = admission is not None and bool(admission.name)
+        is_own = voucher is not None and bool(voucher.name)
         return is_own or self.gate is None or not await self.gate.is_promised(account)
 
     def check_password(self, password: str) -> None:
@@ -207,17 +207,17 @@ def closed() -> StanzaError:
     return StanzaError(Condition.SERVICE_UNAVAILABLE, "registration is closed")
 
 
-def _is_for(admission: Admission, account: JID) -> bool:
-    return account.domain == admission.domain and admission.name in ("", account.local)
+def _is_for(voucher: Voucher, account: JID) -> bool:
+    return account.domain == voucher.domain and voucher.name in ("", account.local)
 
 
 __all__ = [
     "HOUR_S",
     "MAX_REMEMBERED_ADDRESSES",
     "TAKEN_NAMES_PER_ACCOUNT",
-    "Admission",
     "Gate",
     "HourlyLimit",
-    "Registration",
+    "SelfRegistration",
+    "Voucher",
     "closed",
 ]

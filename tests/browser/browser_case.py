@@ -62,9 +62,18 @@ class BrowserCase(SynchronousTestCase):
         name = f"{name}-{self.id().rpartition('.')[2].replace('_', '-')}"
         return self.server.add_user(name, PASSWORD)
 
-    def context(self) -> BrowserContext:
-        """A browser as somebody has it, with cookies and storage of its own."""
-        context = chromium().new_context(ignore_https_errors=True)
+    def context(self, *, script: bool = True, width: int = 1_280) -> BrowserContext:
+        """A browser as somebody has it, with cookies and storage of its own.
+
+        Args:
+            script: Whether it runs JavaScript.
+            width: Of its window, in pixels.
+        """
+        context = chromium().new_context(
+            ignore_https_errors=True,
+            java_script_enabled=script,
+            viewport={"width": width, "height": 800},
+        )
         context.set_default_timeout(PATIENCE_MS)
         context.route(_is_elsewhere, lambda route: route.abort())
         self.addCleanup(context.close)
