@@ -5,7 +5,7 @@ is in no address that a log or another site could see.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from xmppd.web.http_path import HTTPPath, anybody
 from xmppd.web.request import HTTPResponse
 from xmppd_plugins.register.registration import SelfRegistration
 
-from .clients import for_device
+from .clients import KnownClient, for_device
 from .invitation import Invitation
 from .invitations import Invitations
 from .qr import picture
@@ -101,7 +101,8 @@ class InvitePage:
             if error.condition is Condition.ITEM_NOT_FOUND:  # others were quicker
                 return _not_valid(click, error)
             return await show(error.text or "", _STATUS.get(error.condition, 400))
-        return click.page("welcome.html", account=account.bare, **_clients(click))
+        mine, others = _clients(click)
+        return click.page("welcome.html", account=account.bare, clients=mine, others=others)
 
     async def _invitation(
         self, click: Click, found: Invitation, token: str, name: str = "", said: str = "",
@@ -109,6 +110,7 @@ class InvitePage:
     ) -> HTTPResponse:  # fmt: skip
         uri = found.uri(token)
         link = self.landing_url(found.domain, token) or uri
+        mine, others = _clients(click)
         return click.page(
             "invitation.html",
             status=status,
@@ -124,7 +126,8 @@ class InvitePage:
             said=said,
             private=is_private(click.request),
             least=self._registration.settings.min_password_length,
-            **_clients(click),
+            clients=mine,
+            others=others,
         )
 
 
@@ -133,9 +136,9 @@ def _nobody(actor: Actor) -> bool:
     return False
 
 
-def _clients(click: Click) -> Mapping[str, object]:
-    mine, others = for_device(click.request.header("user-agent"))
-    return {"clients": mine, "others": others}
+def _clients(click: Click) -> tuple[tuple[KnownClient, ...], tuple[KnownClient, ...]]:
+    """Those for the device of whoever looks, and all others."""
+    return for_device(click.request.header("user-agent"))
 
 
 def _token(text: str) -> str:

@@ -379,6 +379,7 @@ class PluginSettings(Section, frozen=True):
         "client_state",
         "register",
         "invites",
+        "account",
         "contact_addresses",
         "adhoc_commands",
         "service_administration",

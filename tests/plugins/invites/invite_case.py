@@ -1,6 +1,6 @@
 """A house in which people invite others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from msgspec.structs import replace
@@ -60,7 +60,7 @@ def register(client: Client, name: str, password: str = PASSWORD) -> str:
     return condition(answer)
 
 
-def stranger(house: Home, address: str = "192.0.2.1") -> Client:
+def stranger(house: House, address: str = "192.0.2.1") -> Client:
     """Somebody who has opened a stream, and has no account."""
     client = house.unauthenticated(address)
     client.open("montague.lit")
@@ -74,7 +74,7 @@ class InviteCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.house = self.furnish()
 
-    def furnish(self, **tables: Mapping[str, object]) -> House:
+    def furnish(self, **tables: Mapping[str, object] | Sequence[Mapping[str, object]]) -> House:
         """A house with these settings."""
         config = replace(house_config("montague.lit", **tables), admins=(NURSE,))
         plugins = ("disco", "adhoc_commands", "invites")
@@ -95,7 +95,8 @@ class InviteCase(SynchronousTestCase):
 
     def refused(self, command: str, actor: Actor = SHELL, /, **arguments: object) -> Condition:
         """Why a command is refused."""
-        return self.assertRaises(Refused, self.give, command, actor, **arguments).condition
+        error: Refused = self.assertRaises(Refused, self.give, command, actor, **arguments)
+        return error.condition
 
     def exists(self, account: str) -> bool:
         """Whether there is such an account."""

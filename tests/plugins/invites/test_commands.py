@@ -27,7 +27,7 @@ from xmppd_plugins.invites.invitations import WEEK_S
 
 
 class CommandTests(InviteCase):
-    def rows(self, actor: Actor = ADMIN, **arguments: object) -> list[InvitationRow]:
+    def rows(self, actor: Actor = ADMIN, /, **arguments: object) -> list[InvitationRow]:
         """What is listed."""
         return cast(list[InvitationRow], self.give("list", actor, **arguments))
 

@@ -1,6 +1,5 @@
 """The page of an invitation, as a browser sees it."""
 
-from collections.abc import Mapping
 from html import unescape
 
 from tests.plugins.invites.invite_case import (
@@ -12,9 +11,8 @@ from tests.plugins.invites.invite_case import (
     actor,
     token_of,
 )
-from tests.unit.pages.browser import Browser, seen
+from tests.unit.pages.browser import Browser, SecureBrowser, seen
 from xmppd.testing.client import done
-from xmppd.testing.house import House
 from xmppd.testing.web import WebAnswer
 from xmppd_plugins.invites.invitations import MAX_WRONG_PER_HOUR, NOT_VALID
 from xmppd_plugins.invites.page import ROOT
@@ -24,18 +22,6 @@ PHONE = "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/130.
 
 
 WEB = {"url": "https://chat.montague.lit", "trusted_proxies": ["127.0.0.1"]}
-
-
-class SecureBrowser(Browser):
-    """A browser that comes by TLS, which ends at a proxy."""
-
-    def __init__(self, house: House) -> None:
-        super().__init__(house, ("web",), host="montague.lit")
-        self.origin = "https://montague.lit"
-
-    def _ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
-        proxy = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
-        return super()._ask(method, path, body, {**proxy, **headers})
 
 
 class PageCase(InviteCase):

@@ -42,8 +42,8 @@ class RegisteringTests(InviteCase):
         self.assertEqual(self.contacts(JULIET), {ROMEO: "both"})
         (push,) = romeo.received()
         self.assertIn('subscription="both"', push.replace("'", '"'))
-        (juliet,) = self.house.connect("juliet")
-        self.assertIn(f'from="{juliet.jid.full}"', romeo.received()[-1].replace("'", '"'))
+        self.house.connect("juliet/1")
+        self.assertIn(f'from="{JULIET}/1"', romeo.received()[-1].replace("'", '"'))
 
     def test_offered(self) -> None:
         """The stream says that there are tokens, and that one may register by one."""

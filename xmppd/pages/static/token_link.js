@@ -1,5 +1,5 @@
-// What is behind "#" is the token: it is put into the form, which is sent without leaving the page,
-// so that the link stays what it is when the page is read again.
+// What is behind "#" is a token: it is put into the form that waits for it, which is sent without
+// leaving the page, so that the link stays what it is when the page is read again.
 "use strict";
 
 async function send(form) {
@@ -16,14 +16,9 @@ async function send(form) {
   main.focus({ preventScroll: true });
 }
 
-function open() {
-  const form = document.querySelector("form[data-open]");
-  const token = location.hash.slice(1);
-  if (form && token) {
-    form.elements.invitation.value = token;
-    send(form).catch(() => form.submit());
-  }
+const waiting = document.querySelector("form[data-token]");
+if (waiting && location.hash.length > 1) {
+  waiting.elements[waiting.dataset.token].value = location.hash.slice(1);
+  send(waiting).catch(() => waiting.submit());
 }
-
 addEventListener("hashchange", () => location.reload());
-open();

@@ -1,0 +1,64 @@
+"""Account pages: people look after their account by a browser, at ``/account/``.
+
+They change the password, end devices, files and invitations, and the account itself, which takes a
+week (``page.py``, ``endings.py``). Who has forgotten the password is sent a link by those who run
+the server (``reset_page.py``).
+"""
+
+from twisted.internet.interfaces import IReactorTime
+
+from xmppd.account.accounts import Accounts
+from xmppd.command.command_table import CommandTable
+from xmppd.config.settings import Settings
+from xmppd.host.clocks import Clocks
+from xmppd.pages.visitors import Visitors
+from xmppd.plugin.place import Part
+from xmppd.plugin.repeatedly import repeatedly
+from xmppd.store.sql import Database, Tables
+from xmppd.web.http_doors import HTTPDoors
+from xmppd_plugins.register.registration import HourlyLimit, SelfRegistration
+
+from .commands import AccountPageCommands
+from .endings import AccountEndings
+from .page import AccountPage
+from .reset_page import ResetPage
+from .resets import PasswordResets
+from .settings import AccountPageSettings
+from .tables import metadata
+
+SWEEP_S = 3_600.0
+
+
+def plug(
+    database: Database,
+    accounts: Accounts,
+    registration: SelfRegistration,
+    commands: CommandTable,
+    visitors: Visitors,
+    doors: HTTPDoors,
+    clocks: Clocks,
+    clock: IReactorTime,
+    settings: AccountPageSettings,
+) -> list[Part]:
+    """The parts of this feature."""
+    if not doors.serves_web:
+        return []  # without a listener for HTTP nobody could come
+    endings = AccountEndings(database, accounts, settings, clocks.wall_clock)
+    resets = PasswordResets(database, clocks.wall_clock)
+    page = AccountPage(visitors, commands, registration, endings)
+    wrong = HourlyLimit(clocks.seconds)
+    reset = ResetPage(page.site, resets, accounts, registration, doors.base_url, wrong)
+    own = AccountPageCommands(resets, endings, accounts.store.exists, reset.url)
+
+    async def sweep() -> None:
+        await endings.sweep()
+        await resets.sweep()
+
+    return [
+        Tables(metadata),
+        Settings(AccountPageSettings, endings.use),
+        *page.paths(),
+        *reset.paths(),
+        *own.commands(),
+        repeatedly(sweep, SWEEP_S, clock),
+    ]

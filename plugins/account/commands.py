@@ -1,0 +1,92 @@
+"""Commands: links for a new password, and accounts that are to end."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from xmppd.command.argument import Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, Duration, Number
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
+from xmppd.stanza import Condition
+from xmppd.stanza.date_time import date_time
+
+from .endings import AccountEndings
+from .resets import PasswordResets
+
+MAX_LIFETIME_S = 7 * 86_400
+MAX_ROWS = 10_000
+
+ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
+RESET = Description(
+    "user reset",
+    "make a link with which the owner of an account chooses a new password",
+    (
+        ACCOUNT,
+        Argument("--expires", "for how long it holds, such as 12h", Duration(MAX_LIFETIME_S)),
+    ),
+    effect="changes",
+    area="accounts",
+)
+ENDING = Description(
+    "user ending",
+    "list accounts whose owners want them to end, and when they do",
+    (Argument("--rows", "how many at most", Number(1, MAX_ROWS)),),
+    area="accounts",
+)
+
+
+class ResetRow(Row, frozen=True):
+    """A link that was just made; nobody can tell it later."""
+
+    account: str
+    url: str
+    expires: str
+
+
+class EndingRow(Row, frozen=True):
+    """An account that is to end."""
+
+    account: str
+    ends: str
+
+
+@dataclass(frozen=True)
+class AccountPageCommands:
+    """The commands.
+
+    Attributes:
+        resets: The links.
+        endings: The accounts that are to end.
+        exists: Whether there is an account of a bare JID.
+        url: The link of a token, for the account of a domain; empty where no browser can come.
+    """
+
+    resets: PasswordResets
+    endings: AccountEndings
+    exists: Callable[[str], Awaitable[bool]]
+    url: Callable[[str, str], str]
+
+    def commands(self) -> list[Command]:
+        """All of them."""
+        return [Command(RESET, self.reset, (ResetRow,)), Command(ENDING, self.ending, (EndingRow,))]
+
+    async def reset(self, context: CommandContext) -> Replies:
+        """Make a link; the one before does not hold any more."""
+        account = context.arguments.jid("account")
+        if not await self.exists(account.bare):
+            raise Refused(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
+        if not self.url(account.domain, ""):
+            raise Refused("nobody knows the address of this page: set web.url")
+        lifetime_s = context.arguments.number("expires", int(self.endings.settings.reset_s))
+        token, expires = await self.resets.make(account, lifetime_s)
+        yield ResetRow(account.bare, self.url(account.domain, token), date_time(expires))
+
+    async def ending(self, context: CommandContext) -> Replies:
+        """List them, the next ones first."""
+        for account, due in await self.endings.all(context.arguments.number("rows", MAX_ROWS)):
+            yield EndingRow(account, date_time(due))
+
+
+__all__ = ["AccountPageCommands", "ResetRow"]
