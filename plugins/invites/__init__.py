@@ -32,7 +32,7 @@ from .page import InvitePage
 from .requests import InvitationTaken, InvitedRequests
 from .settings import InviteSettings
 from .tables import metadata
-from .welcome import Welcome
+from .welcome import GuestWelcome
 
 SWEEP_S = 3_600.0
 
@@ -58,7 +58,7 @@ def plug(
 ) -> list[Part]:
     """The parts of this feature."""
     wrong = HourlyLimit(clocks.seconds)
-    welcome = Welcome(accounts.store.exists, subscriptions, groups)
+    welcome = GuestWelcome(accounts.store.exists, subscriptions, groups)
     invitations = Invitations(database, accounts, welcome, settings, clocks.wall_clock, wrong)
     requests = InvitedRequests(invitations, subscriptions, events.fire)
     page = InvitePage(visitors, invitations, registration, doors.base_url, run_in_thread)

@@ -39,7 +39,7 @@ from .tables import (
     TAKERS,
     Columns,
 )
-from .welcome import Welcome
+from .welcome import GuestWelcome
 
 TOKEN_BYTES = 16
 MAX_TOKEN_LENGTH = 64
@@ -112,7 +112,7 @@ class Invitations:
         self,
         database: Database,
         accounts: Accounts,
-        welcome: Welcome,
+        welcome: GuestWelcome,
         settings: InviteSettings,
         wall_clock: Callable[[], float],
         wrong: HourlyLimit,

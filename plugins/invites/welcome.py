@@ -1,4 +1,4 @@
-"""Welcome: what is done for somebody who has come by an invitation."""
+"""GuestWelcome: what is done for somebody who has come by an invitation."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from .invitation import Invitation
 
 
 @dataclass(frozen=True)
-class Welcome:
+class GuestWelcome:
     """Makes inviter and guest contacts, and has the guest join groups.
 
     Attributes:
@@ -42,4 +42,4 @@ class Welcome:
                 await self.groups.save(replace(group, members=members))
 
 
-__all__ = ["Welcome"]
+__all__ = ["GuestWelcome"]
