@@ -272,7 +272,6 @@ class IQCommandHandler(IQHandler):
             )
             if self._asks(asked.form):
                 self.executions.forget(asked.session_id)
-            _log.info("{requester} runs {node}", requester=iq.sender.full, node=asked.node)
             most = MAX_ROWS if asked.form.answer is None else None
             replies = await self._replies(command, context, most)
             shown = self.forms.answer(asked.form, asked.filled, replies)

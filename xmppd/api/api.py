@@ -109,7 +109,6 @@ class API:
             given = of_query(about, request.query)
         _, context = self._commands.asked(about.name, given, actor)
         context.request = _request_name(request)
-        _log.info("rest: {actor} gives {command}", actor=actor.who, command=about.name)
         is_endless = about.answers == "stream"
         if request.method == "POST" and ASYNC in request.header("prefer"):
             return self._later(command, context)

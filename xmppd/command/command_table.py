@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 
 from xmppd.command.argument import DRY_RUN, Arguments
-from xmppd.command.audit import Audit
+from xmppd.command.audit import Audit, shown
 from xmppd.command.command import OWNED, Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.kinds import FileName, Surface
@@ -153,6 +153,12 @@ class CommandTable:
                 which is logged.
             Incomplete: All is done that could be, and some nodes did not answer.
         """
+        if context.actor.way != "node":  # the node that has it from a person has said so
+            _log.info(
+                "{way}: {actor} gives {command} {arguments}",
+                way=context.actor.way, actor=context.actor.who, address=context.actor.address,
+                command=command.name, arguments=shown(command, context),
+            )  # fmt: skip
         found = self._replies_wherever(command, context)
         if self.audit is not None and self.audit.wants(command, context):
             found = self.audit.watched(command, context, found)

@@ -141,7 +141,6 @@ class ControlProtocol(LineOnlyReceiver):
                 self._send(Answer(request.id, elsewhere=True))
                 return DONE
         command, context = table.asked(name, given, self._actor)
-        _log.info("xmppctl: {command}", command=name)
         if request.words is not None:
             self._send(Answer(request.id, head=head_of(command.about, command.rows)))
         self._context = context

@@ -541,9 +541,10 @@ class ConnectionHandler(Protocol):
             return closing
         self._side = Side.ENDED
         if error is not None:
+            peer = self.peer
             _log.info(
-                "{id} closed: {condition} {text}",
-                id=self.stream_handler.id,
+                "{id} {who} {address} closed: {condition} {text}",
+                id=self.stream_handler.id, who=peer.session, address=peer.address,
                 condition=error.condition.value, text=error.text or "",
             )  # fmt: skip
             self.admission.traffic.ended[error.condition] += 1
@@ -588,7 +589,11 @@ class ConnectionHandler(Protocol):
             return
         self._end()
         self.why = "its client has read too slowly"
-        _log.info("{id} reads too slowly", id=self.stream_handler.id)
+        peer = self.peer
+        _log.info(
+            "{id} {who} {address} reads too slowly",
+            id=self.stream_handler.id, who=peer.session, address=peer.address,
+        )  # fmt: skip
         self.transport.abortConnection()
         self._tell_that_wire_is_gone(self.stream_handler)
 

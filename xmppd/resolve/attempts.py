@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 MAX_DOMAINS = 1_000
 MAX_STEPS = 40
@@ -12,6 +13,9 @@ MAX_STEPS = 40
 
 MAX_TEXT = 500
 """Characters of a step and of its outcome: the DNS of others has a part in both."""
+
+
+_log = Logger()
 
 
 @dataclass(slots=True)
@@ -76,6 +80,10 @@ class Attempts:
 
         def end(outcome: str) -> None:
             step.outcome = shortened(outcome)
+            _log.debug(
+                "{domain}: {kind} {what}: {outcome}",
+                domain=domain, kind=kind, what=step.what, outcome=step.outcome,
+            )  # fmt: skip
             step.ms = (self._clock.seconds() - began) * 1_000
 
         return end
