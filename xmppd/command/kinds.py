@@ -269,7 +269,13 @@ class Address(ArgumentKind, frozen=True):
     """Any address: of an account, a session or a domain."""
 
     def read(self, key: str, text: str, surface: Surface) -> Value:
-        """The address, prepared."""
+        """The address, prepared; where short names are understood, one without a dot or an @ is
+        that of an account in the first domain.
+        """
+        name, slash, resource = text.partition("/")
+        is_short = surface.short_names and "@" not in name and "." not in name
+        if is_short and name not in surface.domains:
+            text = f"{name}@{surface.domains[0]}{slash}{resource}"
         return address(text)
 
     @property

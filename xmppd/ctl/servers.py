@@ -15,7 +15,9 @@ from xmppd.explain import other_servers
 from xmppd.explain.other_servers import Cause
 from xmppd.host.clocks import Clocks
 from xmppd.resolve.attempts import AttemptStep
+from xmppd.s2s.domain_pair import OPEN, STREAM_FROM
 from xmppd.s2s.foreign_routes import REFUSED, ForeignRoutes
+from xmppd.s2s.server_stream import CALL_FROM
 from xmppd.stanza import Condition
 
 THEIRS = DomainName(ours=False)
@@ -113,12 +115,13 @@ class ServerCommands:
     def _causes(self, domain: str, steps: Sequence[AttemptStep]) -> list[Cause]:
         """Those in the way of stanzas there, and of stanzas from there."""
         routes = self.routes
-        found = [
-            cause
-            for pair in routes.pairs.values()
-            if pair.remote == domain and (cause := other_servers.of_pair(pair)) is not None
-        ]
-        calls = [step for step in steps if step.what.startswith("a call from ")]
+        pairs = [pair for pair in routes.pairs.values() if pair.remote == domain]
+        found = [cause for pair in pairs if (cause := other_servers.of_pair(pair)) is not None]
+        tries = [step for step in steps if step.what.startswith(STREAM_FROM)]
+        if tries and not pairs and tries[-1].outcome != OPEN:  # it failed, and is over
+            local = tries[-1].what.removeprefix(STREAM_FROM)
+            found.append(other_servers.of_failure(tries[-1].outcome, local, domain))
+        calls = [step for step in steps if step.what.startswith(CALL_FROM)]
         if routes.policies.of(domain).block:
             found.append(other_servers.of_refusal("blocked", domain))
         elif calls and calls[-1].kind == REFUSED:

@@ -306,8 +306,16 @@ def _elsewhere(case: Case) -> Finding:
         return _because("component_away", f"no connection of {domain} is there", "CO-8")
     if domain in table.components:
         return _because("component", f"{domain} is a component of this server", "RT-3")
+    above = next((ours for ours in table.domains if domain.endswith(f".{ours}")), None)
+    if above is not None:
+        says = (
+            f"{domain} is below {above}, and no component or plugin serves it here, so it is "
+            "looked for as another server: see that its plugin is loaded, or its program connected"
+        )
+        return _because("not_served", says, "RT-10")
     if case.foreseen.left:
-        return _because("elsewhere", f"{domain} is another server", "RT-10")
+        says = f"{domain} is another server: xmppctl s2s why {domain} tells how it is reached"
+        return _because("elsewhere", says, "RT-10")
     if table.foreign is not None and routes.policies.of(domain).block:
         says = f"{domain} is blocked by s2s.domain: nothing goes there"
         return _because("peer_blocked", says, "SV-4")

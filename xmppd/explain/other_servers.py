@@ -89,7 +89,12 @@ def of_pair(pair: DomainPair) -> Cause | None:
     """The cause for which stanzas do not leave; None if they do."""
     if pair.why is None or pair.carrier is not None:
         return None
-    return _cause(_TO_THEM, pair.why.text or "", pair.local, pair.remote)
+    return of_failure(pair.why.text or "", pair.local, pair.remote)
+
+
+def of_failure(why: str, local: str, remote: str) -> Cause:
+    """The cause for which a stream that we have opened has failed."""
+    return _cause(_TO_THEM, why, local, remote)
 
 
 def of_refusal(why: str, remote: str) -> Cause:
@@ -119,4 +124,4 @@ def states(routes: ForeignRoutes, remote: str) -> Iterator[tuple[str, str]]:
         yield f"{pair.local} to {pair.remote}", "; ".join(said)
 
 
-__all__ = ["REMEDIES", "Cause", "of_pair", "of_refusal", "states"]
+__all__ = ["REMEDIES", "Cause", "of_failure", "of_pair", "of_refusal", "states"]

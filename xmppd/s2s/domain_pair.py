@@ -18,6 +18,10 @@ from xmppd.session.backlog import Backlog, Waiting, cost_bytes
 from xmppd.stanza import Condition, Stanza, StanzaError
 
 MAX_VERIFICATIONS_PER_PAIR = 16
+
+STREAM_FROM, OPEN = "stream from ", "open"
+"""How a stream that we open is noted, and that it is there."""
+
 _log = Logger()
 
 
@@ -323,7 +327,7 @@ class DomainPair:
         self.failures += 1
         self._delay_s = min(settings.retry_max_s, max(settings.retry_first_s, 2 * self._delay_s))
         self._retry_at = self._streams.clock.seconds() + self._delay_s
-        self._streams.note(self.remote, f"stream from {self.local}", why.text or why.condition.tag)
+        self._streams.note(self.remote, f"{STREAM_FROM}{self.local}", why.text or why.condition.tag)
         self._streams.failed(self)
         self._changed()
         connecting, self._connecting = self._connecting, None
@@ -347,7 +351,7 @@ class DomainPair:
 
     def proved(self) -> None:
         """Do nothing: the stream calls ``may_go_by`` when the peer takes our stanzas."""
-        self._streams.note(self.remote, f"stream from {self.local}", "open")
+        self._streams.note(self.remote, f"{STREAM_FROM}{self.local}", OPEN)
 
     def refused(self, why: StanzaError) -> None:
         """Try a stream of our own, since the peer does not take our stanzas on this one."""

@@ -21,7 +21,7 @@ from xmppd.s2s.domain_pair import DomainPair
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
-from xmppd.s2s.server_stream import ServerContext, ServerStream
+from xmppd.s2s.server_stream import CALL_FROM, ServerContext, ServerStream
 from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 from xmppd.stream.stream_feature import Stream
@@ -256,12 +256,12 @@ class ForeignRoutes:
         """Note that a server has connected to us, and has not proved to be the remote domain."""
         if not remote:
             return
-        self.history.refusals.note(remote, REFUSED, f"a call from {address}", why)
+        self.history.refusals.note(remote, REFUSED, f"{CALL_FROM}{address}", why)
         untold = self._seldom.untold(f"from {remote}")
         if untold is not None:
             _log.warn(
-                "{remote} at {address} was turned away: {why} ({untold} more not told)",
-                remote=remote, address=address, why=why, untold=untold,
+                "{remote} at {address} was turned away: {why}{more}",
+                remote=remote, address=address, why=why, more=_more(untold),
             )  # fmt: skip
 
     def failed(self, pair: DomainPair) -> None:
@@ -270,11 +270,11 @@ class ForeignRoutes:
         untold = self._seldom.untold(f"to {pair.remote}")
         if untold is not None and pair.why is not None:
             _log.warn(
-                "no stream from {local} to {remote}: {why}; {stanzas} stanzas come back, and it is "
-                "not tried again for {retry_s} s ({untold} more not told)",
+                "no stream from {local} to {remote}: {why}; stanzas that come back: {stanzas}; not "
+                "tried again for {retry_s} s{more}",
                 local=pair.local, remote=pair.remote,
                 why=pair.why.text or pair.why.condition.tag, stanzas=len(pair.backlog),
-                retry_s=round(pair.retry_in_s), untold=untold,
+                retry_s=round(pair.retry_in_s), more=_more(untold),
             )  # fmt: skip
 
     # -- what streams need ----------------------------------------------------------------------
@@ -449,6 +449,11 @@ class ForeignRoutes:
         """Close the streams that we have opened, each with this error."""
         self.stop()
         await self.outgoing_connections.close(error)
+
+
+def _more(untold: int) -> str:
+    """The end of a line of the log, if others like it were left out."""
+    return f" (lines like this that were left out: {untold})" if untold else ""
 
 
 def _security(stream: ServerStream, remote: str) -> str:

@@ -42,6 +42,9 @@ MAX_UNREAD_ANSWERS_BYTES = 65_536
 """The limit of what is written to a peer that does not read, beside stanzas, which wait
 elsewhere."""
 
+CALL_FROM = "a call from "
+"""How a stream that another server has opened is noted."""
+
 STREAM_ERROR = qname(ns.STREAM, "error")
 _PING = f"<ping xmlns='{ns.PING}'/>".encode()
 _log = Logger()
@@ -422,7 +425,7 @@ class ServerStream:
 
     def _note_proof(self, remote: str, local: str, how: str) -> None:
         """Note by what the peer has proved to be a domain."""
-        what = f"a call from {self.wire.address} to {local}"
+        what = f"{CALL_FROM}{self.wire.address} to {local}"
         self.context.pairs.note(remote, what, f"let in: {how}")
 
     def _refuse(self, name: str, asked: Dialback, condition: Condition) -> None:

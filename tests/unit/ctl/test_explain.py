@@ -27,6 +27,15 @@ class ExplainTests(SynchronousTestCase):
         )
         self.assertEqual((second["code"], second["decides"]), ("subscription", True))
 
+    def test_bare_name(self) -> None:
+        """A name without a domain is that of an account here, as with user add; the name of a
+        domain stays one.
+        """
+        rows = self.office.rows("explain presence", owner="romeo/orchard", watcher="juliet")
+        self.assertEqual(rows[0]["code"], "sees")
+        why = self.office.refusal("explain presence", owner="montague.lit", watcher="juliet")
+        self.assertIn("is a domain", why)
+
     def test_message(self) -> None:
         """A type may be given; chat is meant without."""
         names = {"sender": "romeo@montague.lit", "to": "juliet@montague.lit"}

@@ -335,6 +335,11 @@ class ElsewhereTests(SynchronousTestCase):
         found = self.explained("juliet@montague.lit", "x@spam.lit")
         self.assertEqual(found, ("refused", "sender_barred"))
 
+    def test_not_served(self) -> None:
+        """A domain below ours that nobody serves is named so."""
+        self.assertEqual(self.explained("x@pubsub.montague.lit"), ("handed_on", "not_served"))
+        self.assertNotEqual(self.explained("x@rooms.montague.lit")[1], "not_served")
+
     def test_unreached(self) -> None:
         """While a server is left alone that could not be reached, all comes back (SV-10)."""
         self.assertEqual(self.explained("x@verona.lit"), ("handed_on", "elsewhere"))
