@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, elsewhere, inactive, intercepted, party, unread
+from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
@@ -318,19 +319,23 @@ def _availability(case: PresenceCase) -> Iterator[Finding]:
         )
 
 
+def _why_hidden(privacy: SessionPrivacy | None, watcher: JID) -> tuple[str, str]:
+    """Why somebody does not see a session that is available, and the rule for it."""
+    if privacy is not None and privacy.invisible:
+        return "is invisible", "PL-10"
+    if privacy is not None and privacy.blocks(watcher):
+        return f"has blocked {watcher}", "PL-9"
+    return f"has a list in force that hides it from {watcher}", "PL-6"
+
+
 def _privacy(case: PresenceCase) -> Iterator[Finding]:
     """Sessions that hide from the watcher, or that the watcher does not let in."""
     shown = _shown(case)
     for session in case.owner.available:
         if session not in shown:
-            invisible = session.privacy is not None and session.privacy.invisible
-            why = "is invisible" if invisible else "has a list in force that hides it from"
-            says = (
-                f"{session.jid} {why}" if invisible else f"{session.jid} {why} {case.watcher.jid}"
-            )
-            yield Finding(
-                "hidden", says, "PL-10" if invisible else "PL-6", hinders=case.allowed and not shown
-            )
+            says, rule = _why_hidden(session.privacy, case.watcher.jid)
+            hinders = case.allowed and not shown
+            yield Finding("hidden", f"{session.jid} {says}", rule, hinders=hinders)
     deaf = [watcher for watcher in case.watcher.available if _lets_none_in(watcher, shown)]
     for session in deaf:
         yield Finding(

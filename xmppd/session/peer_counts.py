@@ -82,7 +82,7 @@ class PeerCounts:
         failed_logins: Attempts to log in that have failed.
         busy_s: The time for which what came has kept the server busy.
         seen: All that there was at the last look.
-        seen_bytes: The bytes of both directions then.
+        mark: The sum of what can grow by itself, then: if it is the same, nothing has.
     """
 
     __slots__ = (
@@ -91,8 +91,8 @@ class PeerCounts:
         "came_bytes",
         "errors",
         "failed_logins",
+        "mark",
         "seen",
-        "seen_bytes",
         "slowed",
         "went",
         "went_bytes",
@@ -104,7 +104,7 @@ class PeerCounts:
         self.came_bytes = self.went_bytes = 0
         self.slowed = self.errors = self.failed_logins = 0
         self.busy_s = 0.0
-        self.seen, self.seen_bytes = NOTHING, 0
+        self.seen, self.mark = NOTHING, 0
 
     def add(self, other: "PeerCounts") -> None:
         """Add the counts of another."""
@@ -146,13 +146,16 @@ class PeerCounts:
         return sum(self.came) + sum(self.went[:3])
 
     def grown(self) -> Growth | None:
-        """The growth since the last look, which this is now; None if nothing has come or gone."""
-        carried_bytes = self.came_bytes + self.went_bytes
-        if carried_bytes == self.seen_bytes:
+        """The growth since the last look, which this is now; None if nothing has come or gone, nor
+        was read of what had come.
+        """
+        came = self.came
+        mark = self.came_bytes + self.went_bytes + came[0] + came[1] + came[2]
+        if mark == self.mark:
             return None
         now = self.so_far()
         growth = Growth(*map(sub, now, self.seen))
-        self.seen, self.seen_bytes = now, carried_bytes
+        self.seen, self.mark = now, mark
         return growth
 
 

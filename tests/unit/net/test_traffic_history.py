@@ -114,6 +114,17 @@ class TopTests(HistoryCase):
         (shown,) = self.office.rows("session show", jid="romeo@verona.lit/1")
         self.assertGreater(int(str(shown["messages"])), 1_000)
 
+    def test_what_waits(self) -> None:
+        """What came in one go and is read slowly is counted as it is read."""
+        limits = {"stanzas_per_s": 10.0, "stanzas_burst": 10}
+        self.house = House("verona.lit", config=house_config("verona.lit", stream=limits), romeo={})
+        self.office = Office(self.house)
+        (romeo,) = self.house.connect("romeo")
+        romeo.send(HELLO * 200)
+        for _ in range(4):
+            self.house.clock.pump([0.1] * 100)
+        self.assertEqual(self.top()["romeo@verona.lit/1"]["messages"], 200)
+
     def test_failed_logins(self) -> None:
         """Attempts to log in that fail are told by address, and who tries has no account."""
         client = self.house.unauthenticated("203.0.113.7", encrypted=True)
