@@ -7,7 +7,7 @@ from shutil import disk_usage
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred
-from twisted.logger import globalLogPublisher
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
@@ -35,9 +35,13 @@ class DrillTests(SynchronousTestCase):
             component=[{"name": "echo.verona.lit", "secret": "x"}],
             s2s={"domain": [{"name": "spam.lit", "block": True}]},
         )
-        friends = {"romeo": {"juliet": "both"}, "juliet": {"romeo": "both"}}
         self.house = House(
-            "verona.lit", config=config, plugins=("blocking", "invisible"), **friends, tybalt={}
+            "verona.lit",
+            config=config,
+            plugins=("blocking", "invisible"),
+            romeo={"juliet": "both"},
+            juliet={"romeo": "both"},
+            tybalt={},
         )
         self.mantua = House("mantua.lit", mercutio={})
         federate(self.house, self.mantua)
@@ -186,16 +190,12 @@ class DrillTests(SynchronousTestCase):
 
     def test_plugin_raises(self) -> None:
         """A part of the server raises, again and again."""
-        failures = self.office.life.failures
-
-        def note(event: dict[str, object]) -> None:
-            list(failures.told(event))
-
-        globalLogPublisher.addObserver(note)
-        self.addCleanup(globalLogPublisher.removeObserver, note)
-        with patch.object(BroadcastCounts, "count", side_effect=ValueError("no such guest")):
+        raising = patch.object(BroadcastCounts, "count", side_effect=ValueError("no such guest"))
+        with capturedLogs() as log, raising:
             for _ in range(3):
                 self.romeo.send("<presence/>")
+        for event in log:
+            list(self.office.life.failures.told(event))
         self.flushLoggedErrors(ValueError)
         self.assertEqual(self.codes("status"), ["server-failed"])
         (sentence, _) = self.office.replies("status")

@@ -14,6 +14,7 @@ from xmppd.ctl.commands import of_running
 from xmppd.ctl.protocol import Line, line_of
 from xmppd.events import OWNER
 from xmppd.nodes.node_commands import MAX_COMMANDS, UNREAD_S
+from xmppd.store.errors import StoreError
 from xmppd.testing.client import done
 from xmppd.testing.nodes import Nodes
 
@@ -66,6 +67,33 @@ class NodeCommandTests(NodeCommandsTestCase):
     def put(self, command: Command, *nodes: str) -> None:
         for node in nodes:
             self.nodes[node].server.commands.put(command, OWNER)
+
+    def test_incident(self) -> None:
+        """What is wrong at one node is told at any: by its state and codes, with its name; so is
+        who sends most, and why a session has ended.
+        """
+        for name in "abc":
+            node = self.nodes[name]
+            self.put_all(of_running(node.server, Life(node.plugins), NOWHERE), name)
+        self.nodes["b"].server.store.watched._reading.failed(StoreError("it is gone"))
+        states = {row["node"]: (row["state"], row["wrong"]) for row in self.rows("status")}
+        self.assertEqual(
+            states, {"a": ("well", []), "b": ("trouble", ["store-fails"]), "c": ("well", [])}
+        )
+        (romeo,) = self.nodes["c"].connect("romeo/tomb")
+        romeo.send("<message to='paris@montague.lit'><body>Alas!</body></message>")
+        self.nodes.clock.pump([1.0] * 15)
+        sent = [row for row in self.rows("top senders") if row["messages"]]
+        self.assertEqual(
+            [(row["node"], row["who"]) for row in sent], [("c", "romeo@montague.lit/tomb")]
+        )
+        romeo.send("</stream:stream>")
+        (told,) = self.rows("explain session", jid="romeo@montague.lit/tomb")
+        self.assertEqual((told["node"], told["code"]), ("c", "ended"))
+
+    def put_all(self, commands: list[Command], node: str) -> None:
+        for command in commands:
+            self.put(command, node)
 
     def test_cluster_status(self) -> None:
         """Each node says how it is."""
