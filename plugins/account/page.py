@@ -65,9 +65,11 @@ class AccountPage:
         yield self.site.path("revoke-invitation", self.revoke_invitation, ("POST",))
         yield self.site.path("end", self.end, ("POST",))
         yield self.site.path("stay", self.stay, ("POST",))
-        leading = ("/account", ROOT), ("/.well-known/change-password", f"{ROOT}#{PASSWORD}")
-        for path, there in leading:
-            yield HTTPPath(path=path, access=anybody, handle=partial(_lead, there))
+        yield HTTPPath(
+            path="/.well-known/change-password",
+            access=anybody,
+            handle=partial(_lead, f"{ROOT}#{PASSWORD}"),
+        )
 
     # -- looking ----------------------------------------------------------------------------------
 

@@ -16,12 +16,12 @@ class AccountPageTests(AccountCase):
 
     def test_found(self) -> None:
         """Password managers find the form (RFC 8615's change-password), and so do people."""
-        for path, there in (
-            ("/.well-known/change-password", f"{ROOT}#password"),
-            ("/account", ROOT),
+        for path, status, there in (
+            ("/.well-known/change-password", 302, f"{ROOT}#password"),
+            ("/account", 303, ROOT),
         ):
             answer = self.browser.get(path)
-            self.assertEqual((answer.status, answer.headers["Location"]), (302, there))
+            self.assertEqual((answer.status, answer.headers["Location"]), (status, there))
         self.assertIn("/account/login", self.browser.get(ROOT).headers["Location"])
 
     def test_seen(self) -> None:
