@@ -32,7 +32,7 @@ from xmppd.config.changes import changed, merged
 from xmppd.config.config import Config, name_server
 from xmppd.config.permissions import PRIVATE
 from xmppd.config.table import ConfigError
-from xmppd.ctl.check import exposed, told
+from xmppd.ctl.check import check_providers, exposed, told
 from xmppd.ctl.commands import WITHOUT_SERVER, of_running, of_server
 from xmppd.ctl.control import Control, listen
 from xmppd.events import OWNER, On
@@ -313,6 +313,7 @@ class XMPPService(Service):
             await may_act(cluster.membership, self._reactor)
             if name not in self.plugins.loaded:  # it is there if one before needs it
                 await self.plugins.load(name)
+        check_providers(self.path, self.server)
         await may_act(cluster.membership, self._reactor)
         await self.server.start()
 

@@ -33,7 +33,8 @@ class IQRegisterHandler(IQHandler):
 
     def advertise(self, negotiation: Negotiation) -> bytes:
         """The stream feature, while there are people who may register (§8)."""
-        return FEATURE if self.registration.possible else b""
+        kept = self.registration.passwords.are_kept(negotiation.domain)
+        return FEATURE if kept and self.registration.possible else b""
 
     def on_get(self, iq: IQ, asked: Asked) -> Element:
         """The form to fill in; or that the account is registered already (§3.1)."""
@@ -72,6 +73,7 @@ class IQRegisterHandler(IQHandler):
         Raises:
             StanzaError: Nothing does.
         """
+        self.registration.check_kept(session.jid.domain)
         gate = self.registration.gate
         voucher = None if gate is None else gate.voucher(session)
         if voucher is None and not self.registration.settings.open:

@@ -124,6 +124,15 @@ class SelfRegistration:
         """Whether there are people who may register."""
         return self.settings.open or self.gate is not None
 
+    def check_kept(self, domain: str) -> None:
+        """Refuse to make accounts of a domain whose passwords are kept elsewhere (AU-12).
+
+        Raises:
+            StanzaError: SERVICE_UNAVAILABLE.
+        """
+        if not self.passwords.are_kept(domain):
+            raise closed()
+
     async def create(
         self, account: JID, password: str, address: str, voucher: Voucher | None = None
     ) -> None:
@@ -140,6 +149,7 @@ class SelfRegistration:
                 NOT_ACCEPTABLE: it is reserved, or the password is too short or cannot be one;
                 RESOURCE_CONSTRAINT: there were too many from there.
         """
+        self.check_kept(account.domain)
         if voucher is None and not self.settings.open:
             raise closed()
         if voucher is not None and not _is_for(voucher, account):

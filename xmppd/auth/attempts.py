@@ -387,7 +387,7 @@ class AttemptLimiter:
                 self._derivations.pop(key, None)
 
 
-class _PatientProvider:
+class _PatientProvider(AuthProvider):
     """An AuthProvider that waits for its turn before it looks at an account.
 
     Attributes:

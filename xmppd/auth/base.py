@@ -77,18 +77,39 @@ class Exchange:
     certificate_addresses: tuple[str, ...] = ()
 
 
-class AuthProvider(Protocol):
-    """The accounts and their proofs: in SQL here, in LDAP or of tokens in a plugin."""
+class AuthProvider:
+    """Knows accounts and their proofs: our own store, or a part that asks somebody else, whom
+    ``domain.auth`` names. What it does not know is not offered.
+
+    Attributes:
+        name: As ``domain.auth`` names it.
+    """
+
+    name: str = ""
+
+    def has_keys(self, domain: str) -> bool:
+        """Whether it has keys for SCRAM; else its accounts log in with their password (PLAIN)."""
+        return False
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
-        """The keys to run SCRAM with.
+        """The keys to run SCRAM with; is not asked if it has none.
 
         For an account that does not exist keys nobody can satisfy, always the same for the same
         name, so that it looks like any other.
         """
+        raise SASLError("invalid-mechanism", "There are no keys.")
 
     async def check_password(self, account: str, password: str) -> bool:
-        """Whether this is the account's password, in the same time whether it exists or not."""
+        """Whether this is the account's password, in the same time whether it exists or not.
+
+        Args:
+            account: Bare JID.
+            password: As it was given, and not empty.
+
+        Raises:
+            SASLError: ``temporary-auth-failure``: nobody can say now.
+        """
+        raise NotImplementedError
 
     async def may_log_in(self, account: str) -> bool:
         """Whether the account exists and is not disabled: asked after its proof.
@@ -97,6 +118,7 @@ class AuthProvider(Protocol):
             SASLError: ``account-disabled``: an administrator closed it. Only a client that has
                 proved to be its owner hears so.
         """
+        raise NotImplementedError
 
 
 class Mechanism(Protocol):

@@ -25,7 +25,11 @@ MECHANISMS: Mapping[str, Factory] = {
 
 
 def offered(
-    configured: Iterable[str], exchange: Exchange, *, tls_required: bool = True
+    configured: Iterable[str],
+    exchange: Exchange,
+    *,
+    tls_required: bool = True,
+    has_keys: bool = True,
 ) -> tuple[str, ...]:
     """The configured mechanisms that this stream may use, in the administrator's order.
 
@@ -33,8 +37,13 @@ def offered(
         configured: ``mechanisms`` of ``[auth]``.
         exchange: The stream; what it offers is not known yet.
         tls_required: ``required`` of ``[tls]``; only false allows passwords in the clear.
+        has_keys: Whether there are keys for all accounts of the domain.
     """
-    return tuple(name for name in configured if _usable(name, exchange, tls_required))
+    return tuple(
+        name
+        for name in configured
+        if _usable(name, exchange, tls_required) and (has_keys or not name.startswith("SCRAM-"))
+    )
 
 
 def begin(name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:

@@ -2,9 +2,10 @@
 
 import hmac
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 
-from xmppd.auth.base import RunInThread, SASLError
+from xmppd.auth.base import AuthProvider, RunInThread, SASLError
 from xmppd.auth.keys import (
     ALGORITHMS,
     SALT_BYTES,
@@ -24,7 +25,7 @@ MAX_REMEMBERED_PASSWORDS = 10_000
 _PLAIN_HASHES = ("SHA-256", "SHA-512", "SHA-1")
 
 
-class SQLAuthProvider:
+class SQLAuthProvider(AuthProvider):
     """The accounts of our own store.
 
     An unknown account gets a salt derived from the server's secret: the same today, after a restart
@@ -52,6 +53,12 @@ class SQLAuthProvider:
         self._run_in_thread = run_in_thread
         self._process_key = secrets.token_bytes(32)
         self._seals: dict[str, bytes] = {}
+
+    name = "internal"
+
+    def has_keys(self, domain: str) -> bool:
+        """It has keys of all its accounts."""
+        return True
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The account's keys; if there is none, keys that nobody can satisfy."""
@@ -146,9 +153,18 @@ class Passwords:
         store: The accounts.
         iterations: PBKDF2 rounds.
         run_in_thread: Runs PBKDF2.
+        are_kept: Whether passwords of a domain are kept here.
     """
 
-    def __init__(self, store: AccountStore, *, iterations: int, run_in_thread: RunInThread) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        *,
+        iterations: int,
+        run_in_thread: RunInThread,
+        are_kept: Callable[[str], bool] = lambda domain: True,
+    ) -> None:
+        self.are_kept = are_kept
         self._store = store
         self._iterations = iterations
         self._run_in_thread = run_in_thread
@@ -162,6 +178,7 @@ class Passwords:
         """
         if is_guest(account):
             raise ValueError("names of this form are given to guests")
+        self._refuse_elsewhere(account)
         await self._store.create_account(account, await self._keys(password))
 
     async def set_password(self, account: str, password: str) -> None:
@@ -171,7 +188,15 @@ class Passwords:
             ValueError: The password cannot be one.
             NoSuchAccount: There is none of this name.
         """
+        self._refuse_elsewhere(account)
         await self._store.set_keys(account, await self._keys(password))
+
+    def _refuse_elsewhere(self, account: str) -> None:
+        domain = account.partition("@")[2]
+        if not self.are_kept(domain):
+            raise ValueError(
+                f"passwords of {domain} are not kept here; change them where domain.auth says"
+            )
 
     async def match(self, key: ScramKeys, password: str) -> bool:
         """Whether a key is of this password, in whichever form.

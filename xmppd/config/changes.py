@@ -39,7 +39,9 @@ def _with_certificates(
 ) -> tuple[DomainSettings, ...]:
     """The domains of before, with their present certificates."""
     known = {(domain.name, domain.acme): domain for domain in new}
-    return tuple(known.get((domain.name, domain.acme), domain) for domain in old)
+    return tuple(
+        replace(known.get((domain.name, domain.acme), domain), auth=domain.auth) for domain in old
+    )
 
 
 def changed(old: Config, new: Config) -> tuple[list[str], list[str]]:
@@ -82,5 +84,6 @@ def _domain_leaves(domains: tuple[DomainSettings, ...]) -> Iterator[tuple[str, o
         "domain.certificate",
         {each.name: each.certificate for each in domains if each.certificate},
     )
+    yield "domain.auth", {each.name: each.auth for each in domains if each.auth != ("internal",)}
     yield "domain.acme", {each.name for each in domains if each.acme}
     yield "domain.key", {each.name: each.key for each in domains if each.key}

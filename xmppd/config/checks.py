@@ -193,6 +193,20 @@ def _check_certificates(config: Config) -> None:
     _check_acme(config)
 
 
+def _check_auth(config: Config) -> None:
+    for domain in config.domain:
+        if not domain.auth or len(set(domain.auth)) < len(domain.auth):
+            raise ConfigError(
+                f'domain.auth of "{domain.name}" is empty, or names one twice; write it as '
+                '["internal"], or with others before or behind that.'
+            )
+        if "internal" not in domain.auth and "PLAIN" not in config.auth.mechanisms:
+            raise ConfigError(
+                f'domain.auth of "{domain.name}" needs the passwords themselves; add "PLAIN" to '
+                "auth.mechanisms."
+            )
+
+
 def _check_acme(config: Config) -> None:
     settings, names = config.acme, [domain.name for domain in config.domain if domain.acme]
     if not names:
@@ -496,6 +510,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     _check_roles,
     _check_names,
     _check_certificates,
+    _check_auth,
     _check_web,
     _check_mechanisms,
     _check_tokens,

@@ -39,6 +39,7 @@ class DomainSettings(Section, frozen=True):
     certificate: str = ""
     key: str = ""
     acme: Annotated[bool, Mark.RESTART] = False
+    auth: Annotated[tuple[str, ...], Mark.RESTART] = ("internal",)
 
     @property
     def chain_file(self) -> Path:

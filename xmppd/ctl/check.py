@@ -56,6 +56,19 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
+def check_providers(path: Path, server: XMPPServer) -> None:
+    """Refuse a domain whose accounts nobody knows who is there; plugins are loaded by now.
+
+    Raises:
+        ConfigError: One sentence.
+    """
+    for domain, name in server.auth_provider.missing().items():
+        raise ConfigError(
+            f'{path}: domain.auth of "{domain}" names "{name}", which no loaded plugin brings; add '
+            f'its plugin to plugins.load ("auth_{name}", if it is one of ours).'
+        )
+
+
 async def check(path: Path, reactor: IReactor) -> list[str]:
     """Go through a start, as far as that leaves no trace; the database is not used.
 
@@ -75,7 +88,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
             certificates(found)
             closed = listen_endpoints(found, reactor)
             nobody_runs = data.is_free()
-            await _load_plugins(found, reactor)
+            await _load_plugins(path, found, reactor)
         if nobody_runs:
             for endpoint in closed:
                 await endpoint.open(_Nobody())
@@ -138,7 +151,7 @@ def exposed(path: Path, config: Config) -> list[str]:
     ]
 
 
-async def _load_plugins(found: Config, reactor: IReactor) -> None:
+async def _load_plugins(path: Path, found: Config, reactor: IReactor) -> None:
     async with AsyncExitStack() as opened:
         machine = Machine(reactor, b"")
         opened.callback(machine.stop)
@@ -148,6 +161,7 @@ async def _load_plugins(found: Config, reactor: IReactor) -> None:
         plugins = PluginManager(server)
         opened.push_async_callback(server.stop, plugins.unload_all)
         await plugins.load(*found.plugins.load)
+        check_providers(path, server)
 
 
 class _Nobody(Factory):
@@ -159,4 +173,4 @@ class _Nobody(Factory):
         return None
 
 
-__all__ = ["check", "exposed", "told"]
+__all__ = ["check", "check_providers", "exposed", "told"]

@@ -113,7 +113,12 @@ class Authentication:
         if attempt is not None and attempt.offered_to == point:
             return attempt.exchange
         exchange = self.exchange_of(negotiation)
-        names = offered(self.settings.mechanisms, exchange, tls_required=self.tls_required)
+        names = offered(
+            self.settings.mechanisms,
+            exchange,
+            tls_required=self.tls_required,
+            has_keys=self.provider.has_keys(exchange.domain),
+        )
         exchange = replace(exchange, offered=names, offered_bindings=tuple(exchange.bindings))
         failures = 0 if attempt is None else attempt.failures
         self._attempts[negotiation] = Attempt(exchange, point, failures=failures)

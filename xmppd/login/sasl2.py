@@ -89,13 +89,14 @@ class SASL2:
         exchange = self.authentication.offer(negotiation)
         if not exchange.offered:
             return b""
+        has_keys = self.authentication.provider.has_keys(negotiation.domain)
         listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
         return b"<authentication xmlns='%b'>%b<inline>%b%b</inline>%b</authentication>" % (
             NS.encode(),
             listed.encode(),
             self.bind2.advertise(negotiation),
             self.inline.advertised(InlinePlace.AUTHENTICATE, negotiation),
-            self.upgrades.advertisement,
+            self.upgrades.advertisement if has_keys else b"",
         )
 
     # -- the exchange ---------------------------------------------------------------------------

@@ -93,8 +93,8 @@ class ScramUpgrades:
         if not asked or not mechanism.startswith(_WITH_PASSWORD):
             return []
         credentials = await self.store.credentials(account)
-        if credentials is None:
-            return []
+        if credentials is None or not credentials.keys:
+            return []  # its password is kept elsewhere, and may change there
         return [
             Upgrade(account, hash, self.iterations, credentials.keys)
             for hash in self.hashes

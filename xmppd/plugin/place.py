@@ -7,6 +7,7 @@ from typing import Any, Never, Protocol, TypeVar
 from twisted.internet import defer
 from twisted.internet.interfaces import IReactorTime
 
+from xmppd.auth.base import AuthProvider
 from xmppd.cluster.claims import Owned
 from xmppd.command.command import Command
 from xmppd.command.command_form import CommandForm
@@ -126,7 +127,8 @@ class Unloading:
 
 
 Part = (
-    IQHandler
+    AuthProvider
+    | IQHandler
     | PacketInterceptor
     | Follower
     | Owned
@@ -160,6 +162,7 @@ class Places:
 
     def __init__(self, server: XMPPServer, seams: Seams, offers: Offers) -> None:
         self.table: Mapping[type, Place[Never]] = {
+            AuthProvider: server.auth_provider,
             IQHandler: server.iq_router,
             PacketInterceptor: server.interceptors,
             Follower: server.followers,

@@ -19,8 +19,9 @@ from xmppd.account.stream_ends import StreamEnds
 from xmppd.api.jobs import Jobs
 from xmppd.auth.api_keys import APIKeys
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.auth.base import AuthProvider, RunInThread
+from xmppd.auth.base import RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
+from xmppd.auth.providers import AuthProviders
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.command.audit import Audit
@@ -253,18 +254,21 @@ class Wiring:
         items = PersonalItems(self.store.items, self.config.items)
         return Turns(self.clock), Metrics(), items
 
-    def _auth(self) -> tuple[AuthProvider, Passwords, Tokens, AttemptLimiter]:
+    def _auth(self) -> tuple[AuthProviders, Passwords, Tokens, AttemptLimiter]:
         platform, settings, accounts = self.platform, self.config.auth, self.store.accounts
-        provider = SQLAuthProvider(
+        internal = SQLAuthProvider(
             accounts,
             secret=platform.secret,
             iterations=settings.scram_iterations,
             run_in_thread=platform.run_in_thread,
         )
+        orders = {domain.name: domain.auth for domain in self.config.domain}
+        provider = AuthProviders(internal, accounts, orders, self.clocks.seconds)
         passwords = Passwords(
             accounts,
             iterations=settings.scram_iterations,
             run_in_thread=platform.run_in_thread,
+            are_kept=provider.keeps_passwords,
         )
         tokens = Tokens(
             self.store.devices, self.config.tokens, secret=platform.secret, now=self.wall_clock

@@ -173,7 +173,7 @@ class MistakeTests(FileCase):
                 DOMAIN + "zzz = 1",
                 (
                     "domain.zzz is not an option; remove it, or use one of name, certificate, key, "
-                    "acme."
+                    "acme, auth."
                 ),
             ),
             ("[disko]\n", "disko is not an option; write disco, if that is meant."),
@@ -323,6 +323,18 @@ class MistakeTests(FileCase):
             self.refusal(DOMAIN + 'key = "key.pem"'),
             'domain.key of "example.org" has no certificate; add domain.certificate.',
         )
+
+    def test_auth(self) -> None:
+        """A domain names who knows its accounts; whoever is asked for passwords gets them."""
+        self.assertEqual(self.load(DOMAIN).domain[0].auth, ("internal",))
+        self.assertEqual(self.load(DOMAIN + 'auth = ["http"]').domain[0].auth, ("http",))
+        for text, why in (
+            ("auth = []", "is empty"),
+            ('auth = ["http", "http"]', "names one twice"),
+            ('auth = ["http"]\n[auth]\nmechanisms = ["SCRAM-SHA-256"]', 'add "PLAIN"'),
+        ):
+            with self.subTest(why):
+                self.assertIn(why, self.refusal(DOMAIN + text))
 
     def test_acme(self) -> None:
         """An authority must be able to look, and its terms be agreed to; its certificates are
