@@ -217,14 +217,14 @@ workspace() {
     trap 'exit 143' TERM HUP
 }
 
-# Somebody else's server, which asks the name server of the tests by libunbound.
+# Somebody else's server, which asks the name server of the tests by libunbound, and keeps what moves in SQLite.
 prosody_is_there() {
-    command -v prosody && lua5.4 -e 'require "lunbound"'
+    command -v prosody && lua5.4 -e 'require "lunbound"; require "DBI"'
 }
 
 need_prosody() {
     if prosody_is_there >/dev/null 2>&1; then return; fi
-    need prosody_is_there prosody lua-unbound
+    need prosody_is_there prosody lua-unbound lua-dbi-sqlite3
     # Debian starts one at the ports that `make run` wants.
     systemctl disable --now prosody >&2 || service prosody stop >&2 || true
 }

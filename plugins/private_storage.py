@@ -1,9 +1,11 @@
 """XEP-0049: Private XML Storage. Clients keep their settings here, by name and namespace."""
 
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.migration.user_data import UserData
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, qname
@@ -85,6 +87,44 @@ class IQPrivateHandler(IQHandler):
             await self.items.keep(asked.address.bare, NS, tag, value or None)
 
 
+class PrivateData(UserData):
+    """What clients of whoever moves have kept here.
+
+    Args:
+        items: Keep it.
+    """
+
+    tags = (qname(NS, "query"),)
+
+    def __init__(self, items: PersonalItems) -> None:
+        self._items = items
+
+    async def written(self, account: JID) -> AsyncIterator[bytes]:
+        """All elements, by their names."""
+        kept = await self._items.elements(account.bare, NS)
+        shown = [kept[tag] for tag in sorted(kept) if tag.startswith("{")]
+        if shown:
+            yield b"<query xmlns='%b'>%b</query>\n" % (NS.encode(), b"".join(shown))
+
+    async def take(self, account: JID, tree: Tree) -> Collection[str]:
+        """Keep all elements that have a namespace of their own."""
+        values: dict[str, bytes] = {}
+        left_out = []
+        for each in tree:
+            namespace = namespace_of(each.tag)
+            if not namespace or namespace.startswith("jabber:"):
+                left_out.append(f"{each.tag}, which is in no namespace of its own")
+            elif not is_empty(each):
+                each.tail = None
+                values[each.tag] = values.get(each.tag, b"") + write(each)
+        for tag, value in values.items():
+            try:
+                await self._items.keep(account.bare, NS, tag, value)
+            except StanzaError as error:
+                left_out.append(f"{tag}: {error.text}")
+        return left_out
+
+
 def elements(iq: IQ) -> list[Tree]:
     """The elements that are asked for or brought.
 
@@ -111,4 +151,4 @@ def is_empty(tree: Tree) -> bool:
 def plug(items: PersonalItems) -> list[Part]:
     """The parts of this feature."""
     faces = PrivateFaces()
-    return [IQPrivateHandler(items, faces), Offer(faces)]
+    return [IQPrivateHandler(items, faces), Offer(faces), PrivateData(items)]

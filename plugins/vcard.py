@@ -1,9 +1,11 @@
 """XEP-0054: vcard-temp. The card of an account: shown to all, changed by its owner only."""
 
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.migration.user_data import UserData
 from xmppd.plugin.offers import Offer
 from xmppd.plugin.place import Part
 from xmppd.stanza import IQ, JID, Condition, StanzaError, Tree, qname
@@ -96,6 +98,31 @@ class IQvCardHandler(IQHandler):
         await self.items.keep(asked.address.bare, NS, "", value)
 
 
+class CardData(UserData):
+    """The card of whoever moves, as it was set.
+
+    Args:
+        items: Keep it.
+    """
+
+    tags = (qname(NS, "vCard"),)
+
+    def __init__(self, items: PersonalItems) -> None:
+        self._items = items
+
+    async def written(self, account: JID) -> AsyncIterator[bytes]:
+        """The card, if there is one."""
+        card = (await self._items.elements(account.bare, NS)).get("")
+        if card is not None:
+            yield card + b"\n"
+
+    async def take(self, account: JID, tree: Tree) -> Collection[str]:
+        """Keep it, with its photo."""
+        if len(tree):
+            await self._items.keep(account.bare, NS, "", write(tree))
+        return ()
+
+
 def with_photo(card: bytes, photo: bytes) -> bytes:
     """A card with a photo in the place of its own."""
     tree = read(card)
@@ -113,4 +140,4 @@ def with_photo(card: bytes, photo: bytes) -> bytes:
 def plug(items: PersonalItems) -> list[Part]:
     """The parts of this feature."""
     cards = Cards()
-    return [IQvCardHandler(items, cards), Offer(cards)]
+    return [IQvCardHandler(items, cards), Offer(cards), CardData(items)]

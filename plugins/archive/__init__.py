@@ -29,7 +29,7 @@ from xmppd.stream.bound_extra import BoundExtra
 
 from .archive import Archive, Settle
 from .bound import BoundMetadata
-from .commands import ArchiveCommands
+from .commands import ArchiveCommands, ArchiveData
 from .expiry import Expiry
 from .preference_requests import IQArchivePreferencesHandler
 from .preferences import Preferences
@@ -84,6 +84,7 @@ def plug(
     words = WordIndex(archive, turns.next)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
+    commands = ArchiveCommands(archive, expiry)
     archive.copied = followers.of
 
     async def ask_others(owner: JID, settle: Settle) -> bool:
@@ -105,7 +106,6 @@ def plug(
         Settings(ArchiveSettings, expiry.use),
         repeatedly(archive.look_at_disk, LOOK_AT_DISK_S, clock),
         repeatedly(partial(expire, expiry, membership), EXPIRE_S, clock),
-        *ArchiveCommands(archive, expiry).commands(),
         Panel(
             page="user",
             title="Archive",
@@ -113,6 +113,8 @@ def plug(
             about="account",
             each=("archive delete",),
         ),
+        *commands.commands(),
+        ArchiveData(commands),
         Offer(archive),
         Offer(expiry),
         Tell(Settle, archive.settle),

@@ -1,6 +1,6 @@
 """Commands on archives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,10 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Address, FileName, Moment
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
-from xmppd.stanza import JID, Condition
+from xmppd.migration.user_data import UserData
+from xmppd.stanza import JID, Condition, Tree, qname
 from xmppd.stanza.date_time import exact_date_time, microseconds_of
-from xmppd.stanza.result import Results
+from xmppd.stanza.result import RESULT, Results
 from xmppd.stanza.xml import escape
 
 from .archive import Archive
@@ -22,9 +23,10 @@ from .entries import ALL, ArchiveEntry, Selection
 from .expiry import Expiry
 from .ids import MAX_POSITION, first_at
 from .ids import microseconds_of as time_of
-from .importing import MESSAGES_PER_SLICE, Imported, keep, read_results
+from .importing import MESSAGES_PER_SLICE, Imported, keep, read_result, read_results
 
 ENTRIES_PER_PAGE = 200
+PIE = "urn:xmpp:pie:0"
 
 ACCOUNT = Argument("account", "whose archive it is", AccountName())
 SHOW = Description(
@@ -155,10 +157,7 @@ class ArchiveCommands:
     async def bring_in(self, context: CommandContext) -> Replies:
         """Add the messages of a file, some in each transaction."""
         owner = context.arguments.jid("account").bare
-        archive, number = self.archive, self.archive.ids.number(owner)
-        await archive.write_all()
-        # Nobody is to get what somebody has left who had the name before.
-        await self.expiry.delete(number, await archive.entries.begins(owner))
+        await self.begin(owner)
         count = unread = 0
         batch: list[Imported] = []
         try:
@@ -168,16 +167,25 @@ class ArchiveCommands:
                     continue
                 batch.append(found)
                 if len(batch) == MESSAGES_PER_SLICE:
-                    count += await self._keep(owner, number, batch)
-            count += await self._keep(owner, number, batch)
+                    count += await self.keep(owner, batch)
+            count += await self.keep(owner, batch)
         except (OSError, ValueError) as error:
             raise Refused(f"messages that were added: {count}; then {error}") from error
         yield f"messages that were added to the archive of {owner}: {count}"
         if unread:
             yield f"messages that could not be read, or are not of {owner}: {unread}"
 
-    async def _keep(self, owner: str, number: int, batch: list[Imported]) -> int:
-        messages = list(batch)
+    async def begin(self, owner: str) -> None:
+        """Be ready to add messages to an archive: nobody is to get what somebody has left who had
+        the name before.
+        """
+        await self.archive.write_all()
+        number = self.archive.ids.number(owner)
+        await self.expiry.delete(number, await self.archive.entries.begins(owner))
+
+    async def keep(self, owner: str, batch: list[Imported]) -> int:
+        """Add messages to an archive, and empty the list; returns their number."""
+        messages, number = list(batch), self.archive.ids.number(owner)
         batch.clear()
         if messages:
             await self.archive.database.write(
@@ -242,12 +250,50 @@ async def everything(archive: Archive, account: JID) -> AsyncIterator[ArchiveEnt
         selection = Selection(after=page[-1].position)
 
 
+class ArchiveData(UserData):
+    """The archive of whoever moves. Its messages have no ids there by which they are called here:
+    their times stand for them, and they get others where they arrive.
+
+    Args:
+        commands: Have the archives.
+    """
+
+    tags = (qname(f"{PIE}#mam", "archive"),)
+
+    def __init__(self, commands: ArchiveCommands) -> None:
+        self._commands = commands
+
+    async def written(self, account: JID) -> AsyncIterator[bytes]:
+        """All messages, the oldest first."""
+        archive, results, begun = self._commands.archive, Results(account, account, None), False
+        await archive.write_all()
+        async for entry in everything(archive, account):
+            made = _result(results, entry, str(time_of(entry.position)))
+            if made is not None:
+                yield b"" if begun else f"<archive xmlns='{PIE}#mam'>".encode()
+                begun = True
+                yield made.encode()
+        if begun:
+            yield b"</archive>\n"
+
+    async def take(self, account: JID, tree: Tree) -> Collection[str]:
+        """Add messages; those that cannot be read, or are not the account's, are left out."""
+        read = [read_result(each, account.bare) for each in tree if each.tag == RESULT]
+        sound = [each for each in read if each is not None]
+        if await self._commands.archive.entries.last(account.bare) is None:
+            await self._commands.begin(account.bare)
+        for at in range(0, len(sound), MESSAGES_PER_SLICE):
+            await self._commands.keep(account.bare, sound[at : at + MESSAGES_PER_SLICE])
+        count = len(read) - len(sound)
+        return [f"messages that cannot be read, or are not of {account}: {count}"] * bool(count)
+
+
 async def exported(archive: Archive, owner: JID) -> AsyncIterator[str]:
     """An archive as it is exported, a line for each message."""
     yield (
-        "<server-data xmlns='urn:xmpp:pie:0'>"
+        f"<server-data xmlns='{PIE}'>"
         f"<host jid='{escape(owner.domain)}'><user name='{escape(owner.local or '')}'>"
-        "<archive xmlns='urn:xmpp:pie:0#mam'>"
+        f"<archive xmlns='{PIE}#mam'>"
     )
     results = Results(owner, owner, None)
     async for entry in everything(archive, owner):
@@ -271,4 +317,4 @@ def _moment(entry: ArchiveEntry) -> str:
     return exact_date_time(time_of(entry.position))
 
 
-__all__ = ["ArchiveCommands", "ArchiveRow", "DamageRow", "exported"]
+__all__ = ["ArchiveCommands", "ArchiveData", "ArchiveRow", "DamageRow", "exported"]

@@ -9,7 +9,7 @@ from xmppd.stanza.copies import FORWARD
 from xmppd.stanza.date_time import microseconds_of
 from xmppd.stanza.result import RESULT
 from xmppd.stanza.xml_file import elements_of
-from xmppd.store.sql import Connection, digest, insert_if_absent
+from xmppd.store.sql import Connection, Update, bindparam, digest, insert_if_absent, update
 
 from .ids import elsewhere, first_at, last_at
 from .routed import flags_of, peers, without_ids_by
@@ -24,6 +24,13 @@ _MESSAGE = f"{_CLIENT}message"
 _ADD_ARCHIVE = insert_if_absent(archives)
 _ADD_STANZA = insert_if_absent(stanzas)
 _ADD_ENTRY = insert_if_absent(entries)
+_SAME = stanzas.c.position == bindparam("at"), stanzas.c.stanza == bindparam("same")
+_SHARE_SENT: Update = (
+    update(stanzas).where(*_SAME, stanzas.c.sent == 0).values(sent=bindparam("archive"))
+)
+_SHARE_RECEIVED: Update = (
+    update(stanzas).where(*_SAME, stanzas.c.received == 0).values(received=bindparam("archive"))
+)
 
 
 class Imported(NamedTuple):
@@ -51,11 +58,12 @@ def read_results(path: Path, owner: str) -> Iterator[Imported | None]:
     """
     for element, around in elements_of(path):
         if element.tag == RESULT:
-            yield _read(element, owner)
+            yield read_result(element, owner)
             around.remove(element)
 
 
-def _read(result: Tree, owner: str) -> Imported | None:
+def read_result(result: Tree, owner: str) -> Imported | None:
+    """The message in a result; None if it cannot be read, or is not of this owner."""
     forwarded = result.find(_FORWARDED)
     delay = None if forwarded is None else forwarded.find(_DELAY)
     tree = None if forwarded is None else forwarded.find(_MESSAGE)
@@ -115,7 +123,9 @@ def keep(connection: Connection, owner: str, number: int, messages: list[Importe
 def _keep_stanza(
     connection: Connection, moment: int, number: int, wire: bytes, *, is_sent: bool
 ) -> int:
-    """Keep a stanza where no other one is, some microseconds later if need be."""
+    """Keep a stanza where no other one is, some microseconds later if need be. Both its ends have
+    it at one place, if both have moved here.
+    """
     while True:
         position = elsewhere(first_at(moment)) | (last_at(moment) & 0xFF)
         row = {
@@ -126,7 +136,10 @@ def _keep_stanza(
         }
         if connection.execute(_ADD_STANZA.on(connection), row).first() is not None:
             return position
+        share = {"at": position, "same": wire, "archive": number}
+        if connection.execute(_SHARE_SENT if is_sent else _SHARE_RECEIVED, share).rowcount:
+            return position
         moment += 1
 
 
-__all__ = ["MESSAGES_PER_SLICE", "Imported", "keep", "read_results"]
+__all__ = ["MESSAGES_PER_SLICE", "Imported", "keep", "read_result", "read_results"]

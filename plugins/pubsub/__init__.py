@@ -24,7 +24,7 @@ from xmppd.store.sql import Database, Tables
 
 from .commands import PubSubCommands
 from .engine import Engine
-from .exchange import NodeExchange
+from .exchange import NodeData, NodeExchange
 from .following import Following
 from .messages import Approval, AskNode, AskPending, Departed, Overdue
 from .nodes import ServedNodes
@@ -51,6 +51,7 @@ def plug(
     nodes = ServedNodes(PubSubStore(database), clocks.wall_clock)
     engine = Engine(nodes)
     requests = PubSubRequests(engine, Following(engine), messages)
+    exchange = NodeExchange(engine)
     domains = sorted(commands.domains)
     hosts = [
         PubSubService(services, domain, requests, commands, turns, settings) for domain in domains
@@ -80,6 +81,7 @@ def plug(
         *hosts,
         On(AccountRemoved, removed),
         *PubSubCommands(requests).commands(),
-        *NodeExchange(engine).commands(),
+        *exchange.commands(),
+        NodeData(exchange),
         repeatedly(requests.end_overdue, SWEEP_S, clock),
     ]

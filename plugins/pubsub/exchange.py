@@ -1,7 +1,9 @@
 """Export and import of what accounts publish (:xep:`0227`): nodes with all that they have."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from pathlib import Path
+
+import msgspec
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
@@ -9,9 +11,10 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, FileName
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
+from xmppd.migration.user_data import UserData
 from xmppd.stanza import JID, Condition, StanzaError, Tree, dump, escape, qname
 from xmppd.stanza.form import DATA
-from xmppd.stanza.xml import write
+from xmppd.stanza.xml import read, write
 from xmppd.stanza.xml_file import elements_of
 from xmppd.store.errors import QuotaExceeded
 
@@ -70,12 +73,19 @@ class NodeExchange:
         account = context.arguments.jid("account")
         if context.actor.jid is not None and not context.actor.owns(account):
             raise Refused("what others have published is not for you", Condition.FORBIDDEN)
-        host = self._host(account)
-        names = [name for name, _ in await self.store.nodes(account, host.max_nodes)]
         yield (
             f"<server-data xmlns='{PIE}'><host jid='{escape(account.domain)}'>"
-            f"<user name='{escape(account.local or '')}'><pubsub xmlns='{OWNER}'>"
+            f"<user name='{escape(account.local or '')}'>"
         )
+        async for line in self.written(account):
+            yield line
+        yield "</user></host></server-data>"
+
+    async def written(self, account: JID) -> AsyncIterator[str]:
+        """How each node of an account is, and what is in it."""
+        host = self._host(account)
+        names = [name for name, _ in await self.store.nodes(account, host.max_nodes)]
+        yield f"<pubsub xmlns='{OWNER}'>"
         for name in names:
             state = await self.store.node(NodeName(account.bare, name))
             if state is not None:
@@ -86,7 +96,7 @@ class NodeExchange:
             async for item in self._items(NodeName(account.bare, name)):
                 yield events.item_element(item, publisher=True).decode()
             yield "</items>"
-        yield "</pubsub></user></host></server-data>"
+        yield "</pubsub>"
 
     async def _items(self, name: NodeName) -> AsyncIterator[NodeItem]:
         """All items of a node, the oldest first."""
@@ -95,7 +105,9 @@ class NodeExchange:
             name, ITEMS_PER_PAGE, room_bytes=PAGE_BYTES, after=after, newest=False
         ):
             for item in page:
-                yield item
+                # As it is written after a move, so that going on from there changes nothing.
+                payload = write(read(item.payload)) if item.payload else b""
+                yield msgspec.structs.replace(item, payload=payload)
             after = page[-1].position
 
     def _host(self, account: JID) -> Host:
@@ -112,19 +124,29 @@ class NodeExchange:
         host, made, added = self._host(account), 0, 0
         try:
             for node, tree in read_nodes(Path(context.arguments.text("file"))):
-                name = NodeName(account.bare, node)
-                if tree.tag == qname(NS, "item"):
-                    added += await self._take_item(host, name, tree)
-                elif tree.tag == qname(OWNER, "configure"):
-                    made += await self._take_node(host, name, tree)
-                else:
-                    await self._take_people(name, tree)
+                is_item = tree.tag == qname(NS, "item")
+                done = await self.take(host, NodeName(account.bare, node), tree)
+                made, added = made + (done and not is_item), added + (done and is_item)
         except (OSError, ValueError, QuotaExceeded) as error:
             said = f"nodes that were made: {made}, items that were added: {added}; then {error}"
             raise Refused(said) from error
         finally:
             self.nodes.forget_host(account.to_bare())
         yield f"nodes that were made: {made}, items that were added: {added}"
+
+    async def take(self, host: Host, name: NodeName, tree: Tree) -> bool:
+        """Take something of a node; whether that made the node, or added an item.
+
+        Raises:
+            ValueError: It cannot be so.
+            QuotaExceeded: There is no room.
+        """
+        if tree.tag == qname(NS, "item"):
+            return await self._take_item(host, name, tree)
+        if tree.tag == qname(OWNER, "configure"):
+            return await self._take_node(host, name, tree)
+        await self._take_people(name, tree)
+        return False
 
     async def _take_node(self, host: Host, name: NodeName, tree: Tree) -> bool:
         config, form = host.defaults(name.node), tree.find(qname(DATA, "x"))
@@ -173,6 +195,59 @@ class NodeExchange:
         return True
 
 
+class NodeData(UserData):
+    """What whoever moves has published.
+
+    Args:
+        exchange: Writes it, and takes it in.
+    """
+
+    tags = (qname(NS, "pubsub"), qname(OWNER, "pubsub"))
+
+    def __init__(self, exchange: NodeExchange) -> None:
+        self._exchange = exchange
+
+    async def written(self, account: JID) -> AsyncIterator[bytes]:
+        """All nodes, if accounts have any."""
+        try:
+            async for line in self._exchange.written(account):
+                yield line.encode()
+        except Refused:
+            return
+        yield b"\n"
+
+    async def take(self, account: JID, tree: Tree) -> Collection[str]:
+        """Make nodes, or add items to them; what cannot be so is left out."""
+        exchange, left_out = self._exchange, []
+        try:
+            host = exchange.nodes.host(account.bare)
+        except StanzaError as error:
+            raise ValueError("accounts have no nodes here; load the plugin pep") from error
+        try:
+            for node, each in _of_nodes(tree):
+                name = NodeName(account.bare, node)
+                try:
+                    is_new = await exchange.take(host, name, each)
+                except (ValueError, QuotaExceeded, StanzaError) as error:
+                    left_out.append(f"{node}: {error}")
+                    continue
+                if not is_new and each.tag == qname(NS, "item"):
+                    left_out.append(f"an item of {node}, which is not there or has it already")
+        finally:
+            exchange.nodes.forget_host(account.to_bare())
+        return left_out
+
+
+def _of_nodes(tree: Tree) -> Iterator[tuple[str, Tree]]:
+    """What there is of nodes in an element, each with the name of its node."""
+    for each in tree:
+        if each.tag == qname(NS, "items"):
+            for item in each:
+                yield each.get("node") or "", item
+        else:
+            yield each.get("node") or "", each
+
+
 def _described(host: Host, state: NodeState) -> str:
     """How a node is, and who has to do with it."""
     of = f"node='{escape(state.name.node)}'"
@@ -208,4 +283,4 @@ def read_nodes(path: Path) -> Iterator[tuple[str, Tree]]:
             around.remove(element)
 
 
-__all__ = ["NodeExchange", "read_nodes"]
+__all__ = ["NodeData", "NodeExchange", "read_nodes"]

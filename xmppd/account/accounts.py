@@ -151,6 +151,19 @@ class Accounts:
         _log.info("{account} is removed", account=account.bare)
         return StreamsClosed(first.streams + last.streams, last.unasked)
 
+    async def clear(self, account: JID) -> None:
+        """Remove an account, so that one of the same name can move in: contacts are not told, and
+        keep it (IM-6).
+
+        Raises:
+            NoSuchAccount: There is none of this name.
+        """
+        await self.store.set_disabled(account.bare, True)
+        removed = "this account is replaced"
+        await self.ends.end(account, StreamCondition.NOT_AUTHORIZED, removed, removed=True)
+        await self.store.delete_account(account.bare)
+        self.forget(account)
+
     def forget(self, account: JID) -> None:
         """Forget an account that was removed, here or at another node."""
         self.farewells.forget(account.bare)

@@ -179,7 +179,7 @@ class Passwords:
         if is_guest(account):
             raise ValueError("names of this form are given to guests")
         self._refuse_elsewhere(account)
-        await self._store.create_account(account, await self._keys(password))
+        await self._store.create_account(account, await self.keys(password))
 
     async def set_password(self, account: str, password: str) -> None:
         """Give an account another password.
@@ -189,7 +189,7 @@ class Passwords:
             NoSuchAccount: There is none of this name.
         """
         self._refuse_elsewhere(account)
-        await self._store.set_keys(account, await self._keys(password))
+        await self._store.set_keys(account, await self.keys(password))
 
     def _refuse_elsewhere(self, account: str) -> None:
         domain = account.partition("@")[2]
@@ -209,6 +209,11 @@ class Passwords:
                 return True
         return False
 
-    async def _keys(self, password: str) -> tuple[ScramKeys, ...]:
+    async def keys(self, password: str) -> tuple[ScramKeys, ...]:
+        """Keys of a password for every hash.
+
+        Raises:
+            ValueError: It cannot be one.
+        """
         prepared = prepare_password(password)
         return await self._run_in_thread(make_keys, prepared, self._iterations)

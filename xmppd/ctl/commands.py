@@ -16,6 +16,7 @@ from xmppd.ctl import (
     jobs,
     keys,
     life,
+    moving,
     people,
     plugins,
     quarantine,
@@ -53,6 +54,7 @@ DECLARED: dict[str, Declared[Any]] = {
         trace.COMMANDS,
         top.COMMANDS,
         certificates.COMMANDS,
+        moving.COMMANDS,
         life.COMMANDS,
         plugins.COMMANDS,
         files.COMMANDS,
@@ -87,6 +89,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),
         *top.TopCommands(server.broadcast_counts, server.traffic_history).commands(),
+        *moving.MovingCommands(server).commands(),
         *quarantine.QuarantineCommands(server.store.quarantine).commands(),
     ]
 

@@ -20,6 +20,7 @@ from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
+from xmppd.migration.user_data import UserData
 from xmppd.nodes.plugin_messages import Tell
 from xmppd.pages.page import Page, Panel
 from xmppd.plugin.offers import Offer, Offers
@@ -154,6 +155,7 @@ Part = (
     | AtUnload
     | Replace
     | Tables
+    | UserData
 )
 
 
@@ -189,6 +191,7 @@ class Places:
             AtUnload: Unloading(),
             Replace: seams,
             Tables: server.store.tables,
+            UserData: server.user_data,
         }
 
     async def put(self, part: Part, owner: str) -> TakeOut:

@@ -27,6 +27,7 @@ from xmppd.login.bind2 import Bind2
 from xmppd.login.sasl import SASL
 from xmppd.login.sasl2 import SASL2
 from xmppd.login.scram_upgrade import ScramUpgrades
+from xmppd.migration.privacy_data import PrivacyData
 from xmppd.presence.session_states import (
     directed_state,
     handed_state,
@@ -79,6 +80,7 @@ def put_parts(server: Wiring) -> None:
     if server.component_trust.delegated:
         server.disco.put(Says(DiscoInfo(features=(DELEGATION,))), OWNER)
     _put_pages(server)
+    server.user_data.put(PrivacyData(server.privacy_lists), OWNER)
     for settings in settings_of(server):
         server.settings.put(settings, OWNER)
 

@@ -59,6 +59,7 @@ from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
+from xmppd.migration.user_data import UserDataTable
 from xmppd.net.certificate_ends import CertificateEnds
 from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.connections import Connections
@@ -210,6 +211,7 @@ class Wiring:
         self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
         self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
         self.unread_counts, self.muting = UnreadCounts(), Muting()
+        self.user_data = UserDataTable()
         (
             self.broadcast_counts,
             self.presence_update_handler,

@@ -1,12 +1,131 @@
-"""Files of XML, element by element."""
+"""Files of XML, element by element: however long one is, it needs little memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from typing import NamedTuple, NoReturn
+from xml.etree.ElementTree import Element
+from xml.parsers import expat
 
 from xmppd.stanza.xml import Tree
 
 BYTES_PER_READ = 65_536
+MAX_DEPTH = 200
+"""Of elements in one another."""
+
+
+class XMLStep(NamedTuple):
+    """The start or the end of an element.
+
+    Attributes:
+        is_end: Which of the two.
+        element: With its attributes; at its end with all that is in it.
+        around: The element that it is in; the root is in one without a name.
+        line: Of the file, from 1.
+        offset: In the file, in bytes.
+    """
+
+    is_end: bool
+    element: Tree
+    around: Tree
+    line: int
+    offset: int
+
+
+class XMLFile:
+    """A file of XML. Nothing outside of it is fetched, and no entities are made: a document type is
+    refused.
+
+    An element is in the one around it when it has ended; whoever has read one removes it there.
+
+    Args:
+        path: Of the file.
+        max_held_bytes: The length of what may be read without :meth:`release`; None for any.
+    """
+
+    def __init__(self, path: Path, max_held_bytes: int | None = None) -> None:
+        self.path = path
+        self._max_held_bytes = max_held_bytes
+        self._released = 0
+        self._steps: list[XMLStep] = []
+        self._opened: list[Tree] = [Element("")]
+        self._last: Tree | None = None
+        self._parser = parser = expat.ParserCreate(namespace_separator="}")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
+
+    def steps(self) -> Iterator[XMLStep]:
+        """All starts and ends, in order.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is no XML, its end is missing, or more is in it than may be; the text
+                begins with the line.
+        """
+        with self.path.open("rb") as file:
+            try:
+                while data := file.read(BYTES_PER_READ):
+                    self._parser.Parse(data, False)
+                    yield from self._taken()
+                self._parser.Parse(b"", True)
+            except expat.ExpatError as error:
+                why = expat.ErrorString(error.code)
+                raise ValueError(
+                    f"line {error.lineno}: it is no XML, or not whole: {why}"
+                ) from error
+            yield from self._taken()
+
+    def release(self, offset: int) -> None:
+        """Count what may be held from here on, since all before was taken."""
+        self._released = offset
+
+    def _taken(self) -> list[XMLStep]:
+        steps, self._steps = self._steps, []
+        return steps
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._opened) > MAX_DEPTH:
+            self._refuse(f"more than {MAX_DEPTH} elements stand in one another")
+        self._check_held()
+        element = Element(_spelled(name), {_spelled(k): v for k, v in attributes.items()})
+        self._note(False, element)
+        self._opened.append(element)
+        self._last = None
+
+    def _end(self, name: str) -> None:
+        element = self._opened.pop()
+        self._opened[-1].append(element)
+        self._note(True, element)
+        self._last = element
+
+    def _text(self, text: str) -> None:
+        self._check_held()
+        if self._last is None:
+            self._opened[-1].text = (self._opened[-1].text or "") + text
+        else:
+            self._last.tail = (self._last.tail or "") + text
+
+    def _note(self, is_end: bool, element: Tree) -> None:
+        parser = self._parser
+        line, offset = parser.CurrentLineNumber, parser.CurrentByteIndex
+        self._steps.append(XMLStep(is_end, element, self._opened[-1], line, offset))
+
+    def _check_held(self) -> None:
+        most = self._max_held_bytes
+        if most is not None and self._parser.CurrentByteIndex - self._released > most:
+            self._refuse(f"more than {most} bytes are one element")
+
+    def _refuse_doctype(self, *_: object) -> None:
+        self._refuse("it has a document type, and whatever that brings is not read")
+
+    def _refuse(self, why: str) -> NoReturn:
+        raise ValueError(f"line {self._parser.CurrentLineNumber}: {why}")
+
+
+def _spelled(name: str) -> str:
+    return "{" + name if "}" in name else name
 
 
 def elements_of(path: Path) -> Iterator[tuple[Tree, Tree]]:
@@ -19,24 +138,9 @@ def elements_of(path: Path) -> Iterator[tuple[Tree, Tree]]:
         OSError: It cannot be read.
         ValueError: It is no XML, or its end is missing.
     """
-    parser: XMLPullParser[Tree] = XMLPullParser(("start", "end"))
-    opened: list[Tree] = [Element("")]
-    with path.open("rb") as file:
-        try:
-            while data := file.read(BYTES_PER_READ):
-                parser.feed(data)
-                for event, element in parser.read_events():  # type: ignore[misc]  # of these two
-                    assert isinstance(element, Tree), "it was asked for these"
-                    if event == "end":
-                        opened.pop()
-                        yield element, opened[-1]
-                        continue
-                    if len(opened) == 1:
-                        opened[0].append(element)
-                    opened.append(element)
-            parser.close()
-        except ParseError as error:
-            raise ValueError(f"it is no XML, or not whole: {error}") from error
+    for step in XMLFile(path).steps():
+        if step.is_end:
+            yield step.element, step.around
 
 
-__all__ = ["elements_of"]
+__all__ = ["XMLFile", "XMLStep", "elements_of"]

@@ -144,6 +144,10 @@ class AccountInfo:
     last_seen: float | None
 
 
+def nothing_more(connection: Connection) -> None:
+    """Do nothing beside a change."""
+
+
 class AccountStore(RecordStore):
     """The accounts of the server.
 
@@ -185,8 +189,23 @@ class AccountStore(RecordStore):
         """Whether there is such an account."""
         return await self.credentials(account) is not None
 
-    async def create_account(self, account: str, keys: Sequence[ScramKeys]) -> None:
+    async def create_account(
+        self,
+        account: str,
+        keys: Sequence[ScramKeys],
+        *,
+        created: float | None = None,
+        disabled: bool = False,
+        also: Callable[[Connection], None] = nothing_more,
+    ) -> None:
         """Add an empty account: rows that an earlier one of this name has left are removed.
+
+        Args:
+            account: Bare JID.
+            keys: Of its password.
+            created: When it was made elsewhere, in seconds since 1970; None for now.
+            disabled: Whether it is closed to its owner.
+            also: Is done in the same transaction.
 
         Raises:
             AccountExists: The name is taken.
@@ -197,10 +216,11 @@ class AccountStore(RecordStore):
             create,
             account=account,
             keys=tuple(keys),
-            created=self._now(),
+            created=self._now() if created is None else created,
             belongings=self._belongings,
+            disabled=disabled,
         )
-        await self._change(account, change)
+        await self.change(account, change, also)
 
     async def set_keys(self, account: str, keys: Sequence[ScramKeys]) -> None:
         """Replace all keys of an account: a new password. Its devices' tokens end with the old one.
@@ -222,7 +242,7 @@ class AccountStore(RecordStore):
             False if the account has other keys by now: then nothing has changed.
         """
         change = partial(_add_key, account=account, key=key, known=dict(known))
-        return await self._change(account, change)
+        return await self.change(account, change)
 
     async def delete_account(self, account: str) -> None:
         """Remove an account and all that belongs to it, in one transaction.
@@ -233,7 +253,7 @@ class AccountStore(RecordStore):
             NoSuchAccount: There is none of this name.
         """
         await self._presences.write()
-        await self._change(account, partial(_delete, account=account, belongings=self._belongings))
+        await self.change(account, partial(_delete, account=account, belongings=self._belongings))
 
     async def set_disabled(self, account: str, disabled: bool) -> None:
         """Disable an account, or enable it again. Disabling ends its devices' tokens.
@@ -241,7 +261,7 @@ class AccountStore(RecordStore):
         Raises:
             NoSuchAccount: There is none of this name.
         """
-        change = partial(_set_disabled, account=account, disabled=disabled)
+        change = partial(set_disabled, account=account, disabled=disabled)
         await self._end_devices(account, change)
 
     async def accounts(
@@ -264,12 +284,30 @@ class AccountStore(RecordStore):
 
     async def _end_devices(self, account: str, change: Callable[[Connection], None]) -> None:
         """Change an account such that its devices' tokens end."""
-        ask = partial(self._change, account, change)
+        ask = partial(self.change, account, change)
         await self._sound(ask, (DEVICE,), {"owner": digest(account)}, account)
 
-    async def _change(self, account: str, change: Callable[[Connection], T]) -> T:
+    async def change(
+        self,
+        account: str,
+        change: Callable[[Connection], T],
+        also: Callable[[Connection], None] = nothing_more,
+    ) -> T:
+        """Change rows of an account in one transaction, such that it is read anew.
+
+        Args:
+            account: Bare JID.
+            change: Is called in a thread.
+            also: Is done behind it.
+        """
+
+        def both(connection: Connection) -> T:
+            result = change(connection)
+            also(connection)
+            return result
+
         try:
-            return await self._database.write(change)
+            return await self._database.write(change if also is nothing_more else both)
         finally:
             self._credentials.forget(account)
 
@@ -280,6 +318,8 @@ def create(
     keys: Sequence[ScramKeys],
     created: float,
     belongings: Belongings,
+    *,
+    disabled: bool = False,
 ) -> None:
     """Add an account that owns nothing but its keys."""
     owner = lock_owner(connection, account)
@@ -288,7 +328,7 @@ def create(
         "account": account,
         "domain": digest(account.rpartition("@")[2]),
         "created": created,
-        "disabled": False,
+        "disabled": disabled,
     }
     if connection.execute(_ADD.on(connection), row).first() is None:
         raise AccountExists(account)
@@ -331,7 +371,8 @@ def _delete(connection: Connection, account: str, belongings: Belongings) -> Non
     belongings.forget(connection, owner)
 
 
-def _set_disabled(connection: Connection, account: str, disabled: bool) -> None:
+def set_disabled(connection: Connection, account: str, disabled: bool) -> None:
+    """Disable an account, or enable it again. Disabling ends its devices' tokens."""
     owner = lock_owner(connection, account)
     values = {"whose": owner, "disabled": disabled}
     if not connection.execute(_SET_DISABLED, values).rowcount:
@@ -381,4 +422,6 @@ __all__ = [
     "accounts",
     "create",
     "exists",
+    "nothing_more",
+    "set_disabled",
 ]

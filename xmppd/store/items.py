@@ -147,7 +147,7 @@ class ItemStore(RecordStore):
             AnotherVersion: One of these values is another one.
         """
         if value is None:
-            change = partial(_delete, account=account, namespace=namespace, key=key)
+            change = partial(delete_item, account=account, namespace=namespace, key=key)
         else:
             change = partial(
                 _set,
@@ -200,17 +200,27 @@ def _set(connection: Connection, account: str, item: Item, max_items: int, max_b
     used, old = use_of(*found), NOTHING if before is None else use_of(1, *before)
     if used.count - old.count >= max_items or used.bytes - old.bytes + size > max_bytes:
         raise QuotaExceeded(account)
+    save_item(connection, account, item)
+
+
+def save_item(connection: Connection, account: str, item: Item) -> bytes:
+    """Keep a value, whatever the account's quota; returns the digest of its name."""
+    owner = lock_owner(connection, account)
     row = {
-        **name,
+        "owner": owner,
+        "space": digest(item.namespace),
+        "item": digest(item.key),
         "namespace": item.namespace,
         "key": item.key,
-        "size": size,
+        "size": len(item.key.encode()) + len(item.value),
         "value": item.value,
     }
     connection.execute(_SAVE.on(connection), row)
+    return owner
 
 
-def _delete(connection: Connection, account: str, namespace: str, key: str) -> None:
+def delete_item(connection: Connection, account: str, namespace: str, key: str) -> None:
+    """Delete a value, if it is there."""
     name = {"owner": digest(account), "space": digest(namespace), "item": digest(key)}
     connection.execute(_FORGET, name)
 
@@ -221,4 +231,4 @@ def _item(key: str, value: bytes) -> tuple[str, bytes]:
 
 ITEM = Kind("item", items, ("key", "value"), _item, ("namespace", "key"))
 
-__all__ = ["ITEM", "Item", "ItemStore", "items"]
+__all__ = ["ITEM", "Item", "ItemStore", "delete_item", "items", "save_item"]

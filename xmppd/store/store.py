@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from xmppd.host.clocks import wall_clock
 from xmppd.store.accounts import AccountStore
 from xmppd.store.api_keys import APIKeyStore
+from xmppd.store.arrivals import ArrivalStore
 from xmppd.store.audit import AuditStore
 from xmppd.store.belongings import Belongings
 from xmppd.store.claim_tokens import ClaimTokenStore
@@ -57,6 +58,7 @@ class Store:
         rosters: Their rosters.
         shared_groups: The shared groups.
         offline: Messages for accounts that are away.
+        arrivals: Accounts that move in.
         presences: The last presences of accounts.
         devices: The devices that may log in by a token.
         items: Small values of accounts and plugins.
@@ -86,6 +88,7 @@ class Store:
         self.offline = OfflineStore(self.database, now)
         self.devices = DeviceStore(self.database, now)
         self.items = ItemStore(self.database, now)
+        self.arrivals = ArrivalStore(self.accounts, self.offline, self.items, now)
         self.sessions = SessionStore(self.database, self.offline, now)
         self.claim_tokens = ClaimTokenStore(self.database, now)
         self.api_keys = APIKeyStore(self.database, now)

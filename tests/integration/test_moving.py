@@ -1,0 +1,153 @@
+"""People move here from somebody else's server, log in with the old password, and find it all."""
+
+import asyncio
+import atexit
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from typing import Any
+from xml.etree import ElementTree
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.authority import Authority
+from tests.integration.movers import PLUGINS, populate
+from tests.integration.people import Person
+from tests.integration.prosody import Prosody
+from xmppd.testing.process import ServerProcess
+
+DOMAIN = "montague.lit"
+PASSWORD = "the inconstant moøn"
+NAMES = ("romeo", "juliet", "tybalt", "mercutio")
+HERE = ("disco", "caps", "pubsub", "pep", "archive", "vcard", "private_storage", "blocking", "ping")
+NEWS = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:news'/></pubsub>"
+PATIENCE_S = 120.0
+
+MODULES = """
+modules_enabled = {
+    "disco", "roster", "saslauth", "tls", "ping", "offline", "presence", "message", "pep",
+    "private", "vcard", "blocklist", "mam", "carbons"
+}
+default_archive_policy = true
+"""
+
+
+def waited(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Do something with clients of slixmpp, which have a loop of their own."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(asyncio.wait_for(work(), PATIENCE_S))
+    finally:
+        loop.close()
+
+
+class MovingCase(SynchronousTestCase):
+    """An empty server of ours, which serves the same domain."""
+
+    def setUp(self) -> None:
+        # A short path: that of a Unix socket may have 107 characters.
+        self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        atexit.register(rmtree, self.directory, ignore_errors=True)
+        here = self.directory / "here"
+        here.mkdir()
+        plugins = {"load": list(HERE)}
+        self.server = ServerProcess(here, DOMAIN, plugins=plugins)
+        self.server.start()
+        self.addCleanup(self.server.stop)
+
+    def bring(self, format: str, source: Path, **options: Any) -> list[str]:
+        """Import; what was said."""
+        lines = self.server.tell("import", format=format, source=str(source), **options)
+        return [line if isinstance(line, str) else str(line["says"]) for line in lines]
+
+    def check(self, mechanism: str = "SCRAM-SHA-1") -> None:
+        """Everybody finds what they had."""
+        waited(lambda: self._found(mechanism))
+
+    async def _found(self, mechanism: str) -> None:
+        romeo, juliet = (
+            Person(self.server, f"{name}@{DOMAIN}", PASSWORD, mechanism=mechanism, plugins=PLUGINS)
+            for name in ("romeo", "juliet")
+        )
+        await juliet.arrive()
+        await romeo.log_in()
+        await romeo.get_roster()
+        items = {str(jid): romeo.client_roster[jid] for jid in romeo.client_roster}
+        about = items[f"juliet@{DOMAIN}"]
+        self.assertEqual(about["name"], "J & é")
+        self.assertEqual(about["groups"], ["Fair"])
+        self.assertEqual(about["subscription"], "both")
+        self.assertTrue(items[f"mercutio@{DOMAIN}"]["pending_out"])
+        romeo.send_presence()
+        await romeo.catch_up()
+        came = b"".join(ElementTree.tostring(each.xml) for each in romeo.inbox).decode()
+        self.assertIn("Draw!", came)
+        self.assertIn("Wherefore &lt;art&gt; thou?", came)
+        for asked, answer in (
+            ("<vCard xmlns='vcard-temp'/>", "Romeo M&#248;"),
+            ("<query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'/></query>", "&#233;"),
+            ("<blocklist xmlns='urn:xmpp:blocking'/>", "paris@capulet.example"),
+            (NEWS, "l'&#233;t&#233;"),
+        ):
+            iq = romeo.make_iq_get()
+            iq.append(ElementTree.fromstring(asked))
+            self.assertIn(answer, ElementTree.tostring((await iq.send()).xml).decode())
+        iq = romeo.make_iq_set()
+        iq.append(ElementTree.fromstring("<query xmlns='urn:xmpp:mam:2'/>"))
+        await iq.send()
+        told = b"".join(ElementTree.tostring(each.xml) for each in romeo.inbox).decode()
+        self.assertIn("What man art thou?", told)
+        for each in (romeo, juliet):
+            await each.leave()
+
+
+class FromProsodyTests(MovingCase):
+    """From Debian's prosody."""
+
+    def prosody(self, settings: str = "") -> Path:
+        """The data directory of one that people have left.
+
+        Args:
+            settings: Of its host.
+        """
+        there = self.directory / "there"
+        there.mkdir()
+        authority = Authority(self.directory, "authority")
+        prosody = Prosody(
+            there,
+            DOMAIN,
+            authority=authority,
+            signer=authority,
+            dns=("127.0.0.1", 53),
+            settings=MODULES,
+        )
+        with (there / "prosody.cfg.lua").open("a") as file:
+            file.write(settings)
+        prosody.start()
+        try:
+            for name in (*NAMES, "a_b-c.d"):
+                prosody.add_user(name, PASSWORD)
+            waited(lambda: populate(prosody, DOMAIN, PASSWORD))
+        finally:
+            prosody.stop()
+        return there / "data"
+
+    def test_files(self) -> None:
+        """Its files, with passwords in clear."""
+        said = self.bring("prosody", self.prosody())
+        self.assertEqual(len(said), 6, said)
+        self.assertEqual([line for line in said if "has moved in" not in line], said[5:])
+        self.assertEqual([line for line in said if "but" in line], [])
+        self.check("SCRAM-SHA-256")
+
+    def test_sql(self) -> None:
+        """Its database, with passwords hashed."""
+        data = self.prosody(
+            'authentication = "internal_hashed"\nstorage = "sql"\n'
+            'sql = { driver = "SQLite3", database = "prosody.sqlite" }\n'
+        )
+        said = self.bring("prosody", data / "prosody.sqlite")
+        self.assertEqual([line for line in said if "but" in line], [])
+        self.check()

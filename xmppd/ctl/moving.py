@@ -1,0 +1,161 @@
+"""Commands by which people move in from other servers, and out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from xmppd.command.argument import DRY_RUN, MANY, Argument
+from xmppd.command.command import Command, Description
+from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import AccountName, Choice, DomainName, FileName, Flag, Text
+from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies, Row
+from xmppd.ctl.declared import Declared
+from xmppd.migration.agreement import Agreement
+from xmppd.migration.exporter import Exporter
+from xmppd.migration.importer import Importer, ImportPlan, Outcome
+from xmppd.migration.person import SourceError
+from xmppd.migration.sources import SOURCES
+from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza.jid import prepare_domain
+
+MAX_NOTES = 50
+"""Of one person that are shown."""
+
+
+class MovedRow(Row, frozen=True):
+    """What has become of somebody who moves.
+
+    Attributes:
+        says: That in a sentence.
+        account: As it is called here; empty if there is none.
+        moved: Whether the account is here now, by this command.
+        notes: What was left out, and why.
+    """
+
+    says: str
+    account: str
+    moved: bool
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class MovingCommands:
+    """The commands by which people move."""
+
+    server: XMPPServer
+
+    def commands(self) -> list[Command]:
+        """The commands of this class."""
+        return [declared.by(self) for declared in COMMANDS]
+
+    async def bring_in(self, context: CommandContext) -> Replies:
+        """Import, with a row for each person."""
+        told, server = context.arguments, self.server
+        plan = ImportPlan(
+            served=server.domains,
+            domains=_renamings(told.texts("domain")),
+            only=frozenset(jid.bare for jid in told.jids("only")),
+            replace=told.flag("replace"),
+            is_dry_run=context.dry_run,
+        )
+        importer = Importer(
+            server.store,
+            server.accounts,
+            Agreement(server.store.database, server.roster_manager, server.turns),
+            server.user_data,
+            server.platform.run_in_thread,
+            plan,
+        )
+        people = SOURCES[told.text("format")](Path(told.text("source")))
+        moved = left = 0
+        try:
+            async for outcome in importer.run(people):
+                moved, left = moved + outcome.taken, left + (not outcome.taken)
+                yield _row(outcome, is_dry_run=plan.is_dry_run)
+        except SourceError as error:
+            raise Refused(f"{error}; until there, accounts that have moved in: {moved}") from error
+        verb = "would move" if plan.is_dry_run else "have moved"
+        yield f"accounts that {verb} in: {moved}; other rows: {left}"
+
+    async def write(self, context: CommandContext) -> Replies:
+        """Export, with a row for each account."""
+        told, server = context.arguments, self.server
+        only = frozenset(jid.bare for jid in told.jids("account"))
+        exporter = Exporter(server.store, server.user_data, server.turns)
+        directory, count = Path(told.text("directory")), 0
+        try:
+            async for account in exporter.write(directory, told.domains("domain"), only):
+                count += 1
+                yield MovedRow(f"{account} is written", account, False, [])
+        except OSError as error:
+            raise Refused(f"{error.strerror or error}: {error.filename or directory}") from error
+        yield f"accounts that are written in {directory}: {count}"
+
+
+def _renamings(texts: list[str]) -> dict[str, str]:
+    """What domains of the source are called here.
+
+    Raises:
+        Refused: One is not said as OLD=NEW.
+    """
+    found = {}
+    for text in texts:
+        old, equals, new = text.partition("=")
+        try:
+            found[old] = prepare_domain(new)
+        except ValueError:
+            equals = ""
+        if not old or not equals:
+            raise Refused(f"--domain is OLD=NEW, as in old.example=new.example, not {text}")
+    return found
+
+
+def _row(outcome: Outcome, *, is_dry_run: bool) -> MovedRow:
+    notes = outcome.notes[:MAX_NOTES]
+    if len(outcome.notes) > MAX_NOTES:
+        notes.append(f"and {len(outcome.notes) - MAX_NOTES} more")
+    if outcome.taken:
+        did = "would move in" if is_dry_run else "has moved in"
+        says = f"{outcome.account} {did}" + (f", but: {'; '.join(notes)}" if notes else "")
+    else:
+        says = f"{outcome.name}: {'; '.join(notes)}"
+    return MovedRow(says, outcome.account, outcome.taken and not is_dry_run, notes)
+
+
+COMMANDS: tuple[Declared[MovingCommands], ...] = (
+    Declared(
+        Description(
+            "import",
+            "make accounts of what another server has, from files of this machine",
+            (
+                Argument("format", "what they are", Choice(tuple(SOURCES))),
+                Argument("source", "the file or directory; the server reads it", FileName()),
+                Argument("--domain", "OLD=NEW: what a domain is called here", Text(), MANY),
+                Argument("--only", "only this account, as it is called here", AccountName(), MANY),
+                Argument("--replace", "in the place of accounts that are there already", Flag()),
+                DRY_RUN,
+            ),
+            effect="ends",
+            answers="stream",
+            area="data",
+        ),
+        MovingCommands.bring_in,
+        (MovedRow,),
+    ),
+    Declared(
+        Description(
+            "export",
+            "write accounts, with all that is kept of them, into a new directory of this machine",
+            (
+                Argument("format", "how they are written", Choice(("xep0227",))),
+                Argument("directory", "which the server makes, or which is empty", FileName()),
+                Argument("--account", "only this account", AccountName(), MANY),
+                Argument("--domain", "only accounts of this domain", DomainName()),
+            ),
+            answers="stream",
+            area="content",
+        ),
+        MovingCommands.write,
+        (MovedRow,),
+    ),
+)

@@ -1,0 +1,155 @@
+"""Exporter: writes people down as :xep:`0227` has them, a file for each."""
+
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote
+
+from xmppd.host.turns import Turns
+from xmppd.migration import pie
+from xmppd.migration.user_data import UserDataTable
+from xmppd.stanza import JID, Message, Presence, escape, ns
+from xmppd.store.accounts import AccountInfo
+from xmppd.store.store import Store
+
+ACCOUNTS_PER_PAGE = 1_000
+MESSAGES_PER_PAGE = 200
+MAX_NAME_BYTES = 200
+"""Of a file: a longer name is replaced by its digest."""
+
+
+class Exporter:
+    """Writes accounts, with keys in place of passwords.
+
+    Args:
+        store: Has them.
+        user_data: Has what is more than an account.
+        turns: Others have theirs in between.
+    """
+
+    def __init__(self, store: Store, user_data: UserDataTable, turns: Turns) -> None:
+        self.store = store
+        self.user_data = user_data
+        self.turns = turns
+
+    async def write(
+        self, directory: Path, domains: Iterable[str], only: frozenset[str]
+    ) -> AsyncIterator[str]:
+        """Write accounts into a directory that is new or empty; gives each when its file is there.
+
+        Args:
+            directory: Is made if need be.
+            domains: Those of which all accounts are written.
+            only: The accounts, if not all of them are.
+
+        Raises:
+            OSError: It cannot be written, or has something in it.
+            StoreError: The database cannot be read.
+        """
+        directory.mkdir(mode=0o700, exist_ok=True)
+        if any(directory.iterdir()):
+            raise FileExistsError(f"{directory} is not empty")
+        written = []
+        for domain in domains:
+            folder, names = directory / domain, list[str]()
+            folder.mkdir(mode=0o700)
+            async for info in self._accounts(domain):
+                if only and info.account not in only:
+                    continue
+                name = _file_name(info.account)
+                with _private(folder / name) as file:
+                    async for piece in self.person(info):
+                        file.write(piece)
+                names.append(f"{domain}/{name}")
+                yield info.account
+                await self.turns.next()
+            with _private(directory / f"{domain}.xml") as file:
+                file.write(_including("host", names, f" jid='{escape(domain)}'"))
+            written.append(f"{domain}.xml")
+        with _private(directory / pie.MAIN_FILE) as file:  # last: with it, all is there
+            file.write(_including("server-data", written))
+
+    async def _accounts(self, domain: str) -> AsyncIterator[AccountInfo]:
+        after = ""
+        while page := await self.store.accounts.accounts(
+            domain, after=after, limit=ACCOUNTS_PER_PAGE
+        ):
+            for info in page:
+                yield info
+            after = page[-1].account
+
+    async def person(self, info: AccountInfo) -> AsyncIterator[bytes]:
+        """An account as a document of its own, in pieces."""
+        account, store = JID.prepared(info.account), self.store
+        yield f"{_DECLARED}<user xmlns='{pie.NS}' name='{escape(account.local or '')}'>\n".encode()
+        last = (await store.presences.last_presence([account.bare])).get(account.bare)
+        yield pie.written_account(info, None if last is None else last.status).encode()
+        credentials = await store.accounts.credentials(account.bare)
+        for hash in sorted({} if credentials is None else credentials.keys):
+            assert credentials is not None, "it has keys"
+            yield pie.written_keys(credentials.keys[hash]).encode()
+        items = list((await store.rosters.roster(account.bare)).items)
+        if items:
+            yield "".join(pie.written_roster(items)).encode()
+        for item in items:
+            if item.pending_in is not None:
+                request = Presence.from_bytes(item.pending_in)
+                yield _in_client_namespace(request.wire()) + b"\n"
+        async for piece in self._messages(account):
+            yield piece
+        for data in self.user_data.all():
+            async for piece in data.written(account):
+                yield piece
+        yield b"</user>\n"
+
+    async def _messages(self, account: JID) -> AsyncIterator[bytes]:
+        offline, after, begun = self.store.offline, 0, False
+        while page := await offline.offline_messages(
+            account.bare, after=after, limit=MESSAGES_PER_PAGE
+        ):
+            if not begun:
+                yield b"<offline-messages>"
+                begun = True
+            for waiting in page:
+                yield _in_client_namespace(Message.from_bytes(waiting.stanza).wire())
+            after = page[-1].id
+        if begun:
+            yield b"</offline-messages>\n"
+
+
+_DECLARED = "<?xml version='1.0' encoding='UTF-8'?>\n"
+
+
+def _in_client_namespace(stanza: bytes) -> bytes:
+    """A stanza where another namespace holds."""
+    name, space, rest = stanza.partition(b" ")
+    return b"%b xmlns='%b'%b%b" % (name, ns.CLIENT.encode(), space, rest)
+
+
+def _file_name(account: str) -> str:
+    """The file of an account; that of a very long name is called by its digest."""
+    local = account.rpartition("@")[0]
+    if len(local.encode()) > MAX_NAME_BYTES:
+        local = sha256(local.encode()).hexdigest()
+    return f"{local}.xml"
+
+
+def _including(root: str, files: Iterable[str], attributes: str = "") -> bytes:
+    """A document that is made of others."""
+    head = f"<{root} xmlns='{pie.NS}' xmlns:xi='{pie.XINCLUDE}'{attributes}>\n"
+    lines = "".join(f"<xi:include href='{escape(quote(file))}'/>\n" for file in files)
+    return f"{_DECLARED}{head}{lines}</{root}>\n".encode()
+
+
+@contextmanager
+def _private(path: Path) -> Iterator[BinaryIO]:
+    """A new file that nobody else can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        yield file
+
+
+__all__ = ["Exporter"]

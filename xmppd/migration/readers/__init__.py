@@ -1,0 +1,1 @@
+"""Readers: each yields the people of one kind of source."""
