@@ -32,6 +32,8 @@ ALL_WAYS = {name: about for name, about in DESCRIPTIONS.items()
 SECRETS = ("rosebud", "moon", "xmppd_")
 UNLIKE = {
     "stream", "device", "value", "way", "actor", "made_by", "address", "arguments", "used", "by",
+    "sent", "messages", "presences", "iqs", "sent_bytes", "got", "got_bytes", "errors",
+    "per_minute",
 }  # fmt: skip
 """Columns whose values are different in every house, or by each way."""
 
@@ -146,6 +148,9 @@ CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("db quarantine show", {"number": "x"}),
     ("db quarantine delete", {"number": "all"}),
     ("db quarantine delete", {"number": "7"}),
+    ("certificate list", {}),
+    ("certificate renew", {"domain": "montague.lit"}),
+    ("certificate renew", {"domain": "elsewhere.lit"}),
     ("status", {}),
     ("stats", {}),
     ("reload", {}),
