@@ -285,6 +285,11 @@ coturn() {
     need "command -v turnserver && command -v turnutils_uclient" coturn
 }
 
+# Reads units as systemd does.
+systemd_analyze() {
+    need "command -v systemd-analyze" systemd
+}
+
 # An authority that signs certificates, and its name server.
 pebble() {
     need "command -v pebble && command -v pebble-challtestsrv" pebble
@@ -347,6 +352,7 @@ tests() {
     browser
     coturn
     pebble
+    systemd_analyze
     proxies
     need faketime_is_there faketime
     need_redis
@@ -456,6 +462,7 @@ coverage() {
     browser
     coturn
     pebble
+    systemd_analyze
     proxies
     need faketime_is_there faketime
     need_redis

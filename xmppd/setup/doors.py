@@ -25,8 +25,12 @@ DOORS = {
     "servers-tls": (5270, 'kind = "server"\ntls = "direct"'),
     "web": (443, 'kind = "http"\ntls = "direct"\nserve = ["web"]'),
     "acme": (80, 'kind = "http"\ntls = "none"\nserve = ["acme"]'),
+    "metrics": (8080, 'kind = "http"\ntls = "none"\nserve = ["metrics"]'),
 }
 """The usual port of each, and its table without the endpoint."""
+
+HERE = ("metrics",)
+"""Those that only programs of this machine are served at."""
 
 SERVICES = {
     "clients": "_xmpp-client",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from xmppd.net.certificate import ascii_domain
 from xmppd.setup.answers import LETS_ENCRYPT, Answers
-from xmppd.setup.doors import DOORS, SERVICES
+from xmppd.setup.doors import DOORS, HERE, SERVICES, SetupDoor
 
 TTL_S = 3_600
 
@@ -23,16 +23,18 @@ def configuration(answers: Answers, data: Path, own: Path) -> str:
         f"data = {_quoted(data)}\nadmins = [{_quoted(answers.admin)}]",
         f"[[domain]]\nname = {_quoted(answers.domain)}\n{_certificate(answers, own)}",
     ]
-    parts += [
-        f'[[listen]]\nendpoint = "epoll:{door.port}"\n{DOORS[door.name][1]}'
-        for door in answers.doors
-    ]
+    parts += [_listener(door) for door in answers.doors]
     if not any(door.name.startswith("servers") for door in answers.doors):
         parts.append("# Nobody could call back.\n[s2s]\nenabled = false")
     if answers.acme:
         parts.append(_authority(answers))
     parts.append(f"[storage]\nurl = {_quoted(answers.database)}")
     return "\n\n".join(parts) + "\n"
+
+
+def _listener(door: SetupDoor) -> str:
+    interface = ":interface=127.0.0.1" if door.name in HERE else ""
+    return f'[[listen]]\nendpoint = "epoll:{door.port}{interface}"\n{DOORS[door.name][1]}'
 
 
 def _certificate(answers: Answers, own: Path) -> str:
