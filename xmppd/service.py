@@ -52,6 +52,7 @@ from xmppd.host.machine import (
 )
 from xmppd.host.stop_limits import StopLimits
 from xmppd.net.listen_endpoint import (
+    Certificates,
     ListenError,
     certificates,
     has_other_certificates,
@@ -428,11 +429,7 @@ class XMPPService(Service):
         files.note(_certificate_files(wanted))
         now, later = changed(self.config, wanted)
         new = merged(self.config, wanted)
-        with told(self.path):
-            read = certificates(new)
-            if has_other_certificates(wanted, new):
-                certificates(wanted)
-            listen_endpoints(wanted, self._reactor)
+        read = self._checked(wanted, new)
         await self._change_plugins(new)
         self.server.reload(new, read)
         await self._tell_plugins()
@@ -443,6 +440,37 @@ class XMPPService(Service):
             now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
         )  # fmt: skip
         return now, later
+
+    def plan(self, text: str) -> tuple[list[str], list[str]]:
+        """What a reload would change if this was in the configuration file; nothing is done.
+
+        Returns:
+            The changed keys that would apply at once; those that would need a restart.
+
+        Raises:
+            ConfigError: It could not be used.
+        """
+        wanted = config_file.read_text(text, self.path)
+        self._checked(wanted, merged(self.config, wanted))
+        return changed(self.config, wanted)
+
+    def _checked(self, wanted: Config, new: Config) -> Certificates:
+        """What a configuration names that can be looked at: its certificates, which are returned,
+        and its endpoints.
+
+        Args:
+            wanted: As it is in the file.
+            new: What holds of it without a restart.
+
+        Raises:
+            ConfigError: Something of it cannot be used.
+        """
+        with told(self.path):
+            read = certificates(new)
+            if has_other_certificates(wanted, new):
+                certificates(wanted)
+            listen_endpoints(wanted, self._reactor)
+        return read
 
     def _hung_up(self) -> None:
         Deferred.fromCoroutine(self._read_again()).addErrback(

@@ -23,7 +23,8 @@ SHOTS = os.environ.get("XMPPD_SCREENSHOTS", "")
 PAGES = (
     "", "users", "user?account=romeo@localhost", "sessions", "groups", "reports", "servers",
     "certificates", "nodes", "rooms", "plugins", "numbers", "audit", "keys", "jobs", "data",
-    "do/", "do/user/add", "do/user/list?rows=2", "do/session/show?jid=romeo@localhost/orchard",
+    "configuration", "do/", "do/user/add", "do/user/list?rows=2",
+    "do/session/show?jid=romeo@localhost/orchard",
     "why?owner=juliet@localhost&watcher=romeo@localhost", "do/trace", "find?q=user", "find?q=zzz",
 )  # fmt: skip
 AXE = """async () => (await axe.run(document)).violations.map(
@@ -194,6 +195,23 @@ class DayTests(ConsoleCase):
         self.assertNotEqual(link.evaluate("(each) => getComputedStyle(each).outlineStyle"), "none")
         page.keyboard.press("Enter")
         expect(page.get_by_label("Account", exact=True)).to_have_value("romeo@localhost")
+
+    def test_change(self) -> None:
+        """A change of the configuration is planned, and applied; a mistake is neither."""
+        page = self.page()
+        self.go(page, "Configuration")
+        text = page.get_by_label("xmppd.toml")
+        before = text.input_value()
+        text.fill("[stream]\nmax_stanza = 1")
+        page.get_by_role("button", name="Plan").click()
+        expect(page.get_by_role("alert")).to_contain_text("Nothing was changed")
+        expect(page.get_by_role("button", name="Apply")).to_have_count(0)
+        text.fill(f'{before}\n[log]\nlevel = "debug"\n')
+        page.get_by_role("button", name="Plan").click()
+        expect(page.get_by_label("What it would change").first).to_contain_text("log.level")
+        page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("status").first).to_contain_text("log.level holds now")
+        self.assertIn('level = "debug"', text.input_value())
 
 
 class EachPageTests(ConsoleCase):

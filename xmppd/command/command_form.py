@@ -11,6 +11,7 @@ from xmppd.command.argument import Argument
 from xmppd.command.command import OWNED, Description
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
+from xmppd.command.kinds import Document
 from xmppd.command.refused import Refused, failed
 from xmppd.command.reply import Reply
 from xmppd.events import OWNER, Undo
@@ -201,6 +202,8 @@ def _told(asked: list[Argument], own: bool, filled: Filled) -> Mapping[str, obje
     told: dict[str, object] = {OWNED: filled.asker.bare} if own else {}
     for argument in asked:
         values = [value for value in filled.values.get(argument.key, []) if value]
-        if values:
+        if values and isinstance(argument.kind, Document):
+            told[argument.key] = "\n".join(filled.values[argument.key])
+        elif values:
             told[argument.key] = values[0] if argument.most == 1 else values
     return told

@@ -12,6 +12,7 @@ from xmppd.stanza.date_time import microseconds_of
 from xmppd.stanza.jid import prepare_domain
 
 MAX_TEXT_LENGTH = 10_000
+MAX_DOCUMENT_LENGTH = 200_000
 MAX_DIGITS = 18
 
 Value: TypeAlias = str | bool | int | JID
@@ -109,6 +110,28 @@ class Text(ArgumentKind, frozen=True):
 
 class Hidden(ArgumentKind, frozen=True):
     """Text that may hold a secret: it is not written down."""
+
+
+class Document(Hidden, frozen=True):
+    """What is in a file of whoever gives the command, such as a configuration. A shell is told the
+    name of the file, and reads it.
+    """
+
+    def check(self, key: str, given: object, surface: Surface) -> Value:
+        """The text, which may be long."""
+        if not isinstance(given, str) or len(given) > MAX_DOCUMENT_LENGTH:
+            raise wrong(key)
+        return given
+
+    @property
+    def field(self) -> str:
+        """A field of several lines."""
+        return "text-multi"
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """A long text."""
+        return {"type": "string", "maxLength": MAX_DOCUMENT_LENGTH}
 
 
 class Secret(ArgumentKind, frozen=True):

@@ -31,21 +31,38 @@ def load(path: Path) -> Config:
         ConfigError: With a sentence for the administrator, for the first mistake found.
     """
     try:
-        table = _parsed(path)
-        plugins = _named_plugins(table)
-        own = {name: table.pop(name) for name in plugins if isinstance(table.get(name), dict)}
-        config = replace(read(table, Config, others=plugins), plugin_tables=own)
-        for check in CHECKS:
-            check(config)
-        return _prepared(config, path.absolute().parent)
+        return read_text(_text(path), path)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def read_text(text: str, path: Path) -> Config:
+    """Read what the file may say, and refuse it whole if anything in it is wrong.
+
+    Args:
+        text: In the place of what is in the file.
+        path: The file.
+
+    Raises:
+        ConfigError: With a sentence for the administrator, for the first mistake found.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, _, where = str(error).rstrip(")").partition(" (at ")
+        raise ConfigError(f"{where} is not TOML ({what}); correct it there.") from None
+    plugins = _named_plugins(table)
+    own = {name: table.pop(name) for name in plugins if isinstance(table.get(name), dict)}
+    config = replace(read(table, Config, others=plugins), plugin_tables=own)
+    for check in CHECKS:
+        check(config)
+    return _prepared(config, path.absolute().parent)
+
+
+def _text(path: Path) -> str:
     try:
         check_unwritable(path)
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
             "there is no such file; let `xmppd setup` write one, or name another with --config."
@@ -58,9 +75,6 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{error}.") from None
     except UnicodeDecodeError:
         raise ConfigError("it is not UTF-8 text; save it as UTF-8.") from None
-    except tomllib.TOMLDecodeError as error:
-        what, _, where = str(error).rstrip(")").partition(" (at ")
-        raise ConfigError(f"{where} is not TOML ({what}); correct it there.") from None
 
 
 def _named_plugins(table: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Description
-from xmppd.command.kinds import Address, DomainName, FileName, Flag, Number, Secret
+from xmppd.command.kinds import Address, Document, DomainName, FileName, Flag, Number, Secret
 from xmppd.pages.cells import heading
 from xmppd.pages.page_site import Form
 
@@ -79,7 +79,7 @@ def fields(
 
 def _type(argument: Argument, options: tuple[str, ...]) -> str:
     kind = argument.kind
-    if argument.most > 1:
+    if argument.most > 1 or isinstance(kind, Document):
         return "textarea"
     if options:
         return "select"
@@ -103,8 +103,8 @@ def given(about: Description, form: Form) -> dict[str, object]:
             if kept:
                 found[argument.key] = kept[: argument.most + 1]
         elif values and values[0]:
-            is_secret = isinstance(argument.kind, Secret)
-            found[argument.key] = values[0] if is_secret else values[0].strip()
+            is_whole = isinstance(argument.kind, Secret | Document)
+            found[argument.key] = values[0] if is_whole else values[0].strip()
     return found
 
 
@@ -127,7 +127,7 @@ def in_a_shell(about: Description, told: Mapping[str, object]) -> str:
                 words.append(argument.key.upper())
             continue
         if argument.hidden:
-            value = "…"
+            value = "FILE" if isinstance(argument.kind, Document) else "…"
         if isinstance(argument.kind, Flag):
             words += [argument.name] if value in (True, "1", "true") else []
             continue

@@ -101,6 +101,7 @@ class Console:
         yield path("", self.show)
         yield path("why", self.explain)
         yield path("find", self.find)
+        yield path("configuration", self.configure, ("GET", "POST"))
         yield path("live", lambda click: self._live.stream())
         yield path("do/", self.do, ("GET", "POST"))
         yield path("stream/", self.stream)
@@ -123,7 +124,7 @@ class Console:
             "menu": menu,
             "domain": self._commands.domains[0],
             "may_ask_why": actor is not None and any(self._may(name, actor) for name in QUESTIONS),
-            "may_configure": False,
+            "may_configure": actor is not None and self._may("config show", actor),
             "may_trace": actor is not None and self._may("trace", actor),
         }
 
@@ -322,6 +323,47 @@ class Console:
                 if isinstance(value, str) and (href := self._link("account", value))
                 for act in (Act(value, href),)
             ],
+        )
+
+    # -- configuration ----------------------------------------------------------------------------
+
+    async def configure(self, click: Click) -> HTTPResponse:
+        """The configuration: what holds, and what another text would change; then it is applied.
+
+        Raises:
+            HTTPError: It is not for them.
+        """
+        actor = _actor(click)
+        if not self._may("config show", actor):
+            raise HTTPError(404, "There is no such page, or it is not for you.")
+        may = {name: self._may(f"config {name}", actor) for name in ("file", "plan", "apply")}
+        text, known = click.field("text").replace("\r\n", "\n"), click.field("known")
+        step, refused = click.field("step"), ""
+        planned: ShownAnswer | None = None
+        try:
+            if click.request.method == "POST" and step == "apply":
+                told: dict[str, object] = {"text": text, "known": known}
+                answer = await self._answer("config apply", told, actor)
+                said = [f"{row['key']} {row['effect']}." for row in answer.rows]
+                said += [f"{note}." for note in answer.notes]
+                return click.away(f"{ROOT}configuration", *said)
+            if click.request.method == "POST":
+                planned = shown(await self._answer("config plan", {"text": text}, actor))
+        except Refused as error:
+            refused = f"{str(error).rstrip('.')}."
+        if click.request.method == "GET" and may["file"] and may["apply"]:
+            heard = await self._heard("config file", {}, actor)
+            for row in [] if heard is None else heard.rows:
+                text, known = row["text"], row["known"]
+        return click.page(
+            "configuration.html",
+            status=400 if refused else 200,
+            settings=await self._shown("config show", {}, click),
+            may=may,
+            text=text,
+            known=known,
+            planned=planned,
+            refused=refused,
         )
 
     # -- search -----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from xmppd.ctl import (
     certificates,
     checkup,
     cluster,
+    configuration,
     devices,
     explain,
     files,
@@ -56,6 +57,7 @@ DECLARED: dict[str, Declared[Any]] = {
         certificates.COMMANDS,
         moving.COMMANDS,
         life.COMMANDS,
+        configuration.COMMANDS,
         plugins.COMMANDS,
         files.COMMANDS,
         checkup.COMMANDS,
@@ -114,6 +116,7 @@ def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command
     return [
         *certificates.CertificateCommands(server, running).commands(),
         *life.LifeCommands(server, running, path, Troubles(server, around)).commands(),
+        *configuration.ConfigurationCommands(running, path).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),
         *settings.SettingsCommands(lambda: server.config).commands(),
     ]

@@ -42,5 +42,15 @@ class Running(Protocol):
             ConfigError: It cannot be used; nothing has changed.
         """
 
+    def plan(self, text: str) -> tuple[list[str], list[str]]:
+        """What a reload would change if this was in the configuration file; nothing is done.
+
+        Returns:
+            The changed keys that would apply at once; those that would need a restart.
+
+        Raises:
+            ConfigError: It could not be used.
+        """
+
     def stop(self) -> None:
         """Begin to stop."""

@@ -13,6 +13,7 @@ from xmppd.command.kinds import (
     AnyOf,
     ArgumentKind,
     Choice,
+    Document,
     DomainName,
     Duration,
     FileName,
@@ -54,6 +55,7 @@ KINDS: tuple[tuple[ArgumentKind, object, dict[str, Condition]], ...] = (
     (Moment(), "2026-10-31T12:00:00Z", {"2026-13-31T12:00:00Z": Condition.BAD_REQUEST,
                                         "yesterday": Condition.BAD_REQUEST}),
     (Hidden(), "rosebud", {"x" * 10_001: Condition.BAD_REQUEST}),
+    (Document(), "rosebud\n" * 2_000, {"x" * 200_001: Condition.BAD_REQUEST}),
     (OptionName(), "tls", {"x" * 10_001: Condition.BAD_REQUEST}),
     (FileName(), "/tmp/x", {"x" * 10_001: Condition.BAD_REQUEST}),  # only a name
     (Choice(("a", "b")), "b", {"c": Condition.BAD_REQUEST}),

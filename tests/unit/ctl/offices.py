@@ -12,6 +12,7 @@ from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
 from xmppd.command.roles import Roles
+from xmppd.config.table import ConfigError
 from xmppd.ctl.checkup import CheckupCommands
 from xmppd.ctl.commands import of_running
 from xmppd.ctl.files import FileCommands
@@ -46,6 +47,12 @@ class Life:
 
     async def reload(self) -> tuple[list[str], list[str]]:
         """Two keys have changed."""
+        return ["log.level"], ["data"]
+
+    def plan(self, text: str) -> tuple[list[str], list[str]]:
+        """The same two keys, unless the text is none."""
+        if "=" not in text:
+            raise ConfigError("line 1 is not TOML; correct it there.")
         return ["log.level"], ["data"]
 
     def stop(self) -> None:

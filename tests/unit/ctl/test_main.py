@@ -153,7 +153,7 @@ class CommandLineTests(SynchronousTestCase):
         for name, about in DESCRIPTIONS.items():
             with self.subTest(name):
                 required = [a for a in about.arguments if a.required and not a.secret]
-                words = [*name.split(), *((*a.kind.choices, "x")[0] for a in required)]
+                words = [*name.split(), *((*a.kind.choices, "/dev/null")[0] for a in required)]
                 self.assertIs(asked(*words).about, about)
                 if not any(
                     argument.most > 1 or argument.kind.optional for argument in about.arguments
