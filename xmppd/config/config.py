@@ -404,6 +404,7 @@ class PluginSettings(Section, frozen=True):
         "room_news",
         "muc_watch",
         "http_upload",
+        "web_client",
         "external_services",
     )
     directory: str = ""
