@@ -51,7 +51,7 @@ class SetupTests(ProcessCase):
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
         self.assertIn("_xmpps-client._tcp.chat.example. 3600 IN SRV", ended.stdout)
         self.assertIn("made the account romeo@chat.example", ended.stdout)
-        self.assertRegex(ended.stdout, r"(?m)^config +ok ")
+        self.assertRegex(ended.stdout, "(?m)^dns +bad ")
         self.assertEqual(self.config.stat().st_mode & 0o777, 0o600)
         process = self.start(*twistd("-n", "--pidfile=", "xmppd", "--config", self.config))
         self.wait_for(lambda: "was renewed" in self.text(), process)

@@ -88,7 +88,7 @@ def set_up(places: SetupPlaces, given: Mapping[str, str], *, ask: bool) -> None:
     except OSError as error:
         raise NotSetUp(f"{error.filename} cannot be made ({error.strerror})") from error
     _say(f"\nDNS should have these records:\n\n{records(found)}")
-    _xmppctl(places.config, "check", "config", "dns", shown=True)
+    _xmppctl(places.config, "check", "dns", shown=True)
     _say(
         "\nStart it, with `systemctl enable --now xmppd` or `xmppd run --config "
         f"{places.config}`; then `xmppctl check` tells whether others reach it.\n"
