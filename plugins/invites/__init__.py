@@ -15,6 +15,7 @@ from xmppd.config.settings import Settings
 from xmppd.events import Events, On
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler, does_not_agree
 from xmppd.host.clocks import Clocks
+from xmppd.pages.page import Page, Panel
 from xmppd.pages.visitors import Visitors
 from xmppd.plugin.place import AtLoad, AtUnload, Part
 from xmppd.plugin.repeatedly import repeatedly
@@ -91,5 +92,12 @@ def plug(
         INVITE,
         CREATE_ACCOUNT,
         *pages,
+        Page(path="invitations", title="Invitations", place="People", acts=("invite create",)),
+        Panel(
+            page="invitations",
+            title="Invitations",
+            command="invite list",
+            each=("invite show", "invite revoke"),
+        ),
         repeatedly(invitations.sweep, SWEEP_S, clock),
     ]

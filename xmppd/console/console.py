@@ -585,7 +585,18 @@ class Console:
 
 
 _PEOPLE = frozenset(
-    ("account", "jid", "contact", "reporter", "reported", "actor", "members", "made_by", "sender")
+    (
+        "account",
+        "jid",
+        "contact",
+        "inviter",
+        "reporter",
+        "reported",
+        "actor",
+        "members",
+        "made_by",
+        "sender",
+    )
 )
 
 

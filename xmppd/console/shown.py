@@ -10,7 +10,7 @@ from typing import Any
 from xmppd.command.reply import Reply, Row, columns_of
 from xmppd.pages import cells
 
-MAX_ROWS = 200
+MAX_ROWS = 100
 """Rows of one table; what is beyond is in the file."""
 
 MAX_FILE_ROWS = 100_000

@@ -23,6 +23,8 @@ def text(value: object) -> str:
     ellipsis. Who shows it isolates its direction.
     """
     found = str(value)
+    if len(found) <= MAX_LENGTH and found.isascii() and found.isprintable():
+        return found  # as nearly all are
     found = found if len(found) <= MAX_LENGTH else found[: MAX_LENGTH - 1] + CUT
     found = found.translate(_TURNS)
     return "".join(c if c.isprintable() else " " if c.isspace() else CUT for c in found)

@@ -15,6 +15,7 @@ from tests.unit.console.console_case import (
     links,
 )
 from tests.unit.pages.browser import Browser
+from xmppd.console.asking import is_for_pages
 from xmppd.stanza import JID
 from xmppd.testing.client import done
 
@@ -52,7 +53,7 @@ class CrawlerTests(ConsoleCase):
         """An administrator reaches each command from the overview, and each page is whole."""
         found = self.crawl(self.admin)
         for name, command in self.house.server.commands.commands.items():
-            if any(each.key == "file" for each in command.about.arguments):
+            if not is_for_pages(command.about):
                 continue
             path = f"{ROOT}do/{name.replace(' ', '/')}"
             self.assertTrue(any(each.partition("?")[0] == path for each in found), name)
