@@ -5,7 +5,7 @@ import ssl
 
 from cryptography import x509
 
-from tests.integration.processes import PATIENCE_S, Peer, ProcessCase
+from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase
 from tests.pebble import Pebble
 from tests.ports import free_port
 
@@ -181,10 +181,17 @@ class FailureTests(ACMECase):
         self.assertIn("does not find this server by http-01", said)
         self.assertIn("port 80", said)
         Peer(self.ports()[0]).close()
+        self.assertIn("certificate-not-renewed", str(self.wrong()))
         self.assertIn("until an authority", str(self.rows("certificate", "list")[0]["by"]))
         pebble.lead_here("chat.example")
         self.ctl("certificate", "renew")
         self.verified(pebble)
+
+    def wrong(self) -> object:
+        """What status says of it, which is trouble."""
+        ended = self.run_command([*XMPPCTL, "--config", str(self.config), "--json", "status"])
+        self.assertEqual(ended.returncode, 2, ended.stdout + ended.stderr)
+        return ended.stdout
 
     def test_away(self) -> None:
         """An authority that is away, or is none, is said to be."""

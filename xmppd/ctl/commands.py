@@ -112,7 +112,7 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
 
 def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command]:
     """The further commands on a server that runs."""
-    around = Surroundings(running.plugins, running.failures, running.unread)
+    around = Surroundings(running.plugins, running.failures, running.unread, running.renewals)
     return [
         *certificates.CertificateCommands(server, running).commands(),
         *life.LifeCommands(server, running, path, Troubles(server, around)).commands(),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from xmppd.acme.renewals import PRESSING_S, Renewals
 from xmppd.command.command import STATES
 from xmppd.explain.finding import counted, listed
 from xmppd.host.failures import Failures, RepeatedFailure
@@ -59,11 +60,13 @@ class Surroundings:
         plugins: Those that are loaded, and those that should be.
         failures: Of the program, in the last hour.
         unread: Files that have changed since they were read.
+        renewals: What has certificates signed; None if no domain wants that.
     """
 
     plugins: PluginManager
     failures: Failures
     unread: Callable[[], Sequence[Path]]
+    renewals: Renewals | None = None
 
 
 class Troubles:
@@ -128,6 +131,21 @@ def _certificates(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]
     for end in server.certificate_ends.soon():
         ended = end.left_s <= 0
         yield Trouble("certificate-ended" if ended else "certificate-ends", end.says, severe=ended)
+
+
+def _renewals(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    if around.renewals is None:
+        return
+    for upkeep in around.renewals.upkeeps.values():
+        if upkeep.trouble:
+            left_s = around.renewals.left_s(upkeep)
+            state = f"good for {left_s / 86_400:.0f} days yet" if left_s else "only our own"
+            yield Trouble(
+                "certificate-not-renewed",
+                f"the certificate of {upkeep.name} is {state}, and its authority signs none: "
+                f"{upkeep.trouble}; when that is mended, give xmppctl certificate renew",
+                severe=left_s < PRESSING_S,
+            )
 
 
 def _files(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
@@ -251,6 +269,7 @@ _LOOKS: tuple[Callable[[XMPPServer, Surroundings], Iterator[Trouble]], ...] = (
     _loop,
     _files,
     _certificates,
+    _renewals,
     _plugins,
     _components,
     _other_servers,
