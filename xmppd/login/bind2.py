@@ -62,8 +62,11 @@ class Bind2:
             try:
                 await self.binding.bind(session, self._resource(session, tree), session.device)
             except StanzaError as error:
-                _log.info("{id} is not bound: {condition} {text}", id=session.id,
-                          condition=error.condition.value, text=error.text or "")  # fmt: skip
+                _log.info(
+                    "{id} {account} {address} is not bound: {condition} {text}",
+                    id=session.id, account=session.account, address=session.connection.address,
+                    condition=error.condition.value, text=error.text or "",
+                )  # fmt: skip
                 return b""
             answers = self._answers(negotiation, tree, taken)
             return b"<bound xmlns='%b'>%b%b</bound>" % (NS.encode(), extras(), b"".join(answers))
