@@ -121,6 +121,7 @@ class LinkBus(Conversations, LinkEnd):
         self.door = LinkDoor(lambda: LinkProtocol(self, clock), clock)
         self._links: dict[NodeId, Link] = {}
         self._connections: set[LinkProtocol] = set()
+        self._stopped = False
         self._no_connections: defer.Deferred[None] | None = None
         self._asked: dict[int, _Asked] = {}
         self._questions = count(1)
@@ -137,6 +138,7 @@ class LinkBus(Conversations, LinkEnd):
 
     async def stop(self) -> None:
         """Close all connections for good, and wait until they are gone."""
+        self._stopped = True
         if self._looking.running:
             self._looking.stop()
         for link in self._links.values():
@@ -232,7 +234,8 @@ class LinkBus(Conversations, LinkEnd):
         link = self._links[node.id] = Link(
             node, self.membership.id, conversation, self._dial, self.clock
         )
-        link.dial_soon()
+        if not self._stopped:  # whoever stops may still have something to say
+            link.dial_soon()
 
     @override
     def take_back(self, node: NodeId) -> list[BusEntry]:
@@ -310,8 +313,10 @@ class LinkBus(Conversations, LinkEnd):
     @override
     def gone(self, connection: LinkProtocol) -> None:
         self._connections.discard(connection)
-        if not self._connections and self._no_connections is not None:
-            self._no_connections.callback(None)
+        waiting = self._no_connections
+        if not self._connections and waiting is not None:
+            self._no_connections = None
+            waiting.callback(None)
 
     # -- questions beside -------------------------------------------------------------------------
 

@@ -132,6 +132,14 @@ class LinkBusTests(TestCase):
         self.assertEqual(self.got, [message(id) for id in range(20)])
         self.assertGreater(self.a.bus.link_states()[self.b.id].reconnects, 0)
 
+    async def test_stopped(self) -> None:
+        """A node that has stopped makes no connection again, whatever it still has to say."""
+        await start(self.a, self.b)
+        await self.a.bus.stop()
+        self.a.bus.tell(self.b.id, message(1))
+        await turns(50)
+        self.assertEqual((self.a.bus._connections, self.got), (set(), []))
+
     async def test_another_certificate(self) -> None:
         """Whoever has not the certificate of the directory is no node, at either end."""
         await self.a.listen()
