@@ -8,6 +8,9 @@ from math import inf
 
 from tests.faults.history import History, Mark, Seen, Stay, bare
 
+READ_S = 1.0
+"""So much sooner than a client itself another one may read that it is gone: one loop reads all."""
+
 UNDER_WAY_S = 2.0
 """So long a goodbye may be on its way, while its sender is back already."""
 
@@ -168,7 +171,7 @@ class Judge:
         for stay, following in pairwise(stays):
             if following.number > back[0] or stay.ended is None:
                 break
-            least_s = self.grace_s if stay.is_resumable else 0.0
+            least_s = self.grace_s if stay.is_resumable else -READ_S
             if stay.ended + least_s <= gone.at <= following.began + UNDER_WAY_S:
                 return True
         return Excuse.REPLACED in self.excuses and back[0] > stays[0].number

@@ -183,7 +183,10 @@ class PresenceJudgedTests(JudgeCase):
         self.assert_wrong()
 
     def test_not_resumable(self) -> None:
-        """A client that cannot resume is gone at once."""
-        self.juliet.is_resumable = False
-        self.leave(10.0, 10.1, back=10.5)
-        self.assert_wrong()
+        """A client that cannot resume is gone at once, which others may read before it does."""
+        for told in (10.1, 9.9):
+            with self.subTest(told=told):
+                self.setUp()
+                self.juliet.is_resumable = False
+                self.leave(10.0, told, back=10.5)
+                self.assert_wrong()
