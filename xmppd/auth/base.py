@@ -76,6 +76,13 @@ class Exchange:
     offered_bindings: tuple[str, ...] = ()
     certificate_addresses: tuple[str, ...] = ()
 
+    def offering(self, mechanisms: tuple[str, ...]) -> "Exchange":
+        """The same, once these mechanisms were offered, and all bindings that there are."""
+        return Exchange(
+            self.domain, self.address, self.encrypted, self.bindings,
+            mechanisms, tuple(self.bindings), self.certificate_addresses,
+        )  # fmt: skip
+
 
 class AuthProvider:
     """Knows accounts and their proofs: our own store, or a part that asks somebody else, whom

@@ -4,7 +4,7 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from twisted.logger import Logger
@@ -119,7 +119,7 @@ class Authentication:
             tls_required=self.tls_required,
             has_keys=self.provider.has_keys(exchange.domain),
         )
-        exchange = replace(exchange, offered=names, offered_bindings=tuple(exchange.bindings))
+        exchange = exchange.offering(names)
         failures = 0 if attempt is None else attempt.failures
         self._attempts[negotiation] = Attempt(exchange, point, failures=failures)
         return exchange

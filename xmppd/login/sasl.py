@@ -1,6 +1,7 @@
 """SASL, the profile of :rfc:`6120#section-6`: messages between a stream and :mod:`xmppd.auth`."""
 
 from base64 import b64encode
+from functools import lru_cache
 
 from xmppd.auth.base import SASLError
 from xmppd.auth.login import UserAgent
@@ -9,6 +10,9 @@ from xmppd.stanza import JID, Tree, escape, ns, qname
 from xmppd.stream.stream_feature import Negotiation, Stream, StreamFeature
 
 CHANNEL_BINDING = "urn:xmpp:sasl-cb:0"
+
+MAX_OFFERS = 64
+"""Different lists that are kept as bytes: more than a configuration can lead to."""
 
 
 class SASL:
@@ -37,18 +41,7 @@ class SASL:
     def advertise(self, negotiation: Negotiation) -> bytes:
         """The mechanisms and channel bindings that this stream may use (:xep:`0440`)."""
         exchange = self.authentication.offer(negotiation)
-        if not exchange.offered:
-            return b""
-        listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
-        text = f"<mechanisms xmlns='{ns.SASL}'>{listed}</mechanisms>"
-        if exchange.offered_bindings:
-            types = "".join(
-                f"<channel-binding type='{name}'/>" for name in exchange.offered_bindings
-            )
-            text += (
-                f"<sasl-channel-binding xmlns='{CHANNEL_BINDING}'>{types}</sasl-channel-binding>"
-            )
-        return text.encode()
+        return _offer(exchange.offered, exchange.offered_bindings) if exchange.offered else b""
 
     async def auth(self, negotiation: Negotiation, tree: Tree) -> None:
         """Begin an exchange with the mechanism the client chose."""
@@ -96,3 +89,14 @@ class SASL:
             f"<failure xmlns='{ns.SASL}'><{error.condition}/>{text}</failure>".encode()
         )
         self.authentication.fail(negotiation, error)
+
+
+@lru_cache(maxsize=MAX_OFFERS)
+def _offer(mechanisms: tuple[str, ...], bindings: tuple[str, ...]) -> bytes:
+    """The features that list these; nothing else is in them, so what is kept is always right."""
+    listed = "".join(f"<mechanism>{name}</mechanism>" for name in mechanisms)
+    text = f"<mechanisms xmlns='{ns.SASL}'>{listed}</mechanisms>"
+    if bindings:
+        types = "".join(f"<channel-binding type='{name}'/>" for name in bindings)
+        text += f"<sasl-channel-binding xmlns='{CHANNEL_BINDING}'>{types}</sasl-channel-binding>"
+    return text.encode()

@@ -1,5 +1,6 @@
 """Streams over TCP: one document, which the header begins and a closing tag ends."""
 
+from functools import lru_cache
 from typing import ClassVar
 
 from xmppd.stanza import ns
@@ -7,6 +8,9 @@ from xmppd.stanza.error import StreamCondition, StreamError
 from xmppd.stanza.text import escape
 from xmppd.stream.framing import StreamHeader, written
 from xmppd.stream.stream_parser import ParserLimits, StreamParser
+
+MAX_KINDS = 16
+"""Kinds of headers of which the beginning is kept: ours are four."""
 
 
 class TCPFraming:
@@ -21,13 +25,8 @@ class TCPFraming:
 
     def header(self, header: StreamHeader) -> bytes:
         """The bytes that begin our side of a stream; the namespaces come first, as always."""
-        namespaces = {
-            "xmlns": header.namespace,
-            "xmlns:stream": ns.STREAM,
-            **{f"xmlns:{prefix}": uri for prefix, uri in header.prefixes.items()},
-        }
-        said = written(namespaces) + header.attributes
-        return f"<?xml version='1.0'?><stream:stream{said}>".encode()
+        begin = _begin(header.namespace, tuple(header.prefixes.items()))
+        return f"{begin}{header.attributes}>".encode()
 
     def features(self, content: bytes) -> bytes:
         """The stream features, with the prefix that the header declares."""
@@ -52,6 +51,17 @@ class TCPFraming:
     def is_end(self, data: bytes) -> bool:
         """Whether the closing tag is among these bytes."""
         return b"</stream:stream" in data
+
+
+@lru_cache(maxsize=MAX_KINDS)
+def _begin(namespace: str, prefixes: tuple[tuple[str, str], ...]) -> str:
+    """The beginning of a header, with nothing in it but these."""
+    namespaces = {
+        "xmlns": namespace,
+        "xmlns:stream": ns.STREAM,
+        **{f"xmlns:{prefix}": uri for prefix, uri in prefixes},
+    }
+    return f"<?xml version='1.0'?><stream:stream{written(namespaces)}"
 
 
 TCP = TCPFraming()
