@@ -435,10 +435,13 @@ class XMPPService(Service):
         await self._tell_plugins()
         self._log.use(new.log, new.cluster.node)
         self.config, self._files = new, files
-        _log.info(
-            "the configuration was read again; new: {now}; needs a restart: {later}",
-            now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
-        )  # fmt: skip
+        if now or later:
+            _log.info(
+                "the configuration was read again; changed: {now}; needs a restart: {later}",
+                now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
+            )  # fmt: skip
+        else:
+            _log.info("the configuration was read again; nothing changed")
         return now, later
 
     def plan(self, text: str) -> tuple[list[str], list[str]]:

@@ -81,8 +81,8 @@ class WayTests(APIProcessCase):
         self.assertEqual(
             [(entry["way"], entry["outcome"]) for entry in entries],
             [
-                ("rest", "refused: there is such an account already"),
-                ("xmppctl", "refused: there is such an account already"),
+                ("rest", "refused: romeo@localhost already exists"),
+                ("xmppctl", "refused: romeo@localhost already exists"),
                 ("rest", "done"),
             ],
         )

@@ -75,7 +75,7 @@ class Echo(ComponentXMPP):
 
     def losses(self) -> int:
         """How often the server has seen this component hang up."""
-        return self.log.read_text(encoding="utf-8").count(f"{self.boundjid.host} has hung up")
+        return self.log.read_text(encoding="utf-8").count(f"{self.boundjid.host} disconnected")
 
 
 class SlixmppTests(ServerCase):

@@ -40,7 +40,7 @@ class ServerProcessTests(DirectoryCase):
         server.kill()
         self.assertRaises(ConnectionRefusedError, socket.create_connection, (server.host, port))
         server.start()
-        with self.assertRaisesRegex(Refused, "such an account"):
+        with self.assertRaisesRegex(Refused, "already exists"):
             server.add_user("romeo", "a rose")
         server.stop()
         server.stop()

@@ -1,8 +1,11 @@
 """xmppctl in a process, with a server that runs and without."""
 
 import json
+import os
+import pwd
 import signal
 import subprocess
+from unittest import SkipTest
 
 from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
 from tests.unit.store.databases import drop_postgresql, execute, make_postgresql
@@ -208,3 +211,22 @@ class OnlineTests(ProcessCase):
         process.wait()
         self.assertTrue((self.directory / "data" / "xmppctl.sock").exists())
         self.assertEqual(self.rows("user", "list"), [])
+
+
+class OwnerTests(ProcessCase):
+    """Root works as the user of the data directory."""
+
+    def test_owner(self) -> None:
+        """Nothing that root does without a server leaves a file that is root's."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can be another")
+        nobody = pwd.getpwnam("nobody").pw_uid
+        data = self.directory / "data"
+        data.mkdir(mode=0o700)
+        os.chown(data, nobody, -1)
+        self.directory.chmod(0o755)
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        self.ctl("db", "upgrade")
+        owners = {path.name: path.stat().st_uid for path in data.iterdir()}
+        self.assertIn("xmppd.sqlite", owners)
+        self.assertEqual(set(owners.values()), {nobody})

@@ -168,7 +168,7 @@ class ComponentStream:
             raise StreamError(StreamCondition.NOT_AUTHORIZED, error.text) from error
         if not _proves(tree.text or "", self._stream_id, component.secret):
             await attempts.failed(domain, address)
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "that is not the secret")
+            raise StreamError(StreamCondition.NOT_AUTHORIZED, "wrong secret")
         attempts.succeeded(domain, address)
         if not self.ended:
             self._let_in(component)

@@ -161,7 +161,9 @@ class Components:
     def _disconnected(self, session: ComponentSession) -> None:
         domain = session.jid.domain
         route = self.routes[domain]
-        _log.info("{domain} has hung up ({count} left)", domain=domain, count=route.count)
+        _log.info(
+            "{domain} disconnected; connections left: {count}", domain=domain, count=route.count
+        )
         self.events.fire(ComponentDisconnected(session, not route.count))
         self._look(route)
 

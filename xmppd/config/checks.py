@@ -101,7 +101,7 @@ def _check_admins(config: Config) -> None:
             local = None
         if local is None:
             raise ConfigError(
-                f'admins has "{admin}", which is no account; write it as "romeo@example.org".'
+                f'admins: "{admin}" is not an account address; write it as "romeo@example.org".'
             )
 
 
@@ -133,7 +133,7 @@ def _check_roles(config: Config) -> None:
         for account in role.accounts:
             if not _is_account(account):
                 raise ConfigError(
-                    f'role.accounts has "{account}", which is no account; write it as '
+                    f'role.accounts: "{account}" is not an account address; write it as '
                     '"romeo@example.org".'
                 )
 

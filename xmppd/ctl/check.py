@@ -83,7 +83,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
     """
     with told(path):
         data = DataDirectory(Path(config_file.load(path).data))
-        with _as_user(data.owner):
+        with as_user(data.owner):
             found = config_file.load(path)
             certificates(found)
             closed = listen_endpoints(found, reactor)
@@ -97,7 +97,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
 
 
 @contextmanager
-def _as_user(uid: int) -> Iterator[None]:
+def as_user(uid: int) -> Iterator[None]:
     """A context in which root has the rights of that user; nothing changes for other users."""
     if os.geteuid() != 0 or uid == 0:
         yield
@@ -173,4 +173,4 @@ class _Nobody(Factory):
         return None
 
 
-__all__ = ["check", "check_providers", "exposed", "told"]
+__all__ = ["as_user", "check", "check_providers", "exposed", "told"]

@@ -48,7 +48,7 @@ async def _told(run: Callable[[CommandContext], Replies], context: CommandContex
     except NoSuchAccount as error:
         raise Refused("there is no such account", Condition.ITEM_NOT_FOUND) from error
     except AccountExists as error:
-        raise Refused("there is such an account already", Condition.CONFLICT) from error
+        raise Refused(f"{error} already exists", Condition.CONFLICT) from error
     except QuotaExceeded as error:
         raise Refused(_sentence(error), Condition.RESOURCE_CONSTRAINT) from error
     except StoreError as error:

@@ -4,9 +4,13 @@ A letter of East Asian scripts is two cells wide, and a mark above another lette
 for that are read only when a text goes beyond ASCII, since most do not.
 """
 
+import re
 from collections.abc import Iterable
 
 CUT = "…"
+
+_BREAK = re.compile(r" (?![^(]{0,11}\))")
+"""A blank where a line may end: not one in short parentheses, such as those of an age."""
 
 
 def width_of(text: str) -> int:
@@ -45,7 +49,7 @@ def padded(text: str, width: int) -> str:
 def folded(text: str, width: int) -> list[str]:
     """A text in lines of so many cells at most, folded between words; a wider word is cut."""
     lines, line, used = list[str](), list[str](), 0
-    for whole in text.split(" "):
+    for whole in _BREAK.split(text):
         word = cut(whole, width)
         wide = width_of(word)
         if line and used + 1 + wide > width:

@@ -197,7 +197,7 @@ class Dialogue:
             raise Failed(str(error), "bad-request", NOT_UNDERSTOOD) from error
         except Failed:
             if self._printer is not None:
-                self._printer.finish()
+                self._printer.finish(broken_off=True)
             raise
         return self._status
 

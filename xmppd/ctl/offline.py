@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, ExitStack, aclosing, suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -20,6 +20,7 @@ from xmppd.command.roles import Roles
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
+from xmppd.ctl.check import as_user
 from xmppd.ctl.checkup import CheckupCommands
 from xmppd.ctl.commands import DECLARED, DESCRIPTIONS, of_server
 from xmppd.ctl.completion import place_of
@@ -81,6 +82,10 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
 def perform(path: Path, about: Description, given: Mapping[str, object], take: Take) -> None:
     """Do a command, in a reactor that runs for it.
 
+    Root does it as the user of the data directory, so that no file there is root's afterwards. What
+    concerns the configuration makes no files, and root alone may open ports to see whether they are
+    free.
+
     Args:
         path: The configuration.
         about: The command.
@@ -105,7 +110,10 @@ def perform(path: Path, about: Description, given: Mapping[str, object], take: T
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)
 
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
-    with suppress(SystemExit):
+    with ExitStack() as until:
+        if about.area != "config":
+            until.enter_context(as_user(DataDirectory(Path(config_file.load(path).data)).owner))
+        until.enter_context(suppress(SystemExit))
         react(begin)
     if failures:
         failures[0].raiseException()

@@ -2,6 +2,7 @@
 
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 from twisted.logger import Logger
 
@@ -13,6 +14,7 @@ from xmppd.command.other_nodes import Unanswered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.plugin.library import available
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 
@@ -20,6 +22,7 @@ PLUGIN = (
     Argument("plugin", "its name", PluginName()),
     Argument("--everywhere", "at every node of the service, or at none", Flag()),
 )
+ALL = Argument("--all", "those that could be loaded too, and what each is", Flag())
 _log = Logger()
 
 
@@ -29,6 +32,7 @@ class PluginRow(Row, frozen=True):
     plugin: str
     loaded: bool
     configured: bool
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,12 @@ class PluginCommands:
     async def list_all(self, context: CommandContext) -> Replies:
         """List plugins by name."""
         wanted, loaded = self.plugins.config.plugins.load, self.plugins.loaded
-        for name in sorted({*wanted, *loaded}):
-            yield PluginRow(name, name in loaded, name in wanted)
+        found: dict[str, str] = {}
+        if context.arguments.flag("all"):
+            directory = self.plugins.config.plugins.directory
+            found = available(Path(directory) if directory else None)
+        for name in sorted({*wanted, *loaded, *found}):
+            yield PluginRow(name, name in loaded, name in wanted, found.get(name, ""))
 
     async def load(self, context: CommandContext) -> Replies:
         """Load a plugin with all its parts, or not at all; at every node, or at none."""
@@ -127,6 +135,7 @@ COMMANDS: tuple[Declared[PluginCommands], ...] = (
         Description(
             "plugin list",
             "list plugins",
+            (ALL,),
             asks="all",
             area="plugins",
             empty="no plugin is loaded",

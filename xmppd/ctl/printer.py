@@ -82,7 +82,7 @@ class Printer:
 
     def __init__(self, paper: Paper, shape: Shape) -> None:
         self._paper = paper
-        self._head = shape
+        self._shape = shape
         self._rows: list[dict[str, Shown]] = []
         self._layout: Layout | None = None
         self._empty = True
@@ -105,15 +105,18 @@ class Printer:
         if len(self._rows) >= ROWS_AT_ONCE:
             self._print_table()
 
-    def finish(self) -> None:
+    def finish(self, *, broken_off: bool = False) -> None:
         """End the output, and say what it lacks.
+
+        Args:
+            broken_off: Whether the answer has not come to its end; an empty one says nothing then.
 
         Raises:
             UnknownColumn: The table does not have one that is wanted.
         """
         self._print_table()
-        if self._empty and self._head.empty:
-            self._paper.aside(f"{self._head.empty}.")
+        if self._empty and self._shape.empty and not broken_off:
+            self._paper.aside(f"{self._shape.empty}.")
         if self._layout is not None and self._layout.left_out:
             names = ", ".join(self._layout.left_out)
             self._paper.aside(f"not shown: {names} (--wide shows all)")
@@ -127,7 +130,7 @@ class Printer:
         cells = [[shown(row[name], paper.now) for name in names] for row in rows]
         if self._layout is None:
             self._layout = Layout(
-                names, cells, paper.width, self._head.least, fixed=bool(paper.columns)
+                names, cells, paper.width, self._shape.least, fixed=bool(paper.columns)
             )
             self._write(self._layout.heading())
         for row in cells:
@@ -171,7 +174,7 @@ class RecordPrinter:
             for line in others:
                 paper.out.write(f"{' ' * margin}  {line}\n")
 
-    def finish(self) -> None:
+    def finish(self, *, broken_off: bool = False) -> None:
         """Flush the output at its end."""
         self._paper.out.flush()
 
@@ -194,9 +197,9 @@ class SentencePrinter:
         says = f"{reply}." if isinstance(reply, str) else shown(reply["says"])
         self._paper.sentence(says)
 
-    def finish(self) -> None:
-        """Flush the output at its end."""
-        if self._empty:
+    def finish(self, *, broken_off: bool = False) -> None:
+        """Flush the output at its end; an empty one says so."""
+        if self._empty and not broken_off:
             self._paper.aside(f"{self._empty}.")
         self._paper.out.flush()
 
@@ -222,7 +225,7 @@ class JSONPrinter:
             row = {name: row[name] for name in wanted(row, self._paper.columns)}
         self._paper.out.write(f"{json_text(row)}\n")
 
-    def finish(self) -> None:
+    def finish(self, *, broken_off: bool = False) -> None:
         """Flush the output at its end."""
         self._paper.out.flush()
 

@@ -117,7 +117,8 @@ class SessionCommands:
             named = ", ".join(map(str, jids))
             raise Refused(f"there is no session of {named}", Condition.ITEM_NOT_FOUND)
         for jid, count in ended.items():
-            yield f"sessions of {jid} that {'would end' if dry else 'ended'}: {count}"
+            sessions = f"{count} session{'s' * (count != 1)} of {jid}"
+            yield f"would end {sessions}" if dry else f"ended {sessions}"
 
     def _close(self, jid: JID, error: StreamError) -> int:
         if jid.is_bare:

@@ -13,6 +13,9 @@ from xmppd.host.printable import printable
 MAX_VALUE_LENGTH = 2_000
 """Characters of one value; what is longer is cut."""
 
+MAX_LETTERS_IN_SENTENCE = 500
+"""The same for a value in the sentence, so that one does not hide what stands behind it."""
+
 _OF_TWISTED = "log_"
 _BARE = re.compile(r"[\w.:/@+-]+\Z")
 _FIELD = re.compile(r"\{[^{}]*\}")
@@ -67,7 +70,14 @@ def event_name(format: str) -> str:
 
 
 def _message(event: LogEvent) -> str:
-    return " ".join(formatEvent(event).splitlines())  # a peer's text does not begin a line
+    long = {
+        name: f"{text[:MAX_LETTERS_IN_SENTENCE]}…"
+        for name, value in event.items()
+        if not name.startswith(_OF_TWISTED) and not isinstance(value, int | float)
+        if len(text := str(value)) > MAX_LETTERS_IN_SENTENCE
+    }
+    shown = {**event, **long} if long else event
+    return " ".join(formatEvent(shown).splitlines())  # a peer's text does not begin a line
 
 
 def _fields(event: LogEvent) -> dict[str, object] | None:

@@ -150,7 +150,9 @@ def listen_endpoints(config: Config, reactor: IReactorCore) -> list[ListenEndpoi
         ListenError: There is none, or one of them cannot be made.
     """
     if not config.listen:
-        raise ListenError('nothing listens; add a [[listen]] table with endpoint = "epoll:5222".')
+        raise ListenError(
+            'no listener is configured; add a [[listen]] table with endpoint = "epoll:5222".'
+        )
     return [ListenEndpoint(listen, config.stream, reactor) for listen in config.listen]
 
 

@@ -54,6 +54,33 @@ def read(name: str, directory: Path | None) -> ModuleType:
         raise NoSuchPlugin(name) from error
 
 
+def available(directory: Path | None) -> dict[str, str]:
+    """The plugins that could be loaded, by name, each with the first sentence it says of itself.
+
+    None of them is run.
+    """
+    found: dict[str, str] = {}
+    places = [*importlib.import_module(PACKAGE).__path__, *([directory] if directory else [])]
+    for place in map(Path, places):
+        for path in sorted((*place.glob("*.py"), *place.glob("*/__init__.py"))):
+            name = path.parent.name if path.stem == "__init__" else path.stem
+            if path.parent != place or path.stem != "__init__":
+                found[name] = _first_sentence(path)
+    for entry_point in _installed():
+        found.setdefault(entry_point.name, f"comes with {entry_point.module}")
+    return found
+
+
+def _first_sentence(path: Path) -> str:
+    """The first sentence of a file's docstring, without its full stop; empty without one."""
+    try:
+        _, _, text = path.read_text(encoding="utf-8").partition('"""')
+    except (OSError, UnicodeDecodeError):
+        return ""
+    said = " ".join(text.partition('"""')[0].partition("\n\n")[0].split())
+    return said.partition(". ")[0].removesuffix(".")
+
+
 def _installed() -> EntryPoints:
     """The plugins of installed packages. Those are read anew only when a directory that packages
     are looked for in has changed: to read them all takes longer than to load a plugin.

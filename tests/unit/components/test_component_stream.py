@@ -161,7 +161,7 @@ class HandshakeTests(ComponentCase):
             service = self.house.service(ECHO)
             service.shake_hands("therefore")
             told.append(service.raw())
-        self.assertIn(b"that is not the secret", told[0])
+        self.assertIn(b"wrong secret", told[0])
         self.assertIn(b"Too many attempts", told[-1])
         waiting = [data for data in told if not data]
         self.assertGreater(len(waiting), 5)

@@ -287,7 +287,8 @@ class MistakeTests(FileCase):
             with self.subTest(admin):
                 self.assertEqual(
                     self.refusal(f'admins = ["{admin}"]\n' + DOMAIN),
-                    f'admins has "{admin}", which is no account; write it as "romeo@example.org".',
+                    f'admins: "{admin}" is not an account address; '
+                    'write it as "romeo@example.org".',
                 )
 
     def test_roles(self) -> None:
@@ -303,8 +304,8 @@ class MistakeTests(FileCase):
             (good.replace('"accounts:read"', ""), 'role "helpdesk" may do nothing'),
             (operator + 'scopes = ["keys:write"]\n', 'role "operator" has scopes already'),
             (good.replace("accounts:read", "account:read"), "use accounts:read."),
-            (good.replace("a@x.org", "x.org"), 'role.accounts has "x.org", which is no account'),
-            (good.replace("a@x.org", "a@x.org/1"), "which is no account"),
+            (good.replace("a@x.org", "x.org"), 'role.accounts: "x.org" is not an account'),
+            (good.replace("a@x.org", "a@x.org/1"), "is not an account address"),
         ):
             with self.subTest(why):
                 self.assertIn(why, self.refusal(DOMAIN + text))

@@ -369,7 +369,7 @@ class HouseTests(OfficeCase):
         for text, why in (
             ("x = 1\n", "x is not an option"),
             (f'{domain}certificate = "no.crt"\n', "domain.certificate"),
-            (domain, "nothing listens"),
+            (domain, "no listener is configured"),
             (f'{domain}[[listen]]\nendpoint = "xyz"\ntls = "none"\n{clear}', "listen.endpoint"),
         ):
             with self.subTest(why):

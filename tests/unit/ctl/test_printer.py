@@ -3,9 +3,14 @@
 import json
 from datetime import UTC, datetime
 from io import StringIO
+from typing import get_args, get_origin
 
+from msgspec.structs import fields
 from twisted.trial.unittest import SynchronousTestCase
 
+from xmppd.command.command import Description
+from xmppd.command.reply import Row
+from xmppd.ctl.commands import DECLARED
 from xmppd.ctl.letters import begun, cut, folded, width_of
 from xmppd.ctl.printer import (
     ROWS_AT_ONCE,
@@ -16,6 +21,7 @@ from xmppd.ctl.printer import (
     RecordPrinter,
     SentencePrinter,
     Shape,
+    Shown,
     UnknownColumn,
     age,
     printer,
@@ -66,6 +72,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(printed(shape=shape), ([], "nobody is online.\n"))
         self.assertEqual(printed(shape=shape, as_json=True), ([], ""))
         self.assertEqual(printed({"a": 1}, shape=shape)[1], "")
+        err = StringIO()
+        printer(Paper(StringIO(), err), shape, json=False).finish(broken_off=True)
+        self.assertEqual(err.getvalue(), "")
 
     def test_many_rows(self) -> None:
         """A long table is printed as it comes, with one heading."""
@@ -155,6 +164,7 @@ class LetterTests(SynchronousTestCase):
         self.assertEqual(folded(f"from {LONG} today", 20)[1][:3], "mer")
         self.assertLessEqual(max(map(width_of, folded(f"{ASIAN} und {LONG}", 30))), 30)
         self.assertEqual(folded("", 10), [""])
+        self.assertEqual(folded("at noon (3 s ago)", 12), ["at noon", "(3 s ago)"])
 
 
 class SafeTests(SynchronousTestCase):
@@ -184,6 +194,42 @@ class SafeTests(SynchronousTestCase):
                     lines, _ = printed({"says": text, "n": 1}, shape=Shape(answers))
                     self.assertLessEqual(len(lines), most)
                     self.assertLessEqual(max(map(width_of, lines)), 80)
+
+
+class WidthTests(SynchronousTestCase):
+    """Every command, with names of 90 letters, of Asian letters, that are evil, and none at all."""
+
+    def test_every_command(self) -> None:
+        """No line is wider than asked, and none loses what it is about."""
+        for name, declared in DECLARED.items():
+            for kind in declared.rows:
+                for text in ("x" * 90, LONG, ASIAN, EVIL, "la " * 1_000, ""):
+                    for width in (80, 200):
+                        with self.subTest(name, text=text[:5], width=width):
+                            self.check_printed(declared.about, kind, text, width)
+
+    def check_printed(self, about: Description, kind: type[Row], text: str, width: int) -> None:
+        row: dict[str, Shown] = {
+            field.encode_name: value_of(field.type, text) for field in fields(kind)
+        }
+        shape = Shape(about.answers, kind.least, about.empty)
+        lines, _ = printed(row, row, "that is all", shape=shape, width=width)
+        self.assertLessEqual(max(map(width_of, lines)), width)
+        self.assertTrue("".join(lines).isprintable())
+        first = next(iter(row))
+        if about.answers == "table":
+            self.assertEqual(lines[0].split()[0], first)
+
+
+def value_of(kind: object, text: str) -> Shown:
+    """A value of a column of this kind."""
+    if kind is bool:
+        return True
+    if kind is int or int in get_args(kind):
+        return 123_456_789
+    if kind is float or float in get_args(kind):
+        return 1_234.5
+    return [text, text] if get_origin(kind) is list else text
 
 
 class OtherPrinterTests(SynchronousTestCase):

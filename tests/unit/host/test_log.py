@@ -165,7 +165,9 @@ class ProgramTests(LineCase):
     def test_long(self) -> None:
         """What a peer wrote is cut, however long it is."""
         said = json.loads(json_line(self.event("{said}!", said="x" * 100_000)) or "")
-        self.assertEqual((len(said["said"]), len(said["message"])), (2_000, 2_000))
+        self.assertEqual((len(said["said"]), len(said["message"])), (2_000, 502))
+        line = one_line(self.event("{who} is refused: {why}", who="x" * 3_000, why="\x1b[2J")) or ""
+        self.assertIn(f"{'x' * 500}… is refused: \\x1b[2J", line)
 
     def test_nothing(self) -> None:
         """An event without words is no line."""

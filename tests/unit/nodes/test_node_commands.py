@@ -126,7 +126,7 @@ class NodeCommandTests(NodeCommandsTestCase):
         """A session is ended from any node; one that is nowhere is refused once."""
         replies, refused = self.give("session end", jid="juliet@montague.lit/balcony")
         self.assertIsNone(refused)
-        self.assertEqual(replies, ["b: sessions of juliet@montague.lit/balcony that ended: 1"])
+        self.assertEqual(replies, ["b: ended 1 session of juliet@montague.lit/balcony"])
         replies, refused = self.give("session end", jid="juliet@montague.lit/balcony")
         self.assertEqual(str(refused), "there is no session of juliet@montague.lit/balcony")
         self.assertEqual(replies, [])
