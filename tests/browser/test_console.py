@@ -129,9 +129,9 @@ class DayTests(ConsoleCase):
         row = page.locator("tr", has_text="juliet@localhost/balcony")
         row.get_by_role("link", name="End…").click()
         page.get_by_role("button", name="End…").click()
-        expect(page.get_by_label("What would happen")).to_contain_text("would end: 1")
+        expect(page.get_by_label("What would happen")).to_contain_text("would end 1 session")
         page.get_by_role("button", name="End").click()
-        expect(page.get_by_role("status")).to_contain_text("ended: 1")
+        expect(page.get_by_role("status")).to_contain_text("ended 1 session")
         expect(page.locator("tbody")).not_to_contain_text("balcony")
         # a plugin is unloaded and loaded
         self.go(page, "Plugins")

@@ -32,7 +32,7 @@ class PluginRow(Row, frozen=True):
     plugin: str
     loaded: bool
     configured: bool
-    about: str = ""
+    about: str
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,10 @@ class PluginCommands:
     async def list_all(self, context: CommandContext) -> Replies:
         """List plugins by name."""
         wanted, loaded = self.plugins.config.plugins.load, self.plugins.loaded
-        found: dict[str, str] = {}
-        if context.arguments.flag("all"):
-            directory = self.plugins.config.plugins.directory
-            found = available(Path(directory) if directory else None)
-        for name in sorted({*wanted, *loaded, *found}):
+        directory = self.plugins.config.plugins.directory
+        found = available(Path(directory) if directory else None)
+        others = found if context.arguments.flag("all") else ()
+        for name in sorted({*wanted, *loaded, *others}):
             yield PluginRow(name, name in loaded, name in wanted, found.get(name, ""))
 
     async def load(self, context: CommandContext) -> Replies:

@@ -188,14 +188,16 @@ class SessionTests(OfficeCase):
         self.assertEqual((row["state"], row["address"]), ("detached", "192.0.2.1"))
         statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
         self.assertEqual((statistics["sessions"], statistics["sessions_detached"]), (1, 1))
-        self.assertIn("ended: 1", self.office.says("session end", jid="romeo@montague.lit"))
+        self.assertIn(
+            "ended 1 session of", self.office.says("session end", jid="romeo@montague.lit")
+        )
         self.assertEqual(self.office.rows("session list"), [])
 
     def test_end(self) -> None:
         """One session is ended, or all of an account, and told why."""
         a, b, c = self.house.connect("romeo/a", "romeo/b", "romeo/c")
         said = self.office.says("session end", jid="romeo@montague.lit/a", reason="go home")
-        self.assertIn("ended: 1", said)
+        self.assertIn("ended 1 session of", said)
         self.assertIn(b"go home", a.raw())
         self.assertFalse(b.closed)
         self.office.says("session end", jid="romeo@montague.lit")
@@ -335,10 +337,13 @@ class HouseTests(OfficeCase):
     def test_plugins(self) -> None:
         """A plugin is loaded, read again and taken out while the server runs."""
         self.office.says("plugin load", plugin="ping")
-        self.assertEqual(
-            self.office.rows("plugin list"),
-            [{"plugin": "ping", "loaded": True, "configured": False}],
-        )
+        (row,) = self.office.rows("plugin list")
+        self.assertEqual((row["plugin"], row["loaded"]), ("ping", True))
+        self.assertIn("XEP-0199", str(row["about"]))
+        every = {str(row["plugin"]): row for row in self.office.rows("plugin list", all=True)}
+        self.assertLessEqual({"ping", "muc", "example_greeter"}, set(every))
+        self.assertFalse(every["muc"]["loaded"])
+        self.assertEqual([name for name, row in every.items() if not row["about"]], [])
         self.office.says("plugin reload", plugin="ping")
         self.office.says("plugin unload", plugin="ping")
         self.assertIn("no plugin pong", self.office.refusal("plugin load", plugin="pong"))
