@@ -110,10 +110,9 @@ def perform(path: Path, about: Description, given: Mapping[str, object], take: T
         return Deferred.fromCoroutine(work(reactor)).addErrback(failures.append)
 
     globalLogBeginner.beginLoggingTo([], discardBuffer=True, redirectStandardIO=False)
-    with ExitStack() as until:
+    with ExitStack() as until, suppress(SystemExit):
         if about.area != "config":
             until.enter_context(as_user(DataDirectory(Path(config_file.load(path).data)).owner))
-        until.enter_context(suppress(SystemExit))
         react(begin)
     if failures:
         failures[0].raiseException()

@@ -60,8 +60,8 @@ def available(directory: Path | None) -> dict[str, str]:
     None of them is run.
     """
     found: dict[str, str] = {}
-    places = [*importlib.import_module(PACKAGE).__path__, *([directory] if directory else [])]
-    for place in map(Path, places):
+    places = [Path(place) for place in importlib.import_module(PACKAGE).__path__]
+    for place in [*places, directory] if directory else places:
         for path in sorted((*place.glob("*.py"), *place.glob("*/__init__.py"))):
             name = path.parent.name if path.stem == "__init__" else path.stem
             if path.parent != place or path.stem != "__init__":
