@@ -229,6 +229,13 @@ need_prosody() {
     systemctl disable --now prosody >&2 || service prosody stop >&2 || true
 }
 
+# One more server of somebody else's, from which people move.
+need_ejabberd() {
+    if command -v ejabberdctl >/dev/null 2>&1; then return; fi
+    need "command -v ejabberdctl" ejabberd
+    systemctl disable --now ejabberd >&2 || service ejabberd stop >&2 || true
+}
+
 # The tests start as many as they want, and Sentinels, which are the same program.
 need_redis() {
     if command -v redis-server >/dev/null; then return; fi
@@ -348,6 +355,7 @@ lane() {
 tests() {
     workspace
     need_prosody
+    need_ejabberd
     clients
     browser
     coturn
@@ -458,6 +466,7 @@ check() {
 coverage() {
     workspace
     need_prosody
+    need_ejabberd
     clients
     browser
     coturn

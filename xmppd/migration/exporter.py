@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from xmppd.host.turns import Turns
 from xmppd.migration import pie
+from xmppd.migration.archive_ids import without_archive_ids
 from xmppd.migration.user_data import UserDataTable
 from xmppd.stanza import JID, Message, Presence, escape, ns
 from xmppd.store.accounts import AccountInfo
@@ -114,7 +115,8 @@ class Exporter:
                 yield b"<offline-messages>"
                 begun = True
             for waiting in page:
-                yield _in_client_namespace(Message.from_bytes(waiting.stanza).wire())
+                message = Message.from_bytes(waiting.stanza)
+                yield _in_client_namespace(without_archive_ids(message, account.bare).wire())
             after = page[-1].id
         if begun:
             yield b"</offline-messages>\n"

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from xmppd.account.accounts import Accounts
 from xmppd.auth.base import RunInThread
 from xmppd.migration.agreement import Agreement
+from xmppd.migration.archive_ids import without_archive_ids
 from xmppd.migration.person import Person
 from xmppd.migration.renaming import rename_all, renamed
 from xmppd.migration.user_data import UserDataTable
@@ -251,7 +252,7 @@ class Importer:
                 continue
             if message.to is None or message.to.bare != account.bare:
                 message = message.addressed(account)
-            found.append((message.wire(), came))
+            found.append((without_archive_ids(message, account.bare).wire(), came))
         return found
 
     async def _hand_on(self, account: JID, tree: Tree, outcome: Outcome) -> None:

@@ -63,12 +63,17 @@ def ask(client: Client, query: str) -> None:
 
 
 class RoundTripTests(MovingCase):
-    maxDiff = None
-
     def setUp(self) -> None:
         super().setUp()
         self.before = populated()
         self.first = self.exported(self.before, "first")
+
+    def assert_same(self) -> None:
+        """The house writes the same files as the one that was left."""
+        second = self.exported(self.house, "second")
+        self.assertEqual(set(second), set(self.first))
+        for name, data in self.first.items():
+            self.assertEqual(second[name].split(b"><"), data.split(b"><"), name)
 
     def test_the_same(self) -> None:
         """An empty server writes the same files as the one that people have left."""
@@ -76,7 +81,7 @@ class RoundTripTests(MovingCase):
         self.assertEqual(
             said, [f"{name}@montague.lit has moved in" + MISSING.get(name, "")
                    for name in ("juliet", "romeo", "tybalt")])  # fmt: skip
-        self.assertEqual(self.exported(self.house, "second"), self.first)
+        self.assert_same()
         text = self.first["montague.lit/romeo.xml"].decode()
         for part in (
             "What man art thou?", "Wherefore", "l'été", "orchard@", "exodus:prefs", "Draw!",
@@ -97,14 +102,14 @@ class RoundTripTests(MovingCase):
         """However often somebody long is cut, it is the same."""
         self.patch(xep0227, "PART_BYTES", 1)
         self.bring(self.directory / "first")
-        self.assertEqual(self.exported(self.house, "second"), self.first)
+        self.assert_same()
 
     def test_again(self) -> None:
         """Again is harmless: who is there stays as they are."""
         self.bring(self.directory / "first")
         said = self.bring(self.directory / "first")
         self.assertEqual(said[1], f"{ROMEO}: it is there already, and was left as it is")
-        self.assertEqual(self.exported(self.house, "second"), self.first)
+        self.assert_same()
 
     def test_replaced(self) -> None:
         """Somebody who is there gives way, if that is wanted."""
@@ -112,7 +117,7 @@ class RoundTripTests(MovingCase):
         (romeo,) = self.house.connect("romeo")
         self.bring(self.directory / "first", replace=True)
         self.assertTrue(romeo.closed)
-        self.assertEqual(self.exported(self.house, "second"), self.first)
+        self.assert_same()
 
     def test_dry_run(self) -> None:
         """It says what would be, and nothing is."""
