@@ -171,4 +171,4 @@ class Components:
 def warn_of_open_file(secret_file: str) -> None:
     """Warn the administrator of a secret that others on this machine may read."""
     if secret_file and Path(secret_file).stat().st_mode & _OTHERS:
-        _log.warn("{path} may be read by others; chmod 600 it", path=secret_file)
+        _log.warn("others may read {path}; run: chmod o-r {path}", path=secret_file)

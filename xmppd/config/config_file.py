@@ -172,7 +172,7 @@ def _cluster_secret(path: Path) -> bytes:
         check_unwritable(path)
         if readable_by_others(path):
             raise ConfigError(
-                f"cluster.secret_file: others may read {path}; run: chmod 600 {path}."
+                f"cluster.secret_file: others may read {path}; run: chmod o-r {path}."
             )
         with path.open("rb") as file:
             secret = file.read(MAX_SECRET_BYTES + 1).strip()
