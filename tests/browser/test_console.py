@@ -22,7 +22,8 @@ SHOTS = os.environ.get("XMPPD_SCREENSHOTS", "")
 
 PAGES = (
     "", "users", "user?account=romeo@localhost", "sessions", "groups", "reports", "servers",
-    "certificates", "nodes", "rooms", "invitations", "plugins", "numbers", "audit", "keys",
+    "certificates", "nodes", "server",
+    "rooms", "invitations", "plugins", "numbers", "audit", "keys",
     "jobs", "data", "configuration", "do/", "do/user/add", "do/user/list?rows=2",
     "do/session/show?jid=romeo@localhost/orchard",
     "why?owner=juliet@localhost&watcher=romeo@localhost", "do/trace", "find?q=user", "find?q=zzz",

@@ -48,6 +48,9 @@ HERE = Path(__file__).parent
 MAX_COMMANDS = 16
 """Commands that may be under way for pages."""
 
+MAX_OPTIONS = 1_000
+"""Of the configuration, all of which are on one page."""
+
 CSV = "csv"
 _STATUS: Mapping[Condition, int] = {
     Condition.FORBIDDEN: 403,
@@ -358,7 +361,7 @@ class Console:
         return click.page(
             "configuration.html",
             status=400 if refused else 200,
-            settings=await self._shown("config show", {}, click),
+            settings=shown(await self._answer("config show", {}, actor, MAX_OPTIONS)),
             may=may,
             text=text,
             known=known,

@@ -79,8 +79,6 @@ PAGES: tuple[Page | Panel, ...] = (
         each=("s2s why", "s2s close"),
         takes={"domain": "remote"},
     ),
-    Page(path="listeners", title="Listeners", place="Network"),
-    Panel(page="listeners", title="Where the server listens", command="listener list"),
     Page(
         path="certificates", title="Certificates", place="Network",
         acts=("certificate renew", "reload"),
@@ -98,6 +96,8 @@ PAGES: tuple[Page | Panel, ...] = (
     Panel(page="nodes", title="The nodes of this service", command="cluster status"),
     Panel(page="nodes", title="The way between them", command="cluster links"),
     # -- the server -------------------------------------------------------------------------------
+    Page(path="server", title="This server", says="Where it listens, since when, and more."),
+    Panel(page="server", title="This server", command="status"),
     Page(path="plugins", title="Plugins", acts=("plugin load",)),
     Panel(
         page="plugins",
