@@ -210,8 +210,7 @@ class Wiring:
         self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
         self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
         self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
-        self.unread_counts, self.muting = UnreadCounts(), Muting()
-        self.user_data = UserDataTable()
+        self.unread_counts, self.muting, self.user_data = UnreadCounts(), Muting(), UserDataTable()
         (
             self.broadcast_counts,
             self.presence_update_handler,
