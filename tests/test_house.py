@@ -48,6 +48,7 @@ SURVIVORS = {
     "xmppd/net/connection_handler.py",
     "xmppd/net/epoll_hub.py",
     "xmppd/net/epoll_port.py",
+    "xmppd/net/first_step.py",
     "xmppd/plugin/plugin_manager.py",
     "xmppd/router/iq_router.py",
     "xmppd/router/packet_router.py",

@@ -133,7 +133,7 @@ class DrillTests(SynchronousTestCase):
     def test_flood_of_requests(self) -> None:
         """The same with requests."""
         self.romeo.send("<iq type='get' id='1'><query xmlns='odd'/></iq>" * MANY)
-        self.wait()
+        self.wait(30.0)
         first, *_ = self.office.rows("top senders", of="iqs", by="account")
         self.assertEqual((first["who"], first["errors"]), (ROMEO, MANY))
 
