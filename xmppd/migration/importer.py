@@ -278,8 +278,9 @@ class Importer:
         """Open the accounts that are whole."""
         if not self.plan.is_dry_run:
             await self.store.presences.write()
-            for outcome in arrived:
-                await self.store.arrivals.finish(outcome.account, disabled=outcome.disabled)
+            finish = self.store.arrivals.finish
+            going = [finish(each.account, disabled=each.disabled) for each in arrived]
+            await gatherResults(map(Deferred.fromCoroutine, going), consumeErrors=True)
         for outcome in arrived:
             self._under_way.pop(outcome.account, None)
 
