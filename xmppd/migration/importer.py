@@ -1,9 +1,10 @@
 """Importer: takes people from a reader and makes their accounts (IM-1, IM-3 to IM-6)."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
 from xmppd.account.accounts import Accounts
 from xmppd.auth.base import RunInThread
@@ -24,6 +25,8 @@ from xmppd.store.last_presences import LastPresence
 from xmppd.store.rosters import RosterItem
 from xmppd.store.scram_keys import ScramKeys
 from xmppd.store.store import Store
+
+T = TypeVar("T")
 
 PARTS_AT_ONCE = 64
 """People, or parts of one, that are in memory."""
@@ -115,8 +118,7 @@ class Importer:
         while parts := await self.run_in_thread(_next_parts, people):
             groups = _by_person(parts)
             known = [None if group[0].begins else current for group in groups]
-            going = map(Deferred.fromCoroutine, map(self._take, groups, known))
-            outcomes = await gatherResults(going, consumeErrors=True)
+            outcomes = await _all(map(self._take, groups, known))
             current = None if parts[-1].ends else outcomes.pop()
             over = [each for each in outcomes if each is not None]
             await self._finish([each for each in over if each.taken])
@@ -280,7 +282,7 @@ class Importer:
             await self.store.presences.write()
             finish = self.store.arrivals.finish
             going = [finish(each.account, disabled=each.disabled) for each in arrived]
-            await gatherResults(map(Deferred.fromCoroutine, going), consumeErrors=True)
+            await _all(going)
         for outcome in arrived:
             self._under_way.pop(outcome.account, None)
 
@@ -307,6 +309,16 @@ def _prepared(item: RosterItem, jid: str, account: str) -> RosterItem:
 def _without(outcome: Outcome, why: str) -> Outcome:
     outcome.notes.append(why)
     return outcome
+
+
+async def _all(going: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all of these at once; the first error as it is."""
+    try:
+        return await gatherResults(map(Deferred.fromCoroutine, going), consumeErrors=True)
+    except FirstError as error:
+        found = error.subFailure.value
+        assert found is not None, "a failure has an error"
+        raise found from error
 
 
 def _name(tree: Tree) -> str:
