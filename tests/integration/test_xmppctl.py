@@ -119,6 +119,18 @@ class OnlineTests(ProcessCase):
         self.assertIn("the server stops", self.ctl("stop"))
         self.assertEqual(process.wait(1), 0)
 
+    def test_file(self) -> None:
+        """A file that a command names is the one that whoever gives it sees."""
+        self.start()
+        elsewhere = self.directory / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "new.toml").write_text("nonsense = 1", encoding="utf-8")
+        ended = subprocess.run(
+            [*XMPPCTL, "--config", str(self.config), "config", "plan", "new.toml"],
+            cwd=elsewhere, env=environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        self.assertIn("nonsense is not an option", ended.stderr)
+
     def test_not_read(self) -> None:
         """A configuration that was changed and not read is named first of all, and status ends with
         1; when it is read, all is well.

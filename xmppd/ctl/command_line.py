@@ -7,7 +7,6 @@ no command, and a plugin's commands are read as all others are.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
@@ -304,7 +303,7 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
         if argument.most > 1:
             count, spare = 1 + spare, 0
         values, placed = placed[:count], placed[count:]
-        asked.given[argument.key] = values if argument.most > 1 else _value(argument, values[0])
+        asked.given[argument.key] = values if argument.most > 1 else values[0]
     if placed:
         secret = any(each.secret for each in asked.about.arguments)
         raise _not_understood(
@@ -313,16 +312,6 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
             if secret
             else f'"{placed[0]}" is too much; usage: {PROGRAM} {usage(asked.about)}'
         )
-
-
-def _value(argument: Argument, word: str) -> str:
-    """What a word says: itself, or what is in the file that it names."""
-    if not isinstance(argument.kind, Document):
-        return word
-    try:
-        return Path(word).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise _not_understood(f"{word} cannot be read ({error})", argument.key) from error
 
 
 def _may_follow(argument: Argument) -> bool:

@@ -167,6 +167,7 @@ class Dialogue:
         self._line = line
         self._printer: AnyPrinter | None = None
         self._secret = ""
+        self._document: str | None = None
         self._from_stdin = self._elsewhere = False
         self._status = 0
 
@@ -187,6 +188,9 @@ class Dialogue:
         request = self._request()
         try:
             self._ask(request)
+            if self._document is not None:
+                request["document"] = text_in(self._document)
+                self._ask(request)
             if self._secret:
                 request["secret"] = secret(self._secret, from_stdin=self._from_stdin)
                 self._secret = ""
@@ -205,7 +209,8 @@ class Dialogue:
         line = self._line
         if line.completes:
             return {"words": line.words, "complete": True}
-        return {"words": line.words or ["--help"], "width": terminal_width()}
+        words = line.words or ["--help"]
+        return {"words": words, "width": terminal_width(), "directory": _directory()}
 
     def _ask(self, request: dict[str, Any]) -> None:
         """Have a server answer, or answer here if there is none, or none does this command."""
@@ -233,6 +238,8 @@ class Dialogue:
             sys.stdout.write(f"{answer['help']}\n")
         elif "secret" in answer:
             self._secret, self._from_stdin = answer["secret"], answer.get("from_stdin", False)
+        elif "document" in answer:
+            self._document = answer["document"]
         elif "elsewhere" in answer:
             self._elsewhere = True
         else:
@@ -338,6 +345,27 @@ def _exists(path: str) -> bool:
         return os.path.exists(path)
     except OSError:
         return False
+
+
+def _directory() -> str:
+    """Where the words are written; empty in a directory that is gone."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
+def text_in(path: str) -> str:
+    """What is in a file.
+
+    Raises:
+        Failed: It cannot be read, or is not UTF-8.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        raise Failed(f"{path} cannot be read ({error})", "bad-request", NOT_UNDERSTOOD) from error
 
 
 def secret(name: str, *, from_stdin: bool) -> str:

@@ -35,6 +35,8 @@ class ControlRequest(Struct, forbid_unknown_fields=True):
         arguments: Its values.
         words: Of the command line, without the options that are xmppctl's own.
         secret: What somebody was asked for.
+        document: What is in the file that was asked for.
+        directory: Where the words were written; names of files are as seen from there.
         width: Cells of a line of help.
         complete: Whether only the last word is to be completed.
     """
@@ -44,6 +46,8 @@ class ControlRequest(Struct, forbid_unknown_fields=True):
     arguments: dict[str, str | bool | list[str]] = field(default_factory=dict)
     words: list[str] | None = None
     secret: str | None = None
+    document: str | None = None
+    directory: str = ""
     width: int = USUAL_WIDTH
     complete: bool = False
 
@@ -72,7 +76,8 @@ class Answer(Struct, omit_defaults=True):
         head: What the rows are.
         help: A text as it is to be printed.
         secret: The name of what has to be asked for.
-        from_stdin: Whether that is read from standard input.
+        document: The name of a file, of which the text is wanted.
+        from_stdin: Whether the secret is read from standard input.
         elsewhere: Whether it is done without a server.
         error: Why it was refused.
         code: The same in a word.
@@ -87,6 +92,7 @@ class Answer(Struct, omit_defaults=True):
     head: AnswerHead | None = None
     help: str | None = None
     secret: str | None = None
+    document: str | None = None
     from_stdin: bool = False
     elsewhere: bool = False
     error: str | None = None

@@ -1,8 +1,10 @@
 """reading: what is done about the words of a command line, by whoever reads them."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from xmppd.command.command import Description
+from xmppd.command.kinds import Document, FileName
 from xmppd.ctl.command_line import CommandLine, Given, WantedCommand
 from xmppd.ctl.protocol import MAX_WIDTH, MIN_WIDTH, Answer, ControlRequest
 
@@ -21,6 +23,14 @@ def read(request: ControlRequest, descriptions: Iterable[Description]) -> Answer
     asked = CommandLine(descriptions).read(request.words or (), width)
     if isinstance(asked, str):
         return Answer(request.id, help=asked)
+    for argument in asked.about.arguments:
+        named = asked.given.get(argument.key)
+        if isinstance(argument.kind, FileName) and isinstance(named, str):
+            asked.given[argument.key] = str(Path(request.directory) / named)
+        elif isinstance(argument.kind, Document) and isinstance(named, str):
+            if request.document is None:
+                return Answer(request.id, document=named)
+            asked.given[argument.key] = request.document
     if asked.secret is not None:
         if request.secret is None:
             return Answer(request.id, secret=asked.secret.key, from_stdin=asked.from_stdin)

@@ -7,7 +7,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.ctl.offices import Office
 from xmppd.command.refused import Refused
 from xmppd.config.table import ConfigError
-from xmppd.ctl.command_line import CommandLine, WantedCommand
+from xmppd.ctl.command_line import WantedCommand
+from xmppd.ctl.protocol import Answer, ControlRequest
+from xmppd.ctl.reading import read
 from xmppd.testing.house import House
 
 
@@ -75,10 +77,13 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text(), before)
 
     def test_in_a_shell(self) -> None:
-        """A shell is told the name of a file, and reads it."""
-        line = CommandLine(self.office.table.commands[name].about for name in ("config plan",))
-        asked = line.read(["config", "plan", str(self.path)], 80)
-        assert isinstance(asked, WantedCommand)
-        self.assertEqual(asked.given, {"text": self.path.read_text()})
-        with self.assertRaises(Refused):
-            line.read(["config", "plan", "/nowhere/at/all"], 80)
+        """Of whoever names a file, the text is wanted: the server need not see that file."""
+        about = self.office.table.commands["config plan"].about
+        request = ControlRequest(words=["config", "plan", "new.toml"])
+        asked = read(request, [about])
+        assert isinstance(asked, Answer)
+        self.assertEqual(asked.document, "new.toml")
+        request.document = "[log]"
+        wanted = read(request, [about])
+        assert isinstance(wanted, WantedCommand)
+        self.assertEqual(wanted.given, {"text": "[log]"})
