@@ -71,10 +71,10 @@ class APIProcessCase(ProcessCase):
 class WayTests(APIProcessCase):
     def test_both(self) -> None:
         """What is done by HTTP is seen by xmppctl, and the other way; the audit has both."""
-        given = {"account": "romeo@localhost", "password": "x"}
+        given = {"account": "romeo@localhost", "password": "moon"}
         answer = self.ask("POST", "user/add", given)
         self.assertEqual((answer.status, json.load(answer)["rows"]), (200, []))
-        printed = self.ctl("user", "add", "romeo", "--stdin", input="x\n", status=1)
+        printed = self.ctl("user", "add", "romeo", "--stdin", input="moon\n", status=1)
         problem = json.load(self.ask("POST", "user/add", given))
         self.assertEqual(printed, f"xmppctl: {problem['detail']}\n")
         entries = self.rows("audit", "list", "--words", "user")
