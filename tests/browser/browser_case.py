@@ -15,7 +15,7 @@ from tests.browser.site import MODULES, Site
 from tests.integration.people import PASSWORD
 from xmppd.testing.process import ServerProcess
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 
 
 def _is_elsewhere(url: str) -> bool:
