@@ -27,6 +27,7 @@ RESET = Description(
         Argument("--expires", "for how long it holds, such as 12h", Duration(MAX_LIFETIME_S)),
     ),
     effect="changes",
+    answers="record",
     area="accounts",
 )
 ENDING = Description(

@@ -38,6 +38,7 @@ CREATE = Description(
         Argument("--no-contact", "who comes does not become a contact of who invites", Flag()),
     ),
     effect="changes",
+    answers="record",
     who="everybody",
     area="invitations",
 )  # fmt: skip

@@ -125,6 +125,7 @@ COMMANDS: tuple[Declared[KeyCommands], ...] = (
             ),
             "changes",
             needs="store",
+            answers="record",
             area="keys",
         ),
         KeyCommands.add,

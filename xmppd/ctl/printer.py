@@ -21,6 +21,9 @@ Shown = str | int | float | bool | list[str] | None
 Line = dict[str, Shown] | str
 """A row as it arrives, by column; or a sentence."""
 
+_COPIED = ("https://", "xmpp:", "xmppd_")
+"""How links and keys begin: they are copied out of a line, so none is parted."""
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -169,7 +172,8 @@ class RecordPrinter:
         margin = max(map(len, names))
         width = None if paper.width is None else max(paper.width - margin - 2, 1)
         for name in names:
-            first, *others = folded_lines(shown(reply[name], paper.now), width)
+            text = shown(reply[name], paper.now)
+            first, *others = folded_lines(text, None if text.startswith(_COPIED) else width)
             paper.out.write(f"{padded(name, margin)}  {first}\n")
             for line in others:
                 paper.out.write(f"{' ' * margin}  {line}\n")

@@ -140,6 +140,12 @@ class RecordTests(SynchronousTestCase):
         lines, _ = printed({"account": "romeo"}, {"account": "juliet"}, shape=shape)
         self.assertEqual(lines, ["account  romeo", "", "account  juliet"])
 
+    def test_copied(self) -> None:
+        """What is copied, such as a link or a key that is shown once, stays whole in one line."""
+        for text in (f"https://{'x' * 90}", f"xmpp:{'x' * 90}", f"xmppd_{'x' * 90}"):
+            lines, _ = printed({"what": text}, shape=Shape("record"), width=40)
+            self.assertEqual(lines, [f"what  {text}"])
+
 
 class LetterTests(SynchronousTestCase):
     """How wide letters are drawn."""
