@@ -168,7 +168,7 @@ class Invitations:
             await self._database.write(add)
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
-        by = made.inviter or "the administrators"
+        by = made.inviter or "an administrator"
         _log.info("{account} has made invitation {invitation}", account=by, invitation=made.id)
         return made, token
 

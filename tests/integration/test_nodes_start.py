@@ -101,7 +101,7 @@ class OfflineTests(NodesCase):
         ended = subprocess.run(
             command, capture_output=True, text=True, env=environment(), check=False
         )
-        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        self.assertEqual((ended.returncode, ended.stdout), (0, ""))
 
 
 class FitTests(NodesCase):
