@@ -347,7 +347,7 @@ class WheelTests(ProcessCase):
         """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there."""
         source, home = self.directory / "source", self.directory / "home"
         source.mkdir()
-        for name in ("xmppd", "plugins", "twisted"):
+        for name in ("xmppd", "plugins", "twisted", "etc"):
             copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
         for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             copyfile(ROOT / name, source / name)

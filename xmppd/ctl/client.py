@@ -93,7 +93,7 @@ def _connected(path: str, timeout_s: float | None) -> socket.socket:
     connection.settimeout(timeout_s)
     try:
         connection.connect(path)
-    except (FileNotFoundError, ConnectionRefusedError) as error:
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
         connection.close()
         raise NoServer(path) from error
     except PermissionError as error:
