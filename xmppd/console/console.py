@@ -6,6 +6,7 @@ whoever may give it, is written down as every command is, and is there the day t
 
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -60,6 +61,8 @@ _STATUS: Mapping[Condition, int] = {
     Condition.SERVICE_UNAVAILABLE: 503,
 }
 _USER = ROLES["user"]
+NUMBERS = "server:read"
+"""The scope of whoever sees the numbers of the overview."""
 
 _log = Logger()
 
@@ -105,9 +108,15 @@ class Console:
         yield path("why", self.explain)
         yield path("find", self.find)
         yield path("configuration", self.configure, ("GET", "POST"))
-        yield path("live", lambda click: self._live.stream())
+        yield path("live", self.live)
         yield path("do/", self.do, ("GET", "POST"))
         yield path("stream/", self.stream)
+
+    def live(self, click: Click) -> HTTPResponse:
+        """The numbers of the overview, as they change."""
+        if not click.may_still(NUMBERS):
+            raise HTTPError(403, f"This is for those who have the scope {NUMBERS}.")
+        return self._live.stream(partial(click.may_still, NUMBERS))
 
     # -- the frame --------------------------------------------------------------------------------
 
@@ -271,7 +280,7 @@ class Console:
         status = await self._heard("status", {}, actor)
         return click.page(
             "overview.html",
-            tiles=self._live.tiles() if "server:read" in actor.scopes else (),
+            tiles=self._live.tiles() if NUMBERS in actor.scopes else (),
             version=version(),
             presence=await self._heard("top presence", few, actor),
             audit=await self._heard("audit list", few, actor),
@@ -551,7 +560,9 @@ class Console:
             _, context = self._commands.asked(name, given(command.about, click.form), actor)
         except Refused as error:
             raise HTTPError(400, f"{str(error).rstrip('.')}.") from error
-        return self._streams.begin(command, context, click.request)
+        return self._streams.begin(
+            command, context, click.request, partial(click.may_still, command.about.scope)
+        )
 
     async def _answer(
         self, name: str, told: Mapping[str, object], actor: Actor, most: int = MAX_ROWS

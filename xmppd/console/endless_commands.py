@@ -1,6 +1,6 @@
 """EndlessCommands: commands without an end, line by line as events for a page."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 
@@ -38,9 +38,13 @@ class EndlessCommands:
         self._count = 0
 
     def begin(
-        self, command: Command, context: CommandContext, request: HTTPRequest
+        self,
+        command: Command,
+        context: CommandContext,
+        request: HTTPRequest,
+        may_still: Callable[[], bool],
     ) -> HTTPResponse:
-        """Begin one, which ends when its page is closed.
+        """Begin one, which ends when its page is closed, or whoever reads it may not any more.
 
         Raises:
             HTTPError: Too many are read.
@@ -48,7 +52,7 @@ class EndlessCommands:
         if self._count >= MAX_STREAMS:
             raise HTTPError(429, f"{MAX_STREAMS} are read already; close one.")
         self._count += 1
-        events, is_over = self._events(command, context), False
+        events, is_over = self._events(command, context, may_still), False
 
         def close() -> None:
             nonlocal is_over
@@ -66,12 +70,14 @@ class EndlessCommands:
         return HTTPResponse(200, Pieces(events, None, close), headers)
 
     async def _events(
-        self, command: Command, context: CommandContext
+        self, command: Command, context: CommandContext, may_still: Callable[[], bool]
     ) -> AsyncGenerator[bytes, None]:
         yield b": it has begun\n\n"
         try:
             async with aclosing(self._commands.replies(command, context)) as replies:
                 async for reply in replies:
+                    if not may_still():
+                        break
                     yield _event(said(reply) if isinstance(reply, Row) else reply)
         except Refused as error:
             yield _event(f"{error}.", "end")

@@ -193,15 +193,18 @@ class Live:
 
     # -- those who look ---------------------------------------------------------------------------
 
-    def stream(self) -> HTTPResponse:
+    def stream(self, may_still: Callable[[], bool]) -> HTTPResponse:
         """The numbers, again and again, as events for a page.
+
+        Args:
+            may_still: Whether whoever looks may do so; it ends when they may not any more.
 
         Raises:
             HTTPError: Too many look.
         """
         if len(self._windows) >= MAX_WINDOWS:
             raise HTTPError(429, f"{MAX_WINDOWS} windows are told already.")
-        window = _Window()
+        window = _Window(may_still)
         self._windows.add(window)
         if not self._sampling.running:
             self._sampling.start(SAMPLE_S, now=True)
@@ -222,8 +225,11 @@ class Live:
         """Tell all windows; one that has not taken the last is told the next."""
         told = self._event()
         self._last, self._now = self._now, self._totals()
-        for window in self._windows:
-            window.tell(told)
+        for window in tuple(self._windows):
+            if window.may_still():
+                window.tell(told)
+            else:
+                window.end()
 
     def _event(self) -> bytes:
         tiles = {
@@ -246,7 +252,8 @@ class Live:
 class _Window:
     """One that looks; what it has not taken in time is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_still: Callable[[], bool]) -> None:
+        self.may_still = may_still
         self._next: bytes | None = None
         self._wake: Deferred[None] | None = None
         self._ended = False

@@ -70,6 +70,12 @@ class Click:
         """What was filled in first; empty for nothing."""
         return next(iter(self.form.get(name, ())), "")
 
+    def may_still(self, scope: str) -> bool:
+        """Whether whoever has clicked is logged in until now, and has this scope."""
+        visitors, address = self.site.visitors, self.request.address
+        visitor = visitors.known(self.cookie)
+        return visitor is not None and scope in visitors.actor(visitor, address).scopes
+
     def page(self, template: str, *, status: int = 200, **values: object) -> HTTPResponse:
         """A page.
 

@@ -158,6 +158,13 @@ class Visitors:
         return JID.parse(mechanism.account)
 
     def find(self, cookie: str) -> PageVisitor | None:
+        """Whoever has this cookie and clicks, if they may still come (:meth:`known`)."""
+        visitor = self.known(cookie)
+        if visitor is not None:
+            visitor.used = self._clocks.seconds()
+        return visitor
+
+    def known(self, cookie: str) -> PageVisitor | None:
         """Whoever has this cookie, if they may still come: their time is not over, and nothing has
         ended all that was begun with their password.
         """
@@ -175,7 +182,6 @@ class Visitors:
         if over:
             del self._visitors[digest]
             return None
-        visitor.used = now
         return visitor
 
     def actor(self, visitor: PageVisitor, address: str) -> Actor:

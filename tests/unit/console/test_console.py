@@ -300,6 +300,28 @@ class LiveTests(ConsoleCase):
         self.close(client)
         self.assertFalse(self.house.server.live._sampling.running)
 
+    def test_logged_out(self) -> None:
+        """Whoever is logged out, or has no role any more, is told no more, without a click."""
+        roles = self.house.server.commands.roles
+        for path in ("/console/live", "/console/stream/trace?address=montague.lit"):
+            for end in (self.log_out, self.take_role_away):
+                with self.subTest(path, end=end.__name__):
+                    self.admin = self.browser(ADMIN)
+                    client = self.open(path)
+                    end()
+                    self.events(client)
+                    self.house.bind("romeo", end.__name__)
+                    self.house.clock.pump([1.0] * 3)
+                    self.assertNotIn(end.__name__, client.raw().decode())
+                    self.assertEqual(self.house.server.live._windows, set())
+                    self.house.server.commands.roles = roles
+
+    def log_out(self) -> None:
+        self.house.server.visitors.log_out_everywhere(JID.parse(ADMIN))
+
+    def take_role_away(self) -> None:
+        self.house.server.commands.roles = type(self.house.server.commands.roles)()
+
     def test_slow(self) -> None:
         """A window that reads slowly is told the newest, not all that it has missed."""
         client = self.open("/console/live")
