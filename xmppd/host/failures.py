@@ -24,7 +24,8 @@ class RepeatedFailure:
     """A failure at one place of the program.
 
     Attributes:
-        event: Its latest event.
+        event: Its latest event, without the exception, whose traceback keeps much alive.
+        error: The exception, as Python names it.
         count: How often it has happened since it was forgotten.
         last: When it has happened last, on the steady clock.
         untold: How often it has happened since its last line.
@@ -32,6 +33,7 @@ class RepeatedFailure:
     """
 
     event: LogEvent
+    error: str
     count: int
     last: float
     untold: int
@@ -41,12 +43,6 @@ class RepeatedFailure:
     def owner(self) -> str:
         """The plugin whose part has failed; empty if the event names none."""
         return str(self.event.get("owner", ""))
-
-    @property
-    def error(self) -> str:
-        """The exception, as Python names it."""
-        failure: Failure = self.event["log_failure"]
-        return f"{failure.type.__name__ if failure.type else 'error'}: {failure.getErrorMessage()}"
 
 
 class Failures:
@@ -80,14 +76,15 @@ class Failures:
     def _is_new(self, event: LogEvent, now: float) -> bool:
         self._forget(now)
         key = _key(event)
+        bare, error = _bare(event)
         known = self._known.pop(key, None)
         if known is None:
             if len(self._known) >= MAX_FAILURES:
                 del self._known[next(iter(self._known))]
-            self._known[key] = RepeatedFailure(event, 1, now, 0, now)
+            self._known[key] = RepeatedFailure(bare, error, 1, now, 0, now)
             return True
         self._known[key] = known
-        known.event, known.last = event, now
+        known.event, known.error, known.last = bare, error, now
         known.count += 1
         known.untold += 1
         self._due = min(self._due, known.told + COUNTED_EACH_S)
@@ -99,7 +96,6 @@ class Failures:
         for known in self._known.values():
             if known.untold and now >= known.told + COUNTED_EACH_S:
                 event = {**known.event, "repeated": known.untold}
-                del event["log_failure"]
                 known.untold, known.told = 0, now
                 yield event
             elif known.untold:
@@ -111,6 +107,13 @@ class Failures:
             if now - known.last < FORGOTTEN_S:
                 break
             del self._known[key]
+
+
+def _bare(event: LogEvent) -> tuple[LogEvent, str]:
+    """An event without its exception, and that as Python names it."""
+    failure: Failure = event["log_failure"]
+    error = f"{failure.type.__name__ if failure.type else 'error'}: {failure.getErrorMessage()}"
+    return {key: value for key, value in event.items() if key != "log_failure"}, error
 
 
 def _key(event: LogEvent) -> Key:
