@@ -313,15 +313,15 @@ trial() {
     "$BIN/python" -m twisted.trial --temp-directory="$WORK/trial.$lane" "$@"
 }
 
-# From trial's last lines to "passed failed skipped", with each skipped test by name in $WORK/skips.
-# A run that did not reach its summary (a crash) counts as one failure.
+# From trial's last lines to "passed failed skipped", with each test that was skipped or failed by name,
+# and the last thing that was said of it, in $WORK/named. A run that did not reach its summary (a crash)
+# counts as one failure.
 summary() {
-    awk -v skips="$WORK/skips" '
-        /^\[SKIPPED\]$/ { section = 1; reason = ""; next }
-        /^(===|---)/ { section = 0 }
-        section == 1 && /^$/ { section = 2; next }
-        section == 1 { reason = reason $0 " " }
-        section == 2 && /^[^ ]+\.[^ ]+$/ { print "SKIPPED " $0 ": " reason >> skips }
+    awk -v named="$WORK/named" '
+        /^\[(SKIPPED|FAIL|ERROR|SUCCESS!\?!)\]$/ { kind = substr($0, 2, length($0) - 2); reason = ""; next }
+        /^(===|---)/ { kind = "" }
+        kind && /^tests\.[^ ]+$/ { print kind " " $0 ": " reason >> named; next }
+        kind && /^[^ ]/ { reason = $0 }
         /^(PASSED|FAILED)/ {
             done = 1
             gsub(/[(),]/, " ")
@@ -386,7 +386,7 @@ tests() {
     while read -r good bad; do
         passed=$((passed + good)) failed=$((failed + bad))
     done <"$WORK/steps"
-    if [ "$skipped" != 0 ]; then cat "$WORK/skips"; fi
+    if [ -f "$WORK/named" ]; then cat "$WORK/named"; fi
     echo "$passed passed, $failed failed, $skipped skipped"
     [ "$failed" = 0 ]
 }
