@@ -16,6 +16,8 @@ from tests.integration.people import PASSWORD
 from xmppd.testing.process import ServerProcess
 
 PATIENCE_MS = 60_000
+# Where one writes into the chat that is open in converse.js.
+CHAT = "converse-chat textarea.chat-textarea:visible"
 
 
 def _is_elsewhere(url: str) -> bool:
@@ -105,7 +107,7 @@ class BrowserCase(SynchronousTestCase):
 
     def write(self, page: Page, text: str) -> None:
         """Write into the chat that is open, as a person does, and send it."""
-        page.locator("converse-chat textarea.chat-textarea:visible").first.fill(text)
+        page.locator(CHAT).first.fill(text)
         page.keyboard.press("Enter")
 
     def shows(self, page: Page, text: str) -> None:

@@ -30,8 +30,8 @@ class ConverseTests(BrowserCase):
         for page, jid in ((his, juliet), (hers, romeo)):
             self.wait(page, f"converse_.state.roster.get('{jid}')?.getStatus() === 'online'")
         self.open_chat(his, juliet)
-        self.write(his, "what light is this?")
         self.open_chat(hers, romeo)
+        self.write(his, "what light is this?")
         self.shows(hers, "what light is this?")
         self.write(hers, "ay me")
         self.shows(his, "ay me")
