@@ -86,6 +86,11 @@ class Link:
         heard_at = self.heard_at if self.connection is None else self.connection.heard_at
         return self.clock.seconds() - heard_at
 
+    @property
+    def is_dialling(self) -> bool:
+        """Whether a connection is being made from here."""
+        return self._attempt is not None
+
     def state(self) -> LinkState:
         """Its present state."""
         linked = self.connection is not None

@@ -76,12 +76,14 @@ class _Asked(NamedTuple):
     """A question beside all that has an order.
 
     Attributes:
-        connection: By which it was asked.
+        node: Which is asked.
+        connection: By which it was asked; None while the one that takes its place is being made.
         question: As it was.
         answer: Fired with the answer.
     """
 
-    connection: LinkProtocol
+    node: NodeId
+    connection: LinkProtocol | None
     question: LinkQuestion
     answer: "defer.Deferred[LinkAnswer]"
 
@@ -214,7 +216,7 @@ class LinkBus(Conversations, LinkEnd):
         question = LinkQuestion(number, entry)  # type: ignore[arg-type]  # it is one of them
         answer = defer.Deferred[LinkAnswer]()
         answer.addTimeout(within_s, self.clock)
-        self._asked[number] = _Asked(link.connection, question, answer)
+        self._asked[number] = _Asked(node, link.connection, question, answer)
         link.connection.say(question)
         try:
             got = await answer
@@ -285,6 +287,7 @@ class LinkBus(Conversations, LinkEnd):
         self.door.greeted(connection)
         if self.conversation(hello.sender) is not None:
             self._links[hello.sender].opened(connection, hello)
+            self._ask_again(hello.sender, None)
 
     @override
     def heard(self, connection: LinkProtocol, frame: bytes) -> None:
@@ -300,15 +303,8 @@ class LinkBus(Conversations, LinkEnd):
         link = None if node is None else self._links.get(node)
         if link is not None:
             link.closed(connection, why)
-        other = None if link is None else link.connection
-        for number, asked in tuple(self._asked.items()):
-            if asked.connection is not connection:
-                continue
-            if other is None:
-                asked.answer.errback(Unreachable(f"the connection was lost: {why}"))
-            else:  # there were two, and that one stays
-                self._asked[number] = asked._replace(connection=other)
-                other.say(asked.question)
+        if node is not None:
+            self._ask_again(node, connection, why)
 
     @override
     def gone(self, connection: LinkProtocol) -> None:
@@ -319,6 +315,23 @@ class LinkBus(Conversations, LinkEnd):
             waiting.callback(None)
 
     # -- questions beside -------------------------------------------------------------------------
+
+    def _ask_again(self, node: NodeId, lost: LinkProtocol | None, why: str = "") -> None:
+        """Ask by the present connection what a lost one, or none, has carried; nodes that dial each
+        other at the same time have two for a moment, of which one stays (CL-87).
+        """
+        link = self._links.get(node)
+        connection = None if link is None else link.connection
+        for number, asked in tuple(self._asked.items()):
+            if asked.node != node or asked.connection not in (None, lost):
+                continue
+            if connection is not None:
+                self._asked[number] = asked._replace(connection=connection)
+                connection.say(asked.question)
+            elif link is not None and link.is_dialling:
+                self._asked[number] = asked._replace(connection=None)
+            elif not asked.answer.called:
+                asked.answer.errback(Unreachable(f"the connection was lost: {why}"))
 
     @override
     def asked(self, connection: LinkProtocol, question: LinkQuestion) -> None:
@@ -345,7 +358,7 @@ class LinkBus(Conversations, LinkEnd):
         if answer.entry is not None:
             self.decoder.check(answer.entry)
         asked = self._asked.get(answer.number)
-        if asked is not None and asked.connection is connection and not asked.answer.called:
+        if asked is not None and asked.node == connection.node and not asked.answer.called:
             asked.answer.callback(answer)
 
 

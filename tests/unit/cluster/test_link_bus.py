@@ -226,6 +226,21 @@ class LinkBusTests(TestCase):
         """If another connection takes the place of the one by which it was asked, it goes by that:
         nodes that dial each other at the same time have two for a moment.
         """
+        asked = await self.ask_once()
+        await until(lambda: asked)
+        self.dial_again()
+        self.assertEqual(await self.answer, message("here"))
+
+    async def test_asked_between(self) -> None:
+        """So it does if the one is lost before the other has greeted."""
+        asked = await self.ask_once()
+        await until(lambda: asked)
+        self.dial_again()
+        self.a.cut()
+        self.assertEqual(await self.answer, message("here"))
+
+    async def ask_once(self) -> list[BusEntry]:
+        """Ask the other node, which answers only when it is asked again; returns what it got."""
         await start(self.a, self.b)
         asked: list[BusEntry] = []
 
@@ -234,11 +249,13 @@ class LinkBusTests(TestCase):
             return Deferred() if len(asked) == 1 else message("here")
 
         self.b.bus.take_beside = take
-        answer = self.ask_beside()
-        await until(lambda: len(asked) == 1)
+        self.answer = self.ask_beside()
+        return asked
+
+    def dial_again(self) -> None:
+        """Make another connection, as if there were none."""
         link = self.a.bus._links[self.b.id]
         link._attempt, link._dialling = link._dial(link.node)
-        self.assertEqual(await answer, message("here"))
 
     def ask_beside(self) -> "Deferred[BusEntry | None]":
         """Ask the other node."""
