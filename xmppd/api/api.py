@@ -22,6 +22,7 @@ from xmppd.command.command import Command
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.command_table import CommandTable
 from xmppd.command.refused import Refused
+from xmppd.command.reply import Replies
 from xmppd.stanza.text import find_unwritable
 from xmppd.store.errors import STORE_FAILS, StoreError
 from xmppd.web.http_doors import HTTPDoors
@@ -36,6 +37,9 @@ MAX_COMMANDS = 16
 
 MAX_STREAMS = 4
 """Those among them whose answers leave line by line."""
+
+LOOK_AT_KEY_EVERY_S = 5.0
+"""While an answer without an end leaves, the key that was shown for it is looked at so often."""
 
 MAX_REQUEST_NAME_LENGTH = 200
 ASYNC = "respond-async"
@@ -155,6 +159,9 @@ class API:
         is_over = False
         replies = self._commands.replies(command, context)
         sources: list[AsyncGenerator[object, None]] = [replies]
+        if command.about.answers == "stream":
+            replies = self._while_known(replies, _key(request), command.about.scope)
+            sources.insert(0, replies)
 
         def close() -> None:
             nonlocal is_over
@@ -182,6 +189,23 @@ class API:
         return HTTPResponse(
             200, Pieces(source, None, close), (*headers, ("X-Accel-Buffering", "no"))
         )
+
+    async def _while_known(self, replies: Replies, key: str, scope: str) -> Replies:
+        """The same replies, while the key may have them (CR-6)."""
+        looked_at = self._clock.seconds()
+        async for reply in replies:
+            now = self._clock.seconds()
+            if now - looked_at >= LOOK_AT_KEY_EVERY_S:
+                looked_at = now
+                if not await self._may_still(key, scope):
+                    raise Refused("this key is not known any more, or may not do this any more")
+            yield reply
+
+    async def _may_still(self, key: str, scope: str) -> bool:
+        try:
+            return await self._keys.may_still(key, scope)
+        except StoreError:
+            return True  # it is watched why the store fails, maybe
 
     def _kept_alive(self, source: Lines) -> Lines:
         return KeptAlive(source, self._clock).pieces()

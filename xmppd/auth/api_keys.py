@@ -118,6 +118,18 @@ class APIKeys:
         await self._note_use(key)
         return Actor(None, scopes, "rest", f"key {key.name}", address, key.account)
 
+    async def may_still(self, text: str, scope: str) -> bool:
+        """Whether a key that somebody has shown is still one, and has this scope.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        found = _TEXT.fullmatch(text)
+        key = None if found is None else await self.store.api_key(found[1])
+        if key is None or key.expires <= self._now():
+            return False
+        return scope in await self.scopes_of(key)
+
     async def scopes_of(self, key: APIKey) -> frozenset[str]:
         """All that a key may do just now: not more than the person behind it."""
         scopes = frozenset(key.scopes) - {OWN}

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.api.api_client import JSON, ROOT, Program, body_of, lines_of
 from xmppd.api import answers
-from xmppd.api.api import MAX_COMMANDS, MAX_STREAMS
+from xmppd.api.api import LOOK_AT_KEY_EVERY_S, MAX_COMMANDS, MAX_STREAMS
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
@@ -213,6 +213,29 @@ class LineTests(APICase):
         self.tell(Step(7))
         self.assertIn(b'{"row":{"number":7}}\n', client.raw())
         client.transport.abortConnection()
+        self.assertEqual(self.ended, 1)
+
+    def test_revoked(self) -> None:
+        """What has no end ends when the key that was shown for it is revoked; not when the store
+        fails, of which somebody may just be looking for the reason.
+        """
+        client = self.watch("application/json")
+
+        async def fail(*arguments: object) -> None:
+            raise StoreError("away")
+
+        patch = self.patch(self.house.store.api_keys, "api_key", fail)
+        self.house.clock.advance(LOOK_AT_KEY_EVERY_S)
+        self.tell(Step(7))
+        patch.restore()
+        self.program.post("key revoke", {"name": "tests"})
+        self.tell(Step(8))
+        self.house.clock.advance(LOOK_AT_KEY_EVERY_S)
+        self.tell(Step(9))
+        said = client.raw()
+        self.assertIn(b'{"row":{"number":8}}', said)
+        self.assertNotIn(b'{"row":{"number":9}}', said)
+        self.assertIn(b'{"error":"this key is not known any more', said)
         self.assertEqual(self.ended, 1)
 
     def test_places(self) -> None:
