@@ -31,6 +31,7 @@ from .archive import Archive, Settle
 from .bound import BoundMetadata
 from .commands import ArchiveCommands, ArchiveData
 from .expiry import Expiry
+from .preference_data import PreferenceData
 from .preference_requests import IQArchivePreferencesHandler
 from .preferences import Preferences
 from .query import ArchiveReader
@@ -129,5 +130,6 @@ def plug(
         preferences.tell(),
         On(AccountRemoved, preferences.removed),
         IQArchivePreferencesHandler(preferences),
+        PreferenceData(preferences),
         ArchiveSearch(archive, routing_table, turns.next),
     ]

@@ -14,6 +14,9 @@ PUBLISH = (
     "<item id='{}'><entry xmlns='urn:news'>{}</entry></item></publish></pubsub>"
 )
 BLOCK = "<block xmlns='urn:xmpp:blocking'><item jid='{}'/></block>"
+PREFERENCES = (
+    "<prefs xmlns='urn:xmpp:mam:2' default='always'><always/><never><jid>{}</jid></never></prefs>"
+)
 ROSTER = "<query xmlns='jabber:iq:roster'><item jid='{}' name='{}'><group>{}</group></item></query>"
 
 
@@ -43,7 +46,9 @@ async def populate(server: Home, domain: str, password: str) -> None:
     await ask(romeo, CARD.format("Romeo Mø"))
     await ask(romeo, PRIVATE)
     await ask(romeo, PUBLISH.format("1", "l'été"))
-    await ask(romeo, BLOCK.format("paris@capulet.example"))
+    for blocked in ("paris@capulet.example", "sampson@capulet.example"):
+        await ask(romeo, BLOCK.format(blocked))
+    await ask(romeo, PREFERENCES.format(f"nurse@{domain}"))
     juliet.say(f"romeo@{domain}", "What man art thou?")
     await romeo.expect("message", body="What man art thou?")
     await romeo.leave()

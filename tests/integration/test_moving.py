@@ -23,6 +23,7 @@ PASSWORD = "the inconstant moøn"
 NAMES = ("romeo", "juliet", "tybalt", "mercutio")
 HERE = ("disco", "caps", "pubsub", "pep", "archive", "vcard", "private_storage", "blocking", "ping")
 NEWS = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:news'/></pubsub>"
+ALSO = ((NEWS, "l'&#233;t&#233;"),)
 PATIENCE_S = 120.0
 
 MODULES = """
@@ -63,6 +64,12 @@ class MovingCase(SynchronousTestCase):
         lines = self.server.tell("import", format=format, source=str(source), **options)
         return [line if isinstance(line, str) else str(line["says"]) for line in lines]
 
+    def written(self, name: str) -> bytes:
+        """What our own export has of somebody."""
+        out = self.directory / "again"
+        self.server.tell("export", format="xep0227", directory=str(out))
+        return (out / DOMAIN / f"{name}.xml").read_bytes()
+
     def check(self, mechanism: str = "SCRAM-SHA-1", *, is_all: bool = True) -> None:
         """Everybody finds what they had.
 
@@ -95,7 +102,8 @@ class MovingCase(SynchronousTestCase):
             ("<vCard xmlns='vcard-temp'/>", "Romeo M&#248;"),
             ("<query xmlns='jabber:iq:private'><exodus xmlns='exodus:prefs'/></query>", "&#233;"),
             ("<blocklist xmlns='urn:xmpp:blocking'/>", "paris@capulet.example"),
-            *([(NEWS, "l'&#233;t&#233;")] * is_all),
+            ("<blocklist xmlns='urn:xmpp:blocking'/>", "sampson@capulet.example"),
+            *(ALSO * is_all),
         ):
             iq = romeo.make_iq_get()
             iq.append(ElementTree.fromstring(asked))
@@ -159,29 +167,52 @@ class FromProsodyTests(MovingCase):
 
 
 class FromEjabberdTests(MovingCase):
-    """From Debian's ejabberd, by what it exports itself; nodes and archives are not in there."""
+    """From Debian's ejabberd."""
 
-    def exported(self, format: str) -> Path:
-        """The main file of the export of one that people have left.
+    def ejabberd(self, write: Callable[[Ejabberd], object], format: str = "scram") -> None:
+        """Run one that people have left.
 
         Args:
+            write: Has it write down what it has.
             format: How it keeps passwords.
         """
-        there, out = self.directory / "there", self.directory / "out"
-        for each in (there, out):
-            each.mkdir()
-        ejabberd = Ejabberd(
-            there, DOMAIN, authority=Authority(self.directory, "authority"), format=format
-        )
+        there = self.directory / "there"
+        there.mkdir()
+        authority = Authority(self.directory, "authority")
+        ejabberd = Ejabberd(there, DOMAIN, authority=authority, format=format)
         ejabberd.start()
         try:
             for name in NAMES:
                 ejabberd.add_user(name, PASSWORD)
             waited(lambda: populate(ejabberd, DOMAIN, PASSWORD))
-            ejabberd.do("export_piefxis", dir=str(out))
+            write(ejabberd)
         finally:
             ejabberd.stop()
+
+    def dump(self, format: str) -> Path:
+        """The dump of one."""
+        path = self.directory / "dump.txt"
+        self.ejabberd(lambda each: each.do("dump", file=str(path)), format)
+        return path
+
+    def exported(self, format: str) -> Path:
+        """The main file of the export of one: nodes and archives are not in there."""
+        out = self.directory / "out"
+        out.mkdir()
+        self.ejabberd(lambda each: each.do("export_piefxis", dir=str(out)), format)
         return min(out.glob("*.xml"), key=lambda path: len(path.name))
+
+    def test_dump(self) -> None:
+        """A dump, with hashed passwords: everything is in there."""
+        path = self.dump("scram")
+        self.assertEqual([line for line in self.bring("ejabberd", path) if "but" in line], [])
+        self.check()
+        self.assertIn(b"<jid>nurse@montague.lit</jid>", self.written("romeo"))
+
+    def test_dump_plain(self) -> None:
+        """A dump, with passwords in clear, some of which ejabberd writes as numbers."""
+        self.bring("ejabberd", self.dump("plain"))
+        self.check("SCRAM-SHA-512")
 
     def test_hashed(self) -> None:
         """Keys whose base64 it has written in base64 are those of the password."""

@@ -66,14 +66,16 @@ class MovingCommands:
             server.platform.run_in_thread,
             plan,
         )
-        people = SOURCES[told.text("format")](Path(told.text("source")))
+        source = SOURCES[told.text("format")](Path(told.text("source")))
         moved = left = 0
         try:
-            async for outcome in importer.run(people):
+            async for outcome in importer.run(source.people()):
                 moved, left = moved + outcome.taken, left + (not outcome.taken)
                 yield _row(outcome, is_dry_run=plan.is_dry_run)
         except SourceError as error:
             raise Refused(f"{error}; until there, accounts that have moved in: {moved}") from error
+        for each in source.left_behind():
+            yield f"left behind: {each}"
         verb = "would move" if plan.is_dry_run else "have moved"
         yield f"accounts that {verb} in: {moved}; other rows: {left}"
 

@@ -1,7 +1,7 @@
 """Elements of :xep:`0227` as readers of other formats make them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 from xml.etree.ElementTree import ParseError, fromstring
 
@@ -17,11 +17,13 @@ PUBSUB = "http://jabber.org/protocol/pubsub"
 OWNER = f"{PUBSUB}#owner"
 BLOCKING = "urn:xmpp:blocking"
 PRIVATE = "jabber:iq:private"
+PRIVACY = "jabber:iq:privacy"
 
 AT_ONCE = 50
 """Messages, or items, in one part of a person."""
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 _CONFIG = f"{PUBSUB}#node_config"
 
@@ -52,7 +54,7 @@ class KeptItem(NamedTuple):
     payload: Tree | None
 
 
-def made(namespace: str, name: str, inside: Iterable[Tree] = (), **attributes: str) -> Tree:
+def made(namespace: str, name: str, inside: Iterable[Tree] = (), /, **attributes: str) -> Tree:
     """An element."""
     tree = Tree(qname(namespace, name), attributes)
     tree.extend(inside)
@@ -110,6 +112,49 @@ def blocklist(jids: Iterable[str]) -> Tree:
     return made(BLOCKING, "blocklist", (made(BLOCKING, "item", jid=jid) for jid in jids))
 
 
+class KeptRule(NamedTuple):
+    """An item of a privacy list.
+
+    Attributes:
+        type: ``jid``, ``group`` or ``subscription``; empty if it fits everybody.
+        value: Of that.
+        action: ``allow`` or ``deny``.
+        order: Its place.
+        kinds: Of stanzas that it is about; all if there are none.
+    """
+
+    type: str
+    value: str
+    action: str
+    order: int
+    kinds: Sequence[str]
+
+
+def privacy(default: str | None, lists: Mapping[str, Iterable[KeptRule]]) -> Tree:
+    """Privacy lists, and the name of the default one."""
+    query = made(PRIVACY, "query")
+    if default is not None:
+        query.append(made(PRIVACY, "default", name=default))
+    for name, rules in lists.items():
+        inside = []
+        for rule in rules:
+            of = {"type": rule.type, "value": rule.value} if rule.type else {}
+            kinds = (made(PRIVACY, kind) for kind in rule.kinds)
+            inside.append(
+                made(PRIVACY, "item", kinds, action=rule.action, order=str(rule.order), **of)
+            )
+        query.append(made(PRIVACY, "list", inside, name=name))
+    return query
+
+
+def preferences(default: str, always: Iterable[str], never: Iterable[str]) -> Tree:
+    """Whose messages are archived."""
+    lists = [made(MAM, "always"), made(MAM, "never")]
+    for each, jids in zip(lists, (always, never), strict=True):
+        each.extend(_text(qname(MAM, "jid"), jid) for jid in jids)
+    return made(MAM, "prefs", lists, default=default)
+
+
 def private(elements: Iterable[Tree]) -> Tree:
     """What clients have kept."""
     return made(PRIVATE, "query", elements)
@@ -159,19 +204,45 @@ def items(name: str, published: Iterable[KeptItem]) -> Iterator[Tree]:
         yield made(PUBSUB, "pubsub", (made(PUBSUB, "items", found, node=name),))
 
 
-def in_parts(person: Person, more: Iterable[Tree]) -> Iterator[Person]:
+def in_parts(
+    person: Person, more: Iterable[Tree], messages: Iterable[Tree] = ()
+) -> Iterator[Person]:
     """A person in parts: first all that is known of them, then what is long.
 
     Args:
-        person: The first part.
+        person: The first part. What is noted in its list of what was left out while the rest is
+            read goes with the part that is read then.
         more: Elements, each as long as may be in memory.
+        messages: Those that wait.
     """
-    for tree in more:
-        person.ends = False
+    notes = person.left_out
+    name, domain = person.name, person.domain
+    waiting = (Person(name, domain, messages=some) for some in in_batches(messages))
+    for part in chain(waiting, (Person(name, domain, data=[tree]) for tree in more)):
+        person.left_out, person.ends = list(notes), False
+        notes.clear()
         yield person
-        person = Person(person.name, person.domain, begins=False, data=[tree])
-    person.ends = True
+        person, person.begins = part, False
+    person.left_out, person.ends = list(notes), True
     yield person
+
+
+def sound(
+    notes: list[str], what: str, values: Iterable[V], convert: Callable[[V], T]
+) -> Iterator[T]:
+    """What comes of each of some records; one of which nothing can come is noted.
+
+    Args:
+        notes: Gets a few words of it.
+        what: One of them.
+        values: The records.
+        convert: Makes something of one, or says why not by a ValueError.
+    """
+    for value in values:
+        try:
+            yield convert(value)
+        except ValueError as error:
+            notes.append(f"{what}: {error}")
 
 
 def in_batches(things: Iterable[T]) -> Iterator[list[T]]:

@@ -43,6 +43,7 @@ class PrivacyData(UserData):
         for each in tree.findall(qname(NS, "list")):
             try:
                 self._lists.check_length(len(each))
+                _put_in_order(each)
                 await self._lists.save(account, PrivacyList.from_tree(each))
             except (ValueError, StanzaError) as error:
                 left_out.append(f"the list {each.get('name')!r}: {error}")
@@ -67,6 +68,16 @@ class PrivacyData(UserData):
         if blocked:
             await self._lists.block(account, blocked)
         return left_out
+
+
+def _put_in_order(tree: Tree) -> None:
+    """Number the items of a list anew, if several have one number: some servers give all that they
+    block the same.
+    """
+    orders = [each.get("order", "") for each in tree]
+    if len(set(orders)) < len(orders) and all(map(str.isdecimal, orders)):
+        for number, item in enumerate(sorted(tree, key=lambda item: int(item.get("order", ""))), 1):
+            item.set("order", str(number))
 
 
 __all__ = ["BLOCKING", "PrivacyData"]

@@ -54,6 +54,11 @@ class MovingCase(SynchronousTestCase):
         """Import; what was said of people."""
         return rows(give(self.house, "import", format=format, source=str(source), **given))
 
+    def told(self, source: Path, format: str, **given: object) -> list[str]:
+        """Import; what was said of all that are no people."""
+        replies = give(self.house, "import", format=format, source=str(source), **given)
+        return [reply for reply in replies if isinstance(reply, str)]
+
     def file(self, people: str, name: str = "people.xml") -> Path:
         """A file of people at montague.lit."""
         path = self.directory / name

@@ -24,6 +24,10 @@ PUBLISH = (
     "<publish node='{}'><item id='{}'>{}</item></publish></pubsub>"
 )
 BOOKMARK = "<conference xmlns='urn:xmpp:bookmarks:1' autojoin='true'/>"
+PREFERENCES = (
+    "<prefs xmlns='urn:xmpp:mam:2' default='roster'><always/>"
+    "<never><jid>nurse@capulet.lit</jid></never></prefs>"
+)
 TO_ROMEO = "<message to='romeo@montague.lit' type='chat'><body>{}</body></message>"
 DRAW = "<presence to='romeo@montague.lit' type='subscribe'><status>Draw!</status></presence>"
 
@@ -40,6 +44,7 @@ def populated() -> House:
     ask(romeo, "<vCard xmlns='vcard-temp'><FN>Romeo</FN></vCard>")
     ask(romeo, "<block xmlns='urn:xmpp:blocking'><item jid='tybalt@capulet.lit'/></block>")
     ask(romeo, PUBLISH.format("urn:news", "1", "<entry xmlns='urn:news'>l'été</entry>"))
+    ask(romeo, PREFERENCES)
     room = "orchard@conference.montague.lit"
     ask(romeo, PUBLISH.format("urn:xmpp:bookmarks:1", room, BOOKMARK))
     romeo.send("<presence/>")
@@ -86,7 +91,7 @@ class RoundTripTests(MovingCase):
         for part in (
             "What man art thou?", "Wherefore", "l'été", "orchard@", "exodus:prefs", "Draw!",
             "tybalt@capulet", "<FN>Romeo</FN>", "J &amp; &lt;3", "gone", "SCRAM-SHA-256",
-            "ask='subscribe'",
+            "ask='subscribe'", "default='roster'", "<jid>nurse@capulet.lit</jid>",
         ):  # fmt: skip
             self.assertIn(part, text)
         self.assertNotIn(PASSWORD, text)

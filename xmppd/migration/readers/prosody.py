@@ -3,6 +3,7 @@
 import json
 import mmap
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +34,9 @@ class ProsodyStorage(Protocol):
 
     def users(self, host: str) -> Iterator[str]:
         """Those who have an account."""
+
+    def rooms(self) -> dict[str, int]:
+        """How many rooms each domain has that has some."""
 
     def value(self, host: str, store: str, user: str) -> Table:
         """A value; empty if there is none."""
@@ -66,6 +70,10 @@ class ProsodyReader:
             for user in self._storage.users(host):
                 yield from self._person(host, user)
 
+    def left_behind(self) -> list[str]:
+        """What there is beside people."""
+        return [f"rooms of {host}: {count}" for host, count in self._storage.rooms().items()]
+
     def _person(self, host: str, user: str) -> Iterator[Person]:
         person = Person(user, host)
         self._take_account(person)
@@ -79,11 +87,7 @@ class ProsodyReader:
         data = [tree_of(each) for each in kept if isinstance(each, Mapping)]
         person.data += [tree_of(card)] if card else []
         person.data += [elements.private(data)] if data else []
-        for entry in storage.entries(host, "offline", user):
-            message = _tree(entry)
-            elements.stamp(message, host, _when(entry))
-            person.messages.append(message)
-        yield from elements.in_parts(person, self._long(person))
+        yield from elements.in_parts(person, self._long(person), self._waiting(person))
 
     def _take_account(self, person: Person) -> None:
         account = self._storage.value(person.domain, "accounts", person.name)
@@ -115,6 +119,12 @@ class ProsodyReader:
         person.contacts += [
             RosterItem(jid, pending_in=_presence_of(e)) for jid, e in asking.items()
         ]
+
+    def _waiting(self, person: Person) -> Iterator[Tree]:
+        for entry in self._storage.entries(person.domain, "offline", person.name):
+            message = _tree(entry)
+            elements.stamp(message, person.domain, _when(entry))
+            yield message
 
     def _long(self, person: Person) -> Iterator[Tree]:
         """Nodes and the archive."""
@@ -150,6 +160,11 @@ class ProsodyFiles:
         """Those who have an account."""
         for path in sorted((self._directory / _coded(host) / "accounts").glob("*.dat")):
             yield unquote(path.stem)
+
+    def rooms(self) -> dict[str, int]:
+        """How many rooms each domain has that has some."""
+        found = Counter(path.parent.parent.name for path in self._directory.glob("*/config/*.dat"))
+        return {unquote(host): count for host, count in sorted(found.items())}
 
     def value(self, host: str, store: str, user: str) -> Table:
         """A value."""
@@ -229,6 +244,14 @@ class ProsodySQL:
         while names := [str(name) for (name,) in self._rows(asked, host, after)]:
             yield from names
             after = names[-1]
+
+    def rooms(self) -> dict[str, int]:
+        """How many rooms each domain has that has some."""
+        asked = (
+            "SELECT host, COUNT(DISTINCT user) FROM prosody WHERE store = 'config' "
+            "GROUP BY host ORDER BY host"
+        )
+        return {str(host): int(str(count)) for host, count in self._rows(asked)}
 
     def value(self, host: str, store: str, user: str) -> Table:
         """A value, of a row for each of its keys."""

@@ -62,6 +62,10 @@ class XEP0227Reader:
         """
         yield from self._file(self._main)
 
+    def left_behind(self) -> list[str]:
+        """What there is beside people: such files have nothing else."""
+        return []
+
     def _file(self, path: Path) -> Iterator[Person]:
         file = XMLFile(path, MAX_ELEMENT_BYTES)
         self._begun = 0
