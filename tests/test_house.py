@@ -79,6 +79,8 @@ LATE_IMPORTS = {
     ("xmppd/service.py", "_cluster"),
     ("xmppd/service.py", "_renewals"),
     ("xmppd/store/engine.py", "_postgresql_engine"),
+    ("xmppd/store/migrate.py", "prepare"),
+    ("xmppd/store/tables.py", "_upgrade"),
 }
 
 MAX_ARGUMENTS = 6

@@ -33,6 +33,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from xmppd.store.columns import NAMES, NUMBER, ORDERED, metadata
 from xmppd.store.errors import StoreError
+from xmppd.store.migrate import REVISION_TABLE
 from xmppd.store.usage import usage
 
 PAGE_ROWS = 500
@@ -41,8 +42,6 @@ PAGE_BYTES = 4 << 20
 
 ROWS_AT_A_TIME = 20
 """That a server sends of a page; the rest waits there."""
-
-REVISION_TABLE = "alembic_version"
 
 _CAST = re.compile(r"::[a-z][a-z ]*(\[\])?")
 _SEQUENCE = text("SELECT pg_get_serial_sequence(:table, :column)")

@@ -12,7 +12,6 @@ from xmppd.store.api_keys import API_KEY
 from xmppd.store.audit import AUDIT_ENTRY
 from xmppd.store.columns import metadata
 from xmppd.store.copied_tables import (
-    REVISION_TABLE,
     Misfit,
     Row,
     RowSum,
@@ -35,6 +34,7 @@ from xmppd.store.items import ITEM
 from xmppd.store.last_presences import LAST_PRESENCE
 from xmppd.store.migrate import (
     COPYING,
+    REVISION_TABLE,
     be_alone,
     prepare,
     revision_of,

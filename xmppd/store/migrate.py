@@ -3,11 +3,19 @@
 from pathlib import Path
 from typing import Protocol
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, text, update
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    inspect,
+    select,
+    text,
+    update,
+)
 
 from xmppd.store.engine import database_errors, make_engine, make_file, parse_url
 from xmppd.store.errors import StoreError
@@ -22,6 +30,10 @@ COPYING = "copying"
 """The revision of a database while everything is being copied to it."""
 
 SCRIPTS = "xmppd.store:migrations"
+NEWEST = "0014"
+"""The revision that the last of them leads to."""
+
+REVISION_TABLE = "alembic_version"
 UPGRADE_TIMEOUT_S = 600
 
 # Another node may be at it, and a large table takes its time. On SQLite the transaction does that.
@@ -30,6 +42,8 @@ _ONE_AT_A_TIME = (
     text(f"SET LOCAL statement_timeout = '{UPGRADE_TIMEOUT_S}s'"),
     text("SELECT pg_advisory_xact_lock(5222)"),
 )
+
+_revisions = Table(REVISION_TABLE, MetaData(), Column("version_num", String(32), nullable=False))
 
 
 class Prepare(Protocol):
@@ -75,7 +89,12 @@ def current_revision(url: str) -> str | None:
 
 
 def prepare(
-    engine: Engine, *, upgrade: bool, may_create: bool = True, scripts: str = SCRIPTS
+    engine: Engine,
+    *,
+    upgrade: bool,
+    may_create: bool = True,
+    scripts: str = SCRIPTS,
+    newest: str = NEWEST,
 ) -> None:
     """Make the tables if there are none; else check that they are of this version.
 
@@ -86,23 +105,35 @@ def prepare(
         upgrade: Whether older tables may be changed.
         may_create: Whether there may be none yet.
         scripts: The directory of Alembic's steps.
+        newest: The revision that these lead to.
 
     Raises:
         StoreError: The database is unusable, or of another version.
     """
-    config = _config(scripts)
     with database_errors(engine.url), engine.begin() as connection:
         be_alone(connection)
-        if _must_upgrade(connection, ScriptDirectory.from_config(config), upgrade, may_create):
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        found = revision_of(connection)
+        if found != newest:
+            from xmppd.store import steps
 
-
-def _config(scripts: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", scripts)
-    config.set_main_option("path_separator", "os")
-    return config
+            name = shown(engine.url)
+            if found is None and not may_create:
+                raise StoreError(f"The database {name} is empty; {NOT_NEW}.")
+            if found == COPYING:
+                raise StoreError(
+                    f"The database {name} is a copy that was not finished: run `xmppctl db copy` "
+                    "again."
+                )
+            if found is not None and not steps.knows(scripts, found):
+                raise StoreError(
+                    f"The database {name} has schema {found}, which this version of xmppd does "
+                    "not know."
+                )
+            if found is not None and not upgrade:
+                raise StoreError(
+                    f"The database {name} has the older schema {found}: run `xmppctl db upgrade`."
+                )
+            steps.take(connection, scripts)
 
 
 def be_alone(connection: Connection) -> None:
@@ -112,42 +143,16 @@ def be_alone(connection: Connection) -> None:
             connection.execute(statement)
 
 
-def _must_upgrade(
-    connection: Connection, known: ScriptDirectory, allowed: bool, may_create: bool
-) -> bool:
-    found = revision_of(connection)
-    if found == known.get_current_head():
-        return False
-    name = shown(connection.engine.url)
-    if found is None and not may_create:
-        raise StoreError(f"The database {name} is empty; {NOT_NEW}.")
-    if found is None:
-        return True
-    if found == COPYING:
-        raise StoreError(
-            f"The database {name} is a copy that was not finished: run `xmppctl db copy` again."
-        )
-    if found not in {script.revision for script in known.walk_revisions()}:
-        raise StoreError(
-            f"The database {name} has schema {found}, which this version of xmppd does not know."
-        )
-    if not allowed:
-        raise StoreError(
-            f"The database {name} has the older schema {found}: run `xmppctl db upgrade`."
-        )
-    return True
-
-
 def revision_of(connection: Connection) -> str | None:
     """The revision of the tables; None if there are none."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(REVISION_TABLE):
+        return None
+    return connection.execute(select(_revisions.c.version_num)).scalar()
 
 
-def write_revision(connection: Connection, revision: str = "") -> None:
+def write_revision(connection: Connection, revision: str = NEWEST) -> None:
     """Say that the tables are of some revision; of this version, if none is given."""
-    context = MigrationContext.configure(connection)
-    newest = ScriptDirectory.from_config(_config(SCRIPTS)).get_current_head() or ""
-    connection.execute(update(context._version).values(version_num=revision or newest))
+    connection.execute(update(_revisions).values(version_num=revision))
 
 
 def shown(url: URL) -> str:
@@ -157,6 +162,8 @@ def shown(url: URL) -> str:
 
 __all__ = [
     "COPYING",
+    "NEWEST",
+    "REVISION_TABLE",
     "UPGRADE_TIMEOUT_S",
     "Prepare",
     "be_alone",

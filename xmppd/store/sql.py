@@ -1,10 +1,10 @@
-"""Tables, statements and steps of migration, for plugins with tables of their own.
+"""Tables and statements, for plugins with tables of their own.
 
 Plugins import SQLAlchemy through this module; the server's own tables are made of the same.
-:mod:`xmppd.store.tables` makes and migrates a plugin's tables.
+:mod:`xmppd.store.tables` makes and migrates a plugin's tables; what a step of migration is given
+is in :mod:`xmppd.store.steps`.
 """
 
-from alembic.operations import Operations
 from sqlalchemy import (
     BigInteger,
     BindParameter,
@@ -78,7 +78,6 @@ __all__ = [
     "Integer",
     "LargeBinary",
     "MetaData",
-    "Operations",
     "Prepared",
     "Select",
     "Table",

@@ -4,8 +4,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from msgspec import json
 from sqlalchemy import (
     Column,
@@ -52,7 +50,8 @@ _MADE: Select[int, str] = select(plugin_schemas.c.version, plugin_schemas.c.owne
 _SAVE = upsert(plugin_schemas)
 _owned_decoder = json.Decoder(dict[str, list[str]])
 
-Step = Callable[[Operations], object]
+Step = Callable[..., object]
+"""Takes the :class:`~alembic.operations.Operations` that it changes tables with."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +193,9 @@ def _upgrade(
             f"The tables of the plugin {plugin} are of the older version {found}: they are changed "
             "when [storage] upgrade is true."
         )
-    operations = Operations(MigrationContext.configure(connection))
+    from xmppd.store import steps
+
+    operations = steps.operations(connection)
     for step in part.steps[found:]:
         step(operations)
 

@@ -14,7 +14,6 @@ from xmppd.store.sql import (
     Index,
     LargeBinary,
     MetaData,
-    Operations,
     Select,
     Table,
     Tables,
@@ -27,6 +26,7 @@ from xmppd.store.sql import (
     text,
     update,
 )
+from xmppd.store.steps import Operations
 from xmppd.store.tables import Step
 
 PLUGIN = "guestbook"
