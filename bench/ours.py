@@ -151,9 +151,10 @@ class Xmppd(Server):
         return [python(), "-c", twistd, "-n", "--pidfile=", "xmppd", "--config", str(self._config)]
 
     def environment(self) -> dict[str, str]:
-        """This checkout, installed or not."""
+        """This checkout, installed or not; compiled, as what is installed is."""
         inherited = os.environ.get("PYTHONPATH")
-        return {"PYTHONPATH": f"{self.root}:{inherited}" if inherited else str(self.root)}
+        path = f"{self.root}:{inherited}" if inherited else str(self.root)
+        return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}
 
     @property
     def _config(self) -> Path:

@@ -12,7 +12,7 @@ from twisted.python import usage
 from twisted.scripts import twistd
 
 from xmppd.host.log import Log
-from xmppd.host.machine import IReactor, keep_steady_time
+from xmppd.host.machine import IReactor, collect_nothing, keep_steady_time
 from xmppd.host.version import version
 from xmppd.net.certificate import make_self_signed
 from xmppd.setup.answers import QUESTIONS, AnswerError, of_file
@@ -99,6 +99,7 @@ def makeService(options: Options) -> IService:
     Raises:
         StartError: The configuration cannot be used.
     """
+    collect_nothing()
     from twisted.internet import reactor
 
     from xmppd.service import XMPPService

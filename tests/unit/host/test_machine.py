@@ -21,6 +21,7 @@ from xmppd.host.machine import (
     Machine,
     MemoryWatch,
     boot_id,
+    collect_nothing,
     keep_collections_rare,
     keep_steady_time,
     notify,
@@ -128,11 +129,15 @@ class MemoryTests(SynchronousTestCase):
 
 class CollectionTests(SynchronousTestCase):
     def test_rare(self) -> None:
-        """What there is at start is never walked again, and all else less often."""
+        """What there is at start is never walked, and all else less often."""
         threshold = gc.get_threshold()
         self.addCleanup(gc.set_threshold, *threshold)
         self.addCleanup(gc.unfreeze)
+        self.addCleanup(gc.enable)
+        collect_nothing()
+        self.assertFalse(gc.isenabled())
         keep_collections_rare()
+        self.assertTrue(gc.isenabled())
         self.assertGreater(gc.get_freeze_count(), 1_000)
         self.assertGreater(gc.get_threshold()[2], 10)
 
