@@ -16,7 +16,7 @@ from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.command.refused import Refused
 from xmppd.ctl.asking import NoServer
-from xmppd.testing.process import ServerProcess
+from xmppd.testing.process import DIRECT_TLS, STARTTLS, ServerProcess
 
 LEASE_S = 2.0
 DRAIN_S = 5.0
@@ -45,11 +45,7 @@ class NodeProcess(ServerProcess):
     def __init__(self, directory: Path, *domains: str, **settings: object) -> None:
         super().__init__(directory, *domains, **settings)
         text = self._config.read_text(encoding="utf-8")
-        ports: list[int] = []
-        while "epoll:0:" in text:
-            ports.append(free_port())
-            text = text.replace("epoll:0:", f"epoll:{ports[-1]}:", 1)
-        self.starttls_port, self.client_port = ports[:2]
+        self.starttls_port, self.client_port = self._ports[STARTTLS], self._ports[DIRECT_TLS]
         text = text.replace(CLIENT_ADDRESS, f"localhost:{self.client_port}")
         self._config.write_text(text, encoding="utf-8")
 

@@ -31,20 +31,27 @@ class ServerProcessTests(DirectoryCase):
         """It is there between start and stop, and what it keeps outlives it."""
         server = ServerProcess(self.directory, "verona.lit")
         self.addCleanup(server.stop)
-        self.assertEqual((server.pid, server.port), (0, 0))
+        self.assertEqual(server.pid, 0)
+        ports = (server.port, server.direct_tls_port, server.https_port)
+        self.assertEqual(len({*ports}), 3)
         server.start()
         for port in (server.port, server.direct_tls_port):
             socket.create_connection((server.host, port)).close()
         self.assertEqual(server.add_user("romeo", "a rose"), "romeo@verona.lit")
-        port = server.port
         server.kill()
-        self.assertRaises(ConnectionRefusedError, socket.create_connection, (server.host, port))
+        self.assertRaises(
+            ConnectionRefusedError, socket.create_connection, (server.host, server.port)
+        )
+        with socket.socket() as other, self.assertRaises(OSError):
+            other.bind((server.host, server.port))  # nobody gets it meanwhile
         server.start()
+        self.assertEqual((server.port, server.direct_tls_port, server.https_port), ports)
+        socket.create_connection((server.host, server.port)).close()
         with self.assertRaisesRegex(Refused, "already exists"):
             server.add_user("romeo", "a rose")
         server.stop()
         server.stop()
-        self.assertEqual((server.pid, server.port), (0, 0))
+        self.assertEqual((server.pid, server.port), (0, ports[0]))
 
     def test_settings(self) -> None:
         """It is configured as it is told, in tables and outside them."""

@@ -13,11 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
+import weakref
 from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from xmppd.ctl.asking import ask
 from xmppd.ctl.protocol import Line
@@ -28,6 +29,22 @@ STOP_TIMEOUT_S = 10.0
 LOG_LINES_SHOWN = 40
 ROOT = Path(__file__).parents[2]
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+
+
+class PortKind(NamedTuple):
+    """A kind of listener that a server for tests has.
+
+    Attributes:
+        kind: Of the peers that it is for.
+        tls: As in the configuration.
+    """
+
+    kind: str
+    tls: str
+
+
+STARTTLS, DIRECT_TLS = PortKind("client", "starttls"), PortKind("client", "direct")
+PORT_KINDS = (STARTTLS, DIRECT_TLS, PortKind("http", "direct"), PortKind("component", "none"))
 
 # The settings of a server for tests that differ from the defaults: no limits on rates.
 SETTINGS: Mapping[str, Mapping[str, object]] = {
@@ -49,7 +66,9 @@ class ServerProcess:
     """A server that clients may connect to, from :meth:`start` to :meth:`stop`.
 
     It listens on ports of the loopback interface that were free, with TLS, and certificates that it
-    has signed itself. Everybody may register.
+    has signed itself. Everybody may register. Its ports are its own from the beginning, and stay
+    when it is stopped or killed and started again: nobody else gets them meanwhile, and whoever
+    connects then is refused.
 
     Args:
         directory: The directory of its files; it goes on with those that it finds there. A short
@@ -63,7 +82,7 @@ class ServerProcess:
     Attributes:
         start_timeout_s: How long a start may take.
         host: The address to connect to.
-        port: For STARTTLS; 0 before it has started.
+        port: For STARTTLS.
         direct_tls_port: For TLS from the first byte.
         https_port: For HTTP, with TLS.
         component_port: For components, in clear; 0 if there are none.
@@ -74,10 +93,6 @@ class ServerProcess:
 
     start_timeout_s = 30.0
     host = HOST
-    port = 0
-    direct_tls_port = 0
-    https_port = 0
-    component_port = 0
 
     def __init__(
         self, directory: Path, *domains: str, **settings: Mapping[str, object] | object
@@ -86,6 +101,12 @@ class ServerProcess:
         self.domains = domains or ("localhost",)
         self.log = self.directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._held: list[socket.socket] = []
+        weakref.finalize(self, _let_go, self._held)
+        kinds = [each for each in PORT_KINDS if each.kind != "component" or "component" in settings]
+        self._ports = {kind: self._hold_port() for kind in kinds}
+        self.port, self.direct_tls_port, self.https_port, *component = self._ports.values()
+        self.component_port = next(iter(component), 0)
         for domain in self.domains:
             if not self.certificate_of(domain).exists():
                 make_self_signed(domain, self.certificate_of(domain), self._key_of(domain))
@@ -140,9 +161,6 @@ class ServerProcess:
         finally:
             os.close(gone)
             path.unlink()
-        self.port, self.direct_tls_port = self.ports("client")
-        self.https_port = next(iter(self.ports("http")), 0)
-        self.component_port = next(iter(self.ports("component")), 0)
 
     def stop(self) -> None:
         """Stop it in order, and wait until it has ended; clients are told."""
@@ -221,7 +239,6 @@ class ServerProcess:
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
-        self.port = self.direct_tls_port = self.https_port = self.component_port = 0
         if process is None:
             return
         process.send_signal(how)
@@ -230,6 +247,15 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def _hold_port(self) -> int:
+        """A port that is free, and kept from everybody else who does not share it as we do."""
+        held = socket.socket()
+        self._held.append(held)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((HOST, 0))
+        port: int = held.getsockname()[1]
+        return port
 
     def _key_of(self, domain: str) -> Path:
         return self.directory / f"{domain}.key"
@@ -252,17 +278,25 @@ class ServerProcess:
                 "key": str(self._key_of(domain)),
             }
             arrays.append(("domain", table))
-        endpoint = f"epoll:0:interface={HOST}"
-        for tls in ("starttls", "direct"):
-            arrays.append(("listen", {"endpoint": endpoint, "tls": tls}))
-        arrays.append(("listen", {"endpoint": endpoint, "kind": "http", "tls": "direct"}))
-        if "component" in settings:
-            arrays.append(("listen", {"endpoint": endpoint, "kind": "component", "tls": "none"}))
+        for (kind, tls), port in self._ports.items():
+            listen = {"endpoint": endpoint_at(port), "kind": kind, "tls": tls}
+            arrays.append(("listen", listen))
         for name, one in sorted(arrays, key=lambda each: each[0] in settings):
             lines += [f"[[{name}]]", *_pairs(one)]
         for name, table in tables.items():
             lines += [f"[{name}]", *_pairs(table)]
         return "\n".join(lines) + "\n"
+
+
+def endpoint_at(port: int) -> str:
+    """The endpoint of a server at a port that is held for it."""
+    return f"epoll:{port}:interface={HOST}:reuseport=yes"
+
+
+def _let_go(held: list[socket.socket]) -> None:
+    """Let others have the ports."""
+    for each in held:
+        each.close()
 
 
 def _environment(notify_socket: Path) -> dict[str, str]:
