@@ -13,6 +13,8 @@ from pathlib import Path
 from subprocess import Popen
 from threading import Event, Thread
 
+from typing_extensions import override
+
 from tests.integration.processes import HEADER, PATIENCE_S, Peer, ProcessCase
 
 ELSEWHERE = "127.0.0.2"
@@ -86,12 +88,12 @@ class Intruder(Peer):
     """Somebody from elsewhere who knows a password."""
 
     def __init__(self, port: int, *, reads_little: bool = False) -> None:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        wire = attacker(port, reads_little=reads_little)
-        self.socket = context.wrap_socket(wire, server_hostname="localhost")
-        self._read = b""
+        self._reads_little = reads_little
+        super().__init__(port)
+
+    @override
+    def wire(self) -> socket.socket:
+        return attacker(self.port, reads_little=self._reads_little)
 
     def flood(self, data: bytes) -> None:
         """Send what the server takes, and do not read; what it does about it is its business."""

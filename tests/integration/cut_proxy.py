@@ -1,10 +1,10 @@
 """A way between two processes that a test can cut: nothing gets through, and nobody is told."""
 
-import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Flag, auto
+from multiprocessing.connection import wait
 from threading import Event, Thread
 
 LOOK_S = 0.02
@@ -51,7 +51,7 @@ class CutProxy(Thread):
                 self._close_all()
             was_cut = self._cut
             ends = [end for end in self._other_ends if not was_cut & self._direction(end)]
-            for sock in select.select([self._listening, *ends], [], [], LOOK_S)[0]:
+            for sock in wait([self._listening, *ends], LOOK_S):  # any number of descriptors
                 if sock is self._listening:
                     self._accept()
                 elif sock in self._other_ends:

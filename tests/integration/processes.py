@@ -19,6 +19,7 @@ from xmppd.net.certificate import make_self_signed
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
+LATER = re.compile(rb"too many are logging in; try again in (\d+) seconds")
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='localhost' version='1.0'"
     b" xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -168,12 +169,20 @@ class Peer:
     """
 
     def __init__(self, port: int) -> None:
+        self.port = port
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect, by TLS."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        plain = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
-        self.socket = context.wrap_socket(plain, server_hostname="localhost")
+        self.socket = context.wrap_socket(self.wire(), server_hostname="localhost")
         self._read = b""
+
+    def wire(self) -> socket.socket:
+        """Connect in the clear."""
+        return socket.create_connection(("127.0.0.1", self.port), PATIENCE_S)
 
     @property
     def certificate(self) -> bytes:
@@ -195,8 +204,19 @@ class Peer:
         return head + end
 
     def log_in(self, name: str, password: str) -> None:
-        """Prove who we are, and bind a resource."""
-        self.prove(name, password)
+        """Prove who we are, and bind a resource; whoever is told to come again later does so."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.prove(name, password)
+                break
+            except EOFError as error:
+                later = LATER.search(error.args[0])
+                if later is None or time.monotonic() > until:
+                    raise
+                time.sleep(int(later[1]))
+                self.close()
+                self.connect()
         self.send(
             b"<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>"
             b"<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq><presence/>"

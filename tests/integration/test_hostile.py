@@ -91,12 +91,12 @@ class HostileTests(HostileCase):
 
     def half_open(self) -> None:
         """More connections that say nothing than there is room for."""
-        connections = [attacker(self.starttls) for _ in range(2_000)]
-        newcomer = Intruder(self.direct)
-        newcomer.log_in("tybalt", "a rose by any other name")
-        newcomer.close()
-        for wire in connections:
-            wire.close()
+        with contextlib.ExitStack() as connections:
+            for _ in range(2_000):
+                connections.enter_context(attacker(self.starttls))
+            newcomer = Intruder(self.direct)
+            newcomer.log_in("tybalt", "a rose by any other name")
+            newcomer.close()
 
     def byte_by_byte(self) -> None:
         """Headers that never end, a byte at a time."""
