@@ -183,7 +183,8 @@ class HostileTests(HostileCase):
         connections = [Intruder(self.direct) for _ in range(30)]
         for wire in connections:
             wire.send(HEADER)
-            wire.until(b"</stream:features>")
+            with contextlib.suppress(EOFError):  # the server need not wait for us
+                wire.until(b"</stream:features>")
         for _ in range(3):
             for number, wire in enumerate(connections):
                 wire.flood(plain(("tybalt", f"nobody{number}")[number % 2], "x" * 1_000))

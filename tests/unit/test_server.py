@@ -1,6 +1,6 @@
 """The server as a whole: what a reload changes, and how long a stop takes."""
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +10,7 @@ from xmppd.config.config import (
     Config,
     LogSettings,
     PluginSettings,
+    RoleSettings,
 )
 from xmppd.config.section import Mark, Section, is_marked, type_of
 from xmppd.server.own_settings import settings_of
@@ -59,6 +60,28 @@ class ReloadTests(SynchronousTestCase):
         first.open("montague.lit")
         second.open("montague.lit")
         self.assertEqual((first.closed, second.closed), (False, True))
+
+    def test_admins(self) -> None:
+        """Whoever is an administrator from now on gives commands, and gets what is written to the
+        server; whoever was one does not any more.
+        """
+        house = House("montague.lit", romeo={}, juliet={})
+        admins = replace(house.server.config, admins=("romeo@montague.lit",))
+        house.server.reload(admins)
+        romeo, juliet = house.connect("romeo", "juliet")
+        role = RoleSettings(name="operator", accounts=("romeo@montague.lit",))
+        new = replace(admins, admins=("juliet@montague.lit",), role=(role,))
+        house.server.reload(new)
+        self.assertEqual(
+            [house.server.commands.actor(house.jid(each)).admin for each in ("romeo", "juliet")],
+            [False, True],
+        )
+        self.assertIn("sessions:write", house.server.commands.actor(house.jid("romeo")).scopes)
+        juliet.send("<message to='montague.lit'><body>to whom it may concern</body></message>")
+        self.assertIn("to whom it may concern", "".join(map(str, juliet.received())))
+        self.assertEqual(romeo.received(), [])
+        self.assertTrue(house.server.names.is_reserved(house.jid("juliet")))
+        self.assertFalse(house.server.names.is_reserved(house.jid("romeo")))
 
     def test_asked_for(self) -> None:
         """What is looked up where it is needed is there."""

@@ -38,7 +38,7 @@ class Names:
         self.store = store
         self.passwords = passwords
         self.wall_clock = wall_clock
-        self._admins = frozenset(admins)
+        self.use_admins(admins)
         self.use(settings)
         self.use_contacts(contacts)
 
@@ -46,6 +46,10 @@ class Names:
         """Go by other settings from now on."""
         self._reserved = frozenset(map(prepare_local, settings.reserved_names))
         self._removed_s = settings.removed_names_reserved_s
+
+    def use_admins(self, admins: tuple[JID, ...]) -> None:
+        """Take other administrators."""
+        self._admins = frozenset(admins)
 
     def use_contacts(self, contacts: ContactSettings) -> None:
         """Take other contact addresses, whose names are reserved."""

@@ -18,6 +18,10 @@ class Roles:
     """
 
     def __init__(self, admins: Iterable[JID] = (), settings: Iterable[RoleSettings] = ()) -> None:
+        self.use(admins, settings)
+
+    def use(self, admins: Iterable[JID], settings: Iterable[RoleSettings]) -> None:
+        """Go by others from now on."""
         found = dict.fromkeys((admin.bare for admin in admins), ROLES["admin"])
         for role in settings:
             scopes = _USER.union(role.scopes or ROLES.get(role.name, ()))

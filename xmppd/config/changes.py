@@ -18,14 +18,12 @@ def merged(old: Config, new: Config) -> Config:
     Returns:
         The old values of keys that need a restart, and the new values of all others.
     """
-    tables: dict[str, object] = {
-        "domain": _with_certificates(old.domain, new.domain),
-        "plugin_tables": new.plugin_tables,
-    }
+    tables: dict[str, object] = {}
     for field in fields(Config):
         kept, read = getattr(old, field.name), getattr(new, field.name)
-        if isinstance(read, Section) and not is_marked(field, Mark.RESTART):
-            tables[field.name] = _merged(kept, read)
+        if not is_marked(field, Mark.RESTART):
+            tables[field.name] = _merged(kept, read) if isinstance(read, Section) else read
+    tables["domain"] = _with_certificates(old.domain, new.domain)
     return replace(old, **tables)
 
 

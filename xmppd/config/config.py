@@ -506,8 +506,8 @@ class Config(Section, frozen=True):
     """The whole file; tables of plugins as they stand there, since each has a struct of its own."""
 
     data: Annotated[str, Mark.RESTART] = "data"
-    admins: Annotated[tuple[str, ...], Mark.RESTART] = ()
-    role: Annotated[tuple[RoleSettings, ...], Mark.RESTART] = ()
+    admins: tuple[str, ...] = ()
+    role: tuple[RoleSettings, ...] = ()
     domain: tuple[DomainSettings, ...] = ()
     listen: Annotated[tuple[ListenSettings, ...], Mark.RESTART] = ()
     component: Annotated[tuple[ComponentSettings, ...], Mark.RESTART] = ()

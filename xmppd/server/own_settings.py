@@ -17,13 +17,14 @@ from xmppd.config.config import (
     WebSettings,
 )
 from xmppd.config.settings import Settings
-from xmppd.server.wiring import Wiring
+from xmppd.server.wiring import Wiring, admins_of
 
 
 def settings_of(server: Wiring) -> tuple[Settings[Any], ...]:
     """The stages that go by a table of the file, and are handed it when it has changed."""
     return (
         Settings(Config, partial(_use_streams, server)),
+        Settings(Config, partial(_use_admins, server)),
         Settings(StreamSettings, server.client_connections.use),
         Settings(StreamSettings, server.offline_message_flood.use),
         Settings(StreamSettings, server.components.connections.use),
@@ -53,3 +54,11 @@ def _use_streams(server: Wiring, config: Config) -> None:
     server.server_connections.use(servers)
     server.foreign_routes.use_streams(servers)
     server.listeners.use(config)
+
+
+def _use_admins(server: Wiring, config: Config) -> None:
+    """Take other administrators, and other roles."""
+    server.admins = admins_of(config)
+    server.commands.roles.use(server.admins, config.role)
+    server.message_router.admins = server.admins
+    server.names.use_admins(server.admins)

@@ -165,6 +165,11 @@ MakeConnector = Callable[[Attempts, Directions], Connector]
 """Makes what finds other servers: notes what it does, and knows where some of them are."""
 
 
+def admins_of(config: Config) -> tuple[JID, ...]:
+    """Whom ``admins`` names."""
+    return tuple(map(JID.parse, config.admins))
+
+
 class Wiring:
     """The stages, which are the attributes.
 
@@ -196,7 +201,7 @@ class Wiring:
         self.clock, self.clocks = platform.clock, platform.clocks
         self.wall_clock, self.descriptors = platform.clocks.wall_clock, platform.descriptors
         self.domains = tuple(domain.name for domain in config.domain)
-        self.admins = tuple(JID.parse(admin) for admin in config.admins)
+        self.admins = admins_of(config)
         self.certificate_ends = CertificateEnds(self.tls, self.domains, self.clocks)
         self.events, self.disco, self.bound_extras = Events(), Disco(), BoundExtras()
         self.commands, self.command_forms = self._commands()
