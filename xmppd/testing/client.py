@@ -1,5 +1,6 @@
 """Clients, other servers and components for tests."""
 
+import re
 from collections.abc import Awaitable
 from hashlib import sha1
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from xmppd.components.component_stream import ComponentStream
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.routing.remote_server import RemoteServerLost
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import IQ, JID, Message, Presence, Stanza, ns
+from xmppd.stanza import IQ, JID, Message, Presence, Stanza, Tree, ns
 from xmppd.stanza.xml import write
 from xmppd.stream.stanza_handler import StanzaHandler
 from xmppd.testing.network import Home, MemoryTransport
@@ -38,6 +39,9 @@ _COMPONENT_HEADER = (
 )
 
 
+_FRAMES = re.compile(rb"<\?xml[^>]*\?>|</?stream:stream[^>]*>")
+
+
 class Stuck(AssertionError):
     """An error: work that a test expected to be done at once still waits."""
 
@@ -58,6 +62,41 @@ def done(work: Awaitable[T]) -> T:
     return result
 
 
+class Elements(list[Tree]):
+    """Elements that a client has got, in their order."""
+
+    @classmethod
+    def read(cls, data: bytes) -> "Elements":
+        """Those in bytes of a stream, whose headers are left out."""
+        inside = _FRAMES.sub(b"", data)
+        root = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), inside))
+        return cls(root)
+
+    def find_all(self, path: str) -> list[Tree]:
+        """All that this path leads to, as ElementTree reads it: ``message/body``,
+        ``iq[@id='1']/{urn:example:day}day``.
+        """
+        root = ElementTree.Element("s")
+        root.extend(self)
+        return root.findall(path)
+
+    def find(self, path: str) -> Tree:
+        """The one that this path leads to.
+
+        Raises:
+            AssertionError: There is none, or there are several; it shows what came.
+        """
+        found = self.find_all(path)
+        if len(found) == 1:
+            return found[0]
+        came = "\n".join(self.texts()) or "nothing"
+        raise AssertionError(f"{len(found) or 'none'} at {path!r}; there came\n{came}")
+
+    def texts(self) -> list[str]:
+        """Each, written the same way."""
+        return [write(each).decode() for each in self]
+
+
 class Client:
     """A client at the other end of a connection.
 
@@ -73,6 +112,18 @@ class Client:
         self.transport = transport
         self.jid: JID | None = None
         self._stream = handler.stream_handler
+        self._at_login = b""
+
+    @property
+    def at_login(self) -> Elements:
+        """What came while a :class:`~xmppd.testing.house.House` had it bind and become available:
+        the answers, the presence of contacts, and whatever a plugin says at that time.
+        """
+        return Elements.read(self._at_login)
+
+    def keep(self) -> None:
+        """Look, and keep what came as :attr:`at_login`."""
+        self._at_login += self.raw()
 
     @property
     def stanza_handler(self) -> StanzaHandler:
@@ -103,9 +154,13 @@ class Client:
 
     def elements(self) -> list[str]:
         """The same, with all other elements."""
-        data = self.raw().removesuffix(b"</stream:stream>")
-        tree = ElementTree.fromstring(b"<s xmlns:stream='%b'>%b</s>" % (ns.STREAM.encode(), data))
-        return [write(stanza).decode() for stanza in tree]
+        return self.look().texts()
+
+    def look(self) -> Elements:
+        """The elements that came since the last look: ``client.look().find("message/body").text``;
+        those of stanzas have no namespace.
+        """
+        return Elements.read(self.raw())
 
     def stop_reading(self) -> None:
         """Read so slowly that the connection is full."""

@@ -14,9 +14,11 @@ Two houses that find each other::
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from msgspec import convert
+from msgspec.structs import replace
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -43,6 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 SOME_AFTERNOON = 1_700_000_000.0
 PASSWORD = "a rose by any other name"
+USUAL_DOMAIN = "montague.lit"
 
 
 def memory_store(now: Callable[[], float] = wall_clock) -> Store:
@@ -58,9 +61,11 @@ class House:
     """A server in memory.
 
     Args:
-        domain: The domain it serves; give ``config`` to serve more.
+        domain: The domain it serves; give ``config`` to serve more. By default the first one of
+            ``config``.
         config: Instead of the default configuration.
-        plugins: Names of the plugins that are loaded.
+        plugins: The plugins that are loaded: the name of one that is installed, or the path of its
+            file or package. Such paths are in one directory, where others are found by name.
         store: Instead of an empty store in memory.
         clock: The steady one, instead of one that begins now.
         wall_ahead_s: The seconds by which the wall clock is ahead of it: a test that changes them
@@ -72,17 +77,18 @@ class House:
 
     def __init__(
         self,
-        domain: str = "montague.lit",
+        domain: str = "",
         *,
         config: Config | None = None,
-        plugins: tuple[str, ...] = (),
+        plugins: tuple[str | Path, ...] = (),
         store: Store | None = None,
         clock: Clock | None = None,
         wall_ahead_s: float = SOME_AFTERNOON,
         **people: Mapping[str, str],
     ) -> None:
         self._former: House | None = None
-        self.domain = domain
+        config = config or house_config(domain or USUAL_DOMAIN)
+        self.domain = domain or next((each.name for each in config.domain), USUAL_DOMAIN)
         self.clock = clock or Clock()
         self.wall_ahead_s = wall_ahead_s
         self.clocks = Clocks(self.clock.seconds, self.wall_clock, "tests", self.clock.seconds())
@@ -92,7 +98,7 @@ class House:
         self.network = Network()
         self.address = "198.51.100.1"
         self.server = XMPPServer(
-            config or house_config(domain),
+            _with_directory(config, plugins),
             self.store,
             self,
             make_connector=lambda attempts, directions: MemoryConnector(self),
@@ -104,7 +110,7 @@ class House:
         self.traces = Trace(self.server, self.plugins.seams)
         for command in of_server(self.server, self.traces):
             self.server.commands.put(command, OWNER)
-        done(self.plugins.load(*plugins))
+        done(self.plugins.load(*(Path(plugin).stem for plugin in plugins)))
         self.begin(Deferred.fromCoroutine(self.server.start()))
         for name, contacts in people.items():
             self.add(name, contacts)
@@ -229,11 +235,12 @@ class House:
             "</bind></iq>"
         )
         client.jid = client.session.jid
-        client.raw()
+        client.keep()
         return client
 
     def connect(self, *names: str) -> list[Client]:
-        """Clients that are bound, have fetched their rosters, and are available.
+        """Clients that are bound, have fetched their rosters, and are available; what came until
+        then is in their :attr:`~xmppd.testing.client.Client.at_login`.
 
         A name may bring a resource: ``romeo/orchard``.
         """
@@ -244,8 +251,19 @@ class House:
             client.send(f"<iq type='get' id='r'><query xmlns='{ns.ROSTER}'/></iq><presence/>")
             clients.append(client)
         for client in clients:
-            client.raw()
+            client.keep()
         return clients
+
+
+def _with_directory(config: Config, plugins: Sequence[str | Path]) -> Config:
+    """The configuration with the directory that plugins given by their path are in."""
+    directories = {plugin.absolute().parent for plugin in plugins if isinstance(plugin, Path)}
+    if not directories:
+        return config
+    if len(directories) > 1:
+        raise ValueError(f"plugins are in one directory, not in {len(directories)}")
+    settings = replace(config.plugins, directory=str(directories.pop()))
+    return replace(config, plugins=settings)
 
 
 def house_config(
