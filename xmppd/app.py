@@ -15,6 +15,8 @@ from xmppd.host.log import Log
 from xmppd.host.machine import IReactor, collect_nothing, keep_steady_time
 from xmppd.host.version import version
 from xmppd.net.certificate import make_self_signed
+from xmppd.plugin.new_plugin import write_plugin
+from xmppd.plugin.plugin_error import PluginError
 from xmppd.setup.answers import QUESTIONS, AnswerError, of_file
 from xmppd.setup.setting_up import NotSetUp, SetupPlaces, set_up
 
@@ -113,16 +115,23 @@ def makeService(options: Options) -> IService:
 
 
 def main() -> None:
-    """``xmppd setup``, ``xmppd run``."""
+    """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``."""
     parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server.")
     parser.add_argument("--version", action="version", version=f"xmppd {version()}")
     words = parser.add_subparsers(dest="word", required=True)
     _add_setup(words.add_parser("setup", help="ask a few questions, and set a server up"))
     start = words.add_parser("run", help="run a server until Ctrl-C")
     start.add_argument("--config", type=Path, help="the configuration file")
+    new = words.add_parser("new-plugin", help="write the beginning of a plugin, with its test")
+    new.add_argument("name", help="the plugin's name, such as word_filter")
+    new.add_argument(
+        "--directory", type=Path, default=Path(), help="where xmppd-NAME is made (default: here)"
+    )
     arguments = parser.parse_args()
     if arguments.word == "run":
         run(arguments.config)
+    elif arguments.word == "new-plugin":
+        new_plugin(arguments.name, arguments.directory)
     elif arguments.trial:
         make_trial(arguments.directory)
     else:
@@ -188,6 +197,22 @@ def _missing(directory: Path) -> list[Path]:
         configuration.write_text(TEMPLATE, encoding="utf-8")
         made.append(configuration)
     return made
+
+
+def new_plugin(name: str, directory: Path) -> None:
+    """Write the beginning of a plugin, and say what to do with it."""
+    try:
+        made = write_plugin(name, directory)
+    except PluginError as error:
+        sys.exit(f"xmppd: {error}.")
+    except OSError as error:
+        sys.exit(f"xmppd: {error.filename} cannot be written ({error.strerror}).")
+    for path in sorted(made.rglob("*.*")):
+        sys.stdout.write(f"made {path}\n")
+    sys.stdout.write(
+        f"\nIts test: cd {made} && {sys.executable} -m pip install -e . && "
+        f"{sys.executable} -m unittest discover tests\n"
+    )
 
 
 def run(config: Path | None) -> None:

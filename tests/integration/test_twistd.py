@@ -4,7 +4,9 @@ import os
 import pwd
 import signal
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from shutil import copyfile, copytree, ignore_patterns
 from sysconfig import get_path
 from unittest import SkipTest
@@ -344,21 +346,19 @@ class taken_port:  # noqa: N801  # reads as a function
 
 class WheelTests(ProcessCase):
     def test_installed(self) -> None:
-        """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there."""
-        source, home = self.directory / "source", self.directory / "home"
+        """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there; the
+        beginning of a plugin passes its test, and goes on as a wheel of its own.
+        """
+        source, self.home = self.directory / "source", self.directory / "home"
         source.mkdir()
         for name in ("xmppd", "plugins", "twisted", "etc"):
             copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
         for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
             copyfile(ROOT / name, source / name)
         (source / "xmppd_plugins").symlink_to("plugins")
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        self.good([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", "dist", str(source)])
-        self.good([sys.executable, "-m", "venv", "--without-pip", str(home)])
-        (wheel,) = (self.directory / "dist").glob("xmppd-*.whl")
-        python = str(home / "bin" / "python")
-        self.good([*pip, "--python", python, "install", "--no-deps", str(wheel)])
-        packages = next((home / "lib").glob("python*/site-packages"))
+        self.good([sys.executable, "-m", "venv", "--without-pip", str(self.home)])
+        self.install(source)
+        packages = next((self.home / "lib").glob("python*/site-packages"))
         (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
         for words in (
             ["bin/xmppd", "--version"],
@@ -367,8 +367,31 @@ class WheelTests(ProcessCase):
             ["bin/python", "-m", "twisted", "xmppd", "--help"],
             ["bin/python", "-c", "import xmppd_plugins.ping"],
         ):
-            self.good([str(home / words[0]), *words[1:]])
+            self.good([str(self.home / words[0]), *words[1:]])
+        self.good([str(self.home / "bin/xmppd"), "new-plugin", "counter"])
+        made = self.directory / "xmppd-counter"
+        self.install(made)
+        ended = self.good(
+            [str(self.home / "bin/python"), "-m", "unittest", "discover", str(made / "tests")]
+        )
+        self.assertIn("Ran 2 tests", ended.stderr)
+        text = self.config.read_text().replace('"ping"', '"ping", "counter"')
+        self.config.write_text(f'{text}[counter]\nanswer = "Come in!"\n')
+        ctl = [str(self.home / "bin/xmppctl"), "--config", str(self.config)]
+        self.good([*ctl, "config", "check"])
 
-    def good(self, command: list[str]) -> None:
+    def install(self, source: Path) -> None:
+        """Make a wheel, and install that."""
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        wheels = self.directory / f"{source.name}-wheels"
+        self.good(
+            [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
+        )
+        (wheel,) = wheels.glob("*.whl")
+        python = str(self.home / "bin" / "python")
+        self.good([*pip, "--python", python, "install", "--no-deps", str(wheel)])
+
+    def good(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
         ended = self.run_command(command, checkout=False)
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        return ended
