@@ -36,3 +36,4 @@ Reply: TypeAlias = Row | str
 """A row of a table, or a sentence about what was done."""
 
 Replies: TypeAlias = AsyncGenerator[Reply, None]
+"""What a command answers, as it comes."""

@@ -18,6 +18,7 @@ from xmppd.ctl.command_line import GROUPS, OWN_OPTIONS, usage
 from xmppd.ctl.command_line import options as options_of
 from xmppd.ctl.commands import DECLARED
 from xmppd.ctl.declared import Declared
+from xmppd.plugin.public import public_page
 
 EFFECTS = {
     "reads": "only reads",
@@ -255,6 +256,7 @@ def _signature(option: Option) -> str:
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/commands.md": commands_page,
     "docs/options.md": options_page,
+    "docs/public.md": public_page,
     "etc/man/xmppctl.1": xmppctl_page,
     "etc/man/xmppd.toml.5": toml_page,
 }

@@ -37,6 +37,7 @@ Subject = Of | str | EntitiesOf
 
 NOTHING = DiscoInfo()
 DiscoAnswer = DiscoInfo | None | Awaitable[DiscoInfo | None]
+"""What is said of an entity or a node, at once or later; None of one that is not known."""
 
 
 @dataclass(frozen=True, eq=False)

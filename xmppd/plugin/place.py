@@ -157,6 +157,7 @@ Part = (
     | Tables
     | UserData
 )
+"""Whatever a plugin brings: what its ``plug`` returns is a list of these."""
 
 
 class Places:

@@ -100,6 +100,7 @@ class InsertByDialect:
 
 
 Columns = ReadOnlyColumnCollection[str, Any]
+"""The columns of a row that would be inserted, by name."""
 
 
 def upsert(

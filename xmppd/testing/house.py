@@ -45,6 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 SOME_AFTERNOON = 1_700_000_000.0
 PASSWORD = "a rose by any other name"
+"""A password for accounts of tests."""
 USUAL_DOMAIN = "montague.lit"
 
 
