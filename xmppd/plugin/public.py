@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args, get_origin
 
 from xmppd.plugin.place import Part
+from xmppd.plugin.seams import SEAMS
 
 Names = Mapping[str, tuple[str, ...]]
 """Names by their module; a name may be followed by those of its members that are meant."""
@@ -37,6 +38,14 @@ def _parts() -> Names:
     for kind in (get_origin(each) or each for each in get_args(Part)):
         found[kind.__module__] = (*found.get(kind.__module__, ()), kind.__name__)
     return found
+
+
+def _seams() -> Names:
+    """The stages that may be replaced, with the methods of each."""
+    return {
+        stage.__module__: (" ".join([stage.__name__, *(method.__name__ for method in seam)]),)
+        for stage, seam in SEAMS.items()
+    }
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -141,6 +150,7 @@ TOPICS: tuple[Topic, ...] = (
         "of SQLAlchemy and Alembic: what those promise holds for them.",
         {
             "xmppd.store.sql": (),
+            "xmppd.store.steps": ("Operations",),
             "xmppd.store.claim_tokens": ("Deposed", "raise_token"),
             "xmppd.store.errors": ("ChangeRefused", "QuotaExceeded", "StoreError", "TablesRefused"),
             "xmppd.store.items": ("Item",),
@@ -172,6 +182,11 @@ TOPICS: tuple[Topic, ...] = (
             "xmppd.cluster.membership": ("NodeFenced", "NodeJoined", "NodeLeft", "NodeLost"),
             "xmppd.plugin.plugin_manager": ("PluginUnloads", "PluginsChanged"),
         },
+    ),
+    Topic(
+        "Stages that may be replaced",
+        "With the methods that a subclass may override.",
+        _seams(),
     ),
     Topic(
         "Testing",
@@ -232,6 +247,7 @@ All modules <reference/modules>
 
 _OTHERS: Names = {
     "Element": ("an element that is built, of lxml",),
+    "Operations": ("what a step changes tables with, of Alembic",),
     "Tree": ("an element that is read, of ElementTree",),
 }
 """What is said of names that other projects have made."""
