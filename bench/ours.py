@@ -84,7 +84,7 @@ level = "warn"
 {more}"""
 
 
-ARCHIVE = ("archive", "inbox", "displayed_sync", "room_archive")
+ARCHIVE = ("archive", "inbox", "displayed_sync", "room_archive", "room_unread")
 """The plugins that archive messages, and those that load the archive because they need it."""
 
 

@@ -22,13 +22,14 @@ from xmppd.stanza.guests import is_guest
 from xmppd.stanza.xml import write
 from xmppd.store.errors import StoreError
 from xmppd_plugins.archive.archive import Archive
+from xmppd_plugins.inbox.inbox import AccountInbox
 from xmppd_plugins.inbox.unread import UnreadMessages
 from xmppd_plugins.pep.faces import NodeFaces
 from xmppd_plugins.pubsub.config import PREFIX
 from xmppd_plugins.pubsub.engine import MAX_PER_PUBLISH
 from xmppd_plugins.pubsub.names import PUBLISH_OPTIONS
 from xmppd_plugins.pubsub.requests import PubSubRequests
-from xmppd_plugins.pubsub.state import NodeItem, NodeName
+from xmppd_plugins.pubsub.state import NodeName
 
 NODE = "urn:xmpp:mds:displayed:0"
 MAX_ITEMS = 10
@@ -51,7 +52,8 @@ class DisplayedSync:
     Args:
         requests: Lead to the node.
         archive: Knows whose ids these are.
-        unread: The inbox.
+        unread: Counts what is in the accounts' archives.
+        inbox: Has what is elsewhere beside.
         counts: Those who want to know that something was read.
     """
 
@@ -60,11 +62,13 @@ class DisplayedSync:
         requests: PubSubRequests,
         archive: Archive,
         unread: UnreadMessages,
+        inbox: AccountInbox,
         counts: UnreadCounts,
     ) -> None:
         self.store = requests.store
         self.archive = archive
         self.unread = unread
+        self.inbox = inbox
         self.counts = counts
 
     async def changed(self, account: JID) -> None:
@@ -73,22 +77,25 @@ class DisplayedSync:
         is_news = False
         await self.unread.flush()
         for item in await self.store.items.page(NodeName(owner, NODE), MAX_ITEMS):
-            position = self._position(owner, item)
-            conversation = await self.unread.conversations.one(owner, item.id)
-            if position and conversation is not None and position > conversation.displayed:
-                await self.unread.read(owner, item.id, position)
-                is_news = True
+            for stanza_id in parse(item.payload).iterfind(_ID) if item.payload else ():
+                by, id = stanza_id.get("by"), stanza_id.get("id") or ""
+                if by == owner:
+                    is_news |= await self._read(owner, item.id, id)
+                elif by == item.id:
+                    is_news |= await self.inbox.displayed(owner, by, id)
         if is_news:
             await self.counts.has_read(owner)
 
-    def _position(self, owner: str, item: NodeItem) -> int | None:
-        """The position that an item names in its owner's archive; None if it names none."""
-        if not item.payload:
-            return None
-        for stanza_id in parse(item.payload).iterfind(_ID):
-            if stanza_id.get("by") == owner:
-                return self.archive.position_of(owner, stanza_id.get("id") or "")
-        return None
+    async def _read(self, owner: str, peer: str, id: str) -> bool:
+        """Read a conversation up to a message in its owner's archive; returns whether that is
+        news.
+        """
+        position = self.archive.position_of(owner, id)
+        conversation = await self.unread.conversations.one(owner, peer)
+        if not position or conversation is None or position <= conversation.displayed:
+            return False
+        await self.unread.read(owner, peer, position)
+        return True
 
 
 class DisplayedAssist(PacketInterceptor):
@@ -151,10 +158,11 @@ def plug(
     faces: NodeFaces,
     archive: Archive,
     unread: UnreadMessages,
+    inbox: AccountInbox,
     counts: UnreadCounts,
 ) -> list[Part]:
     """The parts of this feature."""
-    faces.changed[NODE] = DisplayedSync(requests, archive, unread, counts).changed
+    faces.changed[NODE] = DisplayedSync(requests, archive, unread, inbox, counts).changed
 
     def stop() -> None:
         del faces.changed[NODE]

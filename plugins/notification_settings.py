@@ -76,13 +76,20 @@ class NotificationSettings:
 
 def _muted(bookmarks: Mapping[str, Bookmark]) -> Iterable[tuple[str, Muted]]:
     for address, bookmark in bookmarks.items():
-        setting = next(filter(None, map(_setting, bookmark.extensions)), "")
+        setting = setting_of(bookmark)
         if setting in ("never", "on-mention"):
             try:
                 jid = JID.parse(address)
             except ValueError:
                 continue  # a client's own affair
             yield jid.bare, Muted(setting == "on-mention", bookmark.nick or "")
+
+
+def setting_of(bookmark: Bookmark) -> str:
+    """The setting of a conversation that holds for a phone: ``always``, ``on-mention`` or
+    ``never``; empty if there is none.
+    """
+    return next(filter(None, map(_setting, bookmark.extensions)), "")
 
 
 def _setting(extension: bytes) -> str:

@@ -5,8 +5,9 @@ their archive, counts as unread, and their phone is told of it (RM-62).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from weakref import WeakKeyDictionary
 
 from xmppd.events import On
 from xmppd.message.muting import has_name
@@ -41,6 +42,7 @@ class RoomMentions:
 
     def __init__(self, hall: Hall) -> None:
         self.hall = hall
+        self._indexes: WeakKeyDictionary[Room, _Index] = WeakKeyDictionary()
 
     def hear(self, event: SaidToAll) -> None:
         """Look for those whom a message mentions."""
@@ -50,12 +52,11 @@ class RoomMentions:
         body = tree.findtext("body") or ""
         if not body:
             return
-        named = _Named(room, tree, body)
-        told = 0
-        for person in self.hall.away(room):
-            if told < MAX_MENTIONED and named.has(person):
-                self._tell(room, event.said, JID.prepared(person.jid))
-                told += 1
+        away, index = self.hall.away(room), self._indexes.get(room)
+        if index is None or index.people is not away:
+            index = self._indexes[room] = _Index(away)
+        for person in islice(index.named(_Named(room, tree, body)), MAX_MENTIONED):
+            self._tell(room, event.said, JID.prepared(person.jid))
 
     def _tell(self, room: Room, said: Message, person: JID) -> None:
         stamp = date_time(self.hall.clocks.wall_clock())
@@ -66,6 +67,30 @@ class RoomMentions:
             forwarded(said),
         )
         self.hall.teller.hand_on(Message.make(person, room.jid, told))
+
+
+class _Index:
+    """People, found by the first word of their nick or by their address: a message costs as much as
+    it has words, however many they are.
+
+    Args:
+        people: They.
+    """
+
+    def __init__(self, people: Sequence[Affiliated]) -> None:
+        self.people = people
+        self._by_word: dict[str, list[Affiliated]] = {}
+        for each in people:
+            self._by_word.setdefault(each.jid, []).append(each)
+            if each.nick:
+                nick = folded(each.nick)
+                for key in {nick, *(_words(nick)[:1] or ("",))}:
+                    self._by_word.setdefault(key, []).append(each)
+
+    def named(self, named: "_Named") -> Iterator[Affiliated]:
+        """Those of them whom a message names, each once."""
+        found = (each for key in named.keys for each in self._by_word.get(key, ()))
+        yield from filter(named.has, {each.jid: each for each in found}.values())
 
 
 class _Named:
@@ -87,6 +112,7 @@ class _Named:
                 self._accounts.add(jid.bare)
             elif jid.resource is not None:
                 self._nicks.add(folded(jid.resource))
+        self.keys = {"", *self._words, *self._accounts, *self._nicks}
 
     def has(self, person: Affiliated) -> bool:
         """Whether somebody is among them, by their address or the nick that is kept for them."""

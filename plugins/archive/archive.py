@@ -25,12 +25,14 @@ from .settings import ArchiveSettings
 from .tables import (
     BEGINS,
     FORGET_ARCHIVE,
+    GROUPCHAT,
     HIGHEST,
     INDEXED_TO,
     KEY,
     LAST_POSITION,
     MARKS,
     NOT_INDEXED,
+    SPEAKS,
     TOMBSTONE,
     bury,
     marks,
@@ -227,13 +229,14 @@ class Archive(Follower):
 
     # -- for others -------------------------------------------------------------------------------
 
-    def take(self, owner: JID, said: Message, author: JID) -> int:
+    def take(self, owner: JID, said: Message, author: JID, *, speaks: bool) -> int:
         """Take a message into the archive of a room, in which it is about to be said.
 
         Args:
             owner: The bare JID of the room, which has no other end.
             said: From an occupant, who is its peer, to nobody yet, and without an id.
             author: Whoever waits until it is written (OA-2); their full or bare JID.
+            speaks: Whether it says something, so that it is unread for who has not seen it.
 
         Returns:
             Its position.
@@ -244,7 +247,8 @@ class Archive(Follower):
         if self.tail.is_overfull:
             raise StoreError(NO_ROOM)
         position, peer = self.positions.next(), said.sender.full
-        accepted = Accepted(position, said.wire(), owner.full, peer, flags_of(said))
+        flags = GROUPCHAT | SPEAKS if speaks else GROUPCHAT
+        accepted = Accepted(position, said.wire(), owner.full, peer, flags)
         accepted.received = number = self.ids.number(owner.full)
         self.writer.join(accepted, number, owner.full, author.bare)
         return position

@@ -24,10 +24,12 @@ from .tables import (
     COUNT_OF_PEER,
     DESCENDING,
     DESCENDING_OF_PEER,
+    FLAGS,
     GROUPCHAT,
     POSITIONS,
     POSITIONS_OF_PEER,
     SENT,
+    SPEAKS,
     SUMS,
     TOMBSTONE,
     peer_of,
@@ -63,6 +65,11 @@ class ArchiveEntry(NamedTuple):
     def is_tombstone(self) -> bool:
         """Whether its content was retracted."""
         return bool(self.flags & TOMBSTONE)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it was said in a room, and says something."""
+        return _speaks(self.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,24 @@ class ArchiveEntries:
             newest.update(position for (position,) in rows)
         return stored + len(newest)
 
+    async def count_speaking(self, owner: str, after: int, most: int) -> int:
+        """The number of messages that say something in the archive of a room.
+
+        Args:
+            owner: Bare JID of the room.
+            after: Only those behind this position.
+            most: So many entries at most are looked at.
+        """
+        archive = self.ids.number(owner)
+        newest = self._newest(archive, Selection(after=after))[:most]
+        found = {each.position: each.flags for each in newest}
+        begins = await self._begins(archive)
+        if begins is not None:
+            wanted = {"archive": archive, "after": max(after, begins - 1), "limit": most}
+            rows = await self.database.read(FLAGS, {**wanted, "before": MAX_POSITION})
+            found.update(rows)
+        return sum(_speaks(found[position]) for position in sorted(found)[:most])
+
     async def sums(self, owner: str) -> tuple[int, int]:
         """The number and the bytes of what is written in an archive; some seconds old."""
         found = await self.database.read(SUMS, {"archive": self.ids.number(owner)})
@@ -239,6 +264,10 @@ class ArchiveEntries:
 
 def _entry(message: Accepted, archive: int) -> ArchiveEntry:
     return ArchiveEntry(message.position, message.flags_in(archive), message.wire)
+
+
+def _speaks(flags: int) -> bool:
+    return flags & (SPEAKS | TOMBSTONE) == SPEAKS
 
 
 def _bound(position: int) -> int:

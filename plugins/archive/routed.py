@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable
 from html import unescape
 
+from xmppd.message.worth import fate_in_room
 from xmppd.stanza import JID, Message, Payload, Tree, qname
+from xmppd.stanza.fate import UnreadFate
 
-from .tables import GROUPCHAT
+from .tables import GROUPCHAT, SPEAKS
 
 SID = "urn:xmpp:sid:0"
 STANZA_ID = qname(SID, "stanza-id")
@@ -72,7 +74,10 @@ def peers(message: Message) -> tuple[str, str]:
 
 def flags_of(message: Message) -> int:
     """Its flags, but for those that depend on whose archive it is in."""
-    return GROUPCHAT if message.type == "groupchat" else 0
+    if message.type != "groupchat":
+        return 0
+    speaks = fate_in_room(message.payload.tree).unread is UnreadFate.MORE
+    return GROUPCHAT | SPEAKS if speaks else GROUPCHAT
 
 
 def with_id(message: Message, owner: JID, id: str) -> Message:

@@ -39,6 +39,8 @@ GROUPCHAT = 2
 """It is of type groupchat."""
 TOMBSTONE = 4
 """Its content was retracted."""
+SPEAKS = 8
+"""It was said in a room, and says something: it is unread for who has not seen it."""
 
 metadata = MetaData(naming_convention=NAMES)
 
@@ -129,6 +131,18 @@ POSITIONS: Select[int] = (
     .limit(bindparam("limit"))
 )
 POSITIONS_OF_PEER = POSITIONS.where(entries.c.peer == bindparam("peer"))
+
+
+FLAGS: Select[int, int] = (
+    select(entries.c.position, entries.c.flags)
+    .where(
+        entries.c.archive == bindparam("archive"),
+        entries.c.position > bindparam("after"),
+        entries.c.position < bindparam("before"),
+    )
+    .order_by(entries.c.position)
+    .limit(bindparam("limit"))
+)
 
 
 def _counted(some: Select[int]) -> Select[int, int | None]:
@@ -244,6 +258,7 @@ __all__ = [
     "DELETE_PREFERENCES",
     "DESCENDING",
     "DESCENDING_OF_PEER",
+    "FLAGS",
     "FORGET_ARCHIVE",
     "GROUPCHAT",
     "HIGHEST",
@@ -257,6 +272,7 @@ __all__ = [
     "PREFERENCES",
     "SAVE_PREFERENCES",
     "SENT",
+    "SPEAKS",
     "SUMS",
     "TOMBSTONE",
     "add_sums",

@@ -1,7 +1,7 @@
 """XEP-0430: Inbox. What each account speaks of with whom, and what it has not read.
 
-``entries`` keeps a row for each conversation, ``unread`` moves it on with each message,
-``requests`` shows it.
+``entries`` keeps a row for each conversation, ``unread`` moves it on with each message, ``inbox``
+has those beside that are kept elsewhere, and ``requests`` shows them.
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +18,7 @@ from xmppd_plugins.archive.archive import Archive
 from xmppd_plugins.archive.expiry import Expiry
 
 from .entries import InboxEntries, metadata
+from .inbox import AccountInbox
 from .requests import NS, IQInboxHandler
 from .unread import UnreadMessages
 
@@ -33,8 +34,9 @@ def plug(
 ) -> list[Part]:
     """The parts of this feature."""
     conversations = InboxEntries(database)
-    unread = UnreadMessages(archive, conversations, muting, clock, turns.next)
-    counts.count = unread.to_be_told
+    unread = UnreadMessages(archive, conversations, clock, turns.next)
+    inbox = AccountInbox(unread, muting)
+    counts.count = inbox.to_be_told
     expiry.behind.append(conversations.expire)
 
     async def stop() -> None:
@@ -47,6 +49,7 @@ def plug(
         AtUnload(stop),
         unread,
         Offer(unread),
-        IQInboxHandler(unread),
+        Offer(inbox),
+        IQInboxHandler(inbox),
         Says(DiscoInfo(features=(NS,)), Of.ACCOUNT),
     ]

@@ -157,6 +157,7 @@ class InboxEntry(NamedTuple):
         spoken: That of the last one that says something; 0 if none does.
         displayed: That up to which the account has read.
         unread: The number of messages that it has not read.
+        archive: Bare JID of who has the archive of these positions, if it is not the account.
     """
 
     name: str
@@ -164,6 +165,7 @@ class InboxEntry(NamedTuple):
     spoken: int
     displayed: int
     unread: int
+    archive: str = ""
 
 
 class Totals(NamedTuple):

@@ -11,7 +11,6 @@ from twisted.python.failure import Failure
 
 from xmppd.host.locks import Locks
 from xmppd.message.follower import Course, Follower, Remark, Sought
-from xmppd.message.muting import Muting
 from xmppd.message.worth import DISPLAYED, fate
 from xmppd.stanza import JID
 from xmppd.stanza.fate import UnreadFate
@@ -22,7 +21,7 @@ from xmppd_plugins.archive.retractions import is_called
 from xmppd_plugins.archive.routed import read_back
 from xmppd_plugins.archive.tail import Accepted
 
-from .entries import MAX_CONVERSATIONS, InboxEntries, Moved
+from .entries import InboxEntries, Moved
 
 FLUSH_S = 0.1
 MAX_WAITING = 20_000
@@ -52,7 +51,6 @@ class UnreadMessages(Follower):
         archive: Gives messages their positions; a message that is not archived is in no
             conversation.
         conversations: In the store.
-        muting: Knows what accounts do not want to be told of.
         clock: The reactor's.
         next_turn: Waits for the next turn of the reactor.
     """
@@ -63,13 +61,11 @@ class UnreadMessages(Follower):
         self,
         archive: Archive,
         conversations: InboxEntries,
-        muting: Muting,
         clock: IReactorTime,
         next_turn: Callable[[], Awaitable[None]],
     ) -> None:
         self.archive = archive
         self.conversations = conversations
-        self.muting = muting
         self.clock = clock
         self.next_turn = next_turn
         self._waiting: dict[tuple[str, str], Moved] = {}
@@ -163,19 +159,6 @@ class UnreadMessages(Follower):
         async with self._locks.held(account):  # what it has said that it has read is counted
             await self.flush()
             return (await self.conversations.totals(account)).all_unread
-
-    async def to_be_told(self, account: str) -> int:
-        """The number of these that an account is told of, without those of conversations that it
-        has muted (PN-8); those in which it is told of mentions count.
-        """
-        count = await self.of(account)
-        settings = await self.muting.of(account)
-        muted = {peer for peer, how in settings.items() if not how.tells_mentions}
-        if muted and count:
-            for each in await self.conversations.page(account, MAX_CONVERSATIONS, unread_only=True):
-                if JID.prepared(each.name).bare in muted:
-                    count -= each.unread
-        return count
 
     async def _displayed(self, account: str, peer: str) -> None:
         """Take the markers of a conversation: the account has read up to the messages that they

@@ -126,7 +126,7 @@ def _announced(room: Room, affiliated: Affiliated, beside: str) -> Effect:
 def _configure(room: Room, config: RoomConfig) -> list[Effect]:
     """Have a room be configured otherwise (RM-57)."""
     before, shown = room.config, _shown(room)
-    room.config = config
+    room.configure(config)
     told = _reveal(room, shown)
     for occupant in tuple(room.occupants.values()):
         affiliation = room.affiliation(occupant.person)

@@ -1,6 +1,8 @@
 """Hall: what the rooms of one service have in common."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from xmppd.command.command_table import CommandTable
 from xmppd.events import Events
@@ -20,6 +22,19 @@ from .room_command import RoomCommand
 from .rooms import Rooms
 from .settings import RoomSettings
 from .state import Affiliated, Destroyed, KeptRoom, RoomChange
+
+
+@dataclass(frozen=True)
+class ListsChanged:
+    """People are something else to a room than before.
+
+    Attributes:
+        room: The room.
+        people: They; a domain stands for all of its accounts.
+    """
+
+    room: Room
+    people: Sequence[JID]
 
 
 class Hall:
@@ -55,6 +70,9 @@ class Hall:
         self.handlers: dict[str, IQHandler] = {}
         self.room_commands: dict[str, RoomCommand] = {}
         self.fields: list[Callable[[Room], Field | None]] = []
+        self._away: WeakKeyDictionary[Room, tuple[object, Sequence[Affiliated]]] = (
+            WeakKeyDictionary()
+        )
 
     def told(self, room: Room) -> list[Field]:
         """What other plugins have a room say of itself."""
@@ -92,12 +110,19 @@ class Hall:
         session = room.sessions.get(sender.full)
         return "" if session is None else session.occupant.nick
 
-    def away(self, room: Room) -> Iterator[Affiliated]:
-        """The accounts of ours to whom a room is something, and who are not in it (RM-62)."""
-        for each in room.away:
-            local, _, domain = each.jid.rpartition("@")
-            if local and domain in self.commands.domains:
-                yield each
+    def away(self, room: Room) -> Sequence[Affiliated]:
+        """The accounts of ours to whom a room is something, or who follow it, and who are not in it
+        (RM-62); the same list as long as they are the same.
+        """
+        away, known = room.away, self._away.get(room)
+        if known is None or known[0] is not away:
+            ours = [each for each in away if self._is_ours(each.jid)]
+            known = self._away[room] = away, ours
+        return known[1]
+
+    def _is_ours(self, jid: str) -> bool:
+        local, _, domain = jid.rpartition("@")
+        return bool(local) and domain in self.commands.domains
 
     def occupant_id(self, room: Room, person: JID) -> str:
         """The id by which others know somebody in a room (RM-43)."""
@@ -132,7 +157,9 @@ class Hall:
             locked=not self.settings.instant,
             affiliated=(listed,),
         )
-        return await self.rooms.create(kept)
+        room = await self.rooms.create(kept)
+        self.events.fire(ListsChanged(room, (owner.to_bare(),)))
+        return room
 
     async def change(self, room: Room, what: RoomChange, actor: JID) -> None:
         """Have something of a room be otherwise, and those who are in it told.
@@ -144,6 +171,9 @@ class Hall:
         self.tell(room, await self.rooms.change(room, what, self.nick(room, actor)))
         for each in absent:
             self.teller.hand_on(affected(room.jid, each))
+        if what.affiliated:
+            people = [JID.prepared(each.jid) for each in what.affiliated]
+            self.events.fire(ListsChanged(room, people))
 
     def _is_told(self, room: Room, change: Affiliated, actor: JID) -> bool:
         """Whether somebody is told what they become though they are not in: accounts of ours are,
@@ -189,4 +219,4 @@ class Hall:
         await self.rooms.change(room, RoomChange(subject=kept))
 
 
-__all__ = ["Hall"]
+__all__ = ["Hall", "ListsChanged"]

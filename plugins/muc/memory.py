@@ -4,8 +4,9 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from xmppd.host.clocks import Clocks
-from xmppd.message.worth import is_kept_in_room
+from xmppd.message.worth import fate_in_room
 from xmppd.stanza import JID, Later, Message, Tree, escape
+from xmppd.stanza.fate import UnreadFate
 
 from .names import STANZA_ID
 from .room import Room
@@ -49,13 +50,14 @@ class RoomMemory:
     async def recall(self, room: Room) -> None:
         """Read what was said last in a room that comes into memory."""
 
-    def keep(self, room: Room, said: Message, author: JID) -> Remembered:
+    def keep(self, room: Room, said: Message, author: JID, *, speaks: bool) -> Remembered:
         """Keep something that is about to be told.
 
         Args:
             room: Where it is said.
             said: As it is told, to nobody yet and without an id.
             author: The full JID of who has said it; that of the room itself, if nobody has.
+            speaks: Whether it says something, so that it is unread for who has not seen it.
 
         Raises:
             StoreError: It cannot be kept, and so is not told either.
@@ -86,10 +88,14 @@ class RoomMemory:
         Raises:
             StoreError: It cannot be kept, and so is not told either.
         """
-        is_kept = is_kept_in_room(tree)
-        id, microseconds = self.keep(room, said, author) if is_kept else self.give(room)
+        fate = fate_in_room(tree)
+        if fate.archive:
+            speaks = fate.unread is UnreadFate.MORE
+            id, microseconds = self.keep(room, said, author, speaks=speaks)
+        else:
+            id, microseconds = self.give(room)
         given = with_id(said, room.jid, id)
-        if is_kept and not is_subject(tree):
+        if fate.archive and not is_subject(tree):
             most = room.config.maxhistoryfetch
             room.history.add(given, id, microseconds, most)
         return given

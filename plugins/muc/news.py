@@ -1,9 +1,24 @@
 """What is news in a room: a text that nobody has heard yet."""
 
+from dataclasses import dataclass
+
 from xmppd.message.worth import ENCRYPTED
 from xmppd.stanza import Tree, qname
 
 _REPLACE = qname("urn:xmpp:message-correct:0", "replace")
+
+
+@dataclass(frozen=True)
+class ReadRoom:
+    """An account has seen what was said in a room.
+
+    Attributes:
+        room: Bare JID of the room.
+        account: That of the account.
+    """
+
+    room: str
+    account: str
 
 
 def is_news(tree: Tree) -> bool:
@@ -13,4 +28,4 @@ def is_news(tree: Tree) -> bool:
     return bool(tree.findtext("body")) or any(child.tag in ENCRYPTED for child in tree)
 
 
-__all__ = ["is_news"]
+__all__ = ["ReadRoom", "is_news"]

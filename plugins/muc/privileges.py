@@ -240,16 +240,21 @@ def check_register(affiliation: RoomAffiliation) -> None:
         raise StanzaError(Condition.FORBIDDEN, "you are banned from this room")
 
 
+def may_read_archive(standing: RoomStanding, config: RoomConfig) -> bool:
+    """Whether somebody may read what was said in a room (RM-46)."""
+    if standing.affiliation is _OUTCAST:
+        return False
+    is_open = not config.membersonly and not config.passwordprotectedroom
+    return is_open or standing.affiliation.is_above(_NONE) or standing.role is not Role.NONE
+
+
 def check_archive(standing: RoomStanding, config: RoomConfig) -> None:
     """Let somebody read the room's archive (RM-46).
 
     Raises:
         StanzaError: FORBIDDEN.
     """
-    is_open = not config.membersonly and not config.passwordprotectedroom
-    if standing.affiliation is _OUTCAST or not (
-        is_open or standing.affiliation.is_above(_NONE) or standing.role is not Role.NONE
-    ):
+    if not may_read_archive(standing, config):
         raise StanzaError(
             Condition.FORBIDDEN, "only its members and who is in it may read this room's archive"
         )
@@ -424,6 +429,7 @@ __all__ = [
     "check_role_change",
     "first_role",
     "may",
+    "may_read_archive",
     "role_after",
     "role_under",
     "sees_jids",

@@ -1,10 +1,13 @@
 """Room: who is in, and as what. It does nothing itself: what is to be told it returns."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+
+from msgspec.structs import replace
 
 from xmppd.stanza import JID, Message, Presence, Stanza
 from xmppd.stanza.pulled import Pulled
 
+from .config import RoomConfig
 from .effects import GONE, OWN, Effect, Onlookers, RoomItem, presences
 from .effects import view as shown_as
 from .entrance import Entrance
@@ -12,10 +15,10 @@ from .hats import RoomHats
 from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
-from .privileges import RolePrivilege, may, sees_jids
+from .privileges import RolePrivilege, may, may_read_archive, sees_jids
 from .ranks import Role, RoomAffiliation, RoomStanding
 from .slow_mode import SlowMode
-from .state import Affiliated, KeptRoom
+from .state import Affiliated, KeptRoom, RoomFollower
 from .versions import since_until, version_name
 
 NON_ANONYMOUS = 100
@@ -40,6 +43,7 @@ class Room:
         subject: Its subject, with the time when it was changed; None if it has none.
         affiliated: Its lists, by JID.
         version: Of these.
+        followers: Accounts here that have the room among their own, by bare JID.
         hats: Its hats.
         history: What was said last.
         occupants: By folded nick.
@@ -58,6 +62,7 @@ class Room:
         self.subject = Message.from_bytes(kept.subject) if kept.subject else None
         self.affiliated = {each.jid: each for each in kept.affiliated}
         self.version = kept.version
+        self.followers: dict[str, RoomFollower] = {}
         self.hats = RoomHats(kept.hats)
         self.large_occupants = large_occupants
         self.history = RoomHistory(kept.jid)
@@ -95,17 +100,45 @@ class Room:
 
     @property
     def away(self) -> tuple[Affiliated, ...]:
-        """Those to whom the room is something, and who are not in it; the same tuple as long as
-        they are the same.
+        """Those to whom the room is something, or who follow it, and who are not in it; the same
+        tuple as long as they are the same.
         """
         if self._away is None:
             here = {occupant.person.bare for occupant in self.occupants.values()}
-            self._away = tuple(
-                each
-                for each in self.affiliated.values()
-                if each.affiliation is not RoomAffiliation.OUTCAST and each.jid not in here
-            )
+            self._away = tuple(each for each in self._people() if each.jid not in here)
         return self._away
+
+    def _people(self) -> Iterator[Affiliated]:
+        """Those who are affiliated with the room, and those who only follow it, if they may read
+        what is said there.
+        """
+        for each in self.affiliated.values():
+            if each.affiliation is not RoomAffiliation.OUTCAST:
+                known = None if each.nick else self.followers.get(each.jid)
+                yield each if known is None else replace(each, nick=known.nick)
+        for jid, follower in self.followers.items():
+            if jid not in self.affiliated:
+                affiliation = self.affiliation(JID.prepared(jid))
+                if may_read_archive(RoomStanding(affiliation, Role.NONE), self.config):
+                    yield Affiliated(jid, RoomAffiliation.NONE, follower.nick)
+
+    def follow(self, jid: str, follower: RoomFollower | None) -> None:
+        """Have somebody follow the room, or not any more.
+
+        Args:
+            jid: Their bare JID.
+            follower: They; None if they do not.
+        """
+        if follower is None:
+            self.followers.pop(jid, None)
+        else:
+            self.followers[jid] = follower
+        self._away = None
+
+    def configure(self, config: RoomConfig) -> None:
+        """Have the room be configured otherwise."""
+        self.config = config
+        self._away = None
 
     def standing(self, sender: JID) -> RoomStanding:
         """What a session is to the room, and in it."""

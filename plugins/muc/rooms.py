@@ -48,6 +48,7 @@ class Rooms(Owned):
         memory: What they remember; a plugin may put another one into its place.
         loaded: By bare JID; None where it is known that there is no such room.
         taken_up: Called with a room in which somebody was before it came here.
+        furnish: Each is called with a room that is about to be used here.
         node_gone: Called with a node whose people have not come back in time.
     """
 
@@ -72,6 +73,7 @@ class Rooms(Owned):
         self.loaded: dict[str, Room | None] = {}
         self.taken_up: Callable[[Room], None] = _nobody_looks
         self.node_gone: Callable[[NodeId], None] = _nobody_looks
+        self.furnish: list[Callable[[Room], Awaitable[None]]] = []
         self._tokens: dict[str, int] = {}
         self._empty_since: dict[str, float] = {}
 
@@ -118,9 +120,15 @@ class Rooms(Owned):
             else:
                 await self._pass_on(room)
                 await self.memory.recall(room)
+                await self._furnish(room)
         self.loaded[name] = room
         if room is not None and room.sessions:
             self.taken_up(room)
+
+    async def _furnish(self, room: Room) -> None:
+        """Have other plugins add what they know of a room."""
+        for add in self.furnish:
+            await add(room)
 
     async def _pass_on(self, room: Room) -> None:
         """Have a room whose owners are all gone be its oldest admin's (RM-66)."""
@@ -182,7 +190,9 @@ class Rooms(Owned):
         except (Deposed, RoomExists) as error:
             raise self._moved(name) from error
         await self._forget(kept.jid)
-        room = self.loaded[name] = Room(kept, self.settings.large_room_occupants)
+        room = Room(kept, self.settings.large_room_occupants)
+        await self._furnish(room)
+        self.loaded[name] = room
         self.snapshot.watch(room, token)
         return room
 

@@ -31,6 +31,18 @@ class Affiliated(Struct, frozen=True):
     version: int = 0
 
 
+class RoomFollower(Struct, frozen=True):
+    """Somebody with an account here who has a room among their own, affiliated with it or not.
+
+    Attributes:
+        nick: Theirs in the room; empty if they have not said.
+        wants_all: Whether they want to be told of all that is said there.
+    """
+
+    nick: str = ""
+    wants_all: bool = False
+
+
 class AffiliationChange(Struct, frozen=True):
     """What somebody has become.
 
@@ -176,5 +188,6 @@ __all__ = [
     "KeptOccupant",
     "KeptRoom",
     "RoomChange",
+    "RoomFollower",
     "heir",
 ]

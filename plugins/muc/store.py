@@ -68,7 +68,7 @@ class RoomStore:
             people.setdefault(uri, []).append(jid)
         return KeptRoom(
             room.to_bare(),
-            _config(config),
+            config_of(config),
             id_key,
             created,
             creator,
@@ -218,7 +218,7 @@ class RoomStore:
     ) -> list[tuple[str, RoomConfig]]:
         wanted = {"service_": digest(service), "limit": limit, "after": after, **more}
         rows = await self.database.read(statement, wanted)
-        return [(name, _config(config)) for name, config in rows]
+        return [(name, config_of(config)) for name, config in rows]
 
     async def _write(self, room: JID, token: int, change: Callable[[Connection], T]) -> T:
         def as_owner(connection: Connection) -> T:
@@ -357,7 +357,8 @@ def _written(config: RoomConfig) -> str:
     return _encoder.encode(config).decode()
 
 
-def _config(text: str) -> RoomConfig:
+def config_of(text: str) -> RoomConfig:
+    """A configuration as it is kept; :data:`DAMAGED` if it cannot be read."""
     try:
         return _decoder.decode(text)
     except DecodeError:
@@ -376,4 +377,4 @@ def _occupants(rows: Iterable[tuple[str, str, str, bytes, int, str]]) -> Iterabl
             yield KeptOccupant(jid, nick, _ROLES[role], presence, number, node)
 
 
-__all__ = ["DAMAGED", "NoSuchRoom", "RoomExists", "RoomStore"]
+__all__ = ["DAMAGED", "NoSuchRoom", "RoomExists", "RoomStore", "config_of"]

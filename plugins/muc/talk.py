@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from xmppd.net.token_bucket import TokenBucket
-from xmppd.stanza import Condition, ErrorType, Later, Message, StanzaError, Tree
+from xmppd.stanza import JID, Condition, ErrorType, Later, Message, StanzaError, Tree
 
 from .effects import Effect, occupant_id, user
 from .errands import RoomErrands
@@ -24,11 +24,13 @@ class SaidToAll:
     Attributes:
         room: Where.
         said: As they were told, to nobody.
+        author: Bare JID of who has said it.
         tree: Of the message, to look at.
     """
 
     room: Room
     said: Message
+    author: JID
     tree: Tree
 
 
@@ -127,7 +129,7 @@ class RoomTalk:
         memory = self.hall.rooms.memory
         given = memory.remember(room, said, message.sender, message.payload.tree)
         self.hall.tell(room, [*room.speaks(occupant), Effect(given, room.sessions.values())])
-        self.hall.events.fire(SaidToAll(room, given, message.payload.tree))
+        self.hall.events.fire(SaidToAll(room, given, occupant.person, message.payload.tree))
 
     # -- to one -----------------------------------------------------------------------------------
 

@@ -59,14 +59,13 @@ class RoomArchive(RoomMemory):
     def space(self) -> Later:
         return self.archive.room()
 
-    def keep(self, room: Room, said: Message, author: JID) -> Remembered:
+    def keep(self, room: Room, said: Message, author: JID, *, speaks: bool) -> Remembered:
         if not self.has(room) or self.archive.is_paused:
             return self.give(room)
         if said.sender.resource is None:  # it is of the room itself
-            return self._remembered(room, self.archive.take(room.jid, said, author))
-        position = self.archive.take(
-            room.jid, said.with_child(_authored(room.standing(author), author)), author
-        )
+            return self._remembered(room, self.archive.take(room.jid, said, author, speaks=speaks))
+        kept = said.with_child(_authored(room.standing(author), author))
+        position = self.archive.take(room.jid, kept, author, speaks=speaks)
         if TAKES_BACK in said.payload.raw:
             self.retractions.note(room, said, position)
         return self._remembered(room, position)

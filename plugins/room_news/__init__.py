@@ -26,6 +26,7 @@ from xmppd_plugins.muc.entry import EnteredRoom
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.names import SUBDOMAIN
 from xmppd_plugins.muc.news import is_news
+from xmppd_plugins.muc.ranks import RoomAffiliation
 from xmppd_plugins.muc.room import Room
 from xmppd_plugins.muc.service import PresenceToRooms
 from xmppd_plugins.muc.state import Affiliated
@@ -116,7 +117,11 @@ class RoomNews:
     async def _note(self, room: Room) -> None:
         try:
             unaware = await self._of(room)
-            new = [each.jid for each in self.hall.away(room) if each.jid not in unaware]
+            new = [
+                each.jid
+                for each in self.hall.away(room)
+                if each.affiliation is not RoomAffiliation.NONE and each.jid not in unaware
+            ]
             if new:
                 await self.table.add(room.jid.full, new)
         except StoreError:

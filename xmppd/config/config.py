@@ -399,6 +399,7 @@ class PluginSettings(Section, frozen=True):
         "push",
         "room_archive",
         "room_mentions",
+        "room_unread",
         "room_push",
         "room_activity",
         "room_news",

@@ -205,17 +205,17 @@ def _look(type: str | None, tree: Tree) -> tuple[Worth, int]:
     return kind, marks
 
 
-def is_kept_in_room(tree: Tree) -> bool:
-    """Whether a room keeps a message that is said there to all (RM-48): if an account would, and a
-    marker or receipt only if its sender says so.
+def fate_in_room(tree: Tree) -> Fate:
+    """What becomes of a message that is said to all in a room, in the room (RM-48): it is kept if
+    an account would keep it, and a marker or receipt only if its sender says so.
 
     Args:
         tree: Of the message.
     """
     kind, marks = _look("groupchat", tree)
     if kind in (Worth.READ, Worth.RECEIPT) and not marks & _STORE:
-        return False
-    return _fate(kind, marks).archive
+        return ROWS[Worth.GROUPCHAT]
+    return _fate(kind, marks)
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Tests of the plugin ``room_unread``."""
