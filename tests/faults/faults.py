@@ -170,6 +170,8 @@ async def redis_empty(field: Field) -> None:
 async def redis_fails_over(field: Field) -> None:
     """Sentinels make a replica the master that has not heard of what was written last."""
     field.excuses |= {Excuse.AGAIN}
+    if field.links == "redis":  # no session is found at another node meanwhile
+        field.excuses |= {Excuse.REPLACED, Excuse.LATE}
     sentinels = field.sentinels
     assert sentinels is not None
     replica = sentinels.replica
