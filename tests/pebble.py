@@ -9,8 +9,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.authority import Authority
 from tests.ports import HOST, free_port
+from xmppd.testing.signing_authority import SigningAuthority
 
 PATIENCE_S = 30.0
 
@@ -34,7 +34,7 @@ class Pebble:
     ) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
-        self.authority = Authority(directory, "pebble")
+        self.authority = SigningAuthority(directory, "pebble")
         self._port, self._management = free_port(), free_port()
         self._names, self._names_management = free_port(), free_port()
         self.url = f"https://localhost:{self._port}/dir"

@@ -16,8 +16,8 @@ from typing import Any
 
 import hiredis
 
-from tests.authority import Authority
 from tests.ports import HOST, free_port
+from xmppd.testing.signing_authority import SigningAuthority
 
 PATIENCE_S = 60.0
 MASTER = "xmppd"
@@ -45,7 +45,7 @@ class RedisProcess:
         self,
         *options: str,
         users: tuple[str, ...] = (),
-        authority: Authority | None = None,
+        authority: SigningAuthority | None = None,
         tcp: bool = False,
     ) -> None:
         if shutil.which("redis-server") is None:
@@ -73,7 +73,7 @@ class RedisProcess:
         else:
             self._options += ["--port", str(self.port)]
 
-    def certify(self, authority: Authority, *names: str, days: float = 5) -> None:
+    def certify(self, authority: SigningAuthority, *names: str, days: float = 5) -> None:
         """Write the certificate that it shows when it starts; for other names, or expired."""
         authority.issue("localhost", *names, days=days, directory=self.directory)
 

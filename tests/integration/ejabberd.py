@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from tests.authority import Authority
 from tests.ports import HOST, free_port
+from xmppd.testing.signing_authority import SigningAuthority
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -65,7 +65,7 @@ class Ejabberd:
     direct_tls_port = 0
 
     def __init__(
-        self, directory: Path, domain: str, *, authority: Authority, format: str = "scram"
+        self, directory: Path, domain: str, *, authority: SigningAuthority, format: str = "scram"
     ) -> None:
         self._script = shutil.which("ejabberdctl")
         if self._script is None:

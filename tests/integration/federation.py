@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.authority import Authority
 from tests.integration.people import PASSWORD, PATIENCE_S, Person
 from tests.integration.prosody import Prosody
 from tests.name_server import NameThread
 from xmppd.testing.process import HOST, ServerProcess
+from xmppd.testing.signing_authority import SigningAuthority
 
 QUICK = {"scram_iterations": 64}
 
@@ -45,8 +45,8 @@ class FederatedServer(ServerProcess):
         directory: Path,
         domain: str,
         *,
-        authority: Authority,
-        signer: Authority,
+        authority: SigningAuthority,
+        signer: SigningAuthority,
         dns: tuple[str, int],
         s2s: dict[str, object],
     ) -> None:
@@ -101,8 +101,8 @@ class World:
         # A short path: that of a Unix socket may have 107 characters.
         self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
         self.names = NameThread()
-        self.authority = Authority(self.directory, "authority")
-        self.unauthenticated = Authority(self.directory, "stranger")
+        self.authority = SigningAuthority(self.directory, "authority")
+        self.unauthenticated = SigningAuthority(self.directory, "stranger")
         self.servers: dict[str, Server] = {}
 
     def xmppd(self, domain: str, *, believed: bool = True, **s2s: object) -> FederatedServer:

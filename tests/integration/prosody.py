@@ -7,8 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.authority import Authority
 from tests.ports import HOST, free_port
+from xmppd.testing.signing_authority import SigningAuthority
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
@@ -77,8 +77,8 @@ class Prosody:
         directory: Path,
         domain: str,
         *,
-        authority: Authority,
-        signer: Authority,
+        authority: SigningAuthority,
+        signer: SigningAuthority,
         days: float = 5,
         named: str = "",
         dns: tuple[str, int],

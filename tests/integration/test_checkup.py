@@ -7,7 +7,6 @@ from typing import cast
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
-from tests.authority import Authority
 from tests.integration.processes import XMPPCTL, ProcessCase
 from tests.integration.test_turn import SECRET, CoturnCase
 from tests.name_server import NameThread
@@ -18,6 +17,7 @@ from xmppd.config.config import PluginSettings
 from xmppd.resolve.name_service import NameService
 from xmppd.s2s.verification import Trust
 from xmppd.testing.house import house_config
+from xmppd.testing.signing_authority import SigningAuthority
 
 CONFIG = """\
 data = "data"
@@ -48,7 +48,7 @@ class CheckupCase(ProcessCase):
         super().setUp()
         self.zone = NameThread()
         self.addCleanup(self.zone.stop)
-        self.authority = Authority(self.directory)
+        self.authority = SigningAuthority(self.directory)
         _, key = self.authority.issue("verona.lit", days=60)
         key.chmod(0o600)
         self.clients, self.direct, self.servers = free_port(), free_port(), free_port()

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.authority import Authority
 from tests.integration.ejabberd import Ejabberd
 from tests.integration.movers import PLUGINS, ask, populate
 from tests.integration.people import Person
 from tests.integration.prosody import Prosody
 from xmppd.testing.process import ServerProcess
+from xmppd.testing.signing_authority import SigningAuthority
 
 DOMAIN = "montague.lit"
 PASSWORD = "the inconstant moøn"
@@ -127,7 +127,7 @@ class FromProsodyTests(MovingCase):
         """
         there = self.directory / "there"
         there.mkdir()
-        authority = Authority(self.directory, "authority")
+        authority = SigningAuthority(self.directory, "authority")
         prosody = Prosody(
             there,
             DOMAIN,
@@ -178,7 +178,7 @@ class FromEjabberdTests(MovingCase):
         """
         there = self.directory / "there"
         there.mkdir()
-        authority = Authority(self.directory, "authority")
+        authority = SigningAuthority(self.directory, "authority")
         ejabberd = Ejabberd(there, DOMAIN, authority=authority, format=format)
         ejabberd.start()
         try:

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from tests.authority import Authority
 from tests.integration.node_processes import start_at_once
 from tests.integration.nodes_case import NodesCase
 from tests.redis_server import RedisProcess
+from xmppd.testing.signing_authority import SigningAuthority
 
 MANUAL = Path(__file__).parents[2] / "docs" / "cluster.md"
 
@@ -15,7 +15,7 @@ class SecuredTests(NodesCase):
     def setUp(self) -> None:
         super().setUp()
         (line,) = re.findall(r"^user (xmppd on .*)$", MANUAL.read_text("utf-8"), re.MULTILINE)
-        authority = Authority(self.directory)
+        authority = SigningAuthority(self.directory)
         redis = RedisProcess(users=(line, "default off"), authority=authority).start()
         self.addCleanup(redis.stop)
         self.url = redis.url

@@ -3,11 +3,11 @@
 import os
 import subprocess
 
-from tests.authority import Authority
 from tests.integration.nodes_case import NodesCase
 from tests.integration.processes import XMPPCTL, environment
 from tests.redis_server import RedisProcess
 from tests.unit.store.databases import drop_postgresql, make_postgresql
+from xmppd.testing.signing_authority import SigningAuthority
 
 
 class RedisRefusalTests(NodesCase):
@@ -32,7 +32,7 @@ class RedisRefusalTests(NodesCase):
 
     def test_certificate(self) -> None:
         """Its certificate is signed by nobody whom we trust."""
-        authority = Authority(self.directory)
+        authority = SigningAuthority(self.directory)
         redis = RedisProcess(authority=authority).start()
         self.addCleanup(redis.stop)
         self.assertIn("cluster.authorities has to name who signed", self.redis_refusal(redis.url))

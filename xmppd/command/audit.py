@@ -72,7 +72,7 @@ class Audit:
         """Whether a command is written down here: it changes something, and no other node has
         done that already.
         """
-        if command.about.effect == "reads" or context.dry_run:
+        if command.about.effect == "reads" or not command.about.audited or context.dry_run:
             return False
         return context.actor.way != "node"
 

@@ -39,6 +39,8 @@ class Description(Struct, frozen=True):
         asks: ``here``: what this node knows is all there is to know; ``all``: each node of the
             service is asked, and its rows say which one it was.
         ends_by: The column by which xmppctl ends, with one of :data:`STATES`; empty for none.
+        audited: Whether it is written down if it changes something: what only has things go wrong
+            in a test is not, and does not wait for a store that is slow because of it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Description(Struct, frozen=True):
     area: str = "server"
     empty: str = ""
     ends_by: str = ""
+    audited: bool = True
 
     @property
     def scope(self) -> str:

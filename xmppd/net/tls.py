@@ -194,12 +194,18 @@ class TLS:
         Raises:
             ValueError: They cannot be used; then everything stays as it was.
         """
+        files, _ = _own(self._identities)[ascii_domain(domain).encode("ascii")]
+        self.show_identity(domain, load_identity(files.chain_file, files.key_file))
+
+    def show_identity(self, domain: str, identity: Identity) -> None:
+        """Show this certificate of a domain from the next handshake on, whatever is in its files.
+
+        Raises:
+            ValueError: OpenSSL refuses it; then everything stays as it was.
+        """
         own = _own(self._identities)
         files, _ = own[ascii_domain(domain).encode("ascii")]
-        own[ascii_domain(domain).encode("ascii")] = (
-            files,
-            load_identity(files.chain_file, files.key_file),
-        )
+        own[ascii_domain(domain).encode("ascii")] = (files, identity)
         before, self._identities = self._identities, _by_name(own)
         try:
             fresh = [(factory, self._contexts(factory)) for factory in self._factories.values()]

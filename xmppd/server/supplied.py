@@ -59,6 +59,8 @@ def stages_of(server: Wiring) -> Mapping[type, object]:
         server.stream_features,
         server.inline_features,
         server.service_domains,
+        server.foreign_routes,
+        server.listeners,
         server.http_doors,
         server.visitors,
     )

@@ -107,9 +107,7 @@ class ServerProcess:
         self._ports = {kind: self._hold_port() for kind in kinds}
         self.port, self.direct_tls_port, self.https_port, *component = self._ports.values()
         self.component_port = next(iter(component), 0)
-        for domain in self.domains:
-            if not self.certificate_of(domain).exists():
-                make_self_signed(domain, self.certificate_of(domain), self._key_of(domain))
+        self._make_certificates()
         self._config = self.directory / "xmppd.toml"
         self._config.write_text(self._configuration(settings), encoding="utf-8")
 
@@ -248,6 +246,12 @@ class ServerProcess:
             process.kill()
             process.wait()
 
+    def _make_certificates(self) -> None:
+        """Make a certificate for each domain that has none."""
+        for domain in self.domains:
+            if not self.certificate_of(domain).exists():
+                make_self_signed(domain, self.certificate_of(domain), self._key_of(domain))
+
     def _hold_port(self) -> int:
         """A port that is free, and kept from everybody else who does not share it as we do."""
         held = socket.socket()
@@ -259,6 +263,10 @@ class ServerProcess:
 
     def _key_of(self, domain: str) -> Path:
         return self.directory / f"{domain}.key"
+
+    def _files_of(self, domain: str) -> tuple[Path, Path]:
+        """The certificate of a domain that the server shows, and its key."""
+        return self.certificate_of(domain), self._key_of(domain)
 
     def _configuration(self, settings: Mapping[str, Mapping[str, object] | object]) -> str:
         tables = {name: dict(table) for name, table in SETTINGS.items()}
@@ -272,10 +280,11 @@ class ServerProcess:
             else:
                 lines.append(f"{name} = {_toml(value)}")
         for domain in self.domains:
+            certificate, key = self._files_of(domain)
             table: dict[str, object] = {
                 "name": domain,
-                "certificate": str(self.certificate_of(domain)),
-                "key": str(self._key_of(domain)),
+                "certificate": str(certificate),
+                "key": str(key),
             }
             arrays.append(("domain", table))
         for (kind, tls), port in self._ports.items():

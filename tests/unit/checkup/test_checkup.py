@@ -9,7 +9,6 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
-from tests.authority import Authority
 from tests.name_server import NameServer
 from xmppd.checkup import certificates, dns, features
 from xmppd.checkup.checked import Checked, Found, Sight
@@ -19,6 +18,7 @@ from xmppd.net.certificate import make_self_signed
 from xmppd.resolve.name_service import NameService
 from xmppd.resolve.question import IResolverReactor
 from xmppd.s2s.verification import Trust
+from xmppd.testing.signing_authority import SigningAuthority
 
 PUBLIC = "93.184.215.14"
 HEAD = '[[domain]]\nname = "verona.lit"\ncertificate = "verona.lit.crt"\nkey = "verona.lit.key"\n'
@@ -39,7 +39,7 @@ class CheckupCase(TestCase):
         self.zone = NameServer()
         self.zone.listen()
         self.addCleanup(self.zone.stop)
-        self.authority = Authority(self.directory)
+        self.authority = SigningAuthority(self.directory)
         self.authority.issue("verona.lit", days=60)
 
     async def look(self, look: Callable[[Sight], Found], text: str) -> list[Checked]:
@@ -150,7 +150,7 @@ class CertificateTests(CheckupCase):
 
     async def test_without_chain(self) -> None:
         """One whose authority is not reached lacks what is between."""
-        other = Authority(self.directory, "other")
+        other = SigningAuthority(self.directory, "other")
         other.issue("verona.lit")
         row = await self.row()
         self.assertEqual(row.result, "bad")

@@ -10,7 +10,6 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import Protocol, ServerFactory
 
-from tests.authority import Authority
 from tests.redis_server import own_prefix, shared_redis
 from tests.unit.cluster.redis_case import RedisCase, sentences, with_user
 from xmppd.cluster import redis as redis_module
@@ -18,6 +17,7 @@ from xmppd.cluster.redis_connection import MAX_UNDER_WAY
 from xmppd.cluster.redis_errors import RedisAway, RedisRefusal
 from xmppd.cluster.script import Script
 from xmppd.config.redis_url import RedisURL
+from xmppd.testing.signing_authority import SigningAuthority
 
 ROOT = Path(__file__).parents[3]
 SECRET = "s3cret/with@signs"
@@ -440,7 +440,7 @@ class TLSTests(RedisCase):
     def setUp(self) -> None:
         directory = Path(self.mktemp())
         directory.mkdir()
-        self.authority = Authority(directory)
+        self.authority = SigningAuthority(directory)
         self.file = str(self.authority.file)
 
     async def test_believed(self) -> None:

@@ -15,7 +15,6 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from tests.authority import Authority
 from tests.unit.net.peer import (
     Recorder,
     Service,
@@ -36,6 +35,7 @@ from xmppd.net.tls import (
     peer_certificate,
     tls_version,
 )
+from xmppd.testing.signing_authority import SigningAuthority
 
 T = TypeVar("T")
 DOMAINS = ("montague.lit", "capulet.lit", "Bücher.example")
@@ -539,7 +539,7 @@ class ACMETests(SynchronousTestCase):
         tls = TLS(TLSSettings(), (self.acme(), other))
         factory = tls.context_factory("client")
         before = tls.identity("mantua.lit")
-        authority = Authority(self.files.directory)
+        authority = SigningAuthority(self.files.directory)
         chain, key = authority.issue("verona.lit", "verona.lit", "rooms.verona.lit")
         self.acme().chain_file.write_bytes(chain.read_bytes() + key.read_bytes())
         tls.renew("verona.lit")

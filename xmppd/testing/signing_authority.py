@@ -1,5 +1,6 @@
 """An authority that signs the certificates of servers under test."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,11 +9,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from xmppd.host.clocks import wall_clock
+
 DAY = timedelta(days=1)
+EXPIRED_DAYS = -1.0
 
 
-class Authority:
-    """Signs for whoever asks.
+class SigningAuthority:
+    """Signs for whoever asks; its key is in memory only.
 
     Args:
         directory: Where its certificate is written, and those it signs.
@@ -26,7 +30,7 @@ class Authority:
         self._directory = directory
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.now(UTC)
+        now = datetime.fromtimestamp(wall_clock(), UTC)
         certificate = (
             self._certificate(self._name, self._key.public_key(), now - DAY, now + 100 * DAY)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -51,20 +55,7 @@ class Authority:
             The files: DOMAIN.crt, DOMAIN.key.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        now = datetime.now(UTC)
-        end = now + timedelta(days=days)
-        start = min(now - DAY, end - 10 * DAY)
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
-        certificate = (
-            self._certificate(subject, key.public_key(), start, end)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(signs=False), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(name) for name in names or (domain,)]),
-                critical=False,
-            )
-            .sign(self._key, hashes.SHA256())
-        )
+        certificate = self._signed(domain, names or (domain,), key.public_key(), days)
         where = directory or self._directory
         certificate_file, key_file = where / f"{domain}.crt", where / f"{domain}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -76,6 +67,38 @@ class Authority:
             )
         )
         return certificate_file, key_file
+
+    def issue_expired(self, domain: str, key_file: Path, file: Path) -> None:
+        """Write a certificate that has expired, for a key that there is.
+
+        Args:
+            domain: The domain that it is for.
+            key_file: The key.
+            file: What is written.
+        """
+        key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey), "we have made it"
+        certificate = self._signed(domain, (domain,), key.public_key(), EXPIRED_DAYS)
+        file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    def _signed(
+        self, domain: str, names: Sequence[str], key: ec.EllipticCurvePublicKey, days: float
+    ) -> x509.Certificate:
+        """A certificate of a domain, with these names, that is valid for so long yet."""
+        now = datetime.fromtimestamp(wall_clock(), UTC)
+        end = now + timedelta(days=days)
+        start = min(now - DAY, end - 10 * DAY)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, domain)])
+        return (
+            self._certificate(subject, key, start, end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs=False), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
+                critical=False,
+            )
+            .sign(self._key, hashes.SHA256())
+        )
 
     def _certificate(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begin: datetime, end: datetime
@@ -108,4 +131,4 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
     )
 
 
-__all__ = ["Authority"]
+__all__ = ["SigningAuthority"]
