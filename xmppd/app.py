@@ -19,6 +19,7 @@ from xmppd.plugin.new_plugin import write_plugin
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.setup.answers import QUESTIONS, AnswerError, of_file
 from xmppd.setup.setting_up import NotSetUp, SetupPlaces, set_up
+from xmppd.testing import temporary
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 DATA = Path("/var/lib/xmppd")
@@ -115,7 +116,7 @@ def makeService(options: Options) -> IService:
 
 
 def main() -> None:
-    """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``."""
+    """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``, ``xmppd temporary``."""
     parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server.")
     parser.add_argument("--version", action="version", version=f"xmppd {version()}")
     words = parser.add_subparsers(dest="word", required=True)
@@ -127,11 +128,16 @@ def main() -> None:
     new.add_argument(
         "--directory", type=Path, default=Path(), help="where xmppd-NAME is made (default: here)"
     )
+    temporary.add_options(
+        words.add_parser("temporary", help="run a server for tests, until the parent ends")
+    )
     arguments = parser.parse_args()
     if arguments.word == "run":
         run(arguments.config)
     elif arguments.word == "new-plugin":
         new_plugin(arguments.name, arguments.directory)
+    elif arguments.word == "temporary":
+        temporary.run(arguments)
     elif arguments.trial:
         make_trial(arguments.directory)
     else:

@@ -130,6 +130,11 @@ class ServerProcess:
         """The process; 0 while there is none."""
         return 0 if self._process is None else self._process.pid
 
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
     # -- its life -------------------------------------------------------------------------------
 
     def start(self) -> None:

@@ -59,6 +59,7 @@ class SigningAuthority:
         where = directory or self._directory
         certificate_file, key_file = where / f"{domain}.crt", where / f"{domain}.key"
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_file.touch(0o600)
         key_file.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM,

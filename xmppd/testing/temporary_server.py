@@ -64,8 +64,10 @@ class FaultsAndViews:
     """What can be asked of a server, or of one of its domains: what goes wrong, and what was seen.
 
     Attributes:
-        domain: The domain of accounts that are named without one.
+        log: The file of the server's log.
     """
+
+    log: Path
 
     @property
     def domain(self) -> str:
@@ -178,13 +180,14 @@ class TemporaryDomain(FaultsAndViews):
         direct_tls_port: For TLS from the first byte.
         https_port: For HTTP, with TLS.
         certificate: PEM file: the authority that a client has to trust.
+        log: The file of the server's log.
     """
 
     def __init__(self, server: "TemporaryServer", domain: str) -> None:
         self.server = server
         self.host, self.port = server.host, server.port
         self.direct_tls_port, self.https_port = server.direct_tls_port, server.https_port
-        self.certificate = server.certificate
+        self.certificate, self.log = server.certificate, server.log
         self._domain = domain
 
     @property
