@@ -18,11 +18,13 @@ from .tables import archives, begin_before, entries, note_archives, stanzas
 from .tail import Accepted, Tail
 from .tail_indexer import TailIndexer, entry_rows
 
-MAX_MESSAGES_PER_FLUSH = 500
+MAX_MESSAGES_PER_FLUSH = 2_000
 """With so many a flush does not wait any longer."""
 
-MIN_GAP_S = 0.005
-"""The time between two flushes that somebody waits for: what others send meanwhile goes along."""
+MIN_GAP_S = 0.05
+"""The time between two flushes that somebody waits for: what others send meanwhile goes along, and
+most recipients acknowledge theirs, which need not be held then.
+"""
 
 RETRY_S = 1.0
 ROOM_S = 10.0

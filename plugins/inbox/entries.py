@@ -16,6 +16,7 @@ from xmppd.store.sql import (
     Index,
     Integer,
     MetaData,
+    Prepared,
     Select,
     Table,
     Text,
@@ -79,7 +80,7 @@ def _merged(new: Columns) -> dict[str, ColumnElement[int]]:
     return {**moved, "unread": unread}
 
 
-_NOTE = upsert(inbox, _merged)
+_NOTE: Prepared[()] = Prepared(upsert(inbox, _merged))
 _READ = (
     update(inbox)
     .where(
@@ -253,7 +254,7 @@ class InboxEntries:
         owners = [{"of_owner": digest(owner)} for owner in sorted(more)]
 
         def change(connection: Connection) -> int:
-            connection.execute(_NOTE.on(connection), rows)
+            _NOTE.on_each(connection, rows)
             return connection.execute(_DELETE_BEYOND, owners).rowcount if owners else 0
 
         if await self.database.write(change) or len(self._known) > MAX_KNOWN:

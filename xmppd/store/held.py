@@ -162,8 +162,7 @@ def hold(
 
 def forget(connection: Connection, numbers: Sequence[int]) -> None:
     """Forget these messages."""
-    for number in numbers:
-        _FORGET.on(connection, {"held": number})
+    _FORGET.on_each(connection, [{"held": number} for number in numbers])
 
 
 def forget_all(connection: Connection, node: str) -> None:
@@ -173,8 +172,7 @@ def forget_all(connection: Connection, node: str) -> None:
 
 def place(connection: Connection, places: Sequence[StanzaPlace]) -> None:
     """Write the positions of held messages."""
-    for each in places:
-        _PLACE.on(connection, each.parameters)
+    _PLACE.on_each(connection, [each.parameters for each in places])
 
 
 def held(connection: Connection) -> list[HeldMessage]:

@@ -30,19 +30,35 @@ class Prepared(Generic[*C]):
 
     def on(self, connection: Connection, parameters: Parameters) -> Sequence[tuple[*C]]:
         """Execute it in the transaction of a change; returns its rows, if it has any."""
-        written = self._written.get(connection.dialect.name)
-        if written is None:
-            written = self._written[connection.dialect.name] = self._write(connection)
-        text, names, fixed = written
-        by_name = {**fixed, **parameters} if fixed else parameters
-        # SQLite takes values by their places, and psycopg by their names.
-        values = [by_name[name] for name in names] if names else by_name
+        text, [values] = self._bound(connection, [parameters])
         cursor = connection.connection.cursor()
         try:
             cursor.execute(text, values)
             return [] if cursor.description is None else cursor.fetchall()
         finally:
             cursor.close()
+
+    def on_each(self, connection: Connection, rows: Sequence[Parameters]) -> None:
+        """Execute it for each of these rows, in their order, in the transaction of a change."""
+        text, values = self._bound(connection, rows)
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(text, values)
+        finally:
+            cursor.close()
+
+    def _bound(
+        self, connection: Connection, rows: Sequence[Parameters]
+    ) -> tuple[str, Sequence[Any]]:
+        """Its SQL for a database, and the values of these rows as the driver takes them."""
+        written = self._written.get(connection.dialect.name)
+        if written is None:
+            written = self._written[connection.dialect.name] = self._write(connection)
+        text, names, fixed = written
+        if fixed:
+            rows = [{**fixed, **row} for row in rows]
+        # SQLite takes values by their places, and psycopg by their names.
+        return text, [[row[name] for name in names] for row in rows] if names else rows
 
     def _write(self, connection: Connection) -> tuple[str, tuple[str, ...], dict[str, object]]:
         statement = self._statement

@@ -77,6 +77,17 @@ class PreparedContract(Asking):
             await self.there(), [line(1, "O! \N{WHITE HEART SUIT}"), line(3, "Romeo!")]
         )
 
+    async def test_each(self) -> None:
+        """The same is done for each of several rows, in their order; for none nothing is done."""
+        await self.store.tables.put(Tables(metadata), "lines")
+
+        def change(connection: Connection) -> None:
+            PUT.on_each(connection, [named(1), named(2), named(1, "Hist!")])
+            PUT.on_each(connection, [])
+
+        await self.store.database.write(change)
+        self.assertEqual(await self.there(), [line(1, "Hist!"), line(2)])
+
     async def test_failed(self) -> None:
         """What cannot be written fails in a sentence; others can be afterwards."""
         await self.store.tables.put(Tables(metadata), "lines")
