@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from pathlib import Path
 from random import SystemRandom
 from typing import ClassVar
@@ -20,10 +19,13 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 PORTS_TO_TRY = 50  # fewer than from one kind of port of a server to the next
-_given: deque[int] = deque(maxlen=12)  # to servers that may be starting
+MAX_RESERVED = 12
+"""Ports of servers that may be starting; others have theirs by then."""
+
 COMPONENT_OFFSET = 125
 COMPONENT = "echo.p.test"
 COMPONENT_SECRET = "pw"
+_reserved: dict[int, socket.socket] = {}
 
 
 class ServerError(Exception):
@@ -172,10 +174,10 @@ def identity(pid: int) -> str:
 
 
 def free_port(first: int) -> int:
-    """A free port from here on, and none that was given lately to a server which may be starting.
+    """A free port from here on, and none that was given lately to a server which may be starting,
+    by this bench or another one: else the clients of both would come to the server that is quicker.
 
-    Not one chosen by the kernel: those are also given to the clients' connections. By lot, since
-    another bench may be looking for one too.
+    Not one chosen by the kernel: those are also given to the clients' connections.
     """
     ports = SystemRandom().sample(range(first, first + PORTS_TO_TRY), PORTS_TO_TRY)
     for port in ports:
@@ -185,10 +187,25 @@ def free_port(first: int) -> int:
                 attempt.bind((HOST, port))
             except OSError:
                 continue
-            if port not in _given:
-                _given.append(port)
-                return port
+        if _reserve(port):
+            return port
     raise ServerError(f"no free port from {first} on")
+
+
+def _reserve(port: int) -> bool:
+    """Reserve a port, for as long as this process lives or some more are; False if it is reserved
+    already.
+    """
+    mark = socket.socket(socket.AF_UNIX)
+    try:
+        mark.bind(f"\0xmppd-bench-port-{port}")
+    except OSError:
+        mark.close()
+        return False
+    _reserved[port] = mark
+    if len(_reserved) > MAX_RESERVED:
+        _reserved.pop(next(iter(_reserved))).close()
+    return True
 
 
 def debian_version(package: str) -> str:
