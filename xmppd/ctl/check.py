@@ -45,7 +45,8 @@ def told(path: Path) -> Iterator[None]:
     except PluginTableError as error:
         raise ConfigError(f"{path}: {error}") from error
     except PluginError as error:
-        raise ConfigError(f"{path}: plugins.load: {error}; correct or remove its name.") from error
+        said = f"{path}: plugins.load: {error.sentence}; correct or remove its name."
+        raise ConfigError("\n".join(filter(None, (said, error.excerpt)))) from error
     except JoinError as error:
         raise ConfigError(f"{path}: {error}.") from error
     except BoardAway as error:

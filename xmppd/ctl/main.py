@@ -440,6 +440,8 @@ def _say(error: Failed, *, json: bool) -> None:
         sys.stderr.write(f"{text}\n")
         return
     width = terminal_width() if sys.stderr.isatty() else None
-    for part in f"xmppctl: {str(error).rstrip('.')}.".splitlines():
-        for line in folded_lines(part, width):
+    sentence, _, below = str(error).partition("\n")
+    for part in [f"xmppctl: {sentence.rstrip('.')}.", *below.splitlines()]:
+        is_code = part.startswith(" ")  # and carets below it
+        for line in folded_lines(part, None if is_code else width):
             sys.stderr.write(f"{line}\n")

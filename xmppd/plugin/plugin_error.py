@@ -2,7 +2,18 @@
 
 
 class PluginError(Exception):
-    """An error: a plugin cannot be loaded or unloaded; the text is one sentence that names it."""
+    """An error: a plugin cannot be loaded or unloaded; the text is one sentence that names it, and
+    below it the line of the plugin's file at which it fails, if there is one.
+
+    Attributes:
+        sentence: Without that line.
+        excerpt: That line, and carets below it.
+    """
+
+    def __init__(self, sentence: str, excerpt: str = "") -> None:
+        super().__init__("\n".join(filter(None, (sentence, excerpt))))
+        self.sentence = sentence
+        self.excerpt = excerpt
 
 
 class PluginTableError(PluginError):

@@ -16,7 +16,7 @@ from xmppd.config.permissions import Writable
 from xmppd.config.settings import table_of
 from xmppd.events import OWNER
 from xmppd.host.metrics import Label, Metric
-from xmppd.plugin import library
+from xmppd.plugin import library, mistakes
 from xmppd.plugin.library import NoSuchPlugin
 from xmppd.plugin.offers import Offers
 from xmppd.plugin.place import NotInTime, Places, TakeOut, in_time
@@ -298,6 +298,11 @@ class PluginManager:
             parts = module.plug(**{word: given[kind] for word, kind in wanted.items()})
             if isinstance(parts, Awaitable):
                 parts = await in_time(parts, self.server.clock, "its plug")
+            if not isinstance(parts, Iterable):
+                raise PluginError(
+                    f"the plugin {name} cannot be loaded: its plug returns "
+                    f"{type(parts).__name__}; let it return a list of its parts"
+                )
             for part in parts:
                 undo.append(await self._places.put(part, name))  # noqa: PERF401  # when the next fails
         except Exception as error:
@@ -307,7 +312,7 @@ class PluginManager:
                 raise
             if isinstance(error, (NotInTime, StoreError, TablesRefused)):  # they say it to people
                 raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
-            raise _cannot(name, error) from error
+            raise _cannot(name, error, module) from error
         self.loaded[name] = Plugin(module, given, frozenset(needs), tuple(undo))
         _log.info("loaded the plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
@@ -353,7 +358,7 @@ def _module(name: str, config: Config) -> ModuleType:
         directory = config.plugins.directory
         return library.read(name, Path(directory) if directory else None)
     except NoSuchPlugin as error:
-        raise PluginError(f"there is no plugin {name}") from error
+        raise mistakes.no_such_plugin(name, Path(directory) if directory else None) from error
     except Writable as error:
         library.forget(name)
         raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
@@ -371,13 +376,16 @@ def _bring_back(names: Iterable[str], modules: Mapping[str, ModuleType]) -> None
 
 def _one_of(failed: list[PluginError]) -> PluginError:
     """One error with the sentences of all."""
-    return failed[0] if len(failed) == 1 else PluginError("; ".join(map(str, failed)))
+    if len(failed) == 1:
+        return failed[0]
+    excerpts = (error.excerpt for error in failed if error.excerpt)
+    return PluginError("; ".join(error.sentence for error in failed), "\n".join(excerpts))
 
 
-def _cannot(name: str, error: Exception) -> PluginError:
-    """Log why a plugin cannot be loaded, with its trace, and say it in one sentence."""
+def _cannot(name: str, error: Exception, module: ModuleType | None = None) -> PluginError:
+    """Log why a plugin cannot be loaded, with its trace, and say where it fails."""
     _log.failure("the plugin {name} cannot be loaded", name=name)
-    return PluginError(f"the plugin {name} cannot be loaded: {error!r}")
+    return mistakes.failed(name, error, module)
 
 
 __all__ = ["VOICE_S", "Plugin", "PluginManager", "PluginUnloads", "PluginsChanged", "import_ahead"]

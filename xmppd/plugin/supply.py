@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from types import ModuleType
 from typing import TypeGuard
 
@@ -54,9 +55,11 @@ class Supply:
         for table in (self._stages, self._offers.by_class):
             if kind in table:
                 return table[kind]
+        word = str(getattr(kind, "__name__", kind))
+        near = get_close_matches(word, [each.__name__ for each in self._stages], n=1)
         raise PluginError(
-            f"the plugin {name} asks for {getattr(kind, '__name__', kind)}, which is no stage and "
-            "no settings, and which no plugin offers"
+            f"the plugin {name} asks for {word}, which is no stage and no settings, and which no "
+            f"plugin offers{f'; ask for {near[0]}, if that is meant' if near else ''}"
         )
 
 
@@ -64,12 +67,19 @@ def wanted_by(name: str, module: ModuleType) -> dict[str, type]:
     """The classes that a plugin asks for: those of the parameters of its ``plug``.
 
     Raises:
-        PluginError: A parameter has none.
+        PluginError: A parameter has none, or there is no ``plug``.
     """
+    if not callable(getattr(module, "plug", None)):
+        raise PluginError(
+            f"the plugin {name} has no function plug; write one that returns a list of its parts"
+        )
     wanted = {}
     for word, parameter in inspect.signature(module.plug, eval_str=True).parameters.items():
         if parameter.annotation is parameter.empty:
-            raise PluginError(f"the plugin {name} does not say of which class {word} is")
+            raise PluginError(
+                f"the plugin {name} does not say of which class {word} is; annotate that parameter "
+                "of its plug"
+            )
         wanted[word] = parameter.annotation
     return wanted
 
