@@ -59,7 +59,7 @@ environment() {
         "$python" -m venv --clear "$VENV"
     fi
     echo "Installing xmppd and what it depends on into $VENV"
-    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,cluster,acme]'
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,mysql,cluster,acme]'
 }
 
 # --- run ----------------------------------------------------------------------------------------
@@ -229,11 +229,22 @@ need_prosody() {
     systemctl disable --now prosody >&2 || service prosody stop >&2 || true
 }
 
-# One more server of somebody else's, from which people move.
+# One more server of somebody else's, from which people move; it keeps them in SQLite, too.
+ejabberd_is_there() {
+    command -v ejabberdctl && ls -d /usr/lib/erlang/lib/p1_sqlite3-*
+}
+
 need_ejabberd() {
-    if command -v ejabberdctl >/dev/null 2>&1; then return; fi
-    need "command -v ejabberdctl" ejabberd
+    if ejabberd_is_there >/dev/null 2>&1; then return; fi
+    need ejabberd_is_there ejabberd erlang-p1-sqlite3
     systemctl disable --now ejabberd >&2 || service ejabberd stop >&2 || true
+}
+
+# A database in which others keep what moves; the tests start one of their own.
+need_mariadb() {
+    if [ -x /usr/sbin/mariadbd ]; then return; fi
+    need "[ -x /usr/sbin/mariadbd ]" mariadb-server
+    systemctl disable --now mariadb >&2 || service mariadb stop >&2 || true
 }
 
 # The tests start as many as they want, and Sentinels, which are the same program.
@@ -356,6 +367,7 @@ tests() {
     workspace
     need_prosody
     need_ejabberd
+    need_mariadb
     clients
     browser
     coturn
@@ -471,6 +483,7 @@ coverage() {
     workspace
     need_prosody
     need_ejabberd
+    need_mariadb
     clients
     browser
     coturn

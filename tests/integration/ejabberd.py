@@ -21,7 +21,7 @@ CONFIG = """\
 hosts: ["{domain}"]
 loglevel: warning
 certfiles: ["{certificate}"]
-auth_method: [internal]
+{storage}
 auth_password_format: {format}
 s2s_access: none
 listen:
@@ -56,6 +56,7 @@ class Ejabberd:
         domain: What it serves.
         authority: Who signs its certificate.
         format: How it keeps passwords: ``plain`` or ``scram``.
+        storage: Lines of its configuration: where it keeps things.
 
     Attributes:
         port: For clients.
@@ -65,7 +66,13 @@ class Ejabberd:
     direct_tls_port = 0
 
     def __init__(
-        self, directory: Path, domain: str, *, authority: SigningAuthority, format: str = "scram"
+        self,
+        directory: Path,
+        domain: str,
+        *,
+        authority: SigningAuthority,
+        format: str = "scram",
+        storage: str = "auth_method: [internal]",
     ) -> None:
         self._script = shutil.which("ejabberdctl")
         if self._script is None:
@@ -82,6 +89,7 @@ class Ejabberd:
                 domain=domain,
                 certificate=both,
                 format=format,
+                storage=storage,
                 port=self.port,
                 http_port=self._http_port,
             )

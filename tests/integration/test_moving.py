@@ -3,18 +3,23 @@
 import asyncio
 import atexit
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 from xml.etree import ElementTree
 
+from sqlalchemy import make_url
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration.ejabberd import Ejabberd
 from tests.integration.movers import PLUGINS, ask, populate
 from tests.integration.people import Person
 from tests.integration.prosody import Prosody
+from tests.integration.sql_sources import SCHEMAS, copy_rows, copy_tables, in_postgresql, url_file
+from tests.mariadb_server import MariaProcess
+from tests.unit.store.databases import drop_postgresql, make_postgresql
 from xmppd.testing.process import ServerProcess
 from xmppd.testing.signing_authority import SigningAuthority
 
@@ -45,13 +50,18 @@ def waited(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         loop.close()
 
 
+def temporary() -> Path:
+    """A directory with a short path: that of a Unix socket may have 107 characters."""
+    directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+    atexit.register(rmtree, directory, ignore_errors=True)
+    return directory
+
+
 class MovingCase(SynchronousTestCase):
     """An empty server of ours, which serves the same domain."""
 
     def setUp(self) -> None:
-        # A short path: that of a Unix socket may have 107 characters.
-        self.directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
-        atexit.register(rmtree, self.directory, ignore_errors=True)
+        self.directory = temporary()
         here = self.directory / "here"
         here.mkdir()
         plugins = {"load": list(HERE)}
@@ -116,90 +126,180 @@ class MovingCase(SynchronousTestCase):
             await each.leave()
 
 
+def left_prosody(directory: Path, settings: str = "") -> Path:
+    """The data directory of a prosody that people have left.
+
+    Args:
+        directory: For its files.
+        settings: Of its host.
+    """
+    there = directory / "there"
+    there.mkdir()
+    authority = SigningAuthority(directory, "authority")
+    prosody = Prosody(
+        there,
+        DOMAIN,
+        authority=authority,
+        signer=authority,
+        dns=("127.0.0.1", 53),
+        settings=MODULES,
+    )
+    with (there / "prosody.cfg.lua").open("a") as file:
+        file.write(settings)
+    prosody.start()
+    try:
+        for name in (*NAMES, "a_b-c.d"):
+            prosody.add_user(name, PASSWORD)
+        waited(lambda: populate(prosody, DOMAIN, PASSWORD))
+    finally:
+        prosody.stop()
+    return there / "data"
+
+
+@lru_cache(maxsize=1)
+def prosody_database() -> Path:
+    """The file of SQLite of one, with passwords hashed."""
+    data = left_prosody(
+        temporary(),
+        'authentication = "internal_hashed"\nstorage = "sql"\n'
+        'sql = { driver = "SQLite3", database = "prosody.sqlite" }\n',
+    )
+    return data / "prosody.sqlite"
+
+
 class FromProsodyTests(MovingCase):
     """From Debian's prosody."""
 
-    def prosody(self, settings: str = "") -> Path:
-        """The data directory of one that people have left.
-
-        Args:
-            settings: Of its host.
-        """
-        there = self.directory / "there"
-        there.mkdir()
-        authority = SigningAuthority(self.directory, "authority")
-        prosody = Prosody(
-            there,
-            DOMAIN,
-            authority=authority,
-            signer=authority,
-            dns=("127.0.0.1", 53),
-            settings=MODULES,
-        )
-        with (there / "prosody.cfg.lua").open("a") as file:
-            file.write(settings)
-        prosody.start()
-        try:
-            for name in (*NAMES, "a_b-c.d"):
-                prosody.add_user(name, PASSWORD)
-            waited(lambda: populate(prosody, DOMAIN, PASSWORD))
-        finally:
-            prosody.stop()
-        return there / "data"
-
     def test_files(self) -> None:
         """Its files, with passwords in clear."""
-        said = self.bring("prosody", self.prosody())
+        said = self.bring("prosody", left_prosody(self.directory))
         self.assertEqual(len(said), 6, said)
         self.assertEqual([line for line in said if "has moved in" not in line], said[5:])
         self.assertEqual([line for line in said if "but" in line], [])
         self.check("SCRAM-SHA-256")
 
-    def test_sql(self) -> None:
-        """Its database, with passwords hashed."""
-        data = self.prosody(
-            'authentication = "internal_hashed"\nstorage = "sql"\n'
-            'sql = { driver = "SQLite3", database = "prosody.sqlite" }\n'
-        )
-        said = self.bring("prosody", data / "prosody.sqlite")
+    def assert_all_come(self, source: Path) -> None:
+        said = self.bring("prosody", source)
         self.assertEqual([line for line in said if "but" in line], [])
         self.check()
 
+    def test_sqlite(self) -> None:
+        """Its database in SQLite."""
+        self.assert_all_come(prosody_database())
+
+    def test_postgresql(self) -> None:
+        """The same tables in PostgreSQL."""
+        url = make_postgresql()
+        self.addCleanup(drop_postgresql, url)
+        copy_tables(prosody_database(), make_url(url).set(drivername="postgresql+psycopg"))
+        self.assert_all_come(url_file(self.directory, url))
+
+    def test_mariadb(self) -> None:
+        """The same tables in MariaDB."""
+        maria = MariaProcess()
+        self.addCleanup(maria.stop)
+        url = maria.start().url
+        copy_tables(prosody_database(), make_url(url).set(drivername="mysql+pymysql"))
+        self.assert_all_come(url_file(self.directory, url))
+
+
+@lru_cache(maxsize=2)
+def ejabberd_database(schema: str, format: str) -> Path:
+    """The file of SQLite that an ejabberd has left.
+
+    Args:
+        schema: ``new`` if each row has its domain, or ``old``.
+        format: How it keeps passwords.
+    """
+    directory = temporary()
+    path = directory / "ejabberd.sqlite"
+    storage = SQLITE.format(path=path, is_new="true" if schema == "new" else "false")
+    leave(directory, format=format, storage=storage)
+    return path
+
+
+SQLITE = """\
+auth_method: [sql]
+default_db: sql
+sql_type: sqlite
+sql_database: "{path}"
+new_sql_schema: {is_new}
+"""
+
+
+def leave(
+    directory: Path, write: Callable[[Ejabberd], object] = lambda _: None, **options: str
+) -> None:
+    """Run an ejabberd that people leave.
+
+    Args:
+        directory: For its files.
+        write: Has it write down what it has.
+        options: For it.
+    """
+    there = directory / "there"
+    there.mkdir()
+    authority = SigningAuthority(directory, "authority")
+    ejabberd = Ejabberd(there, DOMAIN, authority=authority, **options)
+    ejabberd.start()
+    try:
+        for name in NAMES:
+            ejabberd.add_user(name, PASSWORD)
+        waited(lambda: populate(ejabberd, DOMAIN, PASSWORD))
+        write(ejabberd)
+    finally:
+        ejabberd.stop()
+
+
+class FromEjabberdSQLTests(MovingCase):
+    """From the tables of Debian's ejabberd, in each database that it knows."""
+
+    def assert_all_come(self, source: Path, **options: str) -> None:
+        said = self.bring("ejabberd", source, **options)
+        self.assertEqual([line for line in said if "but" in line], [])
+        self.check()
+        self.assertIn(b"<jid>nurse@montague.lit</jid>", self.written("romeo"))
+
+    def test_sqlite(self) -> None:
+        """A file of SQLite, with hashed passwords."""
+        self.assert_all_come(ejabberd_database("new", "scram"))
+
+    def test_postgresql(self) -> None:
+        """PostgreSQL."""
+        url = make_postgresql()
+        self.addCleanup(drop_postgresql, url)
+        in_postgresql(url, "pg.new.sql", ejabberd_database("new", "scram"))
+        self.assert_all_come(url_file(self.directory, url))
+
+    def test_mariadb(self) -> None:
+        """MariaDB, which is MySQL to its clients."""
+        maria = MariaProcess()
+        self.addCleanup(maria.stop)
+        maria.start().run((SCHEMAS / "mysql.new.sql").read_text())
+        copy_rows(
+            ejabberd_database("new", "scram"), make_url(maria.url).set(drivername="mysql+pymysql")
+        )
+        self.assert_all_come(url_file(self.directory, maria.url))
+
+    def test_old_schema(self) -> None:
+        """Tables that do not say of which domain people are, with passwords in clear."""
+        self.assert_all_come(ejabberd_database("old", "plain"), host=DOMAIN)
+
 
 class FromEjabberdTests(MovingCase):
-    """From Debian's ejabberd."""
-
-    def ejabberd(self, write: Callable[[Ejabberd], object], format: str = "scram") -> None:
-        """Run one that people have left.
-
-        Args:
-            write: Has it write down what it has.
-            format: How it keeps passwords.
-        """
-        there = self.directory / "there"
-        there.mkdir()
-        authority = SigningAuthority(self.directory, "authority")
-        ejabberd = Ejabberd(there, DOMAIN, authority=authority, format=format)
-        ejabberd.start()
-        try:
-            for name in NAMES:
-                ejabberd.add_user(name, PASSWORD)
-            waited(lambda: populate(ejabberd, DOMAIN, PASSWORD))
-            write(ejabberd)
-        finally:
-            ejabberd.stop()
+    """From Debian's ejabberd, by what it writes."""
 
     def dump(self, format: str) -> Path:
         """The dump of one."""
         path = self.directory / "dump.txt"
-        self.ejabberd(lambda each: each.do("dump", file=str(path)), format)
+        leave(self.directory, lambda each: each.do("dump", file=str(path)), format=format)
         return path
 
     def exported(self, format: str) -> Path:
         """The main file of the export of one: nodes and archives are not in there."""
         out = self.directory / "out"
         out.mkdir()
-        self.ejabberd(lambda each: each.do("export_piefxis", dir=str(out)), format)
+        leave(self.directory, lambda each: each.do("export_piefxis", dir=str(out)), format=format)
         return min(out.glob("*.xml"), key=lambda path: len(path.name))
 
     def test_dump(self) -> None:

@@ -66,16 +66,18 @@ class MovingCommands:
             server.platform.run_in_thread,
             plan,
         )
-        source = SOURCES[told.text("format")](Path(told.text("source")))
+        source = SOURCES[told.text("format")](Path(told.text("source")), told.text("host"))
         moved = left = 0
         try:
             async for outcome in importer.run(source.people()):
                 moved, left = moved + outcome.taken, left + (not outcome.taken)
                 yield _row(outcome, is_dry_run=plan.is_dry_run)
+            for each in await server.platform.run_in_thread(source.left_behind):
+                yield f"left behind: {each}"
         except SourceError as error:
             raise Refused(f"{error}; until there, accounts that have moved in: {moved}") from error
-        for each in source.left_behind():
-            yield f"left behind: {each}"
+        finally:
+            source.close()
         verb = "would move" if plan.is_dry_run else "have moved"
         yield f"accounts that {verb} in: {moved}; other rows: {left}"
 
@@ -131,7 +133,15 @@ COMMANDS: tuple[Declared[MovingCommands], ...] = (
             "make accounts of what another server has, from files of this machine",
             (
                 Argument("format", "what they are", Choice(tuple(SOURCES))),
-                Argument("source", "the file or directory; the server reads it", FileName()),
+                Argument(
+                    "source",
+                    "the file or directory, which the server reads; for a database elsewhere a file"
+                    " NAME.url with its URL",
+                    FileName(),
+                ),
+                Argument(
+                    "--host", "the domain of the people, if the source does not say it", Text()
+                ),
                 Argument("--domain", "OLD=NEW: what a domain is called here", Text(), MANY),
                 Argument("--only", "only this account, as it is called here", AccountName(), MANY),
                 Argument("--replace", "in the place of accounts that are there already", Flag()),

@@ -1,6 +1,7 @@
 """Elements of :xep:`0227` as readers of other formats make them."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 from xml.etree.ElementTree import ParseError, fromstring
@@ -218,13 +219,12 @@ def in_parts(
     notes = person.left_out
     name, domain = person.name, person.domain
     waiting = (Person(name, domain, messages=some) for some in in_batches(messages))
-    for part in chain(waiting, (Person(name, domain, data=[tree]) for tree in more)):
-        person.left_out, person.ends = list(notes), False
+    part, begins = person, True
+    for following in chain(waiting, (Person(name, domain, data=[tree]) for tree in more)):
+        yield replace(part, left_out=list(notes), begins=begins, ends=False)
         notes.clear()
-        yield person
-        person, person.begins = part, False
-    person.left_out, person.ends = list(notes), True
-    yield person
+        part, begins = following, False
+    yield replace(part, left_out=list(notes), begins=begins)
 
 
 def sound(

@@ -6,7 +6,9 @@ from typing import Protocol
 
 from xmppd.migration.person import Person
 from xmppd.migration.readers.ejabberd_dump import EjabberdDump
+from xmppd.migration.readers.ejabberd_sql import EjabberdSQL
 from xmppd.migration.readers.prosody import ProsodyReader
+from xmppd.migration.readers.sql_source import is_database
 from xmppd.migration.readers.xep0227 import XEP0227Reader
 
 
@@ -25,12 +27,20 @@ class Source(Protocol):
         each.
         """
 
+    def close(self) -> None:
+        """Be done with it."""
 
-SOURCES: Mapping[str, Callable[[Path], Source]] = {
-    "xep0227": XEP0227Reader,
-    "prosody": ProsodyReader,
-    "ejabberd": EjabberdDump,
+
+def _ejabberd(path: Path, host: str) -> Source:
+    return EjabberdSQL(path, host) if is_database(path) else EjabberdDump(path)
+
+
+SOURCES: Mapping[str, Callable[[Path, str], Source]] = {
+    "xep0227": lambda path, _: XEP0227Reader(path),
+    "prosody": lambda path, _: ProsodyReader(path),
+    "ejabberd": _ejabberd,
+    "mongooseim": EjabberdSQL,
 }
-"""What reads each."""
+"""What reads each: a file or directory, of people of a domain that it may not say itself."""
 
 __all__ = ["SOURCES", "Source"]

@@ -38,6 +38,10 @@ class EjabberdReader(ABC):
             yield from elements.in_parts(person, self.long(person), self.waiting(person))
 
     @abstractmethod
+    def close(self) -> None:
+        """Be done with the source."""
+
+    @abstractmethod
     def left_behind(self) -> list[str]:
         """What there is beside people, and is not read: a few words each."""
 

@@ -73,6 +73,13 @@ class EjabberdDump(EjabberdReader):
         self._others: Counter[str] = Counter()
         self._remarks: list[str] = []
 
+    def close(self) -> None:
+        """Be done with it."""
+        if self._shelf is not None:
+            self._shelf.close()
+            os.close(self._file)
+            self._shelf = None
+
     def left_behind(self) -> list[str]:
         """What there is beside people."""
         found = [f"{kind}: {count}" for kind, count in sorted(self._others.items())]

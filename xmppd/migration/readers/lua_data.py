@@ -73,6 +73,11 @@ class LuaData:
             self._take(b";")
             self._skip()
 
+    def skip_item(self) -> bool:
+        """Go on with the next call of ``item`` that begins a line; whether there is one."""
+        self._at = self._data.find(b"\nitem(", self._at)
+        return self._at >= 0
+
     # -- values -----------------------------------------------------------------------------------
 
     def _value(self, depth: int) -> LuaValue:

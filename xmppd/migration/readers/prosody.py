@@ -1,18 +1,24 @@
-"""Reads what Prosody keeps: its data directory, or its database in SQLite."""
+"""Reads what Prosody keeps: its data directory, or its database."""
 
 import json
 import mmap
-import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from xmppd.migration import elements, pie
 from xmppd.migration.elements import KeptItem, KeptMessage
 from xmppd.migration.person import Person, SourceError
 from xmppd.migration.readers.lua_data import LuaData
+from xmppd.migration.readers.sql_source import (
+    LONG_ROWS_AT_ONCE,
+    ROWS_AT_ONCE,
+    Row,
+    SQLSource,
+    pages,
+)
 from xmppd.stanza import Tree, ns, qname
 from xmppd.stanza.xml import write
 from xmppd.store.rosters import RosterItem
@@ -29,6 +35,9 @@ _NODE_FIELDS = {"persist": "persist_items"}
 class ProsodyStorage(Protocol):
     """Where Prosody keeps things: by host, store and user."""
 
+    def close(self) -> None:
+        """Be done with it."""
+
     def hosts(self) -> list[str]:
         """The domains that have accounts."""
 
@@ -38,10 +47,10 @@ class ProsodyStorage(Protocol):
     def rooms(self) -> dict[str, int]:
         """How many rooms each domain has that has some."""
 
-    def value(self, host: str, store: str, user: str) -> Table:
-        """A value; empty if there is none."""
+    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
+        """A value; empty if there is none. What cannot be read is noted."""
 
-    def entries(self, host: str, store: str, user: str) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
         """A list, each entry with ``when``, ``key``, ``with`` and its element as ``tree``."""
 
 
@@ -49,7 +58,7 @@ class ProsodyReader:
     """The people of a Prosody.
 
     Args:
-        source: Its data directory, or a file of SQLite.
+        source: Its data directory, or a database.
     """
 
     def __init__(self, source: Path) -> None:
@@ -70,6 +79,10 @@ class ProsodyReader:
             for user in self._storage.users(host):
                 yield from self._person(host, user)
 
+    def close(self) -> None:
+        """Be done with it."""
+        self._storage.close()
+
     def left_behind(self) -> list[str]:
         """What there is beside people."""
         return [f"rooms of {host}: {count}" for host, count in self._storage.rooms().items()]
@@ -78,19 +91,18 @@ class ProsodyReader:
         person = Person(user, host)
         self._take_account(person)
         self._take_contacts(person)
-        storage = self._storage
-        blocked = [str(jid) for jid in storage.value(host, "blocklist", user) if jid is not False]
+        blocked = [str(jid) for jid in self._value(person, "blocklist") if jid is not False]
         if blocked:
             person.data.append(elements.blocklist(blocked))
-        card = storage.value(host, "vcard", user)
-        kept = storage.value(host, "private", user).values()
+        card = self._value(person, "vcard")
+        kept = self._value(person, "private").values()
         data = [tree_of(each) for each in kept if isinstance(each, Mapping)]
         person.data += [tree_of(card)] if card else []
         person.data += [elements.private(data)] if data else []
         yield from elements.in_parts(person, self._long(person), self._waiting(person))
 
     def _take_account(self, person: Person) -> None:
-        account = self._storage.value(person.domain, "accounts", person.name)
+        account = self._value(person, "accounts")
         password = account.get("password")
         if isinstance(password, str):
             person.password = password
@@ -109,7 +121,7 @@ class ProsodyReader:
         person.created = float(created) if isinstance(created, int | float) else None
 
     def _take_contacts(self, person: Person) -> None:
-        roster = self._storage.value(person.domain, "roster", person.name)
+        roster = self._value(person, "roster")
         own = roster.get(False)
         pending = own.get("pending") if isinstance(own, Mapping) else None
         asking = {str(jid): each for jid, each in (pending or {}).items()}
@@ -121,24 +133,28 @@ class ProsodyReader:
         ]
 
     def _waiting(self, person: Person) -> Iterator[Tree]:
-        for entry in self._storage.entries(person.domain, "offline", person.name):
+        for entry in self._entries(person, "offline"):
             message = _tree(entry)
             elements.stamp(message, person.domain, _when(entry))
             yield message
 
     def _long(self, person: Person) -> Iterator[Tree]:
         """Nodes and the archive."""
-        host, user, storage = person.domain, person.name, self._storage
-        for name, node in storage.value(host, "pep", user).items():
+        for name, node in self._value(person, "pep").items():
             if isinstance(name, str) and isinstance(node, Mapping):
                 yield _node(name, node)
-                yield from elements.items(
-                    name, map(_published, storage.entries(host, f"pep_{name}", user))
-                )
+                published = map(_published, self._entries(person, f"pep_{name}"))
+                yield from elements.items(name, published)
         yield from elements.archives(
             KeptMessage(_tree(entry), round(_when(entry) * 1e6))
-            for entry in storage.entries(host, "archive", user)
+            for entry in self._entries(person, "archive")
         )
+
+    def _value(self, person: Person, store: str) -> Table:
+        return self._storage.value(person.domain, store, person.name, person.left_out)
+
+    def _entries(self, person: Person, store: str) -> Iterator[Table]:
+        return self._storage.entries(person.domain, store, person.name, person.left_out)
 
 
 class ProsodyFiles:
@@ -150,6 +166,9 @@ class ProsodyFiles:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+
+    def close(self) -> None:
+        """Be done with it: each file is closed where it ends."""
 
     def hosts(self) -> list[str]:
         """The domains that have accounts."""
@@ -166,13 +185,17 @@ class ProsodyFiles:
         found = Counter(path.parent.parent.name for path in self._directory.glob("*/config/*.dat"))
         return {unquote(host): count for host, count in sorted(found.items())}
 
-    def value(self, host: str, store: str, user: str) -> Table:
+    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
         """A value."""
         path = self._path(host, store, user, "dat")
-        found = _read(path)
+        try:
+            found = _read(path)
+        except ValueError as error:
+            notes.append(f"{path}, {error}")
+            return {}
         return found if isinstance(found, dict) else {}
 
-    def entries(self, host: str, store: str, user: str) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
         """A list."""
         path = self._path(host, store, user, "list")
         if not path.exists():
@@ -182,14 +205,9 @@ class ProsodyFiles:
                 if not path.stat().st_size:
                     return
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                    for entry in LuaData(data).items():
-                        if isinstance(entry, dict):
-                            table: dict[object, object] = {**entry}  # type: ignore[dict-item]
-                            yield table | {"tree": tree_of(table)}
+                    yield from _items(path, LuaData(data), notes)
         except OSError as error:
             raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
-        except ValueError as error:
-            raise SourceError(f"{path}, {error}") from error
 
     def _path(self, host: str, store: str, user: str, end: str) -> Path:
         folder = _coded(store).replace("%5f", "_")
@@ -204,84 +222,121 @@ def _coded(name: str) -> str:
     )
 
 
+def _items(path: Path, data: LuaData, notes: list[str]) -> Iterator[Table]:
+    """The entries of a list; one that cannot be read is noted."""
+    while True:
+        try:
+            for entry in data.items():
+                if isinstance(entry, dict):
+                    table: dict[object, object] = {**entry}  # type: ignore[dict-item]
+                    yield table | {"tree": tree_of(table)}
+            return
+        except ValueError as error:
+            notes.append(f"{path}, {error}")
+            if not data.skip_item():
+                return
+
+
 def _read(path: Path) -> object:
-    """The value in a file; None if there is none."""
+    """The value in a file; None if there is none.
+
+    Raises:
+        ValueError: It cannot be read as one.
+        SourceError: The file cannot be read at all.
+    """
     if not path.exists():
         return None
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise SourceError(f"{path} has more than {MAX_FILE_BYTES} bytes")
+            raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
         return LuaData(path.read_bytes()).value()
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise SourceError(f"{path}, {error}") from error
 
 
 class ProsodySQL:
-    """The tables ``prosody`` and ``prosodyarchive`` in a file of SQLite.
+    """The tables ``prosody`` and ``prosodyarchive``.
 
     Args:
-        path: Of the file.
+        source: A database, as :class:`~xmppd.migration.readers.sql_source.SQLSource` has it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._opened: sqlite3.Connection | None = None
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._sql = SQLSource(source)
+
+    def close(self) -> None:
+        """Be done with it."""
+        self._sql.close()
 
     def hosts(self) -> list[str]:
         """The domains that have accounts."""
+        if not self._sql.columns("prosody"):
+            raise SourceError(f"{self._source} is no database of Prosody: it has no table prosody")
         asked = "SELECT DISTINCT host FROM prosody WHERE store = 'accounts' ORDER BY host"
-        return [str(host) for (host,) in self._rows(asked)]
+        return [str(host) for (host,) in self._sql.rows(asked)]
 
     def users(self, host: str) -> Iterator[str]:
         """Those who have an account."""
-        after = ""
         asked = (
-            "SELECT DISTINCT user FROM prosody WHERE host = ? AND user > ? AND store = 'accounts' "
-            "ORDER BY user LIMIT 1000"
+            'SELECT DISTINCT "user" FROM prosody WHERE host = :host AND "user" > :after '
+            f"AND store = 'accounts' ORDER BY \"user\" LIMIT {ROWS_AT_ONCE}"
         )
-        while names := [str(name) for (name,) in self._rows(asked, host, after)]:
-            yield from names
-            after = names[-1]
+        for (name,) in pages(
+            lambda last: self._sql.rows(asked, host=host, after=last[0] if last else "")
+        ):
+            yield str(name)
 
     def rooms(self) -> dict[str, int]:
         """How many rooms each domain has that has some."""
         asked = (
-            "SELECT host, COUNT(DISTINCT user) FROM prosody WHERE store = 'config' "
+            "SELECT host, COUNT(DISTINCT \"user\") FROM prosody WHERE store = 'config' "
             "GROUP BY host ORDER BY host"
         )
-        return {str(host): int(str(count)) for host, count in self._rows(asked)}
+        return {str(host): int(str(count)) for host, count in self._sql.rows(asked)}
 
-    def value(self, host: str, store: str, user: str) -> Table:
+    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
         """A value, of a row for each of its keys."""
-        asked = "SELECT key, type, value FROM prosody WHERE host = ? AND user = ? AND store = ?"
+        asked = (
+            'SELECT "key", "type", "value" FROM prosody '
+            'WHERE host = :host AND "user" = :user AND store = :store'
+        )
         found: dict[object, object] = {}
-        for key, type, text in self._rows(asked, host, user, store):
-            value = self._value(str(type), str(text))
+        for key, type, text in self._sql.rows(asked, host=host, user=user, store=store):
+            try:
+                value = self._value(str(type), str(text))
+            except ValueError as error:
+                notes.append(f"{store}, key {str(key)!r}: {error}")
+                continue
             if key == "":
                 found.update(value.items() if isinstance(value, dict) else ())
             else:
                 found[key] = value
         return found
 
-    def entries(self, host: str, store: str, user: str) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
         """A list, some entries at a time."""
-        after: object = 0
+        if not self._sql.has("prosodyarchive"):
+            return
         asked = (
-            'SELECT sort_id, key, "when", "with", type, value FROM prosodyarchive '
-            "WHERE host = ? AND user = ? AND store = ? AND sort_id > ? ORDER BY sort_id LIMIT 100"
+            'SELECT sort_id, "key", "when", "with", "type", "value" FROM prosodyarchive '
+            'WHERE host = :host AND "user" = :user AND store = :store AND sort_id > :after '
+            f"ORDER BY sort_id LIMIT {LONG_ROWS_AT_ONCE}"
         )
-        while rows := self._rows(asked, host, user, store, after):
-            for number, key, when, peer, type, text in rows:
-                entry: dict[object, object] = {"key": key, "when": when, "with": peer}
-                try:
-                    is_xml = type == "xml"
-                    entry["tree"] = elements.parsed(str(text)) if is_xml else self._tree(str(text))
-                except ValueError as error:
-                    raise SourceError(f"{self._path}, sort_id {number}: {error}") from error
-                yield entry
-            after = rows[-1][0]
+
+        def page(last: Row | None) -> Sequence[Row]:
+            after = last[0] if last else 0
+            return self._sql.rows(asked, host=host, user=user, store=store, after=after)
+
+        for number, key, when, peer, type, text in pages(page):
+            entry: dict[object, object] = {"key": key, "when": when, "with": peer}
+            try:
+                is_xml = type == "xml"
+                entry["tree"] = elements.parsed(str(text)) if is_xml else self._tree(str(text))
+            except ValueError as error:
+                notes.append(f"{store}, sort_id {number}: {error}")
+                continue
+            yield entry
 
     def _tree(self, text: str) -> Tree:
         value = self._value("json", text)
@@ -290,23 +345,18 @@ class ProsodySQL:
         return tree_of(value)
 
     def _value(self, type: str, text: str) -> object:
+        if type == "boolean":
+            return text == "true"
         try:
-            if type == "json":
-                return _plain(json.loads(text))
             return (
-                float(text) if type == "number" else text == "true" if type == "boolean" else text
+                _plain(json.loads(text))
+                if type == "json"
+                else float(text)
+                if type == "number"
+                else text
             )
-        except (ValueError, RecursionError) as error:
-            raise SourceError(f"{self._path}: a value cannot be read ({error})") from error
-
-    def _rows(self, asked: str, *values: object) -> list[tuple[object, ...]]:
-        try:
-            if self._opened is None:
-                url = f"file:{quote(str(self._path))}?mode=ro"
-                self._opened = sqlite3.connect(url, uri=True, check_same_thread=False)
-            return self._opened.execute(asked, values).fetchall()
-        except sqlite3.Error as error:
-            raise SourceError(f"{self._path} is no database of Prosody ({error})") from error
+        except RecursionError as error:
+            raise ValueError("too many values in one another") from error
 
 
 def _plain(value: object) -> object:

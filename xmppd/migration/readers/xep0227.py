@@ -62,6 +62,9 @@ class XEP0227Reader:
         """
         yield from self._file(self._main)
 
+    def close(self) -> None:
+        """Be done with it: each file is closed where it ends."""
+
     def left_behind(self) -> list[str]:
         """What there is beside people: such files have nothing else."""
         return []

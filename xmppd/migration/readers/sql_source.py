@@ -1,0 +1,92 @@
+"""SQLSource: the database of another server, as readers ask it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from xmppd.migration.person import SourceError
+from xmppd.store.errors import StoreError
+from xmppd.store.foreign_database import URL_SUFFIX, ForeignDatabase
+
+ROWS_AT_ONCE = 1_000
+LONG_ROWS_AT_ONCE = 100
+"""Of messages and the like."""
+
+_SQLITE = b"SQLite format 3\0"
+
+Row = tuple[object, ...]
+
+
+class SQLSource:
+    """Tables, some of which may not be there, since that depends on the version, or be empty.
+
+    Args:
+        source: As for :class:`~xmppd.store.foreign_database.ForeignDatabase`.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self._database = ForeignDatabase(source)
+        self._columns: dict[str, frozenset[str]] = {}
+        self._has: dict[str, bool] = {}
+
+    def close(self) -> None:
+        """Be done with it."""
+        self._database.close()
+
+    def rows(self, query: str, **values: object) -> Sequence[Row]:
+        """The rows of a query.
+
+        Raises:
+            SourceError: There are none.
+        """
+        try:
+            return self._database.rows(query, **values)
+        except StoreError as error:
+            raise SourceError(str(error)) from error
+
+    def columns(self, table: str) -> frozenset[str]:
+        """The columns of a table; none if it is not there."""
+        if table not in self._columns:
+            try:
+                self._columns[table] = self._database.columns(table)
+            except StoreError as error:
+                raise SourceError(str(error)) from error
+        return self._columns[table]
+
+    def has(self, table: str) -> bool:
+        """Whether a table is there and has something."""
+        if table not in self._has:
+            self._has[table] = bool(
+                self.columns(table) and self.rows(f"SELECT 1 FROM {table} LIMIT 1")
+            )
+        return self._has[table]
+
+    def chosen(self, table: str, names: Sequence[str]) -> str:
+        """Columns of a table for a query, NULL for those that it does not have."""
+        there = self.columns(table)
+        return ", ".join(name if name.lower() in there else "NULL" for name in names)
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is one of SQLite, or names a database."""
+    if path.suffix == URL_SUFFIX:
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def pages(ask: Callable[[Row | None], Sequence[Row]]) -> Iterator[Row]:
+    """All rows, a page after the other.
+
+    Args:
+        ask: The page behind a row, or the first one.
+    """
+    page = ask(None)
+    while page:
+        yield from page
+        page = ask(page[-1])
+
+
+__all__ = ["LONG_ROWS_AT_ONCE", "ROWS_AT_ONCE", "Row", "SQLSource", "is_database", "pages"]
