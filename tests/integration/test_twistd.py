@@ -167,7 +167,7 @@ class StartTests(ProcessCase):
         self.assertEqual(ended.returncode, 1)
         self.assertIn("listen", ended.stderr)
         self.assertIn("cannot be opened", log.read_text())
-        self.assertFalse(pid_file.exists())
+        self.wait_for(lambda: not pid_file.exists())  # the daemon goes last
 
     def test_setup_and_run(self) -> None:
         """Two commands of ours lead to a server; the first one makes nothing twice."""
