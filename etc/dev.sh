@@ -434,6 +434,7 @@ kills() {
         "$BIN/python" -m bench.kills --kills "${KILLS:-200}" --stops 20 --archive \
             ${SEED:+--seed "$SEED"} ${storage:+--storage "$storage"}
     done
+    "$BIN/python" -m bench.upload_kills ${SEED:+--seed "$SEED"}
 }
 
 attack() {

@@ -7,6 +7,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from bench import upload_kills
 from bench.kills import SM, drill
 from tests.integration.people import PASSWORD
 from tests.integration.raw_client import RawClient
@@ -35,6 +36,18 @@ class KillTests(SynchronousTestCase):
         storage = make_postgresql()
         self.addCleanup(drop_postgresql, storage)
         self.ends(storage)
+
+
+class UploadKillTests(SynchronousTestCase):
+    """A share of what ``python -m bench.upload_kills`` does."""
+
+    def test_uploads(self) -> None:
+        """No file is lost, or there in part, and no room is taken by none (HU-3, HU-5)."""
+        seed = some_seed()
+        directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
+        self.addCleanup(rmtree, directory)
+        wrong, counts = upload_kills.drill(directory, uploads=40, kills=2, seed=seed)
+        self.assertEqual(wrong, [], f"seed {seed}: {counts}")
 
 
 class SlowReaderTests(SynchronousTestCase):
