@@ -115,9 +115,9 @@ def makeService(options: Options) -> IService:
 # --- the console script ------------------------------------------------------------------------
 
 
-def main() -> None:
-    """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``, ``xmppd temporary``."""
-    parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server.")
+def command_line() -> argparse.ArgumentParser:
+    """The words of the console script, and their options."""
+    parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server")
     parser.add_argument("--version", action="version", version=f"xmppd {version()}")
     words = parser.add_subparsers(dest="word", required=True)
     _add_setup(words.add_parser("setup", help="ask a few questions, and set a server up"))
@@ -131,7 +131,12 @@ def main() -> None:
     temporary.add_options(
         words.add_parser("temporary", help="run a server for tests, until the parent ends")
     )
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``, ``xmppd temporary``."""
+    arguments = command_line().parse_args()
     if arguments.word == "run":
         run(arguments.config)
     elif arguments.word == "new-plugin":

@@ -18,6 +18,7 @@ from xmppd.ctl.command_line import GROUPS, OWN_OPTIONS, usage
 from xmppd.ctl.command_line import options as options_of
 from xmppd.ctl.commands import DECLARED
 from xmppd.ctl.declared import Declared
+from xmppd.ctl.finding_codes import codes
 from xmppd.plugin.public import public_page
 
 EFFECTS = {
@@ -71,13 +72,21 @@ words below, `argument` the argument that is wrong, if it is one. A sentence wit
 `{"note": "…"}`.
 """
 
+_CODES_INTRO = """\
+## What explain and status say
+
+What stands in the field `code` of their rows, by which programs tell what is the case. The sentence
+is for people, and may be another in the next version; … stands for what is different each time.
+Codes stay what they are; new ones may come.
+"""
+
 _OPTIONS_INTRO = """\
 Every option of `xmppd.toml`. `xmppctl config options NAME` shows the same in a terminal, and
 `xmppctl config show` what holds. An option marked with * needs a restart; all others apply with
 `xmppctl reload`.
 """
 
-WRITTEN_BY = "made by `python -m xmppd.ctl.manual` from the tables of the program"
+WRITTEN_BY = "made by `python -m xmppd.manual` from the tables of the program"
 
 
 def commands_page() -> str:
@@ -103,6 +112,8 @@ def commands_page() -> str:
         for name, declared in DECLARED.items():
             if name.rpartition(" ")[0] == group:
                 lines += _command(declared)
+    lines += [*_CODES_INTRO.splitlines(), "", "| command | code | |", "|---|---|---|"]
+    lines += (f"| `{each.command}` | `{each.code}` | {_cell(each.says)} |" for each in codes())
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -180,19 +191,21 @@ def options_page() -> str:
 # --- for man -----------------------------------------------------------------------------------
 
 
-def _roff(text: str) -> str:
+def roff(text: str) -> str:
     """A text in which nothing is a command of roff."""
     plain = text.replace("\\", "\\e").replace("-", "\\-")
     return f"\\&{plain}" if plain[:1] in (".", "'") else plain
 
 
-def _page(name: str, section: int, what: str, parts: Iterable[str]) -> str:
-    head = f'.TH {name.upper()} {section} "" xmppd\n.SH NAME\n{_roff(name)} \\- {_roff(what)}\n'
+def man_page(name: str, section: int, what: str, parts: Iterable[str]) -> str:
+    """A page for man."""
+    head = f'.TH {name.upper()} {section} "" xmppd\n.SH NAME\n{roff(name)} \\- {roff(what)}\n'
     return f'.\\" {WRITTEN_BY}\n{head}' + "".join(f"{part}\n" for part in parts)
 
 
-def _item(name: str, what: str) -> str:
-    return f".TP\n.B {_roff(name)}\n{_roff(what)}"
+def man_item(name: str, what: str) -> str:
+    """An entry of a list, with what it means."""
+    return f".TP\n.B {roff(name)}\n{roff(what)}"
 
 
 def xmppctl_page() -> str:
@@ -201,26 +214,26 @@ def xmppctl_page() -> str:
     def parts() -> Iterator[str]:
         yield ".SH SYNOPSIS\n.B xmppctl\n.I COMMAND\n[argument ...]"
         yield ".SH DESCRIPTION"
-        yield _roff(
+        yield roff(
             "Has a server of this machine do something. If none is running, what concerns "
             "accounts, rosters, groups, the configuration and the database is done without one. "
             "Plugins may bring more commands: xmppctl --help lists those there are."
         )
         yield ".SH OPTIONS"
-        yield from (_item(name, what) for name, what in OWN_OPTIONS.items())
+        yield from (man_item(name, what) for name, what in OWN_OPTIONS.items())
         yield ".SH COMMANDS"
         for declared in DECLARED.values():
             about = declared.about
-            yield _item(usage(about), f"{about.help[:1].upper()}{about.help[1:]}.")
+            yield man_item(usage(about), f"{about.help[:1].upper()}{about.help[1:]}.")
             if about.arguments:
                 yield ".RS"
-                yield from (_item(name, what) for name, what in options_of(about))
+                yield from (man_item(name, what) for name, what in options_of(about))
                 yield ".RE"
         yield ".SH EXIT STATUS"
-        yield from (_item(str(status), what) for status, what in MEANINGS.items())
+        yield from (man_item(str(status), what) for status, what in MEANINGS.items())
         yield ".SH SEE ALSO\n.BR xmppd (1),\n.BR xmppd.toml (5)"
 
-    return _page("xmppctl", 1, "give commands to an XMPP server", parts())
+    return man_page("xmppctl", 1, "give commands to an XMPP server", parts())
 
 
 def toml_page() -> str:
@@ -228,7 +241,7 @@ def toml_page() -> str:
 
     def parts() -> Iterator[str]:
         yield ".SH DESCRIPTION"
-        yield _roff(
+        yield roff(
             "The configuration of xmppd, in TOML: /etc/xmppd/xmppd.toml unless another is named. "
             "What it does not say keeps its default. xmppctl config check looks for mistakes in "
             "it, xmppctl config show shows what holds."
@@ -239,11 +252,11 @@ def toml_page() -> str:
             place = option.name.rpartition(".")[0]
             if place != table:
                 table = place
-                yield f".SS [{_roff(place)}]"
-            yield _item(_signature(option), option.help)
+                yield f".SS [{roff(place)}]"
+            yield man_item(_signature(option), option.help)
         yield ".SH SEE ALSO\n.BR xmppd (1),\n.BR xmppctl (1)"
 
-    return _page("xmppd.toml", 5, "the configuration of an XMPP server", parts())
+    return man_page("xmppd.toml", 5, "the configuration of an XMPP server", parts())
 
 
 def _signature(option: Option) -> str:
@@ -263,13 +276,24 @@ PAGES: Mapping[str, Callable[[], str]] = {
 """The files that are made from the tables, and the functions that make them."""
 
 
-def main(root: Path) -> None:
+def write(root: Path, pages: Mapping[str, Callable[[], str]] = PAGES) -> None:
     """Write the files below a directory."""
-    for name, page in PAGES.items():
+    for name, page in pages.items():
         (root / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd())
 
-__all__ = ["CODES", "PAGES", "commands_page", "main", "options_page", "toml_page", "xmppctl_page"]
+__all__ = [
+    "CODES",
+    "PAGES",
+    "commands_page",
+    "man_item",
+    "man_page",
+    "options_page",
+    "roff",
+    "toml_page",
+    "write",
+    "xmppctl_page",
+]

@@ -214,7 +214,7 @@ TOPICS: tuple[Topic, ...] = (
 _INTRO = """\
 # What a plugin may use
 
-<!-- made by `python -m xmppd.ctl.manual` from xmppd/plugin/public.py and the docstrings -->
+<!-- made by `python -m xmppd.manual` from xmppd/plugin/public.py and the docstrings -->
 
 The names that are there for plugins and their tests, each by the module that it is imported from.
 {doc}`plugins` shows how they are used.

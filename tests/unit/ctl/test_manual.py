@@ -8,7 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.ctl import client, main
 from xmppd.ctl.commands import DECLARED
-from xmppd.ctl.manual import CODES, PAGES, commands_page
+from xmppd.ctl.finding_codes import codes
+from xmppd.ctl.manual import CODES, commands_page
+from xmppd.manual import PAGES
 from xmppd.stanza import Condition
 
 ROOT = Path(__file__).parents[3]
@@ -16,9 +18,7 @@ ROOT = Path(__file__).parents[3]
 
 class ManualTests(SynchronousTestCase):
     def test_written(self) -> None:
-        """What stands in the manual is what the tables say; `python -m xmppd.ctl.manual` writes it
-        anew.
-        """
+        """The manual says what the program does; `python -m xmppd.manual` writes it."""
         for name, page in PAGES.items():
             with self.subTest(name):
                 self.assertEqual((ROOT / name).read_text(encoding="utf-8"), page())
@@ -44,12 +44,28 @@ class ManualTests(SynchronousTestCase):
         self.assertIn("no-server", known)
         self.assertEqual(set(CODES), known)
 
+    def test_findings(self) -> None:
+        """So is every word of what explain and status find, with those of plugins."""
+        page = commands_page()
+        for command, code in (
+            ("explain presence", "strangers"),
+            ("explain presence", "owner_unreachable"),
+            ("explain message", "quota"),
+            ("explain message", "held"),
+            ("explain login", "locked"),
+            ("explain session", "ended"),
+            ("status", "store-fails"),
+            ("explain message, plugin carbons", "copied"),
+        ):
+            self.assertIn(f"| `{command}` | `{code}` | ", page)
+        self.assertLess(len([each for each in codes() if each.says == "…"]), 5)
+
     def test_roff(self) -> None:
         """The pages for man are read without a complaint."""
-        for name in ("etc/man/xmppctl.1", "etc/man/xmppd.toml.5"):
+        for name in ("etc/man/xmppctl.1", "etc/man/xmppd.1", "etc/man/xmppd.toml.5"):
             for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
                 if line[:1] in (".", "'"):
-                    self.assertRegex(line, r'^\.(\\"|TH|SH|SS|TP|B|BR|I|RS|RE)( |$)')
+                    self.assertRegex(line, r'^\.(\\"|TH|SH|SS|TP|B|BR|I|RS|RE|br)( |$)')
 
 
 class CompletionFileTests(SynchronousTestCase):
