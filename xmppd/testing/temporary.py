@@ -154,7 +154,7 @@ def pair(option: str, text: str) -> tuple[str, str]:
 def up(server: TemporaryServer, until: ExitStack) -> dict[str, object]:
     """Start a server and its control address, until the stack ends; returns what is to be known."""
     until.enter_context(server)
-    control = Control(server)
+    control = ControlAddress(server)
     until.callback(control.close)
     Thread(target=control.serve_forever, daemon=True).start()
     return {
@@ -180,7 +180,7 @@ def wait_for_any(*descriptors: int) -> int:
     return poller.poll()[0][0]
 
 
-class Control(socketserver.ThreadingUnixStreamServer):
+class ControlAddress(socketserver.ThreadingUnixStreamServer):
     """The control address of a server, which is there while the server is not.
 
     Args:
@@ -197,7 +197,7 @@ class Control(socketserver.ThreadingUnixStreamServer):
         self.address = str(server.directory / "control.sock")
         self._alone = Lock()
         Path(self.address).unlink(missing_ok=True)
-        super().__init__(self.address, ControlHandler)
+        super().__init__(self.address, ControlConversation)
 
     def close(self) -> None:
         """Serve nobody any more."""
@@ -241,10 +241,10 @@ class Control(socketserver.ThreadingUnixStreamServer):
         return says
 
 
-class ControlHandler(socketserver.StreamRequestHandler):
+class ControlConversation(socketserver.StreamRequestHandler):
     """One connection: a request a line."""
 
-    server: Control
+    server: ControlAddress
 
     def handle(self) -> None:
         """Answer each request."""

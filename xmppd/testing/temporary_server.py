@@ -228,6 +228,8 @@ class TemporaryServer(ServerProcess, FaultsAndViews):
         others: Servers that it finds, and that find it.
     """
 
+    start_timeout_s = 120.0  # ten workers of pytest start one each at once
+
     def __init__(
         self,
         directory: Path,
