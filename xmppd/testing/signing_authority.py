@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from xmppd.host.clocks import wall_clock
+from xmppd.net.certificate import ascii_domain
 
 DAY = timedelta(days=1)
 EXPIRED_DAYS = -1.0
@@ -47,7 +49,7 @@ class SigningAuthority:
 
         Args:
             domain: What the files are called, and whom it is for, unless there are names.
-            names: Whom it is for instead.
+            names: Whom it is for instead: domains, and IP addresses.
             days: How long it is valid yet; less than 0 if it has expired.
             directory: Where to write, if not beside the authority.
 
@@ -95,7 +97,7 @@ class SigningAuthority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(name) for name in names]),
+                x509.SubjectAlternativeName(list(map(_named, names))),
                 critical=False,
             )
             .sign(self._key, hashes.SHA256())
@@ -116,6 +118,13 @@ class SigningAuthority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(authority, critical=False)
         )
+
+
+def _named(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(ascii_domain(name))
 
 
 def _usage(*, signs: bool) -> x509.KeyUsage:

@@ -291,7 +291,7 @@ class TemporaryServer(ServerProcess, FaultsAndViews):
     def _make_certificates(self) -> None:
         self._ports[SERVERS] = self._hold_port()
         for domain in self.domains:
-            self.authority.issue(domain, directory=self.directory)
+            self.authority.issue(domain, domain, self.host, directory=self.directory)
             _, key = self._files_of(domain)
             self.authority.issue_expired(domain, key, self.directory / f"{domain}.expired.crt")
 
