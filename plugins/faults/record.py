@@ -14,7 +14,7 @@ from xmppd.command.refused import Refused
 from xmppd.session.peer_counts import Peer
 from xmppd.stanza import JID, Condition, ns
 
-from .table import Match, belongs, names_of
+from .table import Match, belongs, name_of, names_of
 
 MAX_ELEMENTS = 20_000
 """Those that are kept; the oldest go first."""
@@ -140,6 +140,7 @@ class SeenRecord:
 
 def without_secrets(xml: str) -> str:
     """An element without what proves who somebody is."""
-    if not any(namespace in xml for namespace in SECRET_NAMESPACES):
+    offers = name_of(xml) == "features"
+    if offers or not any(namespace in xml for namespace in SECRET_NAMESPACES):
         return xml
     return _TOKEN.sub(r"\1'…'", _TEXT.sub(">…<", xml))
