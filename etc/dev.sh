@@ -240,6 +240,11 @@ need_ejabberd() {
     systemctl disable --now ejabberd >&2 || service ejabberd stop >&2 || true
 }
 
+# The database that Openfire brings, whose script is read.
+hsqldb_is_there() {
+    command -v javac && ls /usr/share/java/hsqldb.jar
+}
+
 # A database in which others keep what moves; the tests start one of their own.
 need_mariadb() {
     if [ -x /usr/sbin/mariadbd ]; then return; fi
@@ -368,6 +373,7 @@ tests() {
     need_prosody
     need_ejabberd
     need_mariadb
+    need hsqldb_is_there libhsqldb-java default-jdk-headless
     clients
     browser
     coturn
@@ -485,6 +491,7 @@ coverage() {
     need_prosody
     need_ejabberd
     need_mariadb
+    need hsqldb_is_there libhsqldb-java default-jdk-headless
     clients
     browser
     coturn

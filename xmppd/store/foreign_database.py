@@ -48,10 +48,12 @@ class ForeignDatabase:
     Args:
         source: The file of SQLite; or one that ends in ``.url``, and has the URL in its first line:
             there may be a password in it, which no command line should show.
+        opened: What is asked instead of a file of SQLite.
     """
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, source: Path, opened: sqlite3.Connection | None = None) -> None:
         self._source = source
+        self._given = opened
         self._connection: Connection | None = None
         self._url = URL.create("sqlite", database=str(source))
 
@@ -94,10 +96,10 @@ class ForeignDatabase:
 
     def _opened(self) -> Connection:
         if self._connection is None:
-            if self._source.suffix == URL_SUFFIX:
+            if self._given is None and self._source.suffix == URL_SUFFIX:
                 self._url = _url_in(self._source)
             with database_errors(self._url):
-                connection = _engine(self._url).connect()
+                connection = _engine(self._url, self._given).connect()
                 self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         return self._connection
 
@@ -120,10 +122,12 @@ def _url_in(path: Path) -> URL:
     return url.set(drivername=_DRIVERS[kind])
 
 
-def _engine(url: URL) -> Engine:
+def _engine(url: URL, given: sqlite3.Connection | None) -> Engine:
     kind = url.get_backend_name()
     if kind == "sqlite":
-        return create_engine("sqlite://", creator=lambda: _sqlite(url), poolclass=StaticPool)
+        return create_engine(
+            "sqlite://", creator=lambda: given or _sqlite(url), poolclass=StaticPool
+        )
     milliseconds = STATEMENT_TIMEOUT_S * 1_000
     more: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_S}
     if kind == "postgresql":

@@ -17,6 +17,7 @@ from xmppd.migration.readers.sql_source import (
     Row,
     SQLSource,
     pages,
+    sound_text,
 )
 from xmppd.stanza import Tree
 from xmppd.store.rosters import RosterItem
@@ -149,7 +150,7 @@ class EjabberdSQL(EjabberdReader):
                         )
                     )
                 else:
-                    person.password = _sound_text(password)
+                    person.password = sound_text(password)
             except ValueError as error:
                 person.left_out.append(f"password: {error}")
             person.created = ejabberd.moment(created)
@@ -265,20 +266,6 @@ class EjabberdSQL(EjabberdReader):
 # --- what is in the rows --------------------------------------------------------------------------
 
 
-def _sound_text(value: object) -> str:
-    """A text that can be written.
-
-    Raises:
-        ValueError: It is not UTF-8.
-    """
-    text = str(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError("it is not UTF-8") from error
-    return text
-
-
 def _mongoose_keys(details: str) -> list[ScramKeys]:
     """Keys as MongooseIM has them: as JSON, or in two older forms.
 
@@ -315,36 +302,24 @@ def _of_details(details: str) -> Iterator[tuple[str, str, str, int]]:
 
 
 def _last(row: Row) -> tuple[float, str]:
-    return float(str(row[0])), _sound_text(row[1] or "")
+    return float(str(row[0])), sound_text(row[1] or "")
 
 
 def _contact(groups: Mapping[str, list[str]], row: Row) -> RosterItem:
-    jid, name, subscription, ask, asks = (_sound_text("" if v is None else v) for v in row)
+    jid, name, subscription, ask, asks = (sound_text("" if v is None else v) for v in row)
     asks = asks.strip("\0")
     return ejabberd.contact(
         jid,
         name,
         _SUBSCRIPTIONS.get(subscription.strip(), "none"),
         _ASKS.get(ask.strip(), "none"),
-        map(_sound_text, groups.get(jid, ())),
+        map(sound_text, groups.get(jid, ())),
         asks,
     )
 
 
 def _xml(row: Row) -> Tree:
-    return elements.parsed(_text_of(row[0]))
-
-
-def _text_of(value: object) -> str:
-    """A text, which some databases keep as bytes.
-
-    Raises:
-        ValueError: It is not UTF-8.
-    """
-    try:
-        return value.decode() if isinstance(value, bytes) else _sound_text(value)
-    except UnicodeDecodeError as error:
-        raise ValueError("it is not UTF-8") from error
+    return elements.parsed(sound_text(row[0]))
 
 
 def _rule(row: Row) -> KeptRule:
@@ -354,12 +329,12 @@ def _rule(row: Row) -> KeptRule:
     wanted = () if everything in _TRUE else zip(MATCHES, kinds, strict=True)
     chosen = [kind for kind, is_meant in wanted if is_meant in _TRUE]
     place = int(float(str(order)))
-    return KeptRule(_TYPES[str(type)], _sound_text(value), _ACTIONS[str(action)], place, chosen)
+    return KeptRule(_TYPES[str(type)], sound_text(value), _ACTIONS[str(action)], place, chosen)
 
 
 def _preferences(row: Row) -> Tree:
-    always, never = (ejabberd.addresses(ejabberd.term(_sound_text(v))) for v in row[1:])
-    return elements.preferences(_sound_text(row[0]), always, never)
+    always, never = (ejabberd.addresses(ejabberd.term(sound_text(v))) for v in row[1:])
+    return elements.preferences(sound_text(row[0]), always, never)
 
 
 def _seconds(microseconds: object) -> float:
@@ -367,7 +342,7 @@ def _seconds(microseconds: object) -> float:
 
 
 def _waiting(domain: str, when: Callable[[object], float | None], row: Row) -> Tree:
-    message = elements.parsed(_text_of(row[1]))
+    message = elements.parsed(sound_text(row[1]))
     came = when(row[2])
     if came is not None:
         elements.stamp(message, domain, came)
@@ -375,18 +350,18 @@ def _waiting(domain: str, when: Callable[[object], float | None], row: Row) -> T
 
 
 def _archived(row: Row) -> KeptMessage:
-    return KeptMessage(elements.parsed(_text_of(row[2])), int(str(row[0])))
+    return KeptMessage(elements.parsed(sound_text(row[2])), int(str(row[0])))
 
 
 def _option(row: Row) -> tuple[str, ErlangValue]:
-    return _sound_text(row[0]), ejabberd.term(_sound_text(row[1]))
+    return sound_text(row[0]), ejabberd.term(sound_text(row[1]))
 
 
 def _item(row: Row) -> KeptItem:
     id, publisher, payload = row
-    written = _text_of(payload)
+    written = sound_text(payload)
     return KeptItem(
-        _sound_text(id), _sound_text(publisher), elements.parsed(written) if written else None
+        sound_text(id), sound_text(publisher), elements.parsed(written) if written else None
     )
 
 

@@ -1,5 +1,6 @@
 """SQLSource: the database of another server, as readers ask it."""
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,10 +22,11 @@ class SQLSource:
 
     Args:
         source: As for :class:`~xmppd.store.foreign_database.ForeignDatabase`.
+        opened: As there.
     """
 
-    def __init__(self, source: Path) -> None:
-        self._database = ForeignDatabase(source)
+    def __init__(self, source: Path, opened: sqlite3.Connection | None = None) -> None:
+        self._database = ForeignDatabase(source, opened)
         self._columns: dict[str, frozenset[str]] = {}
         self._has: dict[str, bool] = {}
 
@@ -63,7 +65,12 @@ class SQLSource:
     def chosen(self, table: str, names: Sequence[str]) -> str:
         """Columns of a table for a query, NULL for those that it does not have."""
         there = self.columns(table)
-        return ", ".join(name if name.lower() in there else "NULL" for name in names)
+        return ", ".join(_named(name) if name.lower() in there else "NULL" for name in names)
+
+
+def _named(column: str) -> str:
+    """A column in a query; ``list`` is a word of some databases."""
+    return '"list"' if column == "list" else column
 
 
 def is_database(path: Path) -> bool:
@@ -75,6 +82,20 @@ def is_database(path: Path) -> bool:
             return file.read(len(_SQLITE)) == _SQLITE
     except OSError:
         return False
+
+
+def sound_text(value: object) -> str:
+    """A text, which some databases keep as bytes.
+
+    Raises:
+        ValueError: It is not UTF-8.
+    """
+    try:
+        text = value.decode() if isinstance(value, bytes) else str(value)
+        text.encode()
+    except UnicodeError as error:
+        raise ValueError("it is not UTF-8") from error
+    return text
 
 
 def pages(ask: Callable[[Row | None], Sequence[Row]]) -> Iterator[Row]:
@@ -89,4 +110,12 @@ def pages(ask: Callable[[Row | None], Sequence[Row]]) -> Iterator[Row]:
         page = ask(page[-1])
 
 
-__all__ = ["LONG_ROWS_AT_ONCE", "ROWS_AT_ONCE", "Row", "SQLSource", "is_database", "pages"]
+__all__ = [
+    "LONG_ROWS_AT_ONCE",
+    "ROWS_AT_ONCE",
+    "Row",
+    "SQLSource",
+    "is_database",
+    "pages",
+    "sound_text",
+]
