@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from twisted.internet import ssl
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
@@ -26,6 +25,7 @@ from twisted.web.iweb import IAgent, IResponse
 
 from xmppd.auth.base import AuthProvider, SASLError
 from xmppd.config.section import Section
+from xmppd.net.outgoing_trust import trust_root
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID
@@ -168,13 +168,10 @@ def _away() -> SASLError:
 
 def _agent(settings: AuthHTTPSettings, reactor: IReactorTCP, pool: HTTPConnectionPool) -> IAgent:
     """What asks the service, and believes no certificate but a good one for its name."""
-    trust = None
-    if settings.authorities:
-        pem = Path(settings.authorities).read_bytes()
-        marker = b"-----BEGIN CERTIFICATE-----"
-        parts = [marker + part for part in pem.split(marker)[1:]]
-        trust = ssl.trustRootFromCertificates([ssl.Certificate.loadPEM(part) for part in parts])
-    policy = BrowserLikePolicyForHTTPS(trust)
+    try:
+        policy = BrowserLikePolicyForHTTPS(trust_root(settings.authorities))
+    except ValueError as error:
+        raise PluginError(f"auth_http.authorities: {error}") from error
     return cast(IAgent, Agent(reactor, policy, connectTimeout=settings.timeout_s, pool=pool))
 
 
