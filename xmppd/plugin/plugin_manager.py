@@ -362,6 +362,9 @@ def _module(name: str, config: Config) -> ModuleType:
     except Writable as error:
         library.forget(name)
         raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
+    except PluginError:
+        library.forget(name)
+        raise
     except Exception as error:
         library.forget(name)
         raise _cannot(name, error) from error

@@ -14,7 +14,13 @@ from xmppd.stanza import Later
 _log = Logger()
 
 
-def repeatedly(work: Callable[[], Later], every_s: float, clock: IReactorTime) -> AtUnload:
+def repeatedly(
+    work: Callable[[], Later],
+    every_s: float,
+    clock: IReactorTime,
+    *,
+    first_s: float | None = None,
+) -> AtUnload:
     """Something that is done again and again until the plugin goes; where it fails, that is logged,
     and it is tried again at its next time.
 
@@ -22,6 +28,7 @@ def repeatedly(work: Callable[[], Later], every_s: float, clock: IReactorTime) -
         work: Does it; what takes longer than the time to the next one leaves that out.
         every_s: The seconds from one time to the next.
         clock: The reactor's.
+        first_s: The seconds until the first time; None for as many as from one to the next.
     """
 
     def turn() -> Deferred[None]:
@@ -29,8 +36,15 @@ def repeatedly(work: Callable[[], Later], every_s: float, clock: IReactorTime) -
 
     loop = LoopingCall(turn)
     loop.clock = clock
-    loop.start(every_s, now=False)
-    return AtUnload(loop.stop)
+    first = clock.callLater(every_s if first_s is None else first_s, loop.start, every_s)
+
+    def stop() -> None:
+        if first.active():
+            first.cancel()
+        elif loop.running:
+            loop.stop()
+
+    return AtUnload(stop)
 
 
 async def _do(work: Callable[[], Later]) -> None:

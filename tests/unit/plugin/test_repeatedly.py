@@ -25,6 +25,17 @@ class RepeatedlyTests(SynchronousTestCase):
         self.clock.advance(EVERY_S)
         self.assertEqual(self.times, 3)
 
+    def test_first(self) -> None:
+        """The first time may come earlier; a plugin that goes before it does nothing."""
+        part = repeatedly(self.count, EVERY_S, self.clock, first_s=1.0)
+        self.clock.advance(1.0)
+        self.clock.advance(EVERY_S)
+        self.assertEqual(self.times, 2)
+        part.call()
+        repeatedly(self.count, EVERY_S, self.clock, first_s=1.0).call()
+        self.clock.advance(EVERY_S)
+        self.assertEqual(self.times, 2)
+
     def count(self) -> None:
         self.times += 1
 
