@@ -77,7 +77,8 @@ class ServerProcess:
         settings: Other settings than the defaults, table by table as in the file:
             ``sessions={"conflict": "refuse"}``. A key outside all tables is given as it is:
             ``admins=["romeo@localhost"]``, and so are the tables of an array:
-            ``component=[{"name": "echo.localhost", "secret": "…"}]``.
+            ``component=[{"name": "echo.localhost", "secret": "…"}]``. What else a domain of these
+            is to have goes with its name: ``domain=[{"name": "localhost", "auth": ["http"]}]``.
 
     Attributes:
         start_timeout_s: How long a start may take.
@@ -281,7 +282,7 @@ class ServerProcess:
             if isinstance(value, Mapping):
                 tables.setdefault(name, {}).update(value)
             elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-                arrays += [(name, table) for table in value]
+                arrays += [(name, table) for table in value if name != "domain"]
             else:
                 lines.append(f"{name} = {_toml(value)}")
         for domain in self.domains:
@@ -291,6 +292,10 @@ class ServerProcess:
                 "certificate": str(certificate),
                 "key": str(key),
             }
+            others = settings.get("domain", ())
+            assert isinstance(others, list | tuple), "an array of tables"
+            for other in others:
+                table.update(other if other["name"] == domain else {})
             arrays.append(("domain", table))
         for (kind, tls), port in self._ports.items():
             listen = {"endpoint": endpoint_at(port), "kind": kind, "tls": tls}
