@@ -59,7 +59,7 @@ environment() {
         "$python" -m venv --clear "$VENV"
     fi
     echo "Installing xmppd and what it depends on into $VENV"
-    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,mysql,cluster,acme]'
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,mysql,cluster,acme,ldap]'
 }
 
 # --- run ----------------------------------------------------------------------------------------
@@ -313,6 +313,17 @@ systemd_analyze() {
     need "command -v systemd-analyze" systemd
 }
 
+# A directory, which is not to listen by itself.
+ldap_is_there() {
+    PATH="$PATH:/usr/sbin" command -v slapd && command -v ldapadd
+}
+
+ldap() {
+    if ldap_is_there >/dev/null 2>&1; then return; fi
+    need ldap_is_there slapd ldap-utils
+    systemctl disable --now slapd >&2 || service slapd stop >&2 || true
+}
+
 # An authority that signs certificates, and its name server.
 pebble() {
     need "command -v pebble && command -v pebble-challtestsrv" pebble
@@ -378,6 +389,7 @@ tests() {
     browser
     coturn
     pebble
+    ldap
     systemd_analyze
     proxies
     need faketime_is_there faketime
@@ -496,6 +508,7 @@ coverage() {
     browser
     coturn
     pebble
+    ldap
     systemd_analyze
     proxies
     need faketime_is_there faketime
@@ -542,7 +555,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

@@ -1,0 +1,175 @@
+"""DirectoryGroups: groups of a directory as shared groups here (AU-5)."""
+
+import re
+from collections.abc import Mapping
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from xmppd.presence.shared_group_changes import SharedGroupChanges
+from xmppd.roster.contact_names import check_group_name
+from xmppd.stanza import StanzaError
+from xmppd.store.accounts import AccountStore
+from xmppd.store.shared_groups import SharedGroup
+
+from .connection import Found, LDAPConnection, LDAPEntry, Wanted
+from .directory import LDAPAway, LDAPDirectory
+from .provider import accounts_named, accounts_of
+from .settings import AuthLDAPSettings
+
+PAGE_SIZE = 500
+"""Entries of one answer."""
+
+LONGEST_S = 300.0
+"""The time that all pages of one question may take."""
+
+PREFIX = "ldap:"
+"""The names of shared groups begin with it that come from a directory, and no others."""
+
+_SEPARATOR = re.compile(rb"\s*(?<!\\)([,=+])\s*")
+_log = Logger()
+
+
+class TooMany(Exception):
+    """An error: what a directory has is more than is taken over; the text is a clause."""
+
+
+class DirectoryGroups:
+    """Has a shared group for each group of the directory, with those of its members who have an
+    account: that is, who have logged in once.
+
+    Who sees a group, and under which name, an administrator may change: only its members are the
+    directory's. If not all can be read, nothing changes.
+
+    Args:
+        settings: Where they are.
+        directory: Is asked.
+        changes: Changes shared groups.
+        accounts: Knows who has one.
+        domains: Those whose people the directory knows.
+        clock: The reactor's.
+    """
+
+    def __init__(
+        self,
+        settings: AuthLDAPSettings,
+        directory: LDAPDirectory,
+        changes: SharedGroupChanges,
+        accounts: AccountStore,
+        domains: tuple[str, ...],
+        clock: IReactorTime,
+    ) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._changes = changes
+        self._accounts = accounts
+        self._domains = domains
+        self._clock = clock
+
+    async def follow(self) -> None:
+        """Read all groups, and change the shared groups whose members have changed."""
+        try:
+            found = await self._found()
+        except (LDAPAway, TooMany) as error:
+            _log.warn("groups of the directory stay as they were: {why}", why=str(error))
+            return
+        for name in [name for name in self._changes.groups.groups if name.startswith(PREFIX)]:
+            if name not in found:
+                await self._changes.delete(name)
+                _log.info("the group {name} is gone from the directory", name=name)
+        for name, members in found.items():
+            known = self._changes.groups.groups.get(name)
+            display = name.removeprefix(PREFIX)
+            if known is None:
+                await self._changes.save(SharedGroup(name, display, members))
+            elif known.members != members:
+                await self._changes.save(
+                    SharedGroup(name, known.display_name, members, known.visible_to, known.groups)
+                )
+
+    async def _found(self) -> dict[str, tuple[str, ...]]:
+        """The members of each group, by the name that it has here."""
+        settings = self._settings
+        people = await self._people() if settings.member == "entry" else {}
+        found: dict[str, tuple[str, ...]] = {}
+        wanted = Wanted(
+            settings.group_base,
+            settings.group_having,
+            (settings.group_name_attribute, settings.member_attribute),
+        )
+        for entry in await self._all(wanted, settings.max_groups, "max_groups"):
+            name = _name(entry, settings.group_name_attribute)
+            if name is None:
+                continue
+            if _is_in_part(entry, settings.member_attribute):
+                raise TooMany(
+                    f"the directory gives only some of the members of {name} "
+                    f"({settings.member_attribute};range=…)"
+                )
+            members = self._members(entry, people)
+            there = [account for account in members if await self._accounts.exists(account)]
+            found[PREFIX + name] = tuple(there)
+        return found
+
+    def _members(self, entry: LDAPEntry, people: Mapping[bytes, frozenset[str]]) -> list[str]:
+        values = entry.attributes.get(self._settings.member_attribute.lower(), ())
+        if self._settings.member == "name":
+            return sorted(accounts_named(values, self._settings.name, self._domains))
+        return sorted({each for dn in values for each in people.get(key_of(dn), ())})
+
+    async def _people(self) -> dict[bytes, frozenset[str]]:
+        """The accounts of everybody, by the names of their entries."""
+        settings = self._settings
+        wanted = Wanted(settings.base, settings.having, (settings.name_attribute,))
+        everybody = await self._all(wanted, settings.max_group_people, "max_group_people")
+        return {
+            key_of(entry.dn): accounts_of(entry, settings, self._domains) for entry in everybody
+        }
+
+    async def _all(self, wanted: Wanted, limit: int, limit_name: str) -> list[LDAPEntry]:
+        """All entries, page by page, on one connection: its server knows where it was."""
+
+        async def read(asked: LDAPConnection) -> list[LDAPEntry]:
+            entries: list[LDAPEntry] = []
+            cookie = b""
+            while True:
+                page = await self._page(asked, wanted, cookie)
+                entries += page.entries
+                if len(entries) > limit:
+                    raise TooMany(f"there are more than auth_ldap.{limit_name}, which is {limit}")
+                if not page.cookie:
+                    return entries
+                cookie = page.cookie
+
+        return await self._directory.ask(read, within_s=LONGEST_S)
+
+    def _page(self, asked: LDAPConnection, wanted: Wanted, cookie: bytes) -> "Deferred[Found]":
+        page = Deferred.fromCoroutine(asked.page(wanted, PAGE_SIZE, cookie))
+        return page.addTimeout(self._settings.timeout_s, self._clock)
+
+
+def key_of(dn: bytes) -> bytes:
+    """The name of an entry as it is compared: a directory gives it as it was written (AU-6)."""
+    return _SEPARATOR.sub(rb"\1", dn.strip()).lower()
+
+
+def _name(entry: LDAPEntry, attribute: str) -> str | None:
+    """The name of a group; None if it cannot be one in a roster."""
+    for value in entry.attributes.get(attribute.lower(), ()):
+        try:
+            name = value.decode()
+            check_group_name(PREFIX + name)
+        except (UnicodeDecodeError, StanzaError) as error:
+            _log.warn("the group {dn} of the directory is left out: {why}", dn=entry.dn, why=error)
+            return None
+        return name
+    return None
+
+
+def _is_in_part(entry: LDAPEntry, attribute: str) -> bool:
+    """Whether there are more members than the directory gives at once."""
+    return any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
+
+
+__all__ = ["LONGEST_S", "PAGE_SIZE", "PREFIX", "DirectoryGroups", "TooMany", "key_of"]
