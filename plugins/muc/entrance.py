@@ -1,5 +1,6 @@
 """Entrance: what a session that enters a room has yet to be shown."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from xmppd.stanza import JID, Presence, Stanza
@@ -50,7 +51,7 @@ class Entrance:
         self._before = before
         self._behind = behind
         self._over = over
-        self._then: dict[JID | int, Stanza] = {}
+        self._then: OrderedDict[JID | int, Stanza] = OrderedDict()
         self._number = self._messages = 0
         self._stanzas = self._draw()
 
@@ -89,16 +90,16 @@ class Entrance:
 
     def _draw(self) -> Iterator[Stanza]:
         yield from self._before
-        while self._unseen:
-            occupant = next(iter(self._unseen))
-            del self._unseen[occupant]
-            presence = self._show(occupant)
-            if presence is not None:
-                yield presence
+        unseen, show = self._unseen, self._show
+        for occupant in tuple(unseen):  # to look for the first of what is left costs more each time
+            if occupant in unseen:
+                del unseen[occupant]
+                presence = show(occupant)
+                if presence is not None:
+                    yield presence
         yield from self._behind()
         while self._then:
-            key = next(iter(self._then))
-            stanza = self._then.pop(key)
+            key, stanza = self._then.popitem(last=False)
             if isinstance(key, int):
                 self._messages -= 1
             elif stanza.type == "unavailable":

@@ -112,7 +112,10 @@ class Occupant:
     @property
     def shown(self) -> OccupantSession:
         """The session whose presence others see: of the highest priority, then the newest."""
-        return max(self.sessions.values(), key=_rank)
+        sessions = self.sessions.values()
+        if len(sessions) == 1:
+            return next(iter(sessions))
+        return max(sessions, key=_rank)
 
 
 def _rank(session: OccupantSession) -> tuple[int, int]:

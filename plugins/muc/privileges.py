@@ -21,6 +21,8 @@ _MEMBER, _ADMIN, _OWNER = RoomAffiliation.MEMBER, RoomAffiliation.ADMIN, RoomAff
 class RolePrivilege(Enum):
     """What a role lets an occupant do (:xep:`0045`, §5.1.1); its value says it."""
 
+    __hash__ = object.__hash__  # as that of Rank
+
     HEAR = "be in the room and hear what is said"
     SEE = "see the presence of others"
     BE_SEEN = "have its presence shown to others"

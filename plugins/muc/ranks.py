@@ -13,6 +13,8 @@ T = TypeVar("T", bound="Rank")
 class Rank(Enum):
     """One of several words, in rising order."""
 
+    __hash__ = object.__hash__  # an Enum's own is a call, and each presence is looked up by some
+
     @property
     def height(self) -> int:
         """Its place among them."""

@@ -15,7 +15,7 @@ from .hats import RoomHats
 from .history import RoomHistory
 from .nicks import folded
 from .occupant import Occupant, OccupantSession, Said
-from .privileges import RolePrivilege, may, may_read_archive, sees_jids
+from .privileges import RolePrivilege, may, may_read_archive
 from .ranks import Role, RoomAffiliation, RoomStanding
 from .slow_mode import SlowMode
 from .state import Affiliated, KeptRoom, RoomFollower
@@ -175,9 +175,14 @@ class Room:
         return may(occupant.role, RolePrivilege.BE_SEEN, self.config)
 
     def knows(self, viewer: Occupant) -> bool:
-        """Whether an occupant is shown JIDs."""
-        standing = RoomStanding(self.affiliation(viewer.person), viewer.role)
-        return sees_jids(standing, self.config)
+        """Whether an occupant is shown JIDs: as sees_jids has it, with nothing made for that, since
+        each presence that somebody is shown asks it.
+        """
+        return (
+            not self.config.is_anonymous
+            or viewer.role is Role.MODERATOR
+            or viewer.person.full in self.leaders
+        )
 
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
@@ -295,12 +300,13 @@ class Room:
         found = self.occupant(nick)
         if found is None:
             return None
-        if not self.is_shown(found) and viewer.occupant.role is not Role.MODERATOR:
+        if viewer.occupant.role is not Role.MODERATOR and not self.is_shown(found):
             return None
-        shown, item = found.shown, self.item(found)
+        shown, affiliation = found.shown, self.affiliation(found.person)
         jid = shown.jid if self.knows(viewer.occupant) else None
-        seen = (shown.presence, item, found.hats, found.jid, jid)
+        seen = (shown.presence, affiliation, found.role, found.hats, found.jid, jid)
         if found.seen is None or found.seen[0] != seen:  # most who enter see the same
+            item = RoomItem(affiliation, found.role)
             made = shown_as(found, shown.presence, item, (), jid)
             found.seen = seen, _pulled(made)
         return found.seen[1]

@@ -88,7 +88,7 @@ class RoomFollowers:
         self.next_turn = next_turn
         self._locks = Locks()
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._waiting: dict[str, int] = {}  # since when, as a position
+        self._waiting: OrderedDict[str, int] = OrderedDict()  # since when, as a position
         self._is_looking = False
 
     def services(self) -> Collection[str]:
@@ -160,8 +160,7 @@ class RoomFollowers:
         try:
             await self.next_turn()
             while self._waiting:
-                name = next(iter(self._waiting))
-                since = self._waiting.pop(name)
+                name, since = self._waiting.popitem(last=False)
                 try:
                     await self._look_at(JID.prepared(name), since)
                 except StoreError:  # which was logged

@@ -60,23 +60,28 @@ class Pulls:
         self._writing = True
         try:
             while self._pulling and self._has_room():
-                self._write_next()
+                self._write_first()
         finally:
             self._writing = False
 
-    def _write_next(self) -> None:
+    def _write_first(self) -> None:
+        """Write of the first request as much as the connection takes, or all of it."""
         stanzas, over = self._pulling[0]
-        try:
-            stanza = next(stanzas, None)
-        except Exception:
-            self._pulling.popleft()
-            over.errback()
-        else:
-            if stanza is not None:
-                self._write(stanza)
+        write, has_room = self._write, self._has_room
+        while True:
+            try:
+                stanza = next(stanzas, None)
+            except Exception:
+                self._pulling.popleft()
+                over.errback()
+                break
+            if stanza is None:
+                self._pulling.popleft()
+                over.callback(True)
+                break
+            write(stanza)
+            if not has_room():
                 return
-            self._pulling.popleft()
-            over.callback(True)
         self._tell_room()
 
     def end(self) -> None:
