@@ -166,6 +166,11 @@ class Room:
         """The hats that somebody wears here, as others see them (RM-74)."""
         return self.hats.worn(person.bare) if self.config.hats else b""
 
+    @property
+    def is_large(self) -> bool:
+        """Whether so many are in that not everything is told to all (RM-22, RM-49)."""
+        return len(self.occupants) > self.large_occupants
+
     # -- who sees whom ----------------------------------------------------------------------------
 
     def is_shown(self, occupant: Occupant) -> bool:

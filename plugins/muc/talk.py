@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
+from xmppd.message.worth import is_chat_state
 from xmppd.net.token_bucket import TokenBucket
 from xmppd.stanza import JID, Condition, ErrorType, Later, Message, StanzaError, Tree
 
@@ -101,6 +102,8 @@ class RoomTalk:
 
     def _say_to_all(self, room: Room, session: OccupantSession, message: Message) -> Later:
         occupant = session.occupant
+        if room.is_large and is_chat_state(message.payload.tree):
+            return None  # RM-49
         is_other_subject = is_subject(message.payload.tree)
         privilege = RolePrivilege.SUBJECT if is_other_subject else RolePrivilege.SPEAK
         check_role(room.standing(session.jid), privilege, room.config)

@@ -218,6 +218,12 @@ def fate_in_room(tree: Tree) -> Fate:
     return _fate(kind, marks)
 
 
+def is_chat_state(tree: Tree) -> bool:
+    """Whether a message says only what its sender is doing, such as writing (:xep:`0085`)."""
+    kind, _ = _look("groupchat", tree)
+    return kind is Worth.PASSING and any(namespace_of(child.tag) == CHAT_STATES for child in tree)
+
+
 @cache
 def _fate(kind: Worth, marks: int) -> Fate:
     """The row with its marks: each is made once."""

@@ -63,6 +63,21 @@ class ConfigurationTests(RunningCase):
         self.assertEqual(codes(juliet.received()[0]), {322})
         self.assertEqual(condition(self.enter(nurse, "Nurse")[0]), "registration-required")
 
+    def test_no_member_any_more(self) -> None:
+        """Whose membership ends leaves a room for members, and all are told why (RM-4, RM-20)."""
+        romeo, juliet, nurse = self.opened("romeo", "juliet", "nurse")
+        for name in ("juliet", "nurse"):
+            self.affiliate(romeo, name, "member")
+        self.configure(romeo, membersonly="1")
+        juliet.raw(), nurse.raw()
+        self.assert_done(self.affiliate(romeo, "nurse", "none"))
+        (own,), (seen,) = nurse.received(), juliet.received()
+        self.assertEqual((codes(own), codes(seen)), ({110, 321}, {321}))
+        for each in (own, seen):
+            self.assertIn("type='unavailable'", each)
+            self.assertIn("<item affiliation='none' role='none'", each)
+        self.assertEqual(condition(self.enter(nurse, "Nurse")[0]), "registration-required")
+
     def test_moderated(self) -> None:
         """Who has no affiliation has no voice in a room that is moderated from now on."""
         romeo, juliet = self.opened("romeo", "juliet")
