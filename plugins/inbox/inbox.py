@@ -17,19 +17,21 @@ class OtherConversation(NamedTuple):
         entry: It.
         kept_unread: The unread messages of the account's own archive with the same address, which
             are shown as a part of it; None if there is nothing there.
-        tells_all: Whether the account is told of all its messages, and not only of those.
     """
 
     entry: InboxEntry
     kept_unread: int | None
-    tells_all: bool
 
 
 class OtherConversations(Protocol):
     """Knows such conversations."""
 
-    async def of(self, account: str) -> Sequence[OtherConversation]:
-        """Those of an account, by its bare JID.
+    async def of(self, account: str, *, told_only: bool = False) -> Sequence[OtherConversation]:
+        """Those of an account.
+
+        Args:
+            account: Its bare JID.
+            told_only: Whether only those are wanted of which it is told all messages.
 
         Raises:
             StoreError: They cannot be read.
@@ -67,9 +69,13 @@ class AccountInbox:
         self.muting = muting
         self.others: OtherConversations | None = None
 
-    async def others_of(self, account: str) -> Sequence[OtherConversation]:
+    async def others_of(
+        self, account: str, *, told_only: bool = False
+    ) -> Sequence[OtherConversation]:
         """The conversations of an account that are kept elsewhere."""
-        return () if self.others is None else await self.others.of(account)
+        if self.others is None:
+            return ()
+        return await self.others.of(account, told_only=told_only)
 
     async def displayed(self, account: str, peer: str, id: str) -> bool:
         """Note that an account has displayed a conversation that is kept elsewhere; returns whether
@@ -149,8 +155,8 @@ class AccountInbox:
             ):
                 if JID.prepared(each.name).bare in muted:
                     count -= each.unread
-        for other in await self.others_of(account):
-            if other.tells_all and other.entry.name not in settings:
+        for other in await self.others_of(account, told_only=True):
+            if other.entry.name not in settings:
                 count += other.entry.unread - (other.kept_unread or 0)
         return count
 

@@ -47,20 +47,17 @@ class RoomConversations(OtherConversations):
         self.reading = reading
         self.next_turn = next_turn
 
-    async def of(self, account: str) -> Sequence[OtherConversation]:
+    async def of(self, account: str, *, told_only: bool = False) -> Sequence[OtherConversation]:
         await self.followers.know(JID.prepared(account))
         await self.reading.flush()
         found: list[OtherConversation] = []
         for followed in await self.reading.table.shown(account):
-            if self._is_shown(account, followed):
+            if self._is_shown(account, followed) and (not told_only or _tells_all(followed)):
                 if found:
                     await self.next_turn()
                 entry = await self._entry(followed)
                 if entry is not None:
-                    config = followed.config
-                    is_group = config.membersonly and not config.is_anonymous
-                    tells_all = followed.wants_all or is_group
-                    found.append(OtherConversation(entry, followed.mentions, tells_all))
+                    found.append(OtherConversation(entry, followed.mentions))
         return found
 
     async def displayed(self, account: str, peer: str, id: str) -> bool:
@@ -90,6 +87,12 @@ class RoomConversations(OtherConversations):
         if last > displayed:
             unread = await entries.count_speaking(name, displayed, MAX_COUNTED)
         return InboxEntry(name, last, spoken, displayed, unread, name)
+
+
+def _tells_all(followed: FollowedRoom) -> bool:
+    """Whether the account is told of all that is said in a room, not only of mentions (RM-61)."""
+    is_group = followed.config.membersonly and not followed.config.is_anonymous
+    return followed.wants_all or is_group
 
 
 __all__ = ["RoomConversations"]
