@@ -329,6 +329,11 @@ pebble() {
     need "command -v pebble && command -v pebble-challtestsrv" pebble
 }
 
+# A client in Perl.
+net_xmpp_is_there() {
+    perl -MNet::XMPP -e 1
+}
+
 # Sets the clock of one process.
 faketime_is_there() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1
@@ -393,6 +398,7 @@ tests() {
     systemd_analyze
     proxies
     need faketime_is_there faketime
+    need net_xmpp_is_there libnet-xmpp-perl
     need_redis
     start_postgres
     passed=0 failed=0 skipped=0
@@ -512,6 +518,7 @@ coverage() {
     systemd_analyze
     proxies
     need faketime_is_there faketime
+    need net_xmpp_is_there libnet-xmpp-perl
     need_redis
     start_postgres
     "$BIN/coverage" erase

@@ -28,7 +28,7 @@ from xmppd.testing.temporary_server import FaultsAndViews, TemporaryDomain, Temp
 
 MARK = "xmppd"
 PEER = "peer.localhost"
-DOMAINS_PER_SERVER = 100
+DOMAINS_PER_SERVER = 200
 LINES_SHOWN = 30
 ELEMENTS_SHOWN = 20
 
@@ -60,7 +60,7 @@ class Servers:
     def __init__(self, keep: Path | None) -> None:
         self._keep = keep
         self._until = ExitStack()
-        self._numbers = count(1)
+        self._numbers, self._domains = count(1), count(1)
         self._shared: dict[str, SharedServer] = {}
 
     def server(self, *domains: str, **settings: Any) -> TemporaryServer:
@@ -85,6 +85,10 @@ class Servers:
             self._until.callback(shared.server.stop)
         return shared.take()
 
+    def domain_names(self, many: int) -> list[str]:
+        """So many names that no domain has had."""
+        return [f"t{next(self._domains)}.localhost" for _ in range(many)]
+
     def close(self) -> None:
         """Stop all that run, and remove their files."""
         self._until.close()
@@ -103,15 +107,15 @@ class SharedServer:
     """
 
     def __init__(self, servers: Servers, settings: dict[str, Any]) -> None:
-        self.domains = [f"t{number}.localhost" for number in range(DOMAINS_PER_SERVER, 0, -1)]
-        self.server = servers.server(*reversed(self.domains), **settings)
+        self.domains = servers.domain_names(DOMAINS_PER_SERVER)
+        self.server = servers.server(*self.domains, **settings)
         self.server.start()
 
     def take(self) -> TemporaryDomain:
         """One of them; the server is started, if the test before has left it stopped."""
         if not self.server.is_up:
             self.server.start()
-        return TemporaryDomain(self.server, self.domains.pop())
+        return TemporaryDomain(self.server, self.domains.pop(0))
 
 
 @pytest.fixture(scope="session")
