@@ -119,6 +119,26 @@ class OnlineTests(ProcessCase):
         self.assertIn("the server stops", self.ctl("stop"))
         self.assertEqual(process.wait(1), 0)
 
+    def test_backup(self) -> None:
+        """A backup of a server that runs is a server of its own when it is put in its place."""
+        process, data = self.start(), self.directory / "data"
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        told = self.ctl("backup", "kept")
+        kept, secret = self.directory / "kept", self.directory / "kept.secret"
+        self.assertIn("everything is in", told)
+        self.assertEqual([p.stat().st_mode & 0o777 for p in (kept, secret)], [0o600, 0o600])
+        self.assertEqual(secret.read_bytes(), (data / "secret").read_bytes())
+        self.assertIn("there already", self.ctl("backup", "kept", status=1))
+        self.ctl("user", "password", "romeo", "--stdin", input="moon\n")
+        self.end(process)
+        for path in data.glob("xmppd.sqlite*"):
+            path.unlink()
+        kept.rename(data / "xmppd.sqlite")
+        self.start()
+        peer = Peer(self.ports()[1])
+        self.addCleanup(peer.close)
+        peer.log_in("romeo", "rose")
+
     def test_file(self) -> None:
         """A file that a command names is the one that whoever gives it sees."""
         self.start()

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
+from xmppd.command.kinds import FileName
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.config import config_file
@@ -21,6 +22,7 @@ from xmppd.ctl.settings import SettingsCommands
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor
 from xmppd.stanza import JID
+from xmppd.store.backup import back_up
 from xmppd.store.copying import Copying
 from xmppd.store.look import missing_accounts
 from xmppd.store.migrate import current_revision, upgrade
@@ -79,6 +81,23 @@ class FileCommands:
         else:
             yield f"the schema was {before or 'not there'}, and is {after} now"
 
+    async def backup(self, context: CommandContext) -> Replies:
+        """Write the database into one file, and the secret into another one."""
+        config, target = self.config, Path(context.arguments.text("file"))
+        secret, beside = DataDirectory(Path(config.data)).secret_file, Path(f"{target}.secret")
+        for each in (target, beside):
+            if each.exists():
+                raise Refused(f"{each} is there already: name another one, or remove it")
+        try:
+            back_up(config.storage.url, target)
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secret.read_bytes())
+        except OSError as error:
+            raise Refused(f"{error.filename or target}: {error.strerror or error}") from error
+        yield f"everything is in {target}, and the secret in {beside}"
+        yield "either lets its reader try passwords: keep them as safe as the server"
+
     async def copy(self, context: CommandContext) -> Replies:
         """Copy everything; no server may use either database meanwhile."""
         config = self.config
@@ -126,6 +145,17 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
             area="data",
         ),
         FileCommands.upgrade,
+    ),
+    Declared(
+        Description(
+            "backup",
+            "write everything into one new file, also while the server runs; SQLite only",
+            (Argument("file", "the new file", FileName()),),
+            needs="file",
+            answers="sentences",
+            area="data",
+        ),
+        FileCommands.backup,
     ),
     Declared(
         Description(
