@@ -41,6 +41,7 @@ from .hat_commands import commands_for_hats
 from .memory import RoomMemory
 from .pages import PAGES
 from .roll import RollCall
+from .room_data import RoomData
 from .rooms import Rooms
 from .service import RoomService
 from .settings import RoomSettings
@@ -122,6 +123,7 @@ def plug(
         host.unsaid = goodbyes.unsaid
     rooms.node_gone = guests.grace_is_over
     rooms.taken_up = lambda room: hosts[room.jid.domain].roll.taken_up(room)
+    of_rooms = RoomCommands(asker, rooms.store, clocks.wall_clock)
     return [
         Tables(metadata),
         AtUnload(snapshot.stop),
@@ -143,7 +145,8 @@ def plug(
         *(On(RemoteServerLost, host.absent.server_lost) for host in hosts.values()),
         On(PluginUnloads, leave),
         repeatedly(partial(look_after, hosts, rooms), SWEEP_S, clock),
-        *RoomCommands(asker, rooms.store, clocks.wall_clock).commands(),
+        *of_rooms.commands(),
+        RoomData(of_rooms),
         RoomExplanations(asker, rooms.store).command(),
         *PAGES,
         *metrics(rooms),

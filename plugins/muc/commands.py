@@ -297,11 +297,16 @@ class RoomCommands:
         if context.arguments.given("room"):
             yield written(await self._room(context)).decode()
             return
+        async for line in self.everything():
+            yield line.decode()
+
+    async def everything(self) -> AsyncIterator[bytes]:
+        """All rooms, a line for each."""
         for service in self.asker.services:
             async for name, _ in self._lines(service):
                 room = await self.store.load(JID.prepared(name))
                 if room is not None:
-                    yield written(room).decode()
+                    yield written(room)
 
     async def bring_in(self, context: CommandContext) -> Replies:
         """Make the rooms of a file; those that there are already stay as they are."""

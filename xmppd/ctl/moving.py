@@ -16,7 +16,11 @@ from xmppd.migration.importer import Importer, ImportPlan, Outcome
 from xmppd.migration.person import SourceError
 from xmppd.migration.sources import SOURCES
 from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza import StanzaError
 from xmppd.stanza.jid import prepare_domain
+
+MAX_LINE_BYTES = 16 << 20
+"""Of a file with what is of no account."""
 
 MAX_NOTES = 50
 """Of one person that are shown."""
@@ -72,6 +76,8 @@ class MovingCommands:
             async for outcome in importer.run(source.people()):
                 moved, left = moved + outcome.taken, left + (not outcome.taken)
                 yield _row(outcome, is_dry_run=plan.is_dry_run)
+            async for line in self._take_services(context):
+                yield line
             for each in await server.platform.run_in_thread(source.left_behind):
                 yield f"left behind: {each}"
         except SourceError as error:
@@ -81,16 +87,44 @@ class MovingCommands:
         verb = "would move" if plan.is_dry_run else "have moved"
         yield f"accounts that {verb} in: {moved}; other rows: {left}"
 
+    async def _take_services(self, context: CommandContext) -> Replies:
+        """Take what is of no account, if there are files of such beside the people."""
+        told, source = context.arguments, Path(context.arguments.text("source"))
+        if told.text("format") != "xep0227" or not source.is_dir() or told.given("only"):
+            return
+        for data in self.server.service_data.all():
+            path, taken = source / data.file, 0
+            if not path.exists():
+                continue
+            if told.given("domain"):
+                yield f"left behind: {data.file}, in which domains are not renamed"
+                continue
+            with path.open("rb") as file:
+                for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
+                    try:
+                        if not context.dry_run:
+                            await data.take(line)
+                        taken += 1
+                    except (StanzaError, ValueError) as error:
+                        why = error.text if isinstance(error, StanzaError) else str(error)
+                        why = why or "it cannot be kept"
+                        yield f"left behind: {data.file}, line {number}: {why}"
+            verb = "would move" if context.dry_run else "have moved"
+            yield f"lines of {data.file} that {verb} in: {taken}"
+
     async def write(self, context: CommandContext) -> Replies:
         """Export, with a row for each account."""
         told, server = context.arguments, self.server
         only = frozenset(jid.bare for jid in told.jids("account"))
-        exporter = Exporter(server.store, server.user_data, server.turns)
+        exporter = Exporter(server.store, server.user_data, server.service_data, server.turns)
         directory, count = Path(told.text("directory")), 0
         try:
             async for account in exporter.write(directory, told.domains("domain"), only):
                 count += 1
                 yield MovedRow(f"{account} is written", account, False, [])
+            if not only and not told.given("domain"):
+                async for name in exporter.write_services(directory):
+                    yield f"{name} is written, too"
         except OSError as error:
             raise Refused(f"{error.strerror or error}: {error.filename or directory}") from error
         yield f"accounts that are written in {directory}: {count}"

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -11,6 +11,7 @@ from urllib.parse import quote
 from xmppd.host.turns import Turns
 from xmppd.migration import pie
 from xmppd.migration.archive_ids import without_archive_ids
+from xmppd.migration.service_data import ServiceDataTable
 from xmppd.migration.user_data import UserDataTable
 from xmppd.stanza import JID, Message, Presence, escape, ns
 from xmppd.store.accounts import AccountInfo
@@ -28,12 +29,20 @@ class Exporter:
     Args:
         store: Has them.
         user_data: Has what is more than an account.
+        service_data: Has what is of no account.
         turns: Others have theirs in between.
     """
 
-    def __init__(self, store: Store, user_data: UserDataTable, turns: Turns) -> None:
+    def __init__(
+        self,
+        store: Store,
+        user_data: UserDataTable,
+        service_data: ServiceDataTable,
+        turns: Turns,
+    ) -> None:
         self.store = store
         self.user_data = user_data
+        self.service_data = service_data
         self.turns = turns
 
     async def write(
@@ -72,6 +81,27 @@ class Exporter:
             written.append(f"{domain}.xml")
         with _private(directory / pie.MAIN_FILE) as file:  # last: with it, all is there
             file.write(_including("server-data", written))
+
+    async def write_services(self, directory: Path) -> AsyncIterator[str]:
+        """Write what is of no account beside what is; gives each file.
+
+        Args:
+            directory: With the accounts.
+
+        Raises:
+            OSError: It cannot be written.
+            StoreError: The database cannot be read.
+        """
+        for data in self.service_data.all():
+            file: BinaryIO | None = None
+            with ExitStack() as files:
+                async for line in data.written():
+                    if file is None:
+                        file = files.enter_context(_private(directory / data.file))
+                    file.write(line + b"\n")
+                    await self.turns.next()
+            if file is not None:
+                yield data.file
 
     async def _accounts(self, domain: str) -> AsyncIterator[AccountInfo]:
         after = ""

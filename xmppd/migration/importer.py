@@ -19,7 +19,7 @@ from xmppd.stanza.guests import is_guest
 from xmppd.stanza.names import local_name, namespace_of, put_names_right
 from xmppd.stanza.xml import read
 from xmppd.store.accounts import AccountExists, NoSuchAccount
-from xmppd.store.arrivals import Arrival
+from xmppd.store.arrivals import Arrival, forget_pages
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.last_presences import LastPresence
 from xmppd.store.rosters import RosterItem
@@ -30,6 +30,9 @@ T = TypeVar("T")
 
 PARTS_AT_ONCE = 64
 """People, or parts of one, that are in memory."""
+
+FORGET_AFTER_PARTS = 1_024
+"""The parts after which the database keeps in memory none of what it has written."""
 
 _DELAY = qname(ns.DELAY, "delay")
 
@@ -115,6 +118,7 @@ class Importer:
             StoreError: The database cannot be written.
         """
         current: Outcome | None = None  # of somebody of whom more is to come
+        kept = 0
         while parts := await self.run_in_thread(_next_parts, people):
             groups = _by_person(parts)
             known = [None if group[0].begins else current for group in groups]
@@ -124,6 +128,10 @@ class Importer:
             await self._finish([each for each in over if each.taken])
             for outcome in over:
                 yield outcome
+            kept += len(parts)
+            if kept >= FORGET_AFTER_PARTS and not self.plan.is_dry_run:
+                await self.store.database.write(forget_pages)
+                kept = 0
         if not self.plan.is_dry_run:
             async for found, subscription in self.agreement.settle():
                 note = f"{found.contact} does not say so: the subscription is {subscription}"

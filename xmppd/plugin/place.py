@@ -20,6 +20,7 @@ from xmppd.events import On, Undo
 from xmppd.handler.iq_handler import IQHandler
 from xmppd.host.metrics import Metric
 from xmppd.message.follower import Follower
+from xmppd.migration.service_data import ServiceData
 from xmppd.migration.user_data import UserData
 from xmppd.nodes.plugin_messages import Tell
 from xmppd.pages.page import Page, Panel
@@ -156,6 +157,7 @@ Part = (
     | Replace
     | Tables
     | UserData
+    | ServiceData
 )
 """Whatever a plugin brings: what its ``plug`` returns is a list of these."""
 
@@ -193,6 +195,7 @@ class Places:
             Replace: seams,
             Tables: server.store.tables,
             UserData: server.user_data,
+            ServiceData: server.service_data,
         }
 
     async def put(self, part: Part, owner: str) -> TakeOut:

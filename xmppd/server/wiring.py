@@ -59,6 +59,7 @@ from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
+from xmppd.migration.service_data import ServiceDataTable
 from xmppd.migration.user_data import UserDataTable
 from xmppd.net.certificate_ends import CertificateEnds
 from xmppd.net.connection_handler import TransportBinding
@@ -215,7 +216,7 @@ class Wiring:
         self.presence_manager, self.privacy_changes, self.shared_group_changes = self._presence()
         self.client_connections, self.server_connections, self.outgoing_tls = self._connections()
         self.followers, self.offline_message_flood, self.offline_message_strategy = self._messages()
-        self.unread_counts, self.muting, self.user_data = UnreadCounts(), Muting(), UserDataTable()
+        self.unread_counts, self.muting, self.user_data, self.service_data = self._of_plugins()
         (
             self.broadcast_counts,
             self.presence_update_handler,
@@ -387,6 +388,10 @@ class Wiring:
             self.config.offline,
         )
         return Followers(self.domains), flood, strategy
+
+    def _of_plugins(self) -> tuple[UnreadCounts, Muting, UserDataTable, ServiceDataTable]:
+        """Places of what plugins bring, which need nothing."""
+        return UnreadCounts(), Muting(), UserDataTable(), ServiceDataTable()
 
     def _handlers(
         self,

@@ -98,6 +98,14 @@ class ArrivalStore:
         await self._accounts.change(account, partial(_finish, account=account, disabled=disabled))
 
 
+def forget_pages(connection: Connection) -> None:
+    """Have SQLite give back the pages that it keeps in memory: while many accounts come it would
+    fill all that it may have, and needs hardly any of them again.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA shrink_memory")
+
+
 def _add(connection: Connection, arrival: Arrival, now: float) -> None:
     account = arrival.account
     if not exists(connection, account):
@@ -117,4 +125,4 @@ def _finish(connection: Connection, account: str, disabled: bool) -> None:
     delete_item(connection, account, NS, _MARK.key)
 
 
-__all__ = ["Arrival", "ArrivalStore"]
+__all__ = ["Arrival", "ArrivalStore", "forget_pages"]

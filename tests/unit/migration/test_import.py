@@ -9,8 +9,9 @@ from xmppd.command.refused import Refused
 from xmppd.migration import importer
 from xmppd.migration.readers import xep0227
 from xmppd.stanza.xml import read
-from xmppd.store.arrivals import ArrivalStore
+from xmppd.store.arrivals import ArrivalStore, forget_pages
 from xmppd.store.errors import StoreError
+from xmppd.store.sql import Connection
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 
@@ -270,6 +271,24 @@ class SourceTests(MovingCase):
         with self.assertRaisesRegex(Refused, "is not empty"):
             self.file("")
             give(self.house, "export", format="xep0227", directory=str(self.directory))
+
+
+class MemoryTests(MovingCase):
+    def test_pages(self) -> None:
+        """However many come, the database keeps in memory only what some have brought."""
+        forgotten: list[str] = []
+
+        def counting(connection: Connection) -> None:
+            forget_pages(connection)
+            forgotten.append(connection.dialect.name)
+
+        self.patch(importer, "PARTS_AT_ONCE", 1)
+        self.patch(importer, "FORGET_AFTER_PARTS", 2)
+        self.patch(importer, "forget_pages", counting)
+        self.bring(self.file("".join(person(f"r{n}") for n in range(5))), dry_run=True)
+        self.assertEqual(forgotten, [])
+        self.bring(self.file("".join(person(f"r{n}") for n in range(5))))
+        self.assertEqual(forgotten, ["sqlite"] * 2)
 
 
 class CutOffTests(MovingCase):

@@ -402,6 +402,20 @@ class ExampleTests(SynchronousTestCase):
         done(self.plugins.unload("example"))
         self.assertEqual(len(self.house.clock.getDelayedCalls()), timers - 1)
 
+    def test_service_data(self) -> None:
+        """What is of no account comes along when a server moves."""
+        self.load(block("class CollectionData"))
+        (data,) = self.house.server.service_data.all()
+        done(data.take(b"Wherefore art thou?\n"))
+        self.assertRaises(ValueError, done, data.take(b"\n"))
+
+        async def written() -> list[bytes]:
+            return [line async for line in data.written()]
+
+        self.assertEqual(done(written()), [b"Wherefore art thou?"])
+        done(self.plugins.unload("example"))
+        self.assertEqual(self.house.server.service_data.all(), [])
+
     def test_offer(self) -> None:
         """A plugin puts a book on another one's shelf, and takes it away again."""
         self.load(block("import Shelf"))
