@@ -3,9 +3,10 @@
     python -m bench.where
 
 The pipeline runs in memory, cut off behind each of its stages in turn; what a stage costs is the
-difference to the run before. A login is taken step by step, each step for all of some clients. The
-kernel and the endpoint come on top: compare with ``chat-w20``, ``presence-50`` and ``login-plain``
-of bench.compare, and with what the floor takes there.
+difference to the run before. Conversations tell what acknowledging and archiving add to a message.
+A login is taken step by step, each step for all of some clients. The kernel and the endpoint come
+on top: compare with ``chat-w20``, ``presence-50`` and ``login-plain`` of bench.compare, and with
+what the floor takes there.
 """
 
 import sys
@@ -37,6 +38,7 @@ from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.stream_management import REQUEST
 from xmppd.stanza import ns
 from xmppd.stream.stanza_handler import StanzaHandler
 from xmppd.stream.stream_parser import StreamParser
@@ -50,6 +52,13 @@ RUNS = 7
 STANZAS = 10_000
 CLIENTS = 200
 CLOSED = Failure(ConnectionDone())
+PAIRS = 50
+ROUNDS = 200
+ROUND_S = 0.005
+"""The time that a round takes on the clock of the house: 10,000 messages a second."""
+
+SM = ns.STREAM_MANAGEMENT.encode()
+MESSAGE = b"<message to='%b@p.test' type='chat' id='m1'><body>%b</body></message>"
 AFTERWARDS_S = 60.0
 """The time after which no timer is left of who has gone."""
 
@@ -198,6 +207,79 @@ def walked(walk: Walk, clients: dict[str, Client], stanzas: int = STANZAS) -> li
     return rows
 
 
+class Acknowledging(Wire):
+    """The wire of a client that counts what it gets, and acknowledges that when it is asked."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.asked = False
+
+    def write(self, data: bytes) -> None:
+        """Count a message; it is asked for, or a request came."""
+        if data == REQUEST:
+            self.asked = True
+        else:
+            self.received += 1
+
+
+class Talk:
+    """Pairs of people who write to each other: first one half of them, then the other.
+
+    Args:
+        managed: Whether their clients acknowledge what they get (:xep:`0198`).
+        archives: Whether it is archived; in memory, so that what is written is rows, and no disk.
+    """
+
+    def __init__(self, *, managed: bool, archives: bool) -> None:
+        names = [f"u{number}" for number in range(2 * PAIRS)]
+        self.house = House(DOMAIN, plugins=plugins(archives=archives))
+        for name in names:
+            self.house.add(name)
+        clients = self.house.connect(*names)
+        self.feeds = [client.handler.dataReceived for client in clients]
+        self.wires = [Acknowledging() for _ in clients]
+        for client, wire in zip(clients, self.wires, strict=True):
+            client.send("<presence/>")
+            client.handler.transport = wire  # type: ignore[assignment]  # all that is asked of it
+            if managed:
+                client.handler.dataReceived(b"<enable xmlns='%b'/>" % SM)
+                wire.received = 0
+        self.stanzas = [MESSAGE % (names[number ^ 1].encode(), BODY) for number in range(2 * PAIRS)]
+
+    def round(self, first: int) -> None:
+        """Everybody of one half says something; the others acknowledge it."""
+        for feed, stanza in zip(self.feeds[first::2], self.stanzas[first::2], strict=True):
+            feed(stanza)
+        for feed, wire in zip(self.feeds, self.wires, strict=True):
+            if wire.asked:
+                wire.asked = False
+                feed(b"<a xmlns='%b' h='%d'/>" % (SM, wire.received))
+        self.house.clock.advance(ROUND_S)
+
+    def cost_us(self) -> float:
+        """The CPU time of one message, the best of some runs."""
+        best_s = inf
+        for _ in range(RUNS):
+            began = time.process_time()
+            for number in range(ROUNDS):
+                self.round(number % 2)
+            best_s = min(best_s, time.process_time() - began)
+        return best_s / (ROUNDS * PAIRS) * 1e6
+
+
+def talked() -> list[list[str]]:
+    """What a message costs in a conversation: as it is, acknowledged, and archived as well."""
+    ways = (
+        ("as it is", False, False),
+        ("acknowledged by its recipient", True, False),
+        ("acknowledged, and in the archives of both", True, True),
+    )
+    return [
+        [name, f"{Talk(managed=managed, archives=archives).cost_us():.1f}"]
+        for name, managed, archives in ways
+    ]
+
+
 HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
     f"to='{DOMAIN}' version='1.0'>"
@@ -295,6 +377,8 @@ def main() -> int:
     for walk in WALKS:
         print(f"### {walk.title}\n")
         print(table(["stage", "µs", "so far"], walked(walk, clients)), end="\n\n")
+    print("### A message in a conversation, to a bare JID\n")
+    print(table(["message", "µs"], talked()), end="\n\n")
     return 0
 
 
