@@ -12,6 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -169,10 +170,11 @@ class HeldMessages(Follower):
         """Make them safe when followers have stored what they have to: by then most recipients have
         acknowledged theirs, and need not be held.
         """
-        await kept
-        held = self._secure_held(sender)
-        if held is not None:
-            await held
+        with self._unrest():
+            await kept
+            held = self._secure_held(sender)
+            if held is not None:
+                await held
 
     async def secured(self, sender: LocalClientSession, securing: Awaitable[None]) -> None:
         """Wait until all messages of a sender are safe that is about to go on elsewhere.
@@ -209,9 +211,7 @@ class HeldMessages(Follower):
         """Make them safe, after those that are being made safe or routed again now, which are in
         neither place meanwhile.
         """
-        over = Deferred[None]()
-        self._waiting.add(over)
-        try:
+        with self._unrest():
             while management.securing is not None or self.returning.takes_back_from(sender):
                 if management.securing is not None:
                     await management.securing
@@ -220,6 +220,14 @@ class HeldMessages(Follower):
             unsafe = list(self._unsafe(sender, management.told))
             told = management.take_told()
             await self._secure(unsafe, self.ask_others(sender, told), told, management)
+
+    @contextmanager
+    def _unrest(self) -> Iterator[None]:
+        """A context in which messages may yet be held: :meth:`at_rest` waits for its end."""
+        over = Deferred[None]()
+        self._waiting.add(over)
+        try:
+            yield
         finally:
             self._waiting.remove(over)
             over.callback(None)
@@ -238,15 +246,16 @@ class HeldMessages(Follower):
             sender: Full JID.
             told: Their addressees.
         """
-        await self.returning.finish(sender)
-        kept = self.followers.secure(sender.bare)
-        if kept is not None:
-            await kept
-        for written in tuple(self._writing):
-            await written
-        unsafe = list(self._unsafe(sender, told))
-        if unsafe:
-            await self._hold(unsafe)
+        with self._unrest():
+            await self.returning.finish(sender)
+            kept = self.followers.secure(sender.bare)
+            if kept is not None:
+                await kept
+            for written in tuple(self._writing):
+                await written
+            unsafe = list(self._unsafe(sender, told))
+            if unsafe:
+                await self._hold(unsafe)
 
     async def _secure(
         self, unsafe: list[Unsafe], asking: Later, told: Told, management: StreamManagement

@@ -866,6 +866,22 @@ class FollowerTests(ResumptionCase):
         self.house.clock.advance(60)
         self.assertIn(b"<a ", self.juliet.raw())
 
+    def test_stop(self) -> None:
+        """A stop saves sessions only when what follows is held or acknowledged: a message that is
+        saved with a session is not held beside that.
+        """
+        self.romeo.enable()
+        self.juliet.send(message("wherefore", ROMEO))
+        storing = self.ask()
+        held = self.house.server.held_messages
+        resting = Deferred.fromCoroutine(held.at_rest())
+        self.assertNoResult(resting)
+        storing.callback(None)
+        self.successResultOf(resting)
+        [romeo] = held.sessions.local_sessions(ROMEO)
+        assert romeo.management is not None
+        self.assertEqual(len(romeo.management.held), 1)
+
     def test_bug(self) -> None:
         """A bug is logged, and keeps nobody waiting."""
         self.ask().errback(ZeroDivisionError())
