@@ -27,6 +27,7 @@ ACCOUNTS = Field("accountjids", "Accounts", "jid-multi", required=True)
 SESSIONS = Field("accountjids", "Accounts, or sessions of theirs", "jid-multi", required=True)
 PASSWORD = Field("password", "Password", "text-private", required=True)
 AGAIN = Field("password-verify", "Password again", "text-private", required=True)
+ANNOUNCEMENT = Field("announcement", "Announcement", "text-multi", required=True)
 CHOICES = ("25", "50", "75", "100", "150", "200", "none")
 MAX_ITEMS = Field("max_items", "How many at most", "list-single", options=CHOICES)
 
@@ -52,6 +53,11 @@ def new_account(filled: Filled) -> Mapping[str, object]:
     if filled.values["password"] != filled.values["password-verify"]:
         raise Refused("the passwords differ")
     return BY_PASSWORD(filled)
+
+
+def announced(filled: Filled) -> Mapping[str, object]:
+    """§4.23: the lines of an announcement, for those at the domain asked."""
+    return {"text": "\n".join(filled.values["announcement"]), "domain": filled.domain}
 
 
 def in_state(state: str) -> Told:
@@ -213,6 +219,7 @@ FORMS: tuple[CommandForm, ...] = (
         "user-stats", "Get statistics of a user", "user show", BY_ACCOUNT, ACCOUNT,
         answer=statistics,
     ),
+    node("announce", "Send an announcement to online users", "announce", announced, ANNOUNCEMENT),
     *map(counting, ("registered", "disabled", "online", "active", "idle")),
     listing("registered", "registereduserjids", "user list"),
     listing("disabled", "disableduserjids", "user list"),

@@ -67,7 +67,7 @@ class AdministrationTests(SynchronousTestCase):
 
     def test_only_administrators(self) -> None:
         """Nobody else runs any of the commands."""
-        self.assertEqual(len(self.house.server.command_forms.brought), 17)
+        self.assertEqual(len(self.house.server.command_forms.brought), 18)
         for node in self.house.server.command_forms.brought:
             with self.subTest(node=node):
                 answer = execute(self.romeo, node.partition("#")[2])
@@ -219,6 +219,14 @@ class AdministrationTests(SynchronousTestCase):
         )  # fmt: skip
         times = shown(answer)["lastlogin"]
         self.assertEqual(times, ["2023-11-14T22:13:20Z", "2020-09-13T12:26:40Z", ""])
+
+    def test_announce(self) -> None:
+        """The lines of an announcement reach those who are online."""
+        self.escalus.send("<presence type='unavailable'/>")
+        self.escalus.raw()
+        fill(self.escalus, "announce", announcement=["Fly", "to Mantua"])
+        body = self.romeo.look().find("message[@type='headline']/body")
+        self.assertEqual(body.text, "Fly\nto Mantua")
 
     def test_user_stats(self) -> None:
         """How many contacts, from where, and with which resources."""

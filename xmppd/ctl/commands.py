@@ -5,6 +5,7 @@ from typing import Any
 
 from xmppd.command.command import Command, Description
 from xmppd.ctl import (
+    announcing,
     audits,
     certificates,
     checkup,
@@ -45,6 +46,7 @@ DECLARED: dict[str, Declared[Any]] = {
         devices.COMMANDS,
         rosters.COMMANDS,
         groups.COMMANDS,
+        announcing.COMMANDS,
         servers.COMMANDS,
         cluster.COMMANDS,
         keys.COMMANDS,
@@ -80,6 +82,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
     """The commands on a server; without listeners, those on its store."""
     return [
         *_of_accounts(server),
+        *announcing.AnnouncingCommands(server.routing_table, server.turns.next).commands(),
         *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
         *cluster.ClusterCommands(
             server.cluster, server.locations, server.drain, server.check()
@@ -102,7 +105,9 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     subscriptions = server.presence_subscribe_handler
     return [
         *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
-        *people.PeopleCommands(store.accounts, store.presences, routes, contacts).commands(),
+        *people.PeopleCommands(
+            store.accounts, store.presences, store.devices, routes, contacts
+        ).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
         *devices.DeviceCommands(server.devices, here).commands(),
         *rosters.RosterCommands(store.accounts, contacts, subscriptions).commands(),

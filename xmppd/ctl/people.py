@@ -20,6 +20,7 @@ from xmppd.session.session import Session
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
 from xmppd.store.accounts import AccountInfo, AccountStore
+from xmppd.store.devices import DeviceStore
 from xmppd.store.last_presences import PresenceStore
 
 PAGE = 1_000
@@ -57,11 +58,18 @@ class UserShown(Row, frozen=True):
 
     Attributes:
         last_login: The time since when it is online, or when it left.
+        created: When it was made.
+        disabled: Whether it is closed to its owner.
+        devices: The clients that have tokens for it, online or not.
+        contacts: Those in its roster, with the people of its shared groups.
     """
 
     account: str
     last_login: str | None
+    created: str | None
+    disabled: bool
     contacts: int
+    devices: int
     resources: list[str]
     addresses: list[str]
 
@@ -84,6 +92,7 @@ class PeopleCommands:
 
     accounts: AccountStore
     presences: PresenceStore
+    devices: DeviceStore
     routes: RoutingTable
     rosters: RosterManager
 
@@ -188,9 +197,13 @@ class PeopleCommands:
         resources += [JID.prepared(row.jid).resource for row in others]
         addresses = {session.connection.address for session in here}
         roster = await self.rosters.roster(account)
+        info = await self.accounts.info(account.bare)
         return UserShown(
             account=account.bare,
             last_login=max(logins, default=None),
+            created=None if info is None else date_time(info.created),
+            disabled=info is not None and info.disabled,
+            devices=len(await self.devices.devices(account.bare)),
             contacts=sum(1 for _ in roster.shown()),
             resources=sorted(resource or "" for resource in resources),
             addresses=sorted(addresses.union(row.address for row in others)),

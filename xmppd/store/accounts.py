@@ -86,15 +86,15 @@ _CREDENTIALS: Select[bool, str | None, bytes, int, bytes, bytes] = (
     .select_from(accounts.outerjoin(scram_keys, scram_keys.c.owner == accounts.c.owner))
     .where(accounts.c.owner == OWNER)
 )
-_PAGE: Select[str, float, bool, float | None] = (
-    select(
-        accounts.c.account,
-        accounts.c.created,
-        accounts.c.disabled,
-        last_presences.c.seen,
-    )
-    .select_from(accounts.outerjoin(last_presences, last_presences.c.owner == accounts.c.owner))
-    .where(accounts.c.domain == bindparam("domain"), accounts.c.account > bindparam("after"))
+_INFO: Select[str, float, bool, float | None] = select(
+    accounts.c.account,
+    accounts.c.created,
+    accounts.c.disabled,
+    last_presences.c.seen,
+).select_from(accounts.outerjoin(last_presences, last_presences.c.owner == accounts.c.owner))
+_ONE = _INFO.where(accounts.c.owner == OWNER)
+_PAGE = (
+    _INFO.where(accounts.c.domain == bindparam("domain"), accounts.c.account > bindparam("after"))
     .order_by(accounts.c.account)
     .limit(bindparam("limit"))
 )
@@ -276,6 +276,17 @@ class AccountStore(RecordStore):
 
         where = {"domain": page["domain"]}
         return await self._sound(read, (ACCOUNT, LAST_PRESENCE), where)
+
+    async def info(self, account: str) -> AccountInfo | None:
+        """What a list says of one account; None if there is none."""
+        await self._presences.write()
+        owner = {"owner": digest(account)}
+
+        async def read() -> list[AccountInfo]:
+            return list(starmap(_account_info, await self._database.read(_ONE, owner)))
+
+        found = await self._sound(read, (ACCOUNT, LAST_PRESENCE), owner)
+        return found[0] if found else None
 
     async def count_accounts(self, domain: str) -> int:
         """The number of accounts of a domain."""

@@ -11,6 +11,7 @@ from tests.unit.login.test_fast import TokenCase, by_token
 from xmppd.command.argument import MANY, Arguments
 from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused
+from xmppd.ctl import announcing
 from xmppd.ctl.command_line import GROUPS
 from xmppd.ctl.commands import DESCRIPTIONS
 from xmppd.ctl.users import ACCOUNT
@@ -162,11 +163,51 @@ class UserTests(OfficeCase):
         self.assertEqual((romeo["resources"], romeo["addresses"]), (["orchard"], ["192.0.2.1"]))
         self.assertEqual((romeo["contacts"], romeo["last_login"]), (1, "2023-11-14T22:13:20Z"))
         self.assertEqual((juliet["resources"], juliet["last_login"]), ([], None))
+        self.assertEqual((juliet["created"], juliet["devices"]), ("2023-11-14T22:13:20Z", 0))
+        self.office.replies("user disable", account=["juliet"])
+        (juliet,) = self.office.rows("user show", account=["juliet"])
+        self.assertIs(juliet["disabled"], True)
 
     def test_unlock(self) -> None:
         """The failed logins of an account that there is are forgotten."""
         self.assertIn("romeo@montague.lit", self.office.says("user unlock", account="romeo"))
         self.assertIn("no account", self.office.refusal("user unlock", account="tybalt"))
+
+
+class AnnounceTests(OfficeCase):
+    def test_announced(self) -> None:
+        """Everybody who is here is told, and nobody of another domain, or who is not available."""
+        config = house_config("montague.lit", "capulet.lit")
+        self.house = House(config=config, romeo={})
+        self.house.add("juliet@capulet.lit")
+        self.office = Office(self.house)
+        romeo, away = self.house.connect("romeo")[0], self.house.bind("romeo", "2")
+        (juliet,) = self.house.connect("juliet@capulet.lit")
+        (row,) = self.office.rows("announce", text="Fly < now", domain="montague.lit")
+        self.assertEqual(row, {"domain": "montague.lit", "sessions": 1})
+        message = romeo.look().find("message[@type='headline']")
+        self.assertEqual(message.get("from"), "montague.lit")
+        self.assertEqual(message.findtext("body"), "Fly < now")
+        self.assertEqual((away.look(), juliet.look()), ([], []))
+        rows = self.office.rows("announce", text="Fly", subject="Urgent")
+        self.assertEqual([row["sessions"] for row in rows], [1, 1])
+        self.assertEqual(juliet.look().find("message/subject").text, "Urgent")
+
+    def test_in_turns(self) -> None:
+        """Many are told in several turns of the reactor, each once."""
+        self.patch(announcing, "AT_ONCE", 2)
+        people = self.house.connect("romeo", "romeo/2", "romeo/3", "juliet", "juliet/2")
+        for client in people:
+            client.raw()
+        (row,) = self.office.rows("announce", text="Fly")
+        self.assertEqual(row["sessions"], 5)
+        self.assertEqual([len(client.look().find_all("message")) for client in people], [1] * 5)
+
+    def test_refused(self) -> None:
+        """What no client could read is refused."""
+        for text in ("x" * (announcing.MAX_TEXT_BYTES + 1), "\x07"):
+            with self.assertRaises(Refused):
+                self.office.rows("announce", text=text)
 
 
 class SessionTests(OfficeCase):
