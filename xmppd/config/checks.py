@@ -207,6 +207,24 @@ def _check_auth(config: Config) -> None:
             )
 
 
+def _check_ports(config: Config) -> None:
+    """Whether two listeners want one port of one address; those at any port have one each."""
+    taken: dict[str, str] = {}
+    for listen in config.listen:
+        kind, _, rest = listen.endpoint.removeprefix("haproxy:").partition(":")
+        port = rest.partition(":")[0].removeprefix("port=")
+        if kind not in ("epoll", "tcp", "tcp6") or not port.strip("0") or "reuseport" in rest:
+            continue
+        found = re.search(r"(?<!\\):interface=((?:\\.|[^:])*)", f":{rest}")
+        place = f"{port} {found[1] if found else ''}"
+        if place in taken:
+            raise ConfigError(
+                f'listen.endpoint "{listen.endpoint}" is at the port of "{taken[place]}"; give '
+                "each a port of its own."
+            )
+        taken[place] = listen.endpoint
+
+
 def _check_acme(config: Config) -> None:
     settings, names = config.acme, [domain.name for domain in config.domain if domain.acme]
     if not names:
@@ -510,6 +528,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     _check_roles,
     _check_names,
     _check_certificates,
+    _check_ports,
     _check_auth,
     _check_web,
     _check_mechanisms,

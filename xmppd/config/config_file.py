@@ -1,6 +1,5 @@
 """The file ``xmppd.toml``: read as a Config, or refused with a sentence."""
 
-import tomllib
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -11,6 +10,7 @@ from xmppd.config.checks import CHECKS, is_cluster_name
 from xmppd.config.config import ClusterSettings, ComponentSettings, Config, DomainSettings
 from xmppd.config.permissions import Writable, check_unwritable, readable_by_others
 from xmppd.config.table import ConfigError, read
+from xmppd.config.toml_text import parsed
 from xmppd.stanza.jid import JID, prepare_domain
 
 MIN_SECRET_BYTES = 32
@@ -46,11 +46,7 @@ def read_text(text: str, path: Path) -> Config:
     Raises:
         ConfigError: With a sentence for the administrator, for the first mistake found.
     """
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what, _, where = str(error).rstrip(")").partition(" (at ")
-        raise ConfigError(f"{where} is not TOML ({what}); correct it there.") from None
+    table = parsed(text)
     plugins = _named_plugins(table)
     own = {name: table.pop(name) for name in plugins if isinstance(table.get(name), dict)}
     config = replace(read(table, Config, others=plugins), plugin_tables=own)

@@ -15,6 +15,9 @@ from xmppd.config.section import Mark, Section, is_marked, section_of, type_of
 
 S = TypeVar("S", bound=Section)
 
+NEAR = 0.7
+"""How much alike a table is to one of the server's, from 0 to 1, if that is meant."""
+
 _IN_TOML = {
     "str": "a string",
     "int": "an integer",
@@ -59,6 +62,12 @@ def _refuse_unknown_keys(
     known = {field.name: field for field in fields(kind) if not is_marked(field, Mark.APART)}
     for key, value in table.items():
         if key not in known:
+            near = get_close_matches(key, [*known, *others], 1, NEAR)
+            if not (where or near) and isinstance(value, dict):
+                raise ConfigError(
+                    f'no plugin that is loaded has a table {key}; add "{key}" to plugins.load, or '
+                    "remove the table."
+                )
             raise ConfigError(
                 f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."
             )
@@ -76,12 +85,7 @@ def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> 
     elsewhere = [name for name, _ in leaves(Config()) if name.endswith(f".{key}")]
     if elsewhere:
         return f"write it in its own table, as {' or '.join(elsewhere)}"
-    if where:
-        return f"remove it, or use one of {', '.join(known)}"
-    return (
-        f"remove it, or use one of {', '.join(known)}; the table of a plugin is read if "
-        "plugins.load names the plugin"
-    )
+    return f"remove it, or use one of {', '.join(known)}"
 
 
 def _explained(what: str, place: str, kind: type[Section], where: str) -> str:

@@ -1,5 +1,6 @@
 """Configured listeners: each ``[[listen]]`` as an endpoint, and the certificates behind it."""
 
+import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,9 +78,15 @@ class ListenEndpoint:
         try:
             self.port = await self.endpoint.listen(factory)
         except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
+            advice = "stop what listens there, or choose another port or address"
+            if isinstance(getattr(error, "socketError", error), PermissionError):
+                advice = (
+                    "ports below 1024 are for root, and for a service with "
+                    "AmbientCapabilities=CAP_NET_BIND_SERVICE, as xmppd.service has it"
+                )
             raise ListenError(
                 f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
-                "stop what listens there, or choose another port or address"
+                f"{advice}"
             ) from error
 
     async def open_again(self) -> None:
@@ -115,8 +122,8 @@ def _endpoint(
         endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise ListenError(
-            f'listen.endpoint "{listen.endpoint}" is no endpoint ({error}); '
-            'write it as "epoll:5222" or "tcp:5222:interface=127.0.0.1"'
+            f'listen.endpoint "{listen.endpoint}" is no endpoint{_why(error)}; '
+            f"{_written(listen.endpoint)}"
         ) from error
     if isinstance(endpoint, EPollServerEndpoint) and endpoint.limits == SocketLimits():
         limits = SocketLimits(stream.max_queued_bytes, stream.close_timeout_s)
@@ -136,6 +143,23 @@ def _behind_proxy(
     inside = structs.replace(listen, endpoint=inner)
     wrapped: IStreamServerEndpoint = proxyEndpoint(_endpoint(inside, stream, reactor))
     return wrapped
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with an endpoint, where our own parser says it; Python's words help nobody."""
+    text = str(error)
+    pythons = not isinstance(error, ValueError) or re.search("literal|unpack|Unknown", text)
+    return "" if pythons else f" ({text})"
+
+
+def _written(endpoint: str) -> str:
+    """How an endpoint is written right."""
+    found = re.search(r"interface=\[?([0-9a-fA-F:]+)\]?", endpoint)
+    if found is not None and ":" in found[1].rstrip(":"):
+        address = found[1].replace(":", r"\:")
+        kind, _, rest = endpoint.partition(":")
+        return f"write it as '{kind}:{rest.partition(':')[0]}:interface={address}'"
+    return 'write it as "epoll:5222" or "tcp:5222:interface=127.0.0.1"'
 
 
 def _reason(error: Exception) -> str:

@@ -61,6 +61,79 @@ class FileCase(SynchronousTestCase):
         return sentence.removeprefix(f"{self.path}: ")
 
 
+class TextTests(FileCase):
+    """What is not TOML, or not as it is written."""
+
+    def test_where(self) -> None:
+        """The line is named, and how it is written right, in no word of Python and of no secret."""
+        for text, says in (
+            ('[domain]\nname = "a.lit"\n', "line 1: write [[domain]] with two brackets"),
+            (DOMAIN + '[listen]\nendpoint = "epoll:5222"\n', "line 3: write [[listen]]"),
+            (
+                DOMAIN + '[listen]\nendpoint = "epoll:5222"\n[listen]\n',
+                "line 3: write [[listen]] with two brackets, since there may be several.",
+            ),
+            (
+                DOMAIN + "[stream]\nmax_depth = 9\n\n[stream]\n",
+                "line 6: [stream] is there already, in line 3; make one table of both.",
+            ),
+            (
+                DOMAIN + "[stream]\nmax_depth = 9\nmax_depth = 8\n",
+                "line 5: max_depth is there already; remove one of the two.",
+            ),
+            ("\ufeff" + DOMAIN, "it begins with a byte order mark; save it as UTF-8 without one."),
+            (
+                DOMAIN + "data = rosebud\n",
+                ("line 3, data, is not TOML: a text stands between quotation marks; "
+                "correct it there."),
+            ),
+            (
+                DOMAIN + 'data = "rosebud\n',
+                ("line 3, data, is not TOML: a quotation is not closed, or there is a letter that "
+                "is not for text; correct it there."),
+            ),
+        ):  # fmt: skip
+            with self.subTest(text):
+                said = self.refusal(text)
+                self.assertTrue(said.startswith(says), said)
+                self.assertNotRegex(said, r"rosebud|\('|Cannot|\\n")
+
+    def test_table_of_no_plugin(self) -> None:
+        """A table whose plugin is not loaded is told as such, one that is misspelt otherwise."""
+        self.assertEqual(
+            self.refusal(DOMAIN + '[greeter]\ngreeting = "Ho"\n'),
+            'no plugin that is loaded has a table greeter; add "greeter" to plugins.load, or '
+            "remove the table.",
+        )
+        self.assertIn("write stream, if", self.refusal(DOMAIN + "[streams]\nmax_depth = 9\n"))
+
+    def test_one_port(self) -> None:
+        """Two listeners at one port of one address are refused; others are not."""
+
+        def listening(*endpoints: str) -> str:
+            tables = (f"[[listen]]\nendpoint = '{each}'\n" for each in endpoints)
+            return SECURE + 'key = "key.pem"\n' + "".join(tables)
+
+        for one, other in (
+            ("epoll:5222", "epoll:5222"),
+            ("epoll:5222", "tcp:5222"),
+            ("epoll:5222:interface=127.0.0.1", "haproxy:epoll:5222:interface=127.0.0.1"),
+        ):
+            self.assertIn("is at the port of", self.refusal(listening(one, other)))
+        self.load(
+            listening(
+                "epoll:5222:interface=127.0.0.1",
+                r"epoll:5222:interface=\:\:1",
+                "epoll:5223:reuseport=yes",
+                "epoll:5223:reuseport=yes",
+                "epoll:0",
+                "epoll:0",
+                "systemd:domain=INET:index=0",
+                "systemd:domain=INET:index=1",
+            )
+        )
+
+
 class LoadTests(FileCase):
     def test_domain_is_enough(self) -> None:
         """A file that names one domain is complete; everything else has a default."""
@@ -129,8 +202,8 @@ class ReadingTests(FileCase):
 
     def test_syntax(self) -> None:
         """A slip in the TOML is shown with its line."""
-        self.assertIn("line 2, column 5 is not TOML", self.refusal("admins = []\ndata\n"))
-        self.assertIn("end of document is not TOML", self.refusal("data = "))
+        self.assertIn("line 2 is not TOML: a key is", self.refusal("admins = []\ndata\n"))
+        self.assertIn("line 1, data, is not TOML", self.refusal("data = "))
 
 
 class PluginTableTests(FileCase):
@@ -144,7 +217,7 @@ class PluginTableTests(FileCase):
     def test_not_named(self) -> None:
         """Of one that is not loaded nobody can say whether it is right."""
         self.assertIn(
-            "; the table of a plugin is read if plugins.load names the plugin.",
+            'no plugin that is loaded has a table guestbook; add "guestbook" to plugins.load',
             self.refusal("[guestbook]\nmax = 3\n" + DOMAIN),
         )
 
@@ -197,7 +270,6 @@ class MistakeTests(FileCase):
                 "[tls]\nrequired = 1",
                 "tls.required is an integer; make it a boolean (true or false).",
             ),
-            ("[domain]\nname = 'x'", "domain is a table; make it an array."),
             ("stream = 3", "stream is an integer; make it a table."),
             ("[plugins]\nload = ['disco', 3]", "plugins.load[2] is an integer; make it a string."),
             ("[log.levels]\nxmppd = 3", "log.levels.* is an integer; make it a string."),
