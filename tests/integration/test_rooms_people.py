@@ -1,13 +1,16 @@
-"""Rooms, with slixmpp: hats, versions of lists, announcements, news, and what is taken back."""
+"""Rooms, with slixmpp: hats, versions of lists, announcements, news, unread, taken back."""
 
 from typing import Any
 from xml.etree import ElementTree
 
 from slixmpp import JID
+from slixmpp.plugins.xep_0490.stanza import NS as DISPLAYED
+from slixmpp.plugins.xep_0490.stanza import Displayed
 
 from tests.integration.people import Person, ServerCase, people
 
 SERVICE = "conference.verona.lit"
+INBOX = "urn:xmpp:inbox:1"
 HATS = "urn:xmpp:hats:0:commands"
 POET = "http://verona.lit/hats#poet"
 PLUGINS = ("xep_0045", "xep_0050", "xep_0317", "xep_0410", "xep_0437", "xep_0463")
@@ -114,6 +117,42 @@ class RoomTests(ServerCase):
         self.assertEqual(listed, [str(room)])
         await romeo.catch_up()
         await juliet.saw_nothing("message")
+
+    @people
+    async def test_unread(self) -> None:
+        """A member who is not in finds in the inbox what was said, up to what they have shown
+        (RM-81).
+        """
+        romeo, juliet = await self.arrivals("romeo", "juliet")
+        room = await self.opened(romeo)
+        juliet.register_plugin("xep_0490")
+        await romeo["xep_0045"].set_affiliation(room, "member", jid=juliet.boundjid.bare)
+        await juliet.expect("message", sender=room)
+        ids = []
+        for text in ("One", "Two"):
+            romeo.send_message(room, text, mtype="groupchat")
+            said = await romeo.expect("message", body=text)
+            ids.append(said["stanza_id"]["id"])
+        await self.expect_unread(juliet, room, 2)
+        shown = Displayed()
+        shown["stanza_id"]["id"], shown["stanza_id"]["by"] = ids[0], str(room)
+        await juliet["xep_0223"].store(shown, node=DISPLAYED, id=str(room))
+        await self.expect_unread(juliet, room, 1)
+
+    async def expect_unread(self, person: Person, room: JID, count: int) -> None:
+        """Wait until so many are unread, which another node may know a moment later."""
+        found: list[str | None] = []
+        for _ in range(50):
+            person.inbox.clear()
+            asked = person.make_iq_get()
+            asked.append(ElementTree.Element(f"{{{INBOX}}}inbox"))
+            await asked.send()
+            entries = (each for one in person.inbox for each in one.xml.iter(f"{{{INBOX}}}entry"))
+            found = [each.get("unread") for each in entries if each.get("jid") == str(room)]
+            if found == [str(count)]:
+                return
+            await person.catch_up()
+        self.fail(f"unread in {room}: {found}, and not {count}")
 
     @people
     async def test_taken_back(self) -> None:
