@@ -84,6 +84,21 @@ class Exchange:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class BearerGrant:
+    """What a token of somebody else grants (:rfc:`6750`).
+
+    Attributes:
+        account: Bare JID.
+        proof: Names the token, and cannot be used as one.
+        used_by: Is told who has logged in by it: the id of an installation, empty if it has none.
+    """
+
+    account: str
+    proof: str = ""
+    used_by: Callable[[str], None] = lambda device: None
+
+
 class AuthProvider:
     """Knows accounts and their proofs: our own store, or a part that asks somebody else, whom
     ``domain.auth`` names. What it does not know is not offered.
@@ -117,6 +132,28 @@ class AuthProvider:
             SASLError: ``temporary-auth-failure``: nobody can say now.
         """
         raise NotImplementedError
+
+    def has_passwords(self, domain: str) -> bool:
+        """Whether its accounts have passwords; else it is not asked about one."""
+        return True
+
+    def takes_tokens(self, domain: str) -> bool:
+        """Whether it knows accounts by tokens that somebody else has given them (OAUTHBEARER)."""
+        return False
+
+    async def check_token(self, domain: str, token: str) -> BearerGrant | None:
+        """What a token grants at a domain; None for nothing.
+
+        Raises:
+            SASLError: ``temporary-auth-failure``: nobody can say now.
+        """
+        raise SASLError("invalid-mechanism", "No tokens are taken.")
+
+    def token_hints(self, domain: str) -> Mapping[str, str]:
+        """What a client is told whose token does not do, such as where it gets one
+        (:rfc:`7628#section-3.2.2`).
+        """
+        return {}
 
     async def may_log_in(self, account: str) -> bool:
         """Whether the account exists and is not disabled: asked after its proof.

@@ -26,11 +26,13 @@ class Login:
         mechanism: Name of the SASL mechanism.
         binding: The type of channel binding, such as ``tls-exporter``; empty if there was none.
         agent: The client.
+        proof: Names the token of somebody else that it was proved by; empty if there was none.
     """
 
     mechanism: str
     binding: str = ""
     agent: UserAgent = UserAgent()
+    proof: str = ""
 
     @property
     def by_token(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from xmppd.auth.anonymous import AnonymousMechanism
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.bearer import BearerMechanism
 from xmppd.auth.external import ExternalMechanism, certified_accounts
 from xmppd.auth.plain import PlainMechanism
 from xmppd.auth.scram import scram
@@ -18,6 +19,7 @@ MECHANISMS: Mapping[str, Factory] = {
     "SCRAM-SHA-512": scram("SHA-512"),
     "SCRAM-SHA-256": scram("SHA-256"),
     "SCRAM-SHA-1": scram("SHA-1"),
+    "OAUTHBEARER": BearerMechanism,
     "PLAIN": PlainMechanism,
     "ANONYMOUS": AnonymousMechanism,
 }
@@ -27,22 +29,26 @@ MECHANISMS: Mapping[str, Factory] = {
 def offered(
     configured: Iterable[str],
     exchange: Exchange,
+    provider: AuthProvider,
     *,
     tls_required: bool = True,
-    has_keys: bool = True,
 ) -> tuple[str, ...]:
     """The configured mechanisms that this stream may use, in the administrator's order.
 
     Args:
         configured: ``mechanisms`` of ``[auth]``.
         exchange: The stream; what it offers is not known yet.
+        provider: Says what accounts of the domain can prove themselves by.
         tls_required: ``required`` of ``[tls]``; only false allows passwords in the clear.
-        has_keys: Whether there are keys for all accounts of the domain.
     """
+    has_keys = provider.has_keys(exchange.domain)
     return tuple(
         name
         for name in configured
-        if _usable(name, exchange, tls_required) and (has_keys or not name.startswith("SCRAM-"))
+        if _usable(name, exchange, tls_required)
+        and (has_keys or not name.startswith("SCRAM-"))
+        and (name != "PLAIN" or provider.has_passwords(exchange.domain))
+        and (name != "OAUTHBEARER" or provider.takes_tokens(exchange.domain))
     )
 
 
@@ -62,6 +68,8 @@ def _usable(name: str, exchange: Exchange, tls_required: bool) -> bool:
         return bool(exchange.bindings)
     if name == "PLAIN":
         return exchange.encrypted or not tls_required
+    if name == "OAUTHBEARER":
+        return exchange.encrypted
     if name == "EXTERNAL":
         return exchange.encrypted and bool(certified_accounts(exchange))
     return True

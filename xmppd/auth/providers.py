@@ -2,13 +2,13 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
 from twisted.logger import Logger
 
-from xmppd.auth.base import AuthProvider, SASLError
+from xmppd.auth.base import AuthProvider, BearerGrant, SASLError
 from xmppd.events import Undo
 from xmppd.stanza import JID
 from xmppd.stanza.guests import is_guest
@@ -86,11 +86,55 @@ class AuthProviders(AuthProvider):
         return INTERNAL in self._names(domain)
 
     def has_keys(self, domain: str) -> bool:
-        """Whether all providers of a domain have keys: whoever has none cannot log in by them."""
-        return all(
-            name in self._there and self._there[name].has_keys(domain)
-            for name in self._names(domain)
+        """Whether all providers of a domain that have passwords have keys of them: whoever has none
+        cannot log in by them.
+        """
+        having = [name for name in self._names(domain) if self._may_have_passwords(name, domain)]
+        return bool(having) and all(
+            name in self._there and self._there[name].has_keys(domain) for name in having
         )
+
+    def has_passwords(self, domain: str) -> bool:
+        """Whether one provider of a domain has passwords."""
+        return any(self._may_have_passwords(name, domain) for name in self._names(domain))
+
+    def _may_have_passwords(self, name: str, domain: str) -> bool:
+        """Whether a provider has; one that is not there may, and then nobody can say."""
+        return name not in self._there or self._there[name].has_passwords(domain)
+
+    def takes_tokens(self, domain: str) -> bool:
+        """Whether one provider of a domain takes tokens."""
+        return any(True for _ in self._taking_tokens(domain))
+
+    def _taking_tokens(self, domain: str) -> Iterator[AuthProvider]:
+        for name in self._names(domain):
+            if name in self._there and self._there[name].takes_tokens(domain):
+                yield self._there[name]
+
+    async def check_token(self, domain: str, token: str) -> BearerGrant | None:
+        """What the first provider says that the token grants, which is an account of the domain.
+
+        Raises:
+            SASLError: ``temporary-auth-failure``: nothing, but one could not be asked.
+        """
+        away: SASLError | None = None
+        for provider in self._taking_tokens(domain):
+            try:
+                grant = await provider.check_token(domain, token)
+            except SASLError as error:
+                away = error
+                continue
+            if grant is None or _domain(grant.account) != domain or is_guest(grant.account):
+                continue
+            await self._appear(grant.account, provider.name)
+            return grant
+        if away is not None:
+            raise away
+        return None
+
+    def token_hints(self, domain: str) -> Mapping[str, str]:
+        """Those of the first provider that takes tokens."""
+        return next((each.token_hints(domain) for each in self._taking_tokens(domain)), {})
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys of the first provider of the domain that has some."""
@@ -108,7 +152,10 @@ class AuthProviders(AuthProvider):
             SASLError: ``temporary-auth-failure``: none does, but one could not be asked.
         """
         away: SASLError | None = None
-        for name in self._names(_domain(account)):
+        domain = _domain(account)
+        for name in self._names(domain):
+            if not self._may_have_passwords(name, domain):
+                continue
             try:
                 if await self._is_known(name, account, password):
                     return True

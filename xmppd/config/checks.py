@@ -193,6 +193,10 @@ def _check_certificates(config: Config) -> None:
     _check_acme(config)
 
 
+_BY_OTHERS = frozenset(("PLAIN", "OAUTHBEARER"))
+"""The mechanisms of accounts that others know."""
+
+
 def _check_auth(config: Config) -> None:
     for domain in config.domain:
         if not domain.auth or len(set(domain.auth)) < len(domain.auth):
@@ -200,10 +204,10 @@ def _check_auth(config: Config) -> None:
                 f'domain.auth of "{domain.name}" is empty, or names one twice; write it as '
                 '["internal"], or with others before or behind that.'
             )
-        if "internal" not in domain.auth and "PLAIN" not in config.auth.mechanisms:
+        if "internal" not in domain.auth and not _BY_OTHERS & set(config.auth.mechanisms):
             raise ConfigError(
-                f'domain.auth of "{domain.name}" needs the passwords themselves; add "PLAIN" to '
-                "auth.mechanisms."
+                f'domain.auth of "{domain.name}" needs the passwords themselves, or tokens; add '
+                '"PLAIN" or "OAUTHBEARER" to auth.mechanisms.'
             )
 
 
@@ -351,7 +355,7 @@ def _check_tokens(config: Config) -> None:
 
 
 def _works_in_clear(mechanism: str) -> bool:
-    return mechanism != "EXTERNAL" and not mechanism.endswith("-PLUS")
+    return mechanism not in ("EXTERNAL", "OAUTHBEARER") and not mechanism.endswith("-PLUS")
 
 
 def _check_remote_domains(config: Config) -> None:

@@ -248,6 +248,7 @@ class AuthSettings(Section, frozen=True):
         "SCRAM-SHA-512",
         "SCRAM-SHA-256",
         "SCRAM-SHA-1",
+        "OAUTHBEARER",
         "PLAIN",
     )
     scram_iterations: Annotated[int, Mark.RESTART] = 10_000

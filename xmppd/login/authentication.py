@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from xmppd.account.stream_ends import StreamEnds
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
+from xmppd.auth.bearer import BearerMechanism
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
 from xmppd.config.config import AuthSettings
@@ -116,8 +117,8 @@ class Authentication:
         names = offered(
             self.settings.mechanisms,
             exchange,
+            self.provider,
             tls_required=self.tls_required,
-            has_keys=self.provider.has_keys(exchange.domain),
         )
         exchange = exchange.offering(names)
         failures = 0 if attempt is None else attempt.failures
@@ -176,7 +177,9 @@ class Authentication:
         assert underway is not None, "somebody has proved who they are"
         self.ends.check(account, underway.began)
         self.outcomes[underway.name, "succeeded"] += 1
-        login = Login(underway.name, underway.mechanism.binding, agent)
+        mechanism = underway.mechanism
+        proof = mechanism.let_in(agent.id) if isinstance(mechanism, BearerMechanism) else ""
+        login = Login(underway.name, mechanism.binding, agent, proof)
         negotiation.authenticated(account)
         negotiation.session.login = login
         return login

@@ -15,7 +15,7 @@ from tests.unit.auth.support import (
     run,
 )
 from xmppd.auth.anonymous import MAX_TRACE_CHARACTERS, AnonymousMechanism
-from xmppd.auth.base import Exchange
+from xmppd.auth.base import AuthProvider, Exchange
 from xmppd.auth.external import ExternalMechanism
 from xmppd.auth.mechanisms import MECHANISMS, begin, offered
 from xmppd.config.config import AuthSettings
@@ -23,6 +23,7 @@ from xmppd.config.config import AuthSettings
 ALL = tuple(MECHANISMS)
 SCRAM = ("SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1")
 PLUS = tuple(f"{name}-PLUS" for name in SCRAM)
+PROVIDER = Verona().provider
 
 
 class OfferedTests(SynchronousTestCase):
@@ -30,18 +31,18 @@ class OfferedTests(SynchronousTestCase):
 
     def test_in_the_clear(self) -> None:
         """Without TLS there is SCRAM, and PLAIN only if the administrator does not require TLS."""
-        self.assertEqual(offered(ALL, exchange()), (*SCRAM, "ANONYMOUS"))
+        self.assertEqual(offered(ALL, exchange(), PROVIDER), (*SCRAM, "ANONYMOUS"))
         self.assertEqual(
-            offered(ALL, exchange(), tls_required=False), (*SCRAM, "PLAIN", "ANONYMOUS")
+            offered(ALL, exchange(), PROVIDER, tls_required=False), (*SCRAM, "PLAIN", "ANONYMOUS")
         )
 
     def test_under_tls(self) -> None:
         """Under TLS the default is all of SCRAM and PLAIN, and -PLUS only with a binding."""
         configured = AuthSettings().mechanisms
         stream = exchange(encrypted=True)
-        self.assertEqual(offered(configured, stream), (*SCRAM, "PLAIN"))
+        self.assertEqual(offered(configured, stream, PROVIDER), (*SCRAM, "PLAIN"))
         bound = replace(stream, bindings={"tls-exporter": b"x"})
-        self.assertEqual(offered(configured, bound), (*PLUS, *SCRAM, "PLAIN"))
+        self.assertEqual(offered(configured, bound, PROVIDER), (*PLUS, *SCRAM, "PLAIN"))
 
     def test_external(self) -> None:
         """EXTERNAL is offered to who has a certificate for an account here."""
@@ -53,13 +54,35 @@ class OfferedTests(SynchronousTestCase):
         ]:
             with self.subTest(addresses):
                 stream = exchange(encrypted=True, certificate_addresses=addresses)
-                self.assertEqual("EXTERNAL" in offered(ALL, stream), usable)
+                self.assertEqual("EXTERNAL" in offered(ALL, stream, PROVIDER), usable)
 
     def test_only_what_is_configured(self) -> None:
         """What the administrator does not name is not there, and the order is hers."""
         self.assertEqual(
-            offered(("PLAIN", "SCRAM-SHA-1"), exchange(encrypted=True)), ("PLAIN", "SCRAM-SHA-1")
+            offered(("PLAIN", "SCRAM-SHA-1"), exchange(encrypted=True), PROVIDER),
+            ("PLAIN", "SCRAM-SHA-1"),
         )
+
+    def test_what_providers_can(self) -> None:
+        """Passwords, keys and tokens are each offered where there are some; tokens only by TLS."""
+        stream = exchange(encrypted=True)
+        self.assertEqual(offered(ALL, stream, _Can(passwords=True)), ("PLAIN", "ANONYMOUS"))
+        self.assertEqual(offered(ALL, stream, _Can(tokens=True)), ("OAUTHBEARER", "ANONYMOUS"))
+        both = offered(ALL, stream, _Can(passwords=True, tokens=True))
+        self.assertEqual(both, ("OAUTHBEARER", "PLAIN", "ANONYMOUS"))
+        in_clear = offered(ALL, exchange(), _Can(tokens=True), tls_required=False)
+        self.assertEqual(in_clear, ("ANONYMOUS",))
+
+
+class _Can(AuthProvider):
+    def __init__(self, *, passwords: bool = False, tokens: bool = False) -> None:
+        self.passwords, self.tokens = passwords, tokens
+
+    def has_passwords(self, domain: str) -> bool:
+        return self.passwords
+
+    def takes_tokens(self, domain: str) -> bool:
+        return self.tokens
 
 
 class BeginTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.auth.support import JULIET, PASSWORD, Verona, refusal, run
-from xmppd.auth.base import AuthProvider, SASLError
+from xmppd.auth.base import AuthProvider, BearerGrant, SASLError
 from xmppd.auth.providers import MAX_REMEMBERED, REMEMBERED_S, AuthProviders
 from xmppd.stanza.guests import new_guest
 from xmppd.testing.client import done
@@ -126,6 +126,27 @@ class ProviderTests(SynchronousTestCase):
         self.assertTrue(self.providers.has_keys("montague.lit"))
         self.assertTrue(run(self.providers.scram_keys("a@montague.lit", "SHA-256")))
 
+    def test_tokens(self) -> None:
+        """A token is of the first that knows it; its account appears, and is one of that domain.
+        Those who have no passwords are not asked about one, and leave the others their keys.
+        """
+        mint = _Mint()
+        self.providers = self.made("internal", "mint")
+        self.providers.put(mint, "mint")
+        domain = "capulet.example"
+        self.assertTrue(self.providers.takes_tokens(domain) and self.providers.has_keys(domain))
+        self.assertTrue(self.check(JULIET, PASSWORD))
+        self.assertFalse(self.check(JULIET, "wrong"))
+        grant = run(self.providers.check_token(domain, BALTHASAR))
+        self.assertEqual(None if grant is None else grant.account, BALTHASAR)
+        self.assertTrue(run(self.verona.store.accounts.exists(BALTHASAR)))
+        for other in ("romeo@montague.lit", new_guest(domain).bare, ""):
+            self.assertIsNone(run(self.providers.check_token(domain, other)))
+        error = refusal(self.providers.check_token(domain, "away"))
+        self.assertEqual(error.condition, "temporary-auth-failure")
+        self.assertFalse(self.providers.takes_tokens("montague.lit"))
+        self.assertIsNone(run(self.providers.check_token("montague.lit", BALTHASAR)))
+
     def test_missing(self) -> None:
         """A provider that is named and not there is told; until it is, nobody can say."""
         take_out = self.providers.put(_named("squire"), "squire")
@@ -140,6 +161,23 @@ class ProviderTests(SynchronousTestCase):
         self.assertRaises(ValueError, self.providers.put, Town(), "another")
         self.assertRaises(ValueError, self.providers.put, _named("internal"), "another")
         self.assertRaises(ValueError, self.providers.put, _named(""), "another")
+
+
+class _Mint(AuthProvider):
+    """Its tokens are addresses."""
+
+    name = "mint"
+
+    def has_passwords(self, domain: str) -> bool:
+        return False
+
+    def takes_tokens(self, domain: str) -> bool:
+        return True
+
+    async def check_token(self, domain: str, token: str) -> BearerGrant | None:
+        if token == "away":
+            raise SASLError("temporary-auth-failure")
+        return BearerGrant(token) if token else None
 
 
 def _named(name: str) -> Town:

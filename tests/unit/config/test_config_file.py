@@ -404,7 +404,7 @@ class MistakeTests(FileCase):
         for text, why in (
             ("auth = []", "is empty"),
             ('auth = ["http", "http"]', "names one twice"),
-            ('auth = ["http"]\n[auth]\nmechanisms = ["SCRAM-SHA-256"]', 'add "PLAIN"'),
+            ('auth = ["http"]\n[auth]\nmechanisms = ["SCRAM-SHA-256"]', 'add "PLAIN" or'),
         ):
             with self.subTest(why):
                 self.assertIn(why, self.refusal(DOMAIN + text))
