@@ -59,7 +59,7 @@ environment() {
         "$python" -m venv --clear "$VENV"
     fi
     echo "Installing xmppd and what it depends on into $VENV"
-    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,mysql,cluster,acme,ldap]'
+    "$BIN/python" -m pip install --quiet --disable-pip-version-check -e '.[test,dev,postgres,mysql,cluster,acme,ldap,oauth]'
 }
 
 # --- run ----------------------------------------------------------------------------------------

@@ -1,0 +1,232 @@
+"""Issuer: what is read from whoever gives tokens, and what it says about one."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from io import BytesIO
+from typing import cast
+from urllib.parse import quote, urlencode
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.client import FileBodyProducer, ResponseDone, ResponseFailed, ResponseNeverReceived
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IResponse
+
+from .keys import Keys
+from .settings import AuthOAuthSettings, is_safe
+
+MAX_ANSWER_BYTES = 262_144
+"""An answer that is larger is none."""
+
+MAX_QUESTIONS = 8
+"""Questions under way at the same time; others wait for their turn, as long as for an answer."""
+
+KEYS_KEPT_S = 3_600.0
+"""The time for which keys are not read again, unless a token names one that is not among them; and
+for which what the issuer says of itself is."""
+
+REFETCH_S = 60.0
+"""Keys that nobody knows are not looked for more often than this."""
+
+METADATA = "/.well-known/openid-configuration"
+
+_LOST = (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionClosed,
+    ResponseFailed,
+    DeferredTimeoutError,
+    CancelledError,
+)
+_log = Logger()
+
+
+class IssuerAway(Exception):
+    """An error: the issuer does not answer, or not in a way that can be understood."""
+
+
+class Issuer:
+    """Whoever gives tokens.
+
+    Args:
+        settings: Where it is.
+        secret: The password of ``client_id``.
+        agent: Sends requests.
+        clock: The reactor's.
+    """
+
+    def __init__(
+        self, settings: AuthOAuthSettings, secret: str, agent: IAgent, clock: IReactorTime
+    ) -> None:
+        self._settings = settings
+        self._secret = secret
+        self._agent = agent
+        self._clock = clock
+        self._turns = DeferredSemaphore(MAX_QUESTIONS)
+        self._reading = DeferredLock()
+        self._keys: tuple[Keys, float] | None = None
+        self._metadata: tuple[Mapping[str, object], float] | None = None
+        self._tried_at = clock.seconds() - REFETCH_S
+
+    @property
+    def metadata_url(self) -> str:
+        """What a client is told, which gets a token there."""
+        return self._settings.issuer.rstrip("/") + METADATA
+
+    async def keys_for(self, id: str | None) -> Keys:
+        """Its keys; read again if they are old, or if none has this name, though not too often.
+
+        Raises:
+            IssuerAway: There are none.
+        """
+        keys = self._fresh_keys()
+        if keys is None or not (keys.has(id) or self._clock.seconds() - self._tried_at < REFETCH_S):
+            await self._reading.run(self._read_keys, self._keys)
+            keys = self._fresh_keys()
+        if keys is None:
+            raise IssuerAway("its keys cannot be read")
+        return keys
+
+    def _fresh_keys(self) -> Keys | None:
+        if self._keys is None or self._clock.seconds() - self._keys[1] >= KEYS_KEPT_S:
+            return None
+        return self._keys[0]
+
+    def _read_keys(self, before: tuple[Keys, float] | None) -> Deferred[None]:
+        async def read() -> None:
+            if self._keys is not before:
+                return  # somebody else has read them while we waited
+            if self._fresh_keys() is None and self._clock.seconds() - self._tried_at < 1.0:
+                return  # nor does anybody ask again at once who has got no answer
+            self._tried_at = self._clock.seconds()
+            url = self._settings.keys_url or await self._said("jwks_uri")
+            status, said = await self._ask(b"GET", url)
+            if status != 200 or not isinstance(said.get("keys"), list):
+                self._fails(url, f"it answers {status}, or has no keys")
+            self._keys = Keys(cast(list[object], said["keys"])), self._clock.seconds()
+
+        return Deferred.fromCoroutine(read()).addErrback(lambda why: why.trap(IssuerAway) and None)
+
+    async def introspect(self, token: str) -> Mapping[str, object]:
+        """What it says about a token (:rfc:`7662`).
+
+        Raises:
+            IssuerAway: Nothing.
+        """
+        url = self._settings.introspection_url or await self._said("introspection_endpoint")
+        body = urlencode({"token": token, "token_type_hint": "access_token"}).encode()
+        name = f"{quote(self._settings.client_id, safe='')}:{quote(self._secret, safe='')}"
+        credentials = b"Basic " + b64encode(name.encode())
+        status, said = await self._ask(b"POST", url, body, credentials)
+        if status != 200 or not isinstance(said.get("active"), bool):
+            self._fails(url, f"it answers {status} to a question about a token")
+        return said
+
+    async def _said(self, name: str) -> str:
+        """A URL that it says itself, in what it says about itself."""
+        url = self.metadata_url
+        now = self._clock.seconds()
+        if self._metadata is None or now - self._metadata[1] >= KEYS_KEPT_S:
+            status, said = await self._ask(b"GET", url)
+            if status != 200 or said.get("issuer") != self._settings.issuer:
+                self._fails(url, f"it answers {status}, or as another issuer")
+            self._metadata = said, now
+        found = self._metadata[0].get(name)
+        if not isinstance(found, str) or not is_safe(found):
+            self._fails(url, f"it has no {name} with https")
+        return cast(str, found)
+
+    # -- requests ---------------------------------------------------------------------------------
+
+    async def _ask(
+        self, method: bytes, url: str, body: bytes = b"", credentials: bytes = b""
+    ) -> tuple[int, Mapping[str, object]]:
+        timeout_s = self._settings.timeout_s
+        try:
+            await self._turns.acquire().addTimeout(timeout_s, self._clock)
+        except DeferredTimeoutError as error:
+            raise IssuerAway("too many questions wait") from error
+        try:
+            answer = Deferred.fromCoroutine(self._answer(method, url, body, credentials))
+            status, said = await answer.addTimeout(timeout_s, self._clock)
+        except _LOST as error:
+            self._fails(url, type(error).__name__)
+        finally:
+            self._turns.release()
+        try:
+            decoded = json.loads(said)
+        except (ValueError, RecursionError):
+            decoded = None
+        return status, decoded if isinstance(decoded, dict) else {}
+
+    async def _answer(
+        self, method: bytes, url: str, body: bytes, credentials: bytes
+    ) -> tuple[int, bytes]:
+        try:
+            response = await self._sent(method, url, body, credentials)
+        except ResponseNeverReceived:  # a connection that was kept, and closed at the other end
+            response = await self._sent(method, url, body, credentials)
+        reader = _Body()
+        response.deliverBody(reader)
+        return int(response.code), await reader.whole
+
+    def _sent(
+        self, method: bytes, url: str, body: bytes, credentials: bytes
+    ) -> Deferred[IResponse]:
+        headers = Headers({b"Accept": [b"application/json"], b"User-Agent": [b"xmppd"]})
+        if credentials:
+            headers.addRawHeader(b"Authorization", credentials)
+        producer = None
+        if body:
+            headers.addRawHeader(b"Content-Type", b"application/x-www-form-urlencoded")
+            producer = FileBodyProducer(BytesIO(body))
+        return self._agent.request(method, url.encode(), headers, producer)
+
+    def _fails(self, url: str, why: str) -> None:
+        _log.warn("{url} does not say whose tokens are whose: {why}", url=url, why=why)
+        raise IssuerAway(why)
+
+
+class _Body(Protocol):
+    """Reads a body that is not too large.
+
+    Attributes:
+        whole: Fires with it.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self.whole: Deferred[bytes] = Deferred(lambda _: self._cut())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Keep it, unless it is too much."""
+        self._bytes += len(data)
+        if self._bytes > MAX_ANSWER_BYTES:
+            self._parts.clear()
+            self._cut()
+            return
+        self._parts.append(data)
+
+    def _cut(self) -> None:
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Give it to whoever waits."""
+        if self.whole.called:
+            return
+        if reason.check(ResponseDone, PotentialDataLoss) and self._bytes <= MAX_ANSWER_BYTES:
+            self.whole.callback(b"".join(self._parts))
+        else:
+            self.whole.errback(Failure(ConnectionClosed("the answer is cut off")))
+
+
+__all__ = ["KEYS_KEPT_S", "MAX_ANSWER_BYTES", "METADATA", "REFETCH_S", "Issuer", "IssuerAway"]
