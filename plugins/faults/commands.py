@@ -97,7 +97,7 @@ class FaultCommands:
         fault = self._at_element("cut", context)
         if fault.left is None:
             for wire in self._there(fault):
-                wire.cut_off()
+                wire.cut_off(0.0)
         return fault
 
     def freeze(self, context: CommandContext) -> Fault:
@@ -149,7 +149,7 @@ class FaultCommands:
         (domain,) = context.arguments.texts("address")
         fault = self.table.add(Fault("outage", domain, "is away"))
         for wire in self.wires.of(fault):
-            wire.cut_off()
+            wire.cut_off(0.0)
         return fault
 
     def _at_element(self, name: str, context: CommandContext) -> Fault:

@@ -242,12 +242,20 @@ class FaultyWire:
             None,
         )
 
-    def cut_off(self) -> None:
-        """Cut the connection, as a broken network does: what was sent before still arrives."""
+    def cut_off(self, after_s: float = CUT_AFTER_S) -> None:
+        """Cut the connection, as a broken network does.
+
+        Args:
+            after_s: After that; what was sent before then arrives. Meanwhile whatever else is sent
+                is lost.
+        """
         self.cut = True
         self._pieces.clear()
+        if not after_s:
+            self.transport.abortConnection()
+            return
         abort = self.transport.abort if isinstance(self.transport, Returning) else None
-        self._later(CUT_AFTER_S, abort or self.transport.abortConnection)
+        self._later(after_s, abort or self.transport.abortConnection)
 
     def freeze(self, fault: Fault) -> None:
         """Let nothing through, either way, though the connection stays."""

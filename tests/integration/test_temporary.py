@@ -1,5 +1,6 @@
 """Servers for tests of clients: from pytest, node, perl and any other program."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,9 +14,11 @@ from pathlib import Path
 from shutil import copy, which
 from textwrap import dedent
 
+from slixmpp import JID
 from twisted.python.modules import getModule
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from tests.integration.people import PASSWORD, Person
 from tests.integration.test_server_process import DirectoryCase
 from tests.integration.test_xmppjs import MODULES
 from xmppd.command.refused import Refused
@@ -281,3 +284,37 @@ class TemporaryServerTests(DirectoryCase):
             context.wrap_socket(plain, server_hostname="localhost") as secured,
         ):
             return str(secured.getpeercert())
+
+
+class TwoServersTests(DirectoryCase):
+    def test_outage(self) -> None:
+        """What is written to the other server arrives there; while it is away, that is told."""
+        server = TemporaryServer(self.directory, "montague.lit", s2s={"retry_max_s": 0.2})
+        peer = server.federated("capulet.lit")
+        with server, peer:
+            romeo = server.add_user("romeo", PASSWORD)
+            juliet = peer.add_user("juliet", PASSWORD)
+            asyncio.run(asyncio.wait_for(self.write(server, peer, romeo, juliet), PATIENCE_S))
+
+    async def write(
+        self, server: TemporaryServer, peer: TemporaryServer, romeo: str, juliet: str
+    ) -> None:
+        """Write to somebody there, before an outage, in it and after it."""
+        writing, listening = Person(server, romeo), Person(peer, juliet)
+        await writing.arrive()
+        await listening.arrive()
+        try:
+            writing.send_message(JID(juliet), "before", mtype="chat")
+            await asyncio.to_thread(peer.wait_for, juliet, "message", containing="before")
+            await asyncio.to_thread(server.fault, "outage", "capulet.lit")
+            writing.send_message(JID(juliet), "meanwhile", mtype="chat")
+            refused = await asyncio.to_thread(
+                server.wait_for, romeo, "message", containing="<remote-server-", timeout_s=50
+            )
+            self.assertEqual(refused.element.get("type"), "error")
+            await asyncio.to_thread(server.clear)
+            while not await asyncio.to_thread(peer.seen, juliet, "message", containing="after"):
+                writing.send_message(JID(juliet), "after", mtype="chat")  # it tries again soon
+                await asyncio.sleep(0.1)
+        finally:
+            await asyncio.gather(writing.disconnect(), listening.disconnect())

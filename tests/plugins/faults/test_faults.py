@@ -8,6 +8,8 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
+from tests.unit.login.logins import LAPTOP
+from tests.unit.login.test_fast import TokenCase, by_token
 from xmppd.net.transport import Returning
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import ns
@@ -343,6 +345,21 @@ class InnerFaultTests(FaultCase):
             self.office.refusal("fault certificate", address="montague.lit"),
             "montague.lit has no certificate",
         )
+
+
+class TokenFaultTests(TokenCase):
+    def test_token(self) -> None:
+        """A token that was given out has expired, and one that is given out then has not."""
+        done(self.house.plugins.load("faults"))
+        office, token = Office(self.house), self.token()
+        self.assertIn("success", self.say(by_token(token)).names)
+        office.rows("fault token", address=ROMEO)
+        self.house.clock.advance(1)
+        self.assertEqual(self.say(by_token(token)).failure, "credentials-expired")
+        fresh = self.token(device=LAPTOP)
+        self.assertIn("success", self.say(by_token(fresh, device=LAPTOP)).names)
+        office.says("fault clear")
+        self.assertIn("success", self.say(by_token(token)).names)
 
 
 class SeenTests(FaultCase):
