@@ -20,6 +20,10 @@ BLOCKING = "urn:xmpp:blocking"
 PRIVATE = "jabber:iq:private"
 PRIVACY = "jabber:iq:privacy"
 
+MAX_REMARKS = 20
+MAX_SECONDS = 253_402_300_800
+"""After 1970: the end of the year 9999."""
+
 AT_ONCE = 50
 """Messages, or items, in one part of a person."""
 
@@ -86,8 +90,25 @@ def put_into_content(tree: Tree) -> None:
             put_into_content(inner)
 
 
+def kept(message: Tree, microseconds: int) -> KeptMessage:
+    """A message in an archive.
+
+    Raises:
+        ValueError: There is no such moment.
+    """
+    if not 0 <= microseconds < MAX_SECONDS * 1_000_000:
+        raise ValueError(f"there is no moment {microseconds} \N{MICRO SIGN}s after 1970")
+    return KeptMessage(message, microseconds)
+
+
 def stamp(message: Tree, domain: str, seconds: float) -> None:
-    """Stamp a message that has waited, unless it is stamped."""
+    """Stamp a message that has waited, unless it is stamped.
+
+    Raises:
+        ValueError: There is no such moment.
+    """
+    if not 0 <= seconds < MAX_SECONDS:
+        raise ValueError(f"there is no moment {seconds} s after 1970")
     if message.find(qname(ns.DELAY, "delay")) is None:
         at = exact_date_time(round(seconds * 1e6))
         message.append(Tree(qname(ns.DELAY, "delay"), {"from": domain, "stamp": at}))
@@ -236,13 +257,32 @@ def sound(
         notes: Gets a few words of it.
         what: One of them.
         values: The records.
-        convert: Makes something of one, or says why not by a ValueError.
+        convert: Makes something of one, or says why not by an error; a number may be too large.
     """
     for value in values:
         try:
             yield convert(value)
-        except ValueError as error:
+        except (OverflowError, ValueError) as error:
             notes.append(f"{what}: {error}")
+
+
+class Remarks(list[str]):
+    """What is said of records that are nobody's; of many, the first ones and their number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._more = 0
+
+    def add(self, remark: str) -> None:
+        """Say one more."""
+        if len(self) < MAX_REMARKS:
+            self.append(remark)
+        else:
+            self._more += 1
+
+    def all(self) -> list[str]:
+        """All that is said."""
+        return [*self, *([f"and {self._more} more such lines"] if self._more else [])]
 
 
 def in_batches(things: Iterable[T]) -> Iterator[list[T]]:

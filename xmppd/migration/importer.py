@@ -10,6 +10,7 @@ from xmppd.account.accounts import Accounts
 from xmppd.auth.base import RunInThread
 from xmppd.migration.agreement import Agreement
 from xmppd.migration.archive_ids import without_archive_ids
+from xmppd.migration.elements import MAX_SECONDS
 from xmppd.migration.person import Person
 from xmppd.migration.renaming import rename_all, renamed
 from xmppd.migration.user_data import UserDataTable
@@ -31,8 +32,8 @@ T = TypeVar("T")
 PARTS_AT_ONCE = 64
 """People, or parts of one, that are in memory."""
 
-FORGET_AFTER_PARTS = 1_024
-"""The parts after which the database keeps in memory none of what it has written."""
+FORGET_AFTER_PARTS = 256
+"""The parts after which SQLite keeps in memory none of the pages that it has written."""
 
 _DELAY = qname(ns.DELAY, "delay")
 
@@ -208,15 +209,16 @@ class Importer:
         if self.plan.is_dry_run:
             self._look_at(person, outcome)
             return
-        arrival = Arrival(account.bare, keys, contacts, messages, person.created)
+        created, last_seen = (_moment(each) for each in (person.created, person.last_seen))
+        arrival = Arrival(account.bare, keys, contacts, messages, created)
         try:
             await self.store.arrivals.add(arrival, is_new=is_new)
         except (AccountExists, NoSuchAccount):
             outcome.taken = False
             outcome.notes.append("somebody has made or removed this account meanwhile")
             return
-        if person.last_seen is not None:
-            last = LastPresence(person.last_seen, person.status)
+        if last_seen is not None:
+            last = LastPresence(last_seen, person.status)
             await self.store.presences.save_last_presence(account.bare, last)
         for tree in person.data:
             await self._hand_on(account, tree, outcome)
@@ -293,6 +295,11 @@ class Importer:
             await _all(going)
         for outcome in arrived:
             self._under_way.pop(outcome.account, None)
+
+
+def _moment(seconds: float | None) -> float | None:
+    """A moment that there is; None instead of any other."""
+    return seconds if seconds is not None and 0 <= seconds < MAX_SECONDS else None
 
 
 def _prepared(item: RosterItem, jid: str, account: str) -> RosterItem:

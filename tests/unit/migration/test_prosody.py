@@ -27,21 +27,29 @@ class FilesTests(MovingCase):
         """A file or an entry that cannot be read is named with its line; all others come."""
         self.write(
             {
-                "accounts/juliet.dat": ACCOUNT,
+                "accounts/juliet.dat": 'return { password = "x"; created = 1e300 };\n',
                 "accounts/romeo.dat": ACCOUNT,
                 "vcard/romeo.dat": "return os.execute('x');\n",
                 "offline/romeo.list": MESSAGE.format(body="one")
                 + "item({ oops oops });\n"
                 + MESSAGE.format(body="two"),
                 "roster/juliet.dat": "return { [false",
+                "offline/juliet.list": MESSAGE.format(body="x").replace("1600000000", "1e300"),
+                "archive/romeo.list": MESSAGE.format(body="x").replace("1600000000", "1e999"),
+                "archive/juliet.list": MESSAGE.format(body="x").replace("1600000000", "-1"),
             }
         )
         rooms = self.directory / "rooms%2elit" / "config"
         rooms.mkdir(parents=True)
         (rooms / "orchard.dat").write_text("return {};\n")
         said = self.bring(self.directory, "prosody")
-        self.assertRegex(said[0], f"{JULIET} has moved in, but: .*roster/juliet.dat, line 1: ")
+        self.assertRegex(
+            said[0],
+            f"{JULIET} has moved in, but: .*roster/juliet.dat, line 1: .*; "
+            "offline: there is no moment 1e.* s after 1970; archive: there is no moment -1",
+        )
         self.assertRegex(said[1], "vcard/romeo.dat, line 1: .*; .*offline/romeo.list, line 2: ")
+        self.exported(self.house, "out")
         kept = done(self.house.store.offline.offline_messages(ROMEO))
         self.assertEqual(len(kept), 2)
         told = self.told(self.directory, "prosody")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from xmppd.migration import elements
-from xmppd.migration.elements import KeptItem, KeptMessage, KeptRule, sound
+from xmppd.migration.elements import KeptItem, KeptMessage, KeptRule, Remarks, sound
 from xmppd.migration.person import Person, SourceError
 from xmppd.migration.readers import ejabberd
 from xmppd.migration.readers.ejabberd import MATCHES, EjabberdReader, address, text, xml
@@ -36,8 +36,6 @@ PASSED_OVER = (
     "last_stamp", "mod_register_ip", "access", "local_config", "temporarily_blocked",
 )  # fmt: skip
 """The tables that say nothing that is worth a word here."""
-
-MAX_REMARKS = 20
 
 # In a file without a name, which is gone with its connection: so it is not in memory.
 _SHELF = """
@@ -71,7 +69,7 @@ class EjabberdDump(EjabberdReader):
         self._file = -1
         self._attributes: dict[str, list[str]] = {}
         self._others: Counter[str] = Counter()
-        self._remarks: list[str] = []
+        self._remarks = Remarks()
 
     def close(self) -> None:
         """Be done with it."""
@@ -83,8 +81,7 @@ class EjabberdDump(EjabberdReader):
     def left_behind(self) -> list[str]:
         """What there is beside people."""
         found = [f"{kind}: {count}" for kind, count in sorted(self._others.items())]
-        more = len(self._remarks) - MAX_REMARKS
-        return found + self._remarks[:MAX_REMARKS] + [f"and {more} more such lines"] * (more > 0)
+        return found + self._remarks.all()
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Those who have an account, or a roster."""
@@ -94,6 +91,8 @@ class EjabberdDump(EjabberdReader):
             raise SourceError(f"{self._path} cannot be read ({error.strerror or error})") from error
         except ValueError as error:
             raise SourceError(f"{self._path}, {error}") from error
+        except sqlite3.Error as error:
+            raise SourceError(f"what is noted beside {self._path} has no room ({error})") from error
         assert self._shelf is not None, "it was just made"
         yield from self._shelf.execute(
             "SELECT DISTINCT name, domain FROM record WHERE kind IN ('passwd', 'roster') "
@@ -177,9 +176,7 @@ class EjabberdDump(EjabberdReader):
         """What is worth reading, each with whose it is."""
         for number, term in enumerate(terms):
             if term.data is None:
-                self._remarks.append(
-                    f"line {term.line}: a record of more than {MAX_TERM_BYTES} bytes"
-                )
+                self._remarks.add(f"line {term.line}: a record of more than {MAX_TERM_BYTES} bytes")
                 continue
             try:
                 if not number:
@@ -189,7 +186,7 @@ class EjabberdDump(EjabberdReader):
             except ValueError as error:
                 if not number:
                     raise ValueError(f"line {term.line}: {error}") from error
-                self._remarks.append(f"line {term.line}: {error}")
+                self._remarks.add(f"line {term.line}: {error}")
                 continue
             if owner is not None:
                 yield *owner, term.offset, len(term.data), term.line
@@ -312,7 +309,7 @@ def _message(domain: str, fields: Fields) -> Tree:
 
 
 def _archived(fields: Fields) -> KeptMessage:
-    return KeptMessage(xml(fields["packet"]), ejabberd.microseconds(fields["timestamp"]))
+    return elements.kept(xml(fields["packet"]), ejabberd.microseconds(fields["timestamp"]))
 
 
 def _node(fields: Fields) -> tuple[int, str, dict[str, ErlangValue]]:

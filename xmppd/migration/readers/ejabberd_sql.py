@@ -350,7 +350,7 @@ def _waiting(domain: str, when: Callable[[object], float | None], row: Row) -> T
 
 
 def _archived(row: Row) -> KeptMessage:
-    return KeptMessage(elements.parsed(sound_text(row[2])), int(str(row[0])))
+    return elements.kept(elements.parsed(sound_text(row[2])), int(str(row[0])))
 
 
 def _option(row: Row) -> tuple[str, ErlangValue]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from xmppd.migration.elements import Remarks
+
 MAX_LINE_BYTES = 16 << 20
 
 _CREATE = re.compile(
@@ -22,7 +24,7 @@ _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _NO_COLUMNS = ("CONSTRAINT", "PRIMARY", "UNIQUE", "FOREIGN", "CHECK")
 
 
-def tables_of(path: Path, remarks: list[str]) -> sqlite3.Connection:
+def tables_of(path: Path, remarks: Remarks) -> sqlite3.Connection:
     """The tables of a script, in a file of SQLite without a name, which is gone with its
     connection.
 
@@ -45,12 +47,12 @@ def tables_of(path: Path, remarks: list[str]) -> sqlite3.Connection:
     with path.open("rb") as file:
         for number, line in _lines(file):
             if line is None:
-                remarks.append(f"line {number}: it has more than {MAX_LINE_BYTES} bytes")
+                remarks.add(f"line {number}: it has more than {MAX_LINE_BYTES} bytes")
                 continue
             try:
                 _take_line(shelf, widths, line.decode("ascii").rstrip("\n"))
             except (ValueError, OverflowError, sqlite3.Error) as error:
-                remarks.append(f"line {number}: {error}")
+                remarks.add(f"line {number}: {error}")
     shelf.commit()
     if not widths:
         raise ValueError("it is no script of HSQLDB with tables")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from xmppd.auth.keys import keys_match, password_forms
 from xmppd.migration import elements, pie
-from xmppd.migration.elements import KeptItem, KeptMessage, sound
+from xmppd.migration.elements import KeptItem, KeptMessage, Remarks, sound
 from xmppd.migration.person import Person, SourceError
 from xmppd.migration.readers.hsqldb_script import tables_of
 from xmppd.migration.readers.openfire_password import opened
@@ -27,7 +27,6 @@ from xmppd.store.scram_keys import ScramKeys
 PASSWORDS_TRIED = 20
 """Of which keys are known as well, to see whether the key of passwords opens them."""
 
-MAX_REMARKS = 20
 SUBSCRIPTIONS = {0: "none", 1: "to", 2: "from", 3: "both"}
 REMOVED = -1
 ASKED = 0
@@ -57,7 +56,7 @@ class OpenfireReader:
         self._source = source / "openfire.script" if source.is_dir() else source
         self._host = host
         self._sql = SQLSource(source)
-        self._remarks: list[str] = []
+        self._remarks = Remarks()
         self._key: str | None = None
 
     def people(self) -> Iterator[Person]:
@@ -87,8 +86,7 @@ class OpenfireReader:
             if self._sql.has(table):
                 ((count,),) = self._sql.rows(f"SELECT COUNT(*) FROM {table}")
                 found.append(f"{name}: {count}")
-        more = len(self._remarks) - MAX_REMARKS
-        return found + self._remarks[:MAX_REMARKS] + [f"and {more} more such lines"] * (more > 0)
+        return found + self._remarks.all()
 
     # -- the source -------------------------------------------------------------------------------
 
@@ -136,7 +134,7 @@ class OpenfireReader:
         tried = list(islice(both, PASSWORDS_TRIED))
         if tried and not any(_opens(self._key, row) for row in tried):
             self._key = None
-            self._remarks.append(
+            self._remarks.add(
                 "passwords that are only encrypted: passwordKey in ofProperty does not open them"
             )
 
@@ -403,7 +401,7 @@ def _archived(row: Row) -> KeptMessage:
     for name, jid, resource in (("from", sender, sender_resource), ("to", to, to_resource)):
         if message.get(name) is None:
             message.set(name, f"{jid}/{resource}" if resource else str(jid))
-    return KeptMessage(message, int(str(at)) * 1_000)
+    return elements.kept(message, int(str(at)) * 1_000)
 
 
 __all__ = ["OpenfireReader", "card", "contact"]

@@ -133,10 +133,14 @@ class ProsodyReader:
         ]
 
     def _waiting(self, person: Person) -> Iterator[Tree]:
-        for entry in self._entries(person, "offline"):
+
+        def stamped(entry: Table) -> Tree:
             message = _tree(entry)
             elements.stamp(message, person.domain, _when(entry))
-            yield message
+            return message
+
+        entries = self._entries(person, "offline")
+        return elements.sound(person.left_out, "offline", entries, stamped)
 
     def _long(self, person: Person) -> Iterator[Tree]:
         """Nodes and the archive."""
@@ -145,10 +149,8 @@ class ProsodyReader:
                 yield _node(name, node)
                 published = map(_published, self._entries(person, f"pep_{name}"))
                 yield from elements.items(name, published)
-        yield from elements.archives(
-            KeptMessage(_tree(entry), round(_when(entry) * 1e6))
-            for entry in self._entries(person, "archive")
-        )
+        entries = self._entries(person, "archive")
+        yield from elements.archives(elements.sound(person.left_out, "archive", entries, _archived))
 
     def _value(self, person: Person, store: str) -> Table:
         return self._storage.value(person.domain, store, person.name, person.left_out)
@@ -423,6 +425,10 @@ def _tree(entry: Table) -> Tree:
 def _when(entry: Table) -> float:
     when = entry.get("when")
     return float(when) if isinstance(when, int | float) else 0.0
+
+
+def _archived(entry: Table) -> KeptMessage:
+    return elements.kept(_tree(entry), round(_when(entry) * 1e6))
 
 
 def _contact(jid: str, item: Table, request: object) -> RosterItem:
