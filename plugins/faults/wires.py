@@ -206,7 +206,6 @@ class FaultyWire:
             return False
         if fault.at == "behind":
             self._wires.record.add(self, "sent", xml)
-            self._behind = lambda: None
             if fault.name == "cut":
                 self.cut = True  # it is handled, and nothing of that arrives
                 self._behind = self.cut_off

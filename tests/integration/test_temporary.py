@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import copy, which
 from textwrap import dedent
 
 from slixmpp import JID
-from twisted.python.modules import getModule
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.integration.people import PASSWORD, Person
@@ -106,7 +106,7 @@ class PytestTests(DirectoryCase):
 
     def test_ten_workers(self) -> None:
         """Ten workers of pytest-xdist have a server each."""
-        if getModule("xdist.plugin") is None:
+        if find_spec("xdist") is None:
             raise SkipTest("pytest-xdist is not there")
         found = self.run_tests(
             """
