@@ -32,9 +32,10 @@ from xmppd.config.changes import changed, merged
 from xmppd.config.config import Config, name_server
 from xmppd.config.permissions import PRIVATE
 from xmppd.config.table import ConfigError
-from xmppd.ctl.check import check_providers, exposed, told
+from xmppd.ctl.check import check_providers, told
 from xmppd.ctl.commands import WITHOUT_SERVER, of_running, of_server
 from xmppd.ctl.control import Control, listen
+from xmppd.ctl.warned import warnings
 from xmppd.events import OWNER, On
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.failures import Failures
@@ -230,11 +231,15 @@ class XMPPService(Service):
         self._opened.push_async_callback(self._end_life)
         await self._begin_life()
         self._listen_for_signals()
-        for warning in exposed(self.path, self.config):
-            _log.warn("{warning}", warning=warning)
+        self._warn(self._certificates)
         if not self._log.rotates:
             _log.warn("the log's directory cannot be written, so the log will never be rotated")
         keep_collections_rare()
+
+    def _warn(self, read: Certificates) -> None:
+        """Log what is hardly meant so in the configuration."""
+        for warning in warnings(self.path, self.config, read.tls, self.server.clocks):
+            _log.warn("{warning}", warning=warning)
 
     # -- one life -------------------------------------------------------------------------------
 
@@ -442,6 +447,7 @@ class XMPPService(Service):
             )  # fmt: skip
         else:
             _log.info("the configuration was read again; nothing changed")
+        self._warn(read)
         return now, later
 
     def plan(self, text: str) -> tuple[list[str], list[str]]:

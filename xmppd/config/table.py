@@ -65,8 +65,8 @@ def _refuse_unknown_keys(
             near = get_close_matches(key, [*known, *others], 1, NEAR)
             if not (where or near) and isinstance(value, dict):
                 raise ConfigError(
-                    f'no plugin that is loaded has a table {key}; add "{key}" to plugins.load, or '
-                    "remove the table."
+                    f"{key} is not an option, and no plugin that is loaded has this table; add "
+                    f'"{key}" to plugins.load, or remove the table.'
                 )
             raise ConfigError(
                 f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."

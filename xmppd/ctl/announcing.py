@@ -19,7 +19,7 @@ AT_ONCE = 500
 """Sessions that are told in one turn of the reactor."""
 
 
-class Announced(Row, frozen=True):
+class AnnouncedRow(Row, frozen=True):
     """A domain whose people were told something.
 
     Attributes:
@@ -56,7 +56,7 @@ class AnnouncingCommands:
                     await self.next_turn()
                 some = here[begin : begin + AT_ONCE]
                 self.routes.tell(Message.make(some[0], sender, payload, type="headline"), some)
-            yield Announced(domain, len(here))
+            yield AnnouncedRow(domain, len(here))
 
     def _available(self, domain: str) -> list[JID]:
         """The sessions of a domain that are available here."""
@@ -93,6 +93,6 @@ COMMANDS: tuple[Declared[AnnouncingCommands], ...] = (
             area="content",
         ),
         AnnouncingCommands.announce,
-        (Announced,),
+        (AnnouncedRow,),
     ),
 )

@@ -13,20 +13,18 @@ from xmppd.cluster.joining import JoinError
 from xmppd.cluster.lease_board import BoardAway
 from xmppd.config import config_file
 from xmppd.config.config import Config
-from xmppd.config.permissions import readable_by_others
 from xmppd.config.table import ConfigError
+from xmppd.ctl.warned import warnings
+from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor, Machine
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
 from xmppd.plugin.plugin_error import PluginError, PluginTableError
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
-from xmppd.store.engine import has_password
 from xmppd.store.errors import StoreError
 from xmppd.store.memory import MemoryDatabase
 from xmppd.store.store import Store, make_store
-
-SQLITE = "sqlite:///"
 
 
 @contextmanager
@@ -86,7 +84,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
         data = DataDirectory(Path(config_file.load(path).data))
         with as_user(data.owner):
             found = config_file.load(path)
-            certificates(found)
+            read = certificates(found)
             closed = listen_endpoints(found, reactor)
             nobody_runs = data.is_free()
             await _load_plugins(path, found, reactor)
@@ -94,7 +92,8 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
             for endpoint in closed:
                 await endpoint.open(_Nobody())
                 await endpoint.close()
-    return exposed(path, found)
+    clocks = Clocks(reactor.seconds, wall_clock, "", reactor.seconds())
+    return warnings(path, found, read.tls, clocks)
 
 
 @contextmanager
@@ -125,33 +124,6 @@ def _groups(uid: int) -> tuple[int, list[int]]:
     return user.pw_gid, os.getgrouplist(user.pw_name, user.pw_gid)
 
 
-def exposed(path: Path, config: Config) -> list[str]:
-    """Files with secrets in them that all users of this machine may read, a sentence for each.
-
-    Args:
-        path: The configuration file.
-        config: Its content.
-    """
-    data = Path(config.data)
-    files = [DataDirectory(data).secret_file]
-    files += [Path(domain.key or domain.certificate) for domain in config.domain if domain.key]
-    url = config.storage.url
-    if url.startswith(SQLITE):
-        files.append(Path(url.removeprefix(SQLITE)))
-    cluster = (*config.cluster.redis_urls, *config.cluster.sentinel_urls)
-    if (
-        has_password(url)
-        or any(component.secret for component in config.component)
-        or any(each.password for each in cluster)
-    ):
-        files.append(path)
-    return [
-        f"others may read {file}, which holds secrets; run: chmod o-r {file}"
-        for file in files
-        if readable_by_others(file)
-    ]
-
-
 async def _load_plugins(path: Path, found: Config, reactor: IReactor) -> None:
     async with AsyncExitStack() as opened:
         machine = Machine(reactor, b"")
@@ -174,4 +146,4 @@ class _Nobody(Factory):
         return None
 
 
-__all__ = ["as_user", "check", "check_providers", "exposed", "told"]
+__all__ = ["as_user", "check", "check_providers", "told"]

@@ -62,7 +62,7 @@ class Proof:
         """The reason why it does not prove that its owner is this domain; empty if it does."""
         if self.flaw:
             return self.flaw
-        return "" if _names(self.names, domain) else "the certificate is for other names"
+        return "" if is_for(self.names, domain) else "the certificate is for other names"
 
 
 class Trust:
@@ -121,7 +121,7 @@ class Trust:
         return "" if _may_speak(leaf) else "the certificate is for other uses"
 
 
-def _names(names: CertifiedAddresses, domain: str) -> bool:
+def is_for(names: CertifiedAddresses, domain: str) -> bool:
     """Whether one of the names is the domain: an xmppAddr, an SRV-ID, a DNS-ID."""
     if domain in map(_prepared, names.xmpp_addresses):
         return True

@@ -102,8 +102,8 @@ class TextTests(FileCase):
         """A table whose plugin is not loaded is told as such, one that is misspelt otherwise."""
         self.assertEqual(
             self.refusal(DOMAIN + '[greeter]\ngreeting = "Ho"\n'),
-            'no plugin that is loaded has a table greeter; add "greeter" to plugins.load, or '
-            "remove the table.",
+            "greeter is not an option, and no plugin that is loaded has this table; add "
+            '"greeter" to plugins.load, or remove the table.',
         )
         self.assertIn("write stream, if", self.refusal(DOMAIN + "[streams]\nmax_depth = 9\n"))
 
@@ -217,7 +217,7 @@ class PluginTableTests(FileCase):
     def test_not_named(self) -> None:
         """Of one that is not loaded nobody can say whether it is right."""
         self.assertIn(
-            'no plugin that is loaded has a table guestbook; add "guestbook" to plugins.load',
+            'no plugin that is loaded has this table; add "guestbook" to plugins.load',
             self.refusal("[guestbook]\nmax = 3\n" + DOMAIN),
         )
 

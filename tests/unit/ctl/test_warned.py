@@ -1,0 +1,69 @@
+"""What a start, a reload and config check warn of."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.config.config import Config, DomainSettings, TLSSettings
+from xmppd.ctl.warned import warnings
+from xmppd.host.clocks import Clocks, wall_clock
+from xmppd.net.certificate import make_self_signed
+from xmppd.net.tls import TLS
+from xmppd.testing.house import house_config
+
+YEAR_S = 365 * 86_400.0
+
+
+class WarningsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir(mode=0o700)
+        self.path = self.directory / "xmppd.toml"
+
+    def warned(self, config: Config, tls: TLS | None = None, *, later_s: float = 0.0) -> list[str]:
+        """What is warned of, at some time."""
+        clocks = Clocks(lambda: 0.0, lambda: wall_clock() + later_s)
+        return warnings(self.path, replace(config, data=str(self.directory)), tls, clocks)
+
+    def test_nothing(self) -> None:
+        """A usual configuration has nothing to warn of."""
+        contact = {"abuse": ("mailto:abuse@a.lit", "xmpp:friar@a.lit", "https://a.lit/abuse")}
+        self.assertEqual(self.warned(house_config("a.lit", contact=contact)), [])
+
+    def test_options(self) -> None:
+        """Options that work, and are hardly meant so, are named with what to write."""
+        config = house_config(
+            "a.lit",
+            contact={"abuse": ("friar@a.lit",), "support": ("call us",)},
+            stream={"stanzas_per_s": 1e12},
+            plugins={"directory": str(self.directory / "nowhere")},
+        )
+        self.assertEqual(
+            self.warned(config),
+            [
+                ('contact.abuse has "friar@a.lit", which is no URI that clients open; write it as '
+                '"mailto:friar@a.lit"'),
+                ('contact.support has "call us", which is no URI that clients open; write it as '
+                '"mailto:abuse@example.org"'),
+                "stream.stanzas_per_s is 1e+12, which limits nothing; take a smaller number",
+                (f"plugins.directory {self.directory}/nowhere does not exist; make it, or remove "
+                "the option"),
+            ],
+        )  # fmt: skip
+
+    def test_certificates(self) -> None:
+        """A certificate for another name is named, and one that ends soon."""
+        files = self.directory / "a.crt", self.directory / "a.key"
+        make_self_signed("a.lit", *files)
+        for name, later_s, says in (
+            ("a.lit", 0.0, []),
+            ("b.lit", 0.0, ["the certificate of b.lit is for a.lit: others will refuse it; have "]),
+            ("a.lit", 20 * YEAR_S, ["the certificate of a.lit (for a.lit) has ended on "]),
+        ):
+            domain = DomainSettings(name=name, certificate=str(files[0]), key=str(files[1]))
+            config = replace(house_config("x.lit"), domain=(domain,))
+            found = self.warned(config, TLS(TLSSettings(), config.domain), later_s=later_s)
+            self.assertEqual(len(found), len(says))
+            for said, begins in zip(found, says, strict=True):
+                self.assertTrue(said.startswith(begins), said)

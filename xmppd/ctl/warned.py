@@ -1,0 +1,110 @@
+"""What a start, a reload and ``config check`` warn of: it works, and is hardly what was meant."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec.structs import fields
+
+from xmppd.config.config import Config
+from xmppd.config.permissions import readable_by_others
+from xmppd.config.section import Section
+from xmppd.host.clocks import Clocks
+from xmppd.host.data_directory import DataDirectory
+from xmppd.net.certificate import xmpp_addresses
+from xmppd.net.certificate_ends import CertificateEnds
+from xmppd.net.tls import TLS
+from xmppd.s2s.verification import is_for
+from xmppd.store.engine import has_password
+
+SQLITE = "sqlite:///"
+URIS = ("https:", "mailto:", "xmpp:")
+MOST_PER_S = 1e9
+"""A rate above that limits nothing."""
+
+
+def warnings(path: Path, config: Config, tls: TLS | None, clocks: Clocks) -> list[str]:
+    """All of them, a sentence for each.
+
+    Args:
+        path: The configuration file.
+        config: Its content.
+        tls: The certificates in its files; None if there are none.
+        clocks: Tell the time of day.
+    """
+    found = [*exposed(path, config), *_contacts(config), *_rates(config, ""), *_plugins(config)]
+    if tls is not None:
+        found += _other_names(config, tls)
+        domains = tuple(domain.name for domain in config.domain if not domain.acme)
+        found += (end.says for end in CertificateEnds(tls, domains, clocks).soon())
+    return found
+
+
+def exposed(path: Path, config: Config) -> list[str]:
+    """Files with secrets in them that all users of this machine may read, a sentence for each.
+
+    Args:
+        path: The configuration file.
+        config: Its content.
+    """
+    data = Path(config.data)
+    files = [DataDirectory(data).secret_file]
+    files += [Path(domain.key or domain.certificate) for domain in config.domain if domain.key]
+    url = config.storage.url
+    if url.startswith(SQLITE):
+        files.append(Path(url.removeprefix(SQLITE)))
+    cluster = (*config.cluster.redis_urls, *config.cluster.sentinel_urls)
+    if (
+        has_password(url)
+        or any(component.secret for component in config.component)
+        or any(each.password for each in cluster)
+    ):
+        files.append(path)
+    return [
+        f"others may read {file}, which holds secrets; run: chmod o-r {file}"
+        for file in files
+        if readable_by_others(file)
+    ]
+
+
+def _contacts(config: Config) -> Iterator[str]:
+    for kind in fields(type(config.contact)):
+        for address in getattr(config.contact, kind.name):
+            if not address.startswith(URIS):
+                example = f"mailto:{address}" if "@" in address else "mailto:abuse@example.org"
+                yield (
+                    f'contact.{kind.name} has "{address}", which is no URI that clients open; '
+                    f'write it as "{example}"'
+                )
+
+
+def _rates(section: Section, where: str) -> Iterator[str]:
+    for field in fields(type(section)):
+        value = getattr(section, field.name)
+        if isinstance(value, Section):
+            yield from _rates(value, f"{where}{field.name}.")
+        elif field.name.endswith("_per_s") and isinstance(value, float) and value > MOST_PER_S:
+            yield f"{where}{field.name} is {value:g}, which limits nothing; take a smaller number"
+
+
+def _plugins(config: Config) -> Iterator[str]:
+    directory = config.plugins.directory
+    if directory and not Path(directory).is_dir():
+        yield f"plugins.directory {directory} does not exist; make it, or remove the option"
+
+
+def _other_names(config: Config, tls: TLS) -> Iterator[str]:
+    """Certificates that are for other names than the domain's."""
+    for domain in config.domain:
+        shown = None if domain.acme else tls.identity(domain.name)
+        if shown is None:
+            continue
+        names = xmpp_addresses(shown[1].certificate)
+        if not is_for(names, domain.name):
+            listed = ", ".join(names.dns_names) or "no host"
+            yield (
+                f"the certificate of {domain.name} is for {listed}: others will refuse it; "
+                f"have one made for {domain.name}"
+            )
+
+
+__all__ = ["warnings"]
