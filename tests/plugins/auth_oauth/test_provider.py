@@ -124,7 +124,7 @@ class KeyTests(IssuerCase):
     def test_not_signed(self) -> None:
         """One that is not signed, or signed by what all may know, is nobody's."""
         claims = self.issuer.claims()
-        none = jwt.encode(claims, None, "none", {"kid": "first"})
+        none = jwt.encode(claims, "", "none", {"kid": "first"})
         for token in (none, none + "x", "", "x", "a.b.c", "\u0000.é.x", _by_public_key(claims)):
             with self.subTest(token[:20]):
                 self.assertEqual(self.account(token), "nobody")
