@@ -15,8 +15,10 @@ from xmppd.config.section import Mark, Section, is_marked, section_of, type_of
 
 S = TypeVar("S", bound=Section)
 
-NEAR = 0.7
-"""How much alike a table is to one of the server's, from 0 to 1, if that is meant."""
+NEAR_OURS, NEAR_PLUGINS = 0.65, 0.7
+"""How much alike a table is to one of the server's, or to that of a plugin, from 0 to 1, if that is
+meant.
+"""
 
 _IN_TOML = {
     "str": "a string",
@@ -62,7 +64,8 @@ def _refuse_unknown_keys(
     known = {field.name: field for field in fields(kind) if not is_marked(field, Mark.APART)}
     for key, value in table.items():
         if key not in known:
-            near = get_close_matches(key, [*known, *others], 1, NEAR)
+            near = get_close_matches(key, known, 1, NEAR_OURS)
+            near = near or get_close_matches(key, others, 1, NEAR_PLUGINS)
             if not (where or near) and isinstance(value, dict):
                 raise ConfigError(
                     f"{key} is not an option, and no plugin that is loaded has this table; add "
