@@ -28,6 +28,8 @@ class Closing:
         clock: The reactor's.
         is_end: Whether the peer ends its side in these bytes.
         wait_s: The time that the peer may take for that, and for our last bytes.
+        lingers: Whether a peer that sends too much is closed only when the time is up, though not
+            read any more: it may be about to read our last bytes, which closing would drop.
     """
 
     def __init__(
@@ -36,11 +38,14 @@ class Closing:
         clock: IReactorTime,
         is_end: Callable[[bytes], bool],
         wait_s: float,
+        *,
+        lingers: bool = False,
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._is_end = is_end
         self._wait_s = wait_s
+        self._lingers = lingers
         self._unheard_bytes = MAX_UNHEARD_BYTES
         self._closes = False
         self._produces = not isinstance(transport, Watchable)
@@ -74,7 +79,8 @@ class Closing:
         self._unheard_bytes -= len(data)
         if self._unheard_bytes < 0:
             self._transport.pauseProducing()
-            self.close()
+            if not self._lingers:
+                self.close()
         elif self._is_end(data):
             self.close()
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from xmppd.net.closing import LAST_WORDS_S, Closing
+from xmppd.net.closing import Closing
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.transport import Contexts, Transport, Watchable
 from xmppd.web.forwarded import asker
@@ -37,6 +37,9 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _CHUNK_END = b"0\r\n\r\n"
 _PLAIN_UPGRADES = frozenset(("h2c",))
 """Protocols that a client would like better, and without which it goes on (HT-7)."""
+
+LINGER_S = 3.0
+"""The time for which whoever still sends, and was refused, may read that before we close."""
 
 _WITH_BODY = frozenset(("PATCH", "POST", "PUT"))
 
@@ -479,7 +482,7 @@ class HTTPChannel(Protocol):
             self._closing.close_half(encrypted=self.door.tls is not None)
 
     def _new_closing(self) -> Closing:
-        return Closing(self.transport, self.door.clock, lambda data: False, LAST_WORDS_S)
+        return Closing(self.transport, self.door.clock, lambda data: False, LINGER_S, lingers=True)
 
     def _forget(self, exchange: HTTPExchange) -> None:
         """Tell who is still at it that it is over."""

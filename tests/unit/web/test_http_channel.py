@@ -298,6 +298,23 @@ class LimitTests(WebCase):
         self.assertEqual(client.answer().status, 413)
         self.assertTrue(client.closed)
 
+    def test_refused_while_it_comes(self) -> None:
+        """Who sends on, however much, can read why a body is refused: that is not dropped by
+        closing before a few seconds are over (HT-6).
+        """
+        self.client.send(
+            b"POST /form HTTP/1.1\r\nHost: montague.lit\r\nContent-Length: 200000\r\n\r\n"
+        )
+        self.client.send(b"x" * 100_000)
+        self.assertEqual(self.client.answer().status, 413)
+        transport = self.client.transport
+        self.assertEqual((transport.ended, transport.lost), (True, False))
+        self.assertEqual(transport.producerState, "paused")
+        self.house.clock.advance(2.9)
+        self.assertFalse(transport.lost)
+        self.house.clock.advance(0.1)
+        self.assertTrue(transport.lost)
+
     def test_length_required(self) -> None:
         """A body whose end nobody tells is refused."""
         self.client.send(b"POST /form HTTP/1.1\r\nHost: montague.lit\r\n\r\n")
