@@ -13,11 +13,15 @@ class RedisNodesTests(NodesCase):
     """Where all goes by Redis."""
 
     def test_come_and_go(self) -> None:
-        """Nodes that start at once find each other; who leaves in order is not lost."""
+        """Nodes that start at once find each other; who leaves in order is not lost, and has
+        written all by then (ST-11).
+        """
         a, b, c = self.started("a", "b", "c")
         c.stop()
         self.wait_for(lambda: a.logged(r"node c\.1 has left") and b.logged(r"node c\.1 has left"))
         self.assertEqual(a.logged("is lost") + b.logged("is lost"), [])
+        self.assertTrue(c.logged("unloaded the plugin disco"))  # the last one
+        self.assertEqual(c.logged("messages are missing from the archive"), [])
 
     def test_one_service(self) -> None:
         """People at three nodes write to each other, and see each other come and go; somebody who

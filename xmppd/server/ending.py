@@ -48,7 +48,10 @@ async def _leave_nodes(server: Wiring) -> None:
     settling.addTimeout(SETTLE_S, server.clock)
     with suppress(defer.TimeoutError):
         await settling
+    may_act = membership.speaks
     await membership.leave()
+    if may_act:  # nobody does in its place what it has begun
+        server.store.write_to_the_end()
 
 
 async def _finish_stanzas(server: Wiring) -> None:

@@ -156,6 +156,10 @@ class Store:
         self._watched.may_write = may_write
         self._watched.voice = voice
 
+    def write_to_the_end(self) -> None:
+        """Write what is left, since this node has left the others in order (ST-11)."""
+        self._watched.may_write = lambda: True
+
     def abandon(self) -> None:
         """Write nothing more, and read nothing, since other nodes take this one for dead."""
         self._watched.abandon()
