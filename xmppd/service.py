@@ -182,7 +182,8 @@ class XMPPService(Service):
             _log.critical("{sentence}", sentence=str(error))
             raise
         self._say_where()
-        notify("READY=1")
+        # By then signals are taken: before, SIGTERM would end us as a failure of power does.
+        self._reactor.callWhenRunning(notify, "READY=1")
 
     def stopService(self) -> Deferred[None]:
         """Stop listening, hand over to other nodes what they take, close all streams, write all
