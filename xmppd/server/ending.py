@@ -50,7 +50,7 @@ async def _leave_nodes(server: Wiring) -> None:
         await settling
     may_act = membership.speaks
     await membership.leave()
-    if may_act:  # nobody does in its place what it has begun
+    if may_act and not membership.fenced:  # nobody does in its place what it has begun
         server.store.write_to_the_end()
 
 
