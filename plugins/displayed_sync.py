@@ -75,7 +75,7 @@ class DisplayedSync:
         """Take what was published, if it is news."""
         owner = account.bare
         is_news = False
-        await self.unread.flush()
+        await self.unread.moved.flush()
         for item in await self.store.items.page(NodeName(owner, NODE), MAX_ITEMS):
             for stanza_id in parse(item.payload).iterfind(_ID) if item.payload else ():
                 by, id = stanza_id.get("by"), stanza_id.get("id") or ""

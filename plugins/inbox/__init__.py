@@ -42,7 +42,7 @@ def plug(
     async def stop() -> None:
         counts.count = None
         expiry.behind.remove(conversations.expire)
-        await unread.close()
+        await unread.moved.close()
 
     return [
         Tables(metadata),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -15,6 +15,7 @@ from xmppd.message.worth import DISPLAYED, fate
 from xmppd.stanza import JID
 from xmppd.stanza.fate import UnreadFate
 from xmppd.store.errors import StoreError
+from xmppd.store.gathered import GatheredWrites
 from xmppd_plugins.archive.archive import Archive
 from xmppd_plugins.archive.entries import ArchiveEntry, Selection
 from xmppd_plugins.archive.retractions import is_called
@@ -22,11 +23,6 @@ from xmppd_plugins.archive.routed import read_back
 from xmppd_plugins.archive.tail import Accepted
 
 from .entries import InboxEntries, Moved
-
-FLUSH_S = 0.1
-MAX_WAITING = 20_000
-"""Conversations that wait to be written, while the database does not take them; others are not
-moved on then."""
 
 MAX_MARKED = 10_000
 """Conversations of which markers wait to be looked at; those of others are not looked at."""
@@ -66,10 +62,10 @@ class UnreadMessages(Follower):
     ) -> None:
         self.archive = archive
         self.conversations = conversations
-        self.clock = clock
         self.next_turn = next_turn
-        self._waiting: dict[tuple[str, str], Moved] = {}
-        self._flushing: IDelayedCall | None = None
+        self.moved = GatheredWrites(
+            conversations.note, Moved, "how many messages are unread in some conversations", clock
+        )
         self._locks = Locks()
         self._markers: dict[tuple[str, str], deque[str]] = {}
 
@@ -84,7 +80,7 @@ class UnreadMessages(Follower):
         unread = course.fate.unread
         own = sent or course.message.sender.bare == account
         speaks = unread is UnreadFate.MORE
-        self._move(account, peer).by(accepted.position, speaks=speaks, own=own)
+        self.moved.of((account, peer)).by(accepted.position, speaks=speaks, own=own)
         if own and unread is UnreadFate.READ:
             found = course.tree.find(DISPLAYED)
             id = "" if found is None else found.get("id", "")
@@ -102,62 +98,12 @@ class UnreadMessages(Follower):
             self._markers[key] = deque((id,), MAX_MARKERS)
             self._start(self._displayed(account, peer))
 
-    def _move(self, account: str, peer: str) -> Moved:
-        """How a conversation is moved on with the next flush."""
-        if self._flushing is None:
-            self._flushing = self.clock.callLater(FLUSH_S, self._flush)
-        moved = self._waiting.get((account, peer))
-        if moved is None:
-            moved = Moved()
-            if len(self._waiting) < MAX_WAITING:
-                self._waiting[account, peer] = moved
-        return moved
-
-    def _flush(self) -> None:
-        self._flushing = None
-        self._start(self.flush())
-
-    async def flush(self) -> None:
-        """Write what was noted until now.
-
-        Raises:
-            StoreError: It cannot be written; it is kept for the next time.
-        """
-        async with self._locks.held(None):
-            if not self._waiting:
-                return
-            writing, self._waiting = self._waiting, {}
-            try:
-                await self.conversations.note(writing)
-            except StoreError:
-                for key, moved in self._waiting.items():
-                    if key in writing:
-                        moved.after(writing[key])
-                self._waiting = {**writing, **self._waiting}
-                if self._flushing is None:
-                    self._flushing = self.clock.callLater(FLUSH_S, self._flush)
-                raise
-
-    async def close(self) -> None:
-        """Write what waits."""
-        self._flush_no_more()
-        try:
-            await self.flush()
-        except StoreError as error:
-            _log.error("some messages were not counted: {error}", error=error)
-            self._flush_no_more()
-
-    def _flush_no_more(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-
     # -- what was read -----------------------------------------------------------------------------
 
     async def of(self, account: str) -> int:
         """The number of messages that an account has not read."""
         async with self._locks.held(account):  # what it has said that it has read is counted
-            await self.flush()
+            await self.moved.flush()
             return (await self.conversations.totals(account)).all_unread
 
     async def _displayed(self, account: str, peer: str) -> None:
@@ -199,7 +145,7 @@ class UnreadMessages(Follower):
         return None if known_only else last
 
     async def _read(self, account: str, peer: str, position: int) -> None:
-        await self.flush()
+        await self.moved.flush()
         counted, unread = position, 0
         while unread < MAX_COUNTED:
             selection = Selection(after=counted, peer=peer)
@@ -249,4 +195,4 @@ def _failed(failure: Failure) -> None:
         _log.failure("what was read could not be noted", failure)
 
 
-__all__ = ["FLUSH_S", "UnreadMessages"]
+__all__ = ["UnreadMessages"]

@@ -64,7 +64,7 @@ def plug(
         bookmarks.listeners.remove(followers.look)
         hall.rooms.furnish.remove(followers.furnish)
         followers.stop()
-        await reading.close()
+        await reading.noted.close()
 
     return [
         Tables(metadata),

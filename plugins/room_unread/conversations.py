@@ -49,7 +49,7 @@ class RoomConversations(OtherConversations):
 
     async def of(self, account: str, *, told_only: bool = False) -> Sequence[OtherConversation]:
         await self.followers.know(JID.prepared(account))
-        await self.reading.flush()
+        await self.reading.noted.flush()
         found: list[OtherConversation] = []
         for followed in await self.reading.table.shown(account):
             if self._is_shown(account, followed) and (not told_only or _tells_all(followed)):

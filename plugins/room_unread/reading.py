@@ -1,33 +1,27 @@
 """RoomReading: up to where accounts have read the rooms that they follow."""
 
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.events import Events
-from xmppd.host.locks import Locks
 from xmppd.message.unread_counts import UnreadCounts
 from xmppd.message.worth import DISPLAYED, fate_in_room
 from xmppd.nodes.plugin_messages import PluginMessages
 from xmppd.stanza import JID
 from xmppd.stanza.fate import UnreadFate
 from xmppd.store.errors import StoreError
+from xmppd.store.gathered import GatheredWrites
 from xmppd_plugins.archive.entries import Selection
 from xmppd_plugins.inbox.unread import UnreadMessages
 from xmppd_plugins.muc.news import ReadRoom
 from xmppd_plugins.muc.talk import SaidToAll
 
 from .table import FollowerTable
-
-FLUSH_S = 0.1
-MAX_WAITING = 20_000
-"""Positions that wait to be written, while the database does not take them; others are not
-noted then."""
 
 _log = Logger()
 
@@ -42,6 +36,27 @@ class RoomWasRead(Struct, frozen=True):
 
     room: str
     account: str
+
+
+class _Read:
+    """How far an account has read a room.
+
+    Attributes:
+        position: Of the last message that it has read, in the room's archive.
+        shown: Whether it has said so by a marker.
+    """
+
+    __slots__ = ("position", "shown")
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.shown = False
+
+    def to(self, position: int, *, shown: bool) -> None:
+        self.position, self.shown = max(self.position, position), self.shown or shown
+
+    def after(self, earlier: "_Read") -> None:
+        self.to(earlier.position, shown=earlier.shown)
 
 
 class RoomReading:
@@ -72,11 +87,7 @@ class RoomReading:
         self.counts = counts
         self.messages = messages
         self.events = events
-        self.clock = clock
-        self._waiting: dict[tuple[str, str], int] = {}
-        self._shown: set[str] = set()
-        self._flushing: IDelayedCall | None = None
-        self._locks = Locks()
+        self.noted = GatheredWrites(self._write_noted, _Read, "what was read in some rooms", clock)
 
     def said(self, event: SaidToAll) -> None:
         """Note that who says something, or sends a marker, has read what was before it."""
@@ -87,10 +98,10 @@ class RoomReading:
         marker = event.tree.find(DISPLAYED)
         if marker is not None:
             position = self.archive.position_of(room.jid.full, marker.get("id", ""))
-            self._shown.add(account)
-            self._note(room.jid.full, account, last if position is None else min(position, last))
+            position = last if position is None else min(position, last)
+            self._note(room.jid.full, account, position, shown=True)
         elif fate_in_room(event.tree).unread is UnreadFate.MORE:
-            self._note(room.jid.full, account, last)
+            self._note(room.jid.full, account, last, shown=False)
 
     async def displayed(self, account: str, room: str, id: str) -> bool:
         """Note that an account has displayed what was said in a room, up to a message.
@@ -109,7 +120,7 @@ class RoomReading:
         position = self.archive.position_of(room, id)
         if position is None:
             return False
-        await self.flush()
+        await self.noted.flush()
         before = await self.table.displayed(room, account)
         if before is None or before >= position:
             return False
@@ -123,41 +134,18 @@ class RoomReading:
 
     # -- writing ----------------------------------------------------------------------------------
 
-    def _note(self, room: str, account: str, position: int) -> None:
-        key = room, account
-        if key in self._waiting or len(self._waiting) < MAX_WAITING:
-            self._waiting[key] = max(position, self._waiting.get(key, 0))
-        self._flush_soon()
+    def _note(self, room: str, account: str, position: int, *, shown: bool) -> None:
+        self.noted.of((room, account)).to(position, shown=shown)
         self.events.fire(ReadRoom(room, account))
 
-    def _flush_soon(self) -> None:
-        if self._flushing is None:
-            self._flushing = self.clock.callLater(FLUSH_S, self._flush)
+    async def _write_noted(self, noted: Mapping[tuple[str, str], _Read]) -> None:
+        await self._write({key: read.position for key, read in noted.items()})
+        shown = {account for (_, account), read in noted.items() if read.shown}
+        # Not waited for, since who is told may ask for what is noted, which waits for this.
+        Deferred.fromCoroutine(self._tell(shown)).addErrback(_failed)
 
-    def _flush(self) -> None:
-        self._flushing = None
-        self._start(self.flush())
-
-    async def flush(self) -> None:
-        """Write what was noted until now.
-
-        Raises:
-            StoreError: It cannot be written; it is kept for the next time.
-        """
-        async with self._locks.held(None):
-            if not self._waiting:
-                return
-            writing, self._waiting = self._waiting, {}
-            shown, self._shown = self._shown, set()
-            try:
-                await self._write(writing)
-            except StoreError:
-                self._shown |= shown
-                for key, position in writing.items():
-                    self._waiting[key] = max(position, self._waiting.get(key, 0))
-                self._flush_soon()
-                raise
-        for account in shown:
+    async def _tell(self, accounts: Iterable[str]) -> None:
+        for account in accounts:
             await self.counts.has_read(account)
 
     async def _write(self, positions: dict[tuple[str, str], int]) -> None:
@@ -175,28 +163,11 @@ class RoomReading:
             until = behind[0].position - 1 if behind else max(sent.last, position)
             await self.unread.read(account, room, until)
 
-    async def close(self) -> None:
-        """Write what waits."""
-        self._flush_no_more()
-        try:
-            await self.flush()
-        except StoreError as error:
-            _log.error("it is not noted what was read in some rooms: {error}", error=error)
-            self._flush_no_more()
-
-    def _flush_no_more(self) -> None:
-        if self._flushing is not None:
-            self._flushing.cancel()
-            self._flushing = None
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        Deferred.fromCoroutine(work).addErrback(_failed)
-
 
 def _failed(failure: Failure) -> None:
     """Log a bug; failures of the store were logged."""
     if not failure.check(StoreError):
-        _log.failure("what was read in rooms could not be noted", failure)
+        _log.failure("nobody was told what was read in rooms", failure)
 
 
-__all__ = ["FLUSH_S", "RoomReading", "RoomWasRead"]
+__all__ = ["RoomReading", "RoomWasRead"]

@@ -7,8 +7,9 @@ from xml.etree import ElementTree
 
 from tests.plugins.archive.archives import JULIET, ROMEO, ArchiveCase, chat
 from xmppd.stanza.xml import Tree
+from xmppd.store.gathered import GATHER_S
 from xmppd.testing.client import Client, done
-from xmppd_plugins.inbox.unread import FLUSH_S, UnreadMessages
+from xmppd_plugins.inbox.unread import UnreadMessages
 
 NS = "urn:xmpp:inbox:1"
 MAM = "urn:xmpp:mam:2"
@@ -105,7 +106,7 @@ class InboxCase(ArchiveCase):
         """Somebody writes messages, each of which says its id."""
         for id in ids:
             client.send(chat(to, id, id=id))
-        self.house.clock.advance(FLUSH_S)
+        self.house.clock.advance(GATHER_S)
 
     def inbox(self, attributes: str = "", page: str = "") -> Answer:
         """Juliet's inbox."""

@@ -3,9 +3,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.inbox.inboxes import JULIET, ROMEO, ask_inbox, chat, marker
+from xmppd.store.gathered import GATHER_S
 from xmppd.testing.client import Client
 from xmppd.testing.nodes import Nodes
-from xmppd_plugins.inbox.unread import FLUSH_S
 
 
 class NodesTests(SynchronousTestCase):
@@ -24,7 +24,7 @@ class NodesTests(SynchronousTestCase):
         """Let all be written that was noted anywhere."""
         for _ in range(3):
             self.nodes.settle()
-            self.nodes.clock.advance(FLUSH_S)
+            self.nodes.clock.advance(GATHER_S)
         self.nodes.settle()
 
     def send(self, client: Client, stanza: str) -> None:

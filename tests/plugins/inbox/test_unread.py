@@ -1,16 +1,15 @@
 """What counts as unread (UN-2), and what is read (UN-3, UN-4)."""
 
-from collections.abc import Mapping
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.plugins.inbox.inboxes import JULIET, NURSE, ROMEO, InboxCase, ask_inbox, chat, marker
+from xmppd.store import gathered
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection
 from xmppd.testing.client import done
 from xmppd_plugins.archive.entries import Selection
-from xmppd_plugins.inbox.entries import MAX_UNREAD, Moved, inbox
+from xmppd_plugins.inbox.entries import MAX_UNREAD, inbox
 
 RECEIPT = "<received xmlns='urn:xmpp:receipts' id='1'/>"
 REACTIONS = "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>"
@@ -92,19 +91,19 @@ class CountTests(InboxCase):
 
     def test_store_fails(self) -> None:
         """What could not be written is counted later, of a limited number of conversations."""
-        conversations = self.follower.conversations
-        note = conversations.note
-        self.limit("MAX_WAITING", 2)
+        database = self.house.store.database
+        write = database.write
+        self.patch(gathered, "MAX_GATHERED", 2)
 
-        async def refuse(moved: Mapping[tuple[str, str], Moved]) -> None:
+        async def refuse(change: object, *limit: float) -> None:
             raise StoreError("it is away")
 
-        conversations.note = refuse  # type: ignore[method-assign]
+        self.patch(database, "write", refuse)
         self.write_to(self.romeo, "a", "b")  # which is one more in the inbox of each
         self.house.clock.advance(1)
         self.write_to(self.romeo, "c")
         self.write_to(self.nurse, "d")
-        conversations.note = note  # type: ignore[method-assign]
+        self.patch(database, "write", write)
         self.assertEqual(self.unread(), {"romeo": 3})
 
 

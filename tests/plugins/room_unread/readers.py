@@ -7,10 +7,10 @@ from tests.plugins.asking import ask, condition
 from tests.plugins.inbox.inboxes import MARKERS, Answer, ask_inbox
 from tests.plugins.muc.halls import ORCHARD, RunningCase
 from tests.plugins.room_archive.orchards import ids
+from xmppd.store.gathered import GATHER_S
 from xmppd.testing.client import Client
 from xmppd_plugins.muc.hall import Hall
 from xmppd_plugins.muc.room import Room
-from xmppd_plugins.room_unread.reading import FLUSH_S
 
 BOOKMARKS = "urn:xmpp:bookmarks:1"
 DISPLAYED = "urn:xmpp:mds:displayed:0"
@@ -78,7 +78,7 @@ class ReaderCase(RunningCase):
         assert room is not None
         return room
 
-    def wait(self, seconds: float = FLUSH_S) -> None:
+    def wait(self, seconds: float = GATHER_S) -> None:
         """Let all be written that was noted."""
         for _ in range(10):
             self.house.clock.advance(0)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from tests.plugins.inbox.inboxes import ask_inbox
 from tests.plugins.muc.halls import ORCHARD
 from tests.plugins.room_unread.readers import ReaderCase, bookmark, display
+from xmppd.store import gathered
 from xmppd.store.errors import StoreError
 from xmppd.store.sql import Connection
 from xmppd.testing.client import Client, done
@@ -125,11 +126,11 @@ class StoreAwayTests(ReaderCase):
 
     def test_most(self) -> None:
         """So much waits for that; the rest is noted with the next (RM-81)."""
-        self.patch(loaded("reading"), "MAX_WAITING", 0)
+        self.patch(gathered, "MAX_GATHERED", 0)
         self.says("1")
         self.says("2", client=self.nurse)
         self.assertEqual(self.unread(), {"orchard": 2})
-        self.patch(loaded("reading"), "MAX_WAITING", 1)
+        self.patch(gathered, "MAX_GATHERED", 1)
         self.says("3", client=self.nurse)
         self.assertEqual(self.unread(), {"orchard": 0})
 

@@ -7,9 +7,9 @@ from tests.plugins.muc.halls import MUC, ORCHARD, rooms_config
 from tests.plugins.room_archive.orchards import ids
 from tests.plugins.room_archive.test_nodes import PERSISTENT
 from tests.plugins.room_unread.readers import PLUGINS, bookmark, display
+from xmppd.store.gathered import GATHER_S
 from xmppd.testing.client import Client
 from xmppd.testing.nodes import Nodes
-from xmppd_plugins.room_unread.reading import FLUSH_S
 
 
 class UnreadOnNodesTests(SynchronousTestCase):
@@ -29,7 +29,7 @@ class UnreadOnNodesTests(SynchronousTestCase):
         """Let all be written that was noted anywhere."""
         for _ in range(5):
             self.nodes.settle()
-            self.nodes.clock.advance(FLUSH_S)
+            self.nodes.clock.advance(GATHER_S)
         self.nodes.settle()
 
     def send(self, client: Client, stanza: str) -> None:
