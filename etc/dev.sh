@@ -162,6 +162,7 @@ again() {
 
 WORK=
 PG_BIN=
+LANES=
 
 postgres_bin() {
     for directory in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
@@ -199,7 +200,14 @@ start_postgres() {
     export XMPPD_TEST_POSTGRES="postgresql://postgres@/postgres?host=$WORK/pg"
 }
 
+# What a lane has started ends with it.
+end_tree() {
+    for child in $(pgrep -P "$1"); do end_tree "$child"; done
+    kill "$1" 2>/dev/null || true
+}
+
 clean_up() {
+    for lane in $LANES; do end_tree "$lane"; done
     for file in "$WORK"/?.pid "$WORK/redis.pid"; do
         if [ -f "$file" ]; then kill "$(cat "$file")" 2>/dev/null || true; fi
     done
@@ -414,8 +422,11 @@ tests() {
     : >"$WORK/servers.log"
     lane servers $SERVERS >"$WORK/servers.log" &
     servers=$!
-    tail --lines=+1 --follow --pid="$servers" "$WORK/servers.log"
-    wait "$servers" "$rest"
+    tail --lines=+1 --follow --pid="$servers" "$WORK/servers.log" &
+    tail=$!
+    LANES="$rest $servers $tail"
+    wait "$servers" "$rest" "$tail" # only while it waits for these a signal is heeded
+    LANES=
     cat "$WORK/rest.log"
     for lane in servers rest; do
         set -- $(summary "$WORK/$lane.log")
