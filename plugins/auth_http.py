@@ -1,47 +1,20 @@
 """Passwords from an HTTP service: one POST for each login (AU-10)."""
 
 import json
-from io import BytesIO
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.client import (
-    Agent,
-    BrowserLikePolicyForHTTPS,
-    FileBodyProducer,
-    HTTPConnectionPool,
-    ResponseFailed,
-)
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
 
 from xmppd.auth.base import AuthProvider, SASLError
 from xmppd.config.section import Section
-from xmppd.net.outgoing_trust import trust_root
+from xmppd.net.http_caller import HTTPCaller, NotAnswered
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID
 
-MAX_CONNECTIONS = 8
-"""Connections that stay open for the logins to come."""
-
 _HERE = ("127.0.0.1", "::1", "localhost")
-_LOST = (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionClosed,
-    ResponseFailed,
-    DeferredTimeoutError,
-    CancelledError,
-)
 _log = Logger()
 
 
@@ -83,23 +56,23 @@ class HTTPAuthProvider(AuthProvider):
     Args:
         settings: Where it is, and how long it may take.
         secret: By which it knows us; empty for none.
-        agent: Sends requests.
+        caller: Asks it.
         clock: The reactor's.
     """
 
     name = "http"
 
     def __init__(
-        self, settings: AuthHTTPSettings, secret: str, agent: IAgent, clock: IReactorTime
+        self, settings: AuthHTTPSettings, secret: str, caller: HTTPCaller, clock: IReactorTime
     ) -> None:
         self._settings = settings
-        self._agent = agent
+        self._caller = caller
         self._clock = clock
         self._failures = 0
         self._paused_until = clock.seconds()
-        self._headers = {b"Content-Type": [b"application/json"], b"User-Agent": [b"xmppd"]}
+        self._headers = {"Content-Type": "application/json"}
         if secret:
-            self._headers[b"Authorization"] = [f"Bearer {secret}".encode()]
+            self._headers["Authorization"] = f"Bearer {secret}"
 
     async def check_password(self, account: str, password: str) -> bool:
         """Whether the service knows the account, by this password.
@@ -112,32 +85,17 @@ class HTTPAuthProvider(AuthProvider):
         jid = JID.parse(account)
         said = {"account": account, "user": jid.local, "domain": jid.domain, "password": password}
         try:
-            status = await self._ask(json.dumps(said).encode()).addTimeout(
-                self._settings.timeout_s, self._clock
+            status, _ = await self._caller.ask(
+                "POST", self._settings.url, json.dumps(said).encode(), self._headers
             )
-        except _LOST as error:
-            self._failed(type(error).__name__)
+        except NotAnswered as error:
+            self._failed(str(error))
             raise _away() from error
         if status not in (200, 403):
             self._failed(f"it answers {status}")
             raise _away()
         self._failures = 0
         return status == 200
-
-    def _ask(self, body: bytes) -> Deferred[int]:
-        return Deferred.fromCoroutine(self._answer(body))
-
-    async def _answer(self, body: bytes) -> int:
-        response: IResponse = await self._agent.request(
-            b"POST",
-            self._settings.url.encode(),
-            Headers(self._headers),
-            FileBodyProducer(BytesIO(body)),
-        )
-        rest = _Rest()
-        response.deliverBody(rest)
-        await rest.over  # so that the connection may be used again
-        return int(response.code)
 
     def _failed(self, why: str) -> None:
         self._failures += 1
@@ -146,33 +104,8 @@ class HTTPAuthProvider(AuthProvider):
             self._paused_until = self._clock.seconds() + self._settings.pause_s
 
 
-class _Rest(Protocol):
-    """Reads a body, and keeps nothing of it.
-
-    Attributes:
-        over: Fires when it is over.
-    """
-
-    def __init__(self) -> None:
-        self.over: Deferred[None] = Deferred()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Tell it."""
-        if not self.over.called:
-            self.over.callback(None)
-
-
 def _away() -> SASLError:
     return SASLError("temporary-auth-failure", "Passwords cannot be checked just now.")
-
-
-def _agent(settings: AuthHTTPSettings, reactor: IReactorTCP, pool: HTTPConnectionPool) -> IAgent:
-    """What asks the service, and believes no certificate but a good one for its name."""
-    try:
-        policy = BrowserLikePolicyForHTTPS(trust_root(settings.authorities))
-    except ValueError as error:
-        raise PluginError(f"auth_http.authorities: {error}") from error
-    return cast(IAgent, Agent(reactor, policy, connectTimeout=settings.timeout_s, pool=pool))
 
 
 def _secret(settings: AuthHTTPSettings) -> str:
@@ -188,9 +121,9 @@ def _secret(settings: AuthHTTPSettings) -> str:
 
 def plug(settings: AuthHTTPSettings, clock: IReactorTime) -> list[Part]:
     """A provider called http, for domains that name it."""
-    reactor = cast(IReactorTCP, clock)
-    pool = HTTPConnectionPool(reactor)
-    pool.maxPersistentPerHost = MAX_CONNECTIONS
-    agent = _agent(settings, reactor, pool)
-    provider = HTTPAuthProvider(settings, _secret(settings), agent, clock)
-    return [provider, AtUnload(pool.closeCachedConnections)]
+    try:
+        caller = HTTPCaller.trusting(settings.authorities, clock, settings.timeout_s)
+    except ValueError as error:
+        raise PluginError(f"auth_http.authorities: {error}") from error
+    provider = HTTPAuthProvider(settings, _secret(settings), caller, clock)
+    return [provider, AtUnload(caller.close_kept)]

@@ -5,15 +5,12 @@ token is, and ends what was begun by one that is revoked.
 """
 
 from pathlib import Path
-from typing import cast
 
-from twisted.internet.interfaces import IReactorTCP, IReactorTime
-from twisted.web.client import Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
-from twisted.web.iweb import IAgent
+from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.devices import Devices
 from xmppd.host.clocks import Clocks
-from xmppd.net.outgoing_trust import trust_root
+from xmppd.net.http_caller import HTTPCaller
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.repeatedly import repeatedly
@@ -32,18 +29,15 @@ def plug(
     clock: IReactorTime,
 ) -> list[Part]:
     """A provider called oauth, for domains that name it."""
-    reactor = cast(IReactorTCP, clock)
-    pool = HTTPConnectionPool(reactor)
     try:
-        policy = BrowserLikePolicyForHTTPS(trust_root(settings.authorities))
+        caller = HTTPCaller.trusting(settings.authorities, clock, settings.timeout_s)
     except ValueError as error:
         raise PluginError(f"auth_oauth.authorities: {error}") from error
-    agent = Agent(reactor, policy, connectTimeout=settings.timeout_s, pool=pool)
-    issuer = Issuer(settings, _secret(settings.secret_file), cast(IAgent, agent), clock)
+    issuer = Issuer(settings, _secret(settings.secret_file), caller, clock)
     provider = OAuthProvider(settings, issuer, sessions, devices, clocks.wall_clock)
     return [
         provider,
-        AtUnload(pool.closeCachedConnections),
+        AtUnload(caller.close_kept),
         repeatedly(provider.look_after, settings.checked_every_s, clock),
     ]
 

@@ -3,27 +3,18 @@
 import json
 from base64 import b64encode
 from collections.abc import Mapping
-from io import BytesIO
-from typing import cast
+from typing import NoReturn, cast
 from urllib.parse import quote, urlencode
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredLock, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from twisted.web.client import FileBodyProducer, ResponseDone, ResponseFailed, ResponseNeverReceived
-from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
+
+from xmppd.net.http_caller import HTTPCaller, NotAnswered
 
 from .keys import Keys
 from .settings import AuthOAuthSettings, is_safe
-
-MAX_ANSWER_BYTES = 262_144
-"""An answer that is larger is none."""
 
 MAX_QUESTIONS = 8
 """Questions under way at the same time; others wait for their turn, as long as for an answer."""
@@ -37,14 +28,6 @@ REFETCH_S = 60.0
 
 METADATA = "/.well-known/openid-configuration"
 
-_LOST = (
-    ConnectError,
-    ConnectingCancelledError,
-    ConnectionClosed,
-    ResponseFailed,
-    DeferredTimeoutError,
-    CancelledError,
-)
 _log = Logger()
 
 
@@ -58,16 +41,16 @@ class Issuer:
     Args:
         settings: Where it is.
         secret: The password of ``client_id``.
-        agent: Sends requests.
+        caller: Asks it.
         clock: The reactor's.
     """
 
     def __init__(
-        self, settings: AuthOAuthSettings, secret: str, agent: IAgent, clock: IReactorTime
+        self, settings: AuthOAuthSettings, secret: str, caller: HTTPCaller, clock: IReactorTime
     ) -> None:
         self._settings = settings
         self._secret = secret
-        self._agent = agent
+        self._caller = caller
         self._clock = clock
         self._turns = DeferredSemaphore(MAX_QUESTIONS)
         self._reading = DeferredLock()
@@ -107,7 +90,7 @@ class Issuer:
                 return  # nor does anybody ask again at once who has got no answer
             self._tried_at = self._clock.seconds()
             url = self._settings.keys_url or await self._said("jwks_uri")
-            status, said = await self._ask(b"GET", url)
+            status, said = await self._ask("GET", url)
             if status != 200 or not isinstance(said.get("keys"), list):
                 self._fails(url, f"it answers {status}, or has no keys")
             self._keys = Keys(cast(list[object], said["keys"])), self._clock.seconds()
@@ -123,8 +106,11 @@ class Issuer:
         url = self._settings.introspection_url or await self._said("introspection_endpoint")
         body = urlencode({"token": token, "token_type_hint": "access_token"}).encode()
         name = f"{quote(self._settings.client_id, safe='')}:{quote(self._secret, safe='')}"
-        credentials = b"Basic " + b64encode(name.encode())
-        status, said = await self._ask(b"POST", url, body, credentials)
+        headers = {
+            "Authorization": f"Basic {b64encode(name.encode()).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        status, said = await self._ask("POST", url, body, headers)
         if status != 200 or not isinstance(said.get("active"), bool):
             self._fails(url, f"it answers {status} to a question about a token")
         return said
@@ -134,30 +120,29 @@ class Issuer:
         url = self.metadata_url
         now = self._clock.seconds()
         if self._metadata is None or now - self._metadata[1] >= KEYS_KEPT_S:
-            status, said = await self._ask(b"GET", url)
+            status, said = await self._ask("GET", url)
             if status != 200 or said.get("issuer") != self._settings.issuer:
                 self._fails(url, f"it answers {status}, or as another issuer")
             self._metadata = said, now
         found = self._metadata[0].get(name)
         if not isinstance(found, str) or not is_safe(found):
             self._fails(url, f"it has no {name} with https")
-        return cast(str, found)
+        return found
 
     # -- requests ---------------------------------------------------------------------------------
 
     async def _ask(
-        self, method: bytes, url: str, body: bytes = b"", credentials: bytes = b""
+        self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Mapping[str, object]]:
-        timeout_s = self._settings.timeout_s
         try:
-            await self._turns.acquire().addTimeout(timeout_s, self._clock)
+            await self._turns.acquire().addTimeout(self._settings.timeout_s, self._clock)
         except DeferredTimeoutError as error:
             raise IssuerAway("too many questions wait") from error
+        sent = {"Accept": "application/json", **(headers or {})}
         try:
-            answer = Deferred.fromCoroutine(self._answer(method, url, body, credentials))
-            status, said = await answer.addTimeout(timeout_s, self._clock)
-        except _LOST as error:
-            self._fails(url, type(error).__name__)
+            status, said = await self._caller.ask(method, url, body, sent)
+        except NotAnswered as error:
+            self._fails(url, str(error))
         finally:
             self._turns.release()
         try:
@@ -166,67 +151,9 @@ class Issuer:
             decoded = None
         return status, decoded if isinstance(decoded, dict) else {}
 
-    async def _answer(
-        self, method: bytes, url: str, body: bytes, credentials: bytes
-    ) -> tuple[int, bytes]:
-        try:
-            response = await self._sent(method, url, body, credentials)
-        except ResponseNeverReceived:  # a connection that was kept, and closed at the other end
-            response = await self._sent(method, url, body, credentials)
-        reader = _Body()
-        response.deliverBody(reader)
-        return int(response.code), await reader.whole
-
-    def _sent(
-        self, method: bytes, url: str, body: bytes, credentials: bytes
-    ) -> Deferred[IResponse]:
-        headers = Headers({b"Accept": [b"application/json"], b"User-Agent": [b"xmppd"]})
-        if credentials:
-            headers.addRawHeader(b"Authorization", credentials)
-        producer = None
-        if body:
-            headers.addRawHeader(b"Content-Type", b"application/x-www-form-urlencoded")
-            producer = FileBodyProducer(BytesIO(body))
-        return self._agent.request(method, url.encode(), headers, producer)
-
-    def _fails(self, url: str, why: str) -> None:
+    def _fails(self, url: str, why: str) -> NoReturn:
         _log.warn("{url} does not say whose tokens are whose: {why}", url=url, why=why)
         raise IssuerAway(why)
 
 
-class _Body(Protocol):
-    """Reads a body that is not too large.
-
-    Attributes:
-        whole: Fires with it.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._bytes = 0
-        self.whole: Deferred[bytes] = Deferred(lambda _: self._cut())
-
-    def dataReceived(self, data: bytes) -> None:
-        """Keep it, unless it is too much."""
-        self._bytes += len(data)
-        if self._bytes > MAX_ANSWER_BYTES:
-            self._parts.clear()
-            self._cut()
-            return
-        self._parts.append(data)
-
-    def _cut(self) -> None:
-        if self.transport is not None:
-            self.transport.loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Give it to whoever waits."""
-        if self.whole.called:
-            return
-        if reason.check(ResponseDone, PotentialDataLoss) and self._bytes <= MAX_ANSWER_BYTES:
-            self.whole.callback(b"".join(self._parts))
-        else:
-            self.whole.errback(Failure(ConnectionClosed("the answer is cut off")))
-
-
-__all__ = ["KEYS_KEPT_S", "MAX_ANSWER_BYTES", "METADATA", "REFETCH_S", "Issuer", "IssuerAway"]
+__all__ = ["KEYS_KEPT_S", "METADATA", "REFETCH_S", "Issuer", "IssuerAway"]

@@ -20,12 +20,12 @@ from tests.plugins.auth_oauth.issuers import AUDIENCE, RSA_KEY, URL, TokenIssuer
 from tests.unit.login.logins import BIND, PHONE, agent, authenticate
 from xmppd.auth.base import SASLError
 from xmppd.login.fast import NS as FAST
+from xmppd.net.http_caller import MAX_ANSWER_BYTES, HTTPCaller
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
 from xmppd_plugins.auth_oauth import provider as module
 from xmppd_plugins.auth_oauth.issuer import (
     KEYS_KEPT_S,
-    MAX_ANSWER_BYTES,
     MAX_QUESTIONS,
     REFETCH_S,
     Issuer,
@@ -83,7 +83,8 @@ class IssuerCase(SynchronousTestCase):
         """Have a provider with these settings."""
         known = AuthOAuthSettings(**{"issuer": URL, "audience": AUDIENCE, **settings})
         clock = cast(IReactorTime, self.clock)
-        issuer = Issuer(known, "known to both", cast(IAgent, self.wire), clock)
+        caller = HTTPCaller(cast(IAgent, self.wire), clock, known.timeout_s)
+        issuer = Issuer(known, "known to both", caller, clock)
         server = self.house.server
         self.provider = OAuthProvider(
             known, issuer, server.session_manager, server.devices, server.wall_clock
