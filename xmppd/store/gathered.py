@@ -21,14 +21,14 @@ dropped then."""
 _log = Logger()
 
 
-class Gathered(Protocol):
+class WaitingChange(Protocol):
     """What has changed in a row since it was written last; a new one says that nothing has."""
 
     def after(self, earlier: Self) -> None:
         """Take in what had changed before."""
 
 
-C = TypeVar("C", bound=Gathered)
+C = TypeVar("C", bound=WaitingChange)
 K = TypeVar("K")
 
 
@@ -78,7 +78,7 @@ class GatheredWrites(Generic[K, C]):
     def _failed(self, failure: Failure) -> None:
         """Log a bug; failures of the store were logged, and it is tried again."""
         if not failure.check(StoreError):
-            _log.failure("not written: {what}", failure, what=self.what)
+            _log.failure("changes could not be written: {what}", failure, what=self.what)
 
     async def flush(self) -> None:
         """Write what was gathered until now.
@@ -105,10 +105,12 @@ class GatheredWrites(Generic[K, C]):
         try:
             await self.flush()
         except StoreError as error:
-            _log.error("not written: {what}: {error}", what=self.what, error=error)
+            _log.error(
+                "some changes were not written: {what}: {error}", what=self.what, error=error
+            )
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
 
 
-__all__ = ["GATHER_S", "MAX_GATHERED", "Gathered", "GatheredWrites"]
+__all__ = ["GATHER_S", "MAX_GATHERED", "GatheredWrites", "WaitingChange"]
