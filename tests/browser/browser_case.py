@@ -42,10 +42,12 @@ def chromium() -> Browser:
 
 @cache
 def server() -> ServerProcess:
-    """The server, likewise; people have names that no other test has."""
+    """The server, likewise; people have names that no other test has. Chromium asks for messages to
+    be compressed, and so they are; clients outside of browsers have them as they are.
+    """
     directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
     atexit.register(rmtree, directory)
-    process = ServerProcess(directory)
+    process = ServerProcess(directory, web={"compression": True})
     process.start()
     atexit.register(process.stop)
     return process

@@ -137,6 +137,7 @@ class WebSettings(Section, frozen=True):
     ips: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     origins: tuple[str, ...] = ("*",)
+    compression: bool = False
     max_head_bytes: int = 16_384
     max_body_bytes: int = 1_048_576
     head_timeout_s: float = 10.0

@@ -6,7 +6,7 @@ from enum import IntEnum
 MAX_FRAGMENTS = 64
 MAX_CONTROL_BYTES = 125
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
-_FIN, _RESERVED, _MASKED = 0x80, 0x70, 0x80
+_FIN, _COMPRESSED, _RESERVED, _MASKED = 0x80, 0x40, 0x70, 0x80
 
 
 class Opcode(IntEnum):
@@ -51,12 +51,30 @@ class MessageReader:
     Args:
         max_bytes: Says how large a message may be now. That is held against the length in a frame's
             head, before any of its bytes is kept.
+        inflate: Makes of a compressed message what it says, of no more bytes than the second
+            argument; None if nothing may be compressed.
     """
 
-    __slots__ = ("_closed", "_data", "_fragments", "_max_bytes", "_needed", "_parts", "_size_bytes")
+    __slots__ = (
+        "_closed",
+        "_data",
+        "_fragments",
+        "_inflate",
+        "_is_compressed",
+        "_max_bytes",
+        "_needed",
+        "_parts",
+        "_size_bytes",
+    )
 
-    def __init__(self, max_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        max_bytes: Callable[[], int],
+        inflate: Callable[[bytes, int], bytes] | None = None,
+    ) -> None:
         self._max_bytes = max_bytes
+        self._inflate = inflate
+        self._is_compressed = False
         self._data = bytearray()
         self._needed = 2
         self._parts: list[bytes] = []
@@ -91,6 +109,8 @@ class MessageReader:
             if opcode >= Opcode.CLOSE:
                 yield opcode, payload
             else:
+                if first & _COMPRESSED:
+                    self._is_compressed = True
                 message = self._joined(payload, final=bool(first & _FIN))
                 if message is not None:
                     yield Opcode.TEXT, message
@@ -117,7 +137,8 @@ class MessageReader:
 
     def _check_head(self, first: int, second: int) -> None:
         opcode = first & 0x0F
-        if first & _RESERVED or not second & _MASKED:
+        is_compressed = opcode == Opcode.TEXT and self._inflate and first & _RESERVED == _COMPRESSED
+        if (first & _RESERVED and not is_compressed) or not second & _MASKED:
             raise WebSocketError(CloseCode.PROTOCOL_ERROR, "this frame has the wrong bits")
         if opcode >= Opcode.CLOSE:
             known = opcode <= Opcode.PONG
@@ -158,6 +179,9 @@ class MessageReader:
             payload = b"".join(self._parts)
             self._parts.clear()
             self._fragments = self._size_bytes = 0
+        if self._is_compressed and self._inflate is not None:
+            self._is_compressed = False
+            payload = self._inflate(payload, self._max_bytes())
         if not payload.isascii():
             try:
                 payload.decode()
@@ -174,20 +198,19 @@ def unmasked(mask: bytes, payload: bytes, size: int) -> bytes:
     )
 
 
-def frame(opcode: Opcode, payload: bytes) -> bytes:
+def frame(opcode: Opcode, payload: bytes, *, compressed: bool = False) -> bytes:
     """A frame of ours, whole and without a mask."""
     size = len(payload)
+    first = _FIN | _COMPRESSED | opcode if compressed else _FIN | opcode
     if size <= _SHORT:
-        return b"%c%c%b" % (_FIN | opcode, size, payload)
+        return b"%c%c%b" % (first, size, payload)
     if size < 1 << 16:
-        return b"%c\x7e%b%b" % (_FIN | opcode, size.to_bytes(2), payload)
-    return b"%c\x7f%b%b" % (_FIN | opcode, size.to_bytes(8), payload)
+        return b"%c\x7e%b%b" % (first, size.to_bytes(2), payload)
+    return b"%c\x7f%b%b" % (first, size.to_bytes(8), payload)
 
 
-def text_in(framed: bytes) -> bytes:
-    """The text of one whole frame of ours; empty if it is another."""
-    if framed[:1] != b"\x81":
-        return b""
+def payload_in(framed: bytes) -> bytes:
+    """The payload of one whole frame of ours."""
     short = framed[1]
     return framed[2 if short <= _SHORT else 4 if short == _MEDIUM else 10 :]
 

@@ -12,6 +12,7 @@ from xmppd.net.token_bucket import TokenBucket
 from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
 from xmppd.stanza import StreamCondition, StreamError
 from xmppd.web.content_namespace import undone
+from xmppd.web.message_deflate import MessageDeflate, inflated, text_in
 from xmppd.web.request import HTTPRequest
 from xmppd.web.web_socket import (
     CloseCode,
@@ -20,7 +21,6 @@ from xmppd.web.web_socket import (
     WebSocketError,
     close_frame,
     frame,
-    text_in,
 )
 
 QUIET_S = 48.0
@@ -39,6 +39,7 @@ class WebSocketWire(Ranked, Watchable, Returning):
         make_handler: Makes the ConnectionHandler for it.
         clock: The reactor's.
         ping_timeout_s: The time that a pong may take.
+        deflate: Compresses messages; None if none may be.
 
     Attributes:
         handler: None once the connection is gone.
@@ -51,13 +52,15 @@ class WebSocketWire(Ranked, Watchable, Returning):
         make_handler: Callable[[], ConnectionHandler],
         clock: IReactorTime,
         ping_timeout_s: float,
+        deflate: MessageDeflate | None,
     ) -> None:
         self.address = request.address
         self._transport = transport
         self.handler: ConnectionHandler | None = make_handler()
         self._clock = clock
         self._ping_timeout_s = ping_timeout_s
-        self._reader = MessageReader(self._max_bytes)
+        self._deflate = deflate
+        self._reader = MessageReader(self._max_bytes, None if deflate is None else inflated)
         self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_PER_S)
         self._code = CloseCode.NORMAL
         self._close_sent = False
@@ -139,7 +142,9 @@ class WebSocketWire(Ranked, Watchable, Returning):
         """Send one message."""
         if not self._close_sent:
             self._wrote = True
-            self._transport.write(frame(Opcode.TEXT, data))
+            deflate = self._deflate
+            framed = frame(Opcode.TEXT, data) if deflate is None else deflate.framed(data)
+            self._transport.write(framed)
 
     def pauseProducing(self) -> None:
         """Read no more."""

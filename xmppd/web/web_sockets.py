@@ -10,6 +10,7 @@ from xmppd.config.config import StreamSettings, WebSettings
 from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.listener import Listeners
 from xmppd.web.http_path import HTTPPath, anybody
+from xmppd.web.message_deflate import agreed
 from xmppd.web.request import HTTPError, HTTPRequest, HTTPResponse
 from xmppd.web.web_socket_framing import WEB_SOCKET, WEB_SOCKET_PATH
 from xmppd.web.web_socket_wire import WebSocketWire
@@ -24,7 +25,7 @@ class WebSockets:
 
     Args:
         listeners: Make the ConnectionHandlers.
-        web: Says whose pages may be clients.
+        web: Says whose pages may be clients, and whether messages may be compressed.
         stream: The limits of a stream.
     """
 
@@ -56,6 +57,9 @@ class WebSockets:
         accept = b64encode(sha1(key.encode() + _MAGIC).digest()).decode()  # noqa: S324  # RFC 6455
         binding = TransportBinding(None, is_secure=request.encrypted, framing=WEB_SOCKET)
         make_handler = partial(self.listeners.client, binding)
+        offers = request.header("sec-websocket-extensions")
+        deflate = agreed(offers) if self.web.compression else None
+        extensions = () if deflate is None else (("Sec-WebSocket-Extensions", deflate.header),)
         clock, ping_timeout_s = self.listeners.clock, self.stream.ping_timeout_s
         return HTTPResponse(
             101,
@@ -64,9 +68,10 @@ class WebSockets:
                 ("Connection", "Upgrade"),
                 ("Sec-WebSocket-Accept", accept),
                 ("Sec-WebSocket-Protocol", "xmpp"),
+                *extensions,
             ),
             becomes=lambda transport: WebSocketWire(
-                transport, request, make_handler, clock, ping_timeout_s
+                transport, request, make_handler, clock, ping_timeout_s, deflate
             ),
         )
 

@@ -10,6 +10,7 @@ from websockets.frames import Frame
 from websockets.frames import Opcode as TheirOpcode
 
 from tests.unit.web.fuzz_web_socket import difference, written_alike
+from xmppd.web.message_deflate import text_in
 from xmppd.web.web_socket import (
     MAX_FRAGMENTS,
     CloseCode,
@@ -18,7 +19,6 @@ from xmppd.web.web_socket import (
     WebSocketError,
     close_frame,
     frame,
-    text_in,
 )
 
 LIMIT = 70_000

@@ -25,7 +25,9 @@ class HubTests(TestCase):
     def talk(self) -> list[str]:
         """What a client hears that opens a stream, and closes it in order."""
         url = f"ws://localhost:{self.port.getHost().port}/ws"
-        with connect(url, subprotocols=[Subprotocol("xmpp")], compression=None) as socket:
+        protocols = [Subprotocol("xmpp")]
+        with connect(url, subprotocols=protocols, compression="deflate") as socket:
+            self.extensions = socket.protocol.extensions
             socket.send(f"<open xmlns='{FRAMING}' to='localhost' version='1.0'/>")
             heard = [str(socket.recv(10)), str(socket.recv(10))]
             socket.send("")
@@ -40,8 +42,19 @@ class HubTests(TestCase):
         self.assertIn("<open ", opened)
         self.assertIn("SCRAM-SHA-256", features)
         self.assertEqual(closed, f"<close xmlns='{FRAMING}'/>")
+        self.assertEqual(self.extensions, [])
         await self.house.server.http_connections.close()
         self.assertEqual(self.house.server.client_connections.handlers, set())
+
+    async def test_compressed(self) -> None:
+        """So it is where messages may be compressed, and the client offers that."""
+        sockets = self.house.server.web_sockets
+        sockets.use(type(sockets.web)(compression=True))
+        _, features, closed = await deferToThread(self.talk)
+        self.assertIn("SCRAM-SHA-256", features)
+        self.assertEqual(closed, f"<close xmlns='{FRAMING}'/>")
+        self.assertEqual([each.name for each in self.extensions], ["permessage-deflate"])
+        await self.house.server.http_connections.close()
 
     def refused(self) -> str:
         """What a client hears that sends two elements in a frame."""
