@@ -1,7 +1,7 @@
 """People by tokens of an OAuth issuer, with OAUTHBEARER (:rfc:`7628`, :xep:`0493`).
 
 ``issuer.py`` reads the issuer's ``keys.py``, or asks it about a token; ``provider.py`` says whose a
-token is, and ends what was begun by one that is revoked.
+token is, and ends what was begun by one that is revoked, as ``uses.py`` remembers.
 """
 
 from pathlib import Path
@@ -9,22 +9,28 @@ from pathlib import Path
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.devices import Devices
+from xmppd.auth.sealing import Sealing
 from xmppd.host.clocks import Clocks
 from xmppd.net.http_caller import HTTPCaller
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.repeatedly import repeatedly
 from xmppd.session.session_manager import SessionManager
+from xmppd.store.sql import Database, Tables
 
 from .issuer import Issuer
 from .provider import OAuthProvider
 from .settings import AuthOAuthSettings
+from .tables import metadata
+from .uses import TokenUses
 
 
 def plug(
     settings: AuthOAuthSettings,
     sessions: SessionManager,
     devices: Devices,
+    database: Database,
+    sealing: Sealing,
     clocks: Clocks,
     clock: IReactorTime,
 ) -> list[Part]:
@@ -34,8 +40,10 @@ def plug(
     except ValueError as error:
         raise PluginError(f"auth_oauth.authorities: {error}") from error
     issuer = Issuer(settings, _secret(settings.secret_file), caller, clock)
-    provider = OAuthProvider(settings, issuer, sessions, devices, clocks.wall_clock)
+    uses = TokenUses(database, sealing, clocks.wall_clock)
+    provider = OAuthProvider(settings, issuer, sessions, devices, uses, clocks.wall_clock)
     return [
+        Tables(metadata),
         provider,
         AtUnload(caller.close_kept),
         repeatedly(provider.look_after, settings.checked_every_s, clock),

@@ -1,46 +1,31 @@
 """OAuthProvider: people by tokens that an issuer has given them (AU-7 to AU-9)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from xmppd.account.devices import Devices, opaque
+from xmppd.account.devices import Devices, device_name, opaque
 from xmppd.auth.base import AuthProvider, BearerGrant, SASLError
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID
+from xmppd.store.errors import StoreError
 
 from .issuer import Issuer, IssuerAway
 from .keys import BadToken, name_of_key
 from .settings import AuthOAuthSettings
+from .uses import TokenUse, TokenUses
 
 SKEW_S = 60.0
 """The difference between the clocks of the issuer and of this machine that is no matter."""
 
-MAX_GRANTS = 10_000
-"""Tokens that are asked about while they are in use; with more, the oldest is not asked about any
-more."""
+MAX_ASKED = 10_000
+"""Tokens that are asked about in one look; others have their turn at the next one."""
 
 _log = Logger()
-
-
-@dataclass
-class TokenUse:
-    """A token that somebody has logged in by.
-
-    Attributes:
-        account: Bare JID.
-        token: The token, which is in memory only.
-        expires: When it does, in seconds since 1970.
-        devices: The installations that have logged in by it.
-    """
-
-    account: str
-    token: str = field(repr=False)
-    expires: float
-    devices: set[str] = field(default_factory=set)
 
 
 class OAuthProvider(AuthProvider):
@@ -51,6 +36,7 @@ class OAuthProvider(AuthProvider):
         issuer: Gives them.
         sessions: Those that are here.
         devices: Ends access.
+        uses: The tokens that they have logged in by.
         now: The time in seconds since 1970.
     """
 
@@ -62,14 +48,15 @@ class OAuthProvider(AuthProvider):
         issuer: Issuer,
         sessions: SessionManager,
         devices: Devices,
+        uses: TokenUses,
         now: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._issuer = issuer
         self._sessions = sessions
         self._devices = devices
+        self._uses = uses
         self._now = now
-        self._uses: dict[str, TokenUse] = {}
 
     def has_passwords(self, domain: str) -> bool:
         """It has none."""
@@ -98,8 +85,8 @@ class OAuthProvider(AuthProvider):
                 "temporary-auth-failure", "Tokens cannot be checked just now."
             ) from error
         proof = sha256(token.encode()).hexdigest()[:32]
-        use = TokenUse(account, token, _number(claims, "exp"))
-        return BearerGrant(account, proof, partial(self._used, proof, use))
+        use = TokenUse(proof, account, token, _number(claims, "exp"))
+        return BearerGrant(account, proof, partial(self._used, use))
 
     async def _claims(self, token: str) -> Mapping[str, object]:
         """What is said of a token by whoever has given it."""
@@ -158,44 +145,81 @@ class OAuthProvider(AuthProvider):
 
     # -- tokens in use ----------------------------------------------------------------------------
 
-    def _used(self, proof: str, use: TokenUse, device: str) -> None:
-        use = self._uses.pop(proof, use)
-        if device:
-            use.devices.add(device)
-        self._uses[proof] = use
-        if len(self._uses) > MAX_GRANTS:
-            del self._uses[next(iter(self._uses))]
+    def _used(self, use: TokenUse, device: str) -> None:
+        """Look after a token from now on, unless nothing could become of it."""
+        if self._settings.asks or self._settings.sessions_end_with_token:
+            self._uses.note(use, device)
+            Deferred.fromCoroutine(self._write())  # which never fails
+
+    async def _write(self) -> None:
+        try:
+            await self._uses.write()
+        except StoreError as error:
+            _log.warn("tokens in use cannot be written yet: {why}", why=str(error))
 
     async def look_after(self) -> None:
         """End the access of those whose token was revoked since, and forget tokens that are over.
 
         While the issuer does not answer, nobody's access ends.
-        """
-        for proof, use in tuple(self._uses.items()):
-            if self._now() >= use.expires + SKEW_S:
-                del self._uses[proof]
-                if self._settings.sessions_end_with_token:
-                    await self._end(proof, use)
-                continue
-            if not self._settings.asks:
-                continue
-            try:
-                said = await self._issuer.introspect(use.token)
-            except IssuerAway:
-                return
-            # Whoever has no token that is good has none now, though it may have expired meanwhile.
-            if said["active"] is not True and self._now() < use.expires - SKEW_S:
-                self._uses.pop(proof, None)
-                await self._end(proof, use)
 
-    async def _end(self, proof: str, use: TokenUse) -> None:
+        Raises:
+            StoreError: Nobody knows now which there are.
+        """
+        await self._uses.write()
+        await self._forget_expired()
+        if self._settings.asks:
+            with suppress(IssuerAway):
+                await self._ask()
+        await self._end_here()
+
+    async def _forget_expired(self) -> None:
+        now = self._now() - SKEW_S
+        while page := await self._uses.expired(now):
+            for use in page:
+                if self._settings.sessions_end_with_token and not use.over:
+                    await self._end(use)
+                await self._uses.forget(use)
+
+    async def _ask(self) -> None:
+        """Ask about all tokens that no node has asked about lately."""
+        before, asked = self._now() - self._settings.checked_every_s / 2, 0
+        while asked < MAX_ASKED and (page := await self._uses.due(before)):
+            for use in page[: MAX_ASKED - asked]:
+                if await self._uses.claim(use, before) and await self._is_revoked(use):
+                    await self._end(use)
+                    await self._uses.revoked(use)
+                asked += 1
+
+    async def _is_revoked(self, use: TokenUse) -> bool:
+        """Whether the issuer says so; one that we cannot show it any more is no proof either.
+
+        Whoever has no token that is good has none now, though it may have expired meanwhile.
+        """
+        if not use.token:
+            return True
+        said = await self._issuer.introspect(use.token)
+        return said["active"] is not True and self._now() < use.expires - SKEW_S
+
+    async def _end_here(self) -> None:
+        """End sessions here that were nowhere when their token ended: a server that was down, or a
+        node that was on its way, has them again.
+        """
+        here = {
+            session.login.proof: session
+            for session in self._sessions.sessions.values()
+            if session.login is not None and session.login.proof and session.account is not None
+        }
+        known = await self._uses.known(here)
+        for proof, session in here.items():
+            over = known.get(proof, self._settings.sessions_end_with_token)
+            if over and session.account is not None and not self._uses.is_unwritten(proof):
+                name = device_name(session)
+                await self._devices.revoke(session.account.to_bare(), opaque(session.account, name))
+
+    async def _end(self, use: TokenUse) -> None:
         account = JID.parse(use.account)
-        gone = set(use.devices)
-        for session in self._sessions.sessions.values():  # also one that is about to be bound
-            if session.login is not None and session.login.proof == proof:
-                gone.add(session.device or session.id)
-        for device in gone:
-            await self._devices.revoke(account, opaque(account, device))
+        for device in await self._uses.devices(use):
+            await self._devices.revoke(account, opaque(account, device or use.proof))
         _log.info(
             "{account} has no access any more by a token of the issuer: it is over",
             account=use.account,
@@ -214,4 +238,4 @@ def _number(claims: Mapping[str, object], name: str) -> float:
     return float(value)
 
 
-__all__ = ["MAX_GRANTS", "SKEW_S", "OAuthProvider", "TokenUse"]
+__all__ = ["MAX_ASKED", "SKEW_S", "OAuthProvider"]

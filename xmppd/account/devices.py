@@ -76,7 +76,7 @@ class Devices:
         """The account's devices, those online first."""
         here: dict[str, list[LocalClientSession]] = {}
         for session in self.sessions.local_sessions(account.bare):
-            here.setdefault(session.device or session.id, []).append(session)
+            here.setdefault(device_name(session), []).append(session)
         kept = [
             self._known(account, device, here.pop(device.id, []))
             for device in await self.tokens.devices(account.bare)
@@ -122,7 +122,7 @@ class Devices:
             for session in self.sessions.sessions.values()  # also one that is about to be bound
             if session.account is not None
             and session.account.bare == account.bare
-            and opaque(account, session.device or session.id) == id
+            and opaque(account, device_name(session)) == id
             and session is not spare
         )
         for session in ended:
@@ -159,6 +159,14 @@ class Devices:
 def _knows_password(session: LocalClientSession) -> bool:
     """Whether the session began with a password."""
     return session.login is not None and session.login.mechanism.startswith(PASSWORDS)
+
+
+def device_name(session: LocalClientSession) -> str:
+    """What names a session's device: the id of its client; if that has not said, the token of
+    somebody else that it has come by, or else the session.
+    """
+    proof = "" if session.login is None else session.login.proof
+    return session.device or proof or session.id
 
 
 def opaque(account: JID, id: str) -> str:

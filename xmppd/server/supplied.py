@@ -55,6 +55,7 @@ def stages_of(server: Wiring) -> Mapping[type, object]:
         server.attempts,
         server.accounts,
         server.tokens,
+        server.sealing,
         server.devices,
         server.stream_features,
         server.inline_features,

@@ -22,6 +22,7 @@ from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.base import RunInThread
 from xmppd.auth.provider import Passwords, SQLAuthProvider
 from xmppd.auth.providers import AuthProviders
+from xmppd.auth.sealing import Sealing
 from xmppd.auth.tokens import Tokens
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.command.audit import Audit
@@ -207,7 +208,7 @@ class Wiring:
         self.events, self.disco, self.bound_extras = Events(), Disco(), BoundExtras()
         self.commands, self.command_forms = self._commands()
         self.turns, self.metrics, self.personal_items = self._host_and_store()
-        self.auth_provider, self.passwords, self.tokens, self.attempts = self._auth()
+        self.auth_provider, self.passwords, self.tokens, self.sealing, self.attempts = self._auth()
         self.api_keys, self.jobs = self._api()
         self.routing_table, self.requests = self._routing()
         self.interceptors, self.session_manager, self.locations = self._sessions()
@@ -261,7 +262,7 @@ class Wiring:
         items = PersonalItems(self.store.items, self.config.items)
         return Turns(self.clock), Metrics(), items
 
-    def _auth(self) -> tuple[AuthProviders, Passwords, Tokens, AttemptLimiter]:
+    def _auth(self) -> tuple[AuthProviders, Passwords, Tokens, Sealing, AttemptLimiter]:
         platform, settings, accounts = self.platform, self.config.auth, self.store.accounts
         internal = SQLAuthProvider(
             accounts,
@@ -287,7 +288,7 @@ class Wiring:
             sleep=self._sleep,
             tally=self.cluster.tally,
         )
-        return provider, passwords, tokens, attempts
+        return provider, passwords, tokens, Sealing(platform.secret), attempts
 
     def _api(self) -> tuple[APIKeys, Jobs]:
         keys = APIKeys(

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any, cast
@@ -19,11 +20,16 @@ from twisted.web.iweb import IAgent
 from tests.plugins.auth_oauth.issuers import AUDIENCE, RSA_KEY, URL, TokenIssuer
 from tests.unit.login.logins import BIND, PHONE, agent, authenticate
 from xmppd.auth.base import SASLError
+from xmppd.auth.sealing import Sealing
 from xmppd.login.fast import NS as FAST
 from xmppd.net.http_caller import MAX_ANSWER_BYTES, HTTPCaller
+from xmppd.store.errors import StoreError
+from xmppd.store.sql import Tables, select
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House, house_config
+from xmppd.testing.nodes import Nodes
 from xmppd_plugins.auth_oauth import provider as module
+from xmppd_plugins.auth_oauth import uses as kept_uses
 from xmppd_plugins.auth_oauth.issuer import (
     KEYS_KEPT_S,
     MAX_QUESTIONS,
@@ -32,6 +38,8 @@ from xmppd_plugins.auth_oauth.issuer import (
 )
 from xmppd_plugins.auth_oauth.provider import OAuthProvider
 from xmppd_plugins.auth_oauth.settings import AuthOAuthSettings
+from xmppd_plugins.auth_oauth.tables import metadata, tokens
+from xmppd_plugins.auth_oauth.uses import TokenUse, TokenUses
 
 DOMAIN = "montague.lit"
 ROMEO = f"romeo@{DOMAIN}"
@@ -74,6 +82,7 @@ class IssuerCase(SynchronousTestCase):
     def setUp(self) -> None:
         config = house_config(DOMAIN, domain=[{"name": DOMAIN, "auth": ["oauth"]}])
         self.house = House(config=config)
+        done(self.house.store.tables.put(Tables(metadata), "auth_oauth"))
         self.clock = cast(Clock, self.house.server.clock)
         self.issuer = TokenIssuer(URL, self.house.server.wall_clock)
         self.wire = Wire(self.issuer)
@@ -81,16 +90,28 @@ class IssuerCase(SynchronousTestCase):
 
     def use(self, **settings: Any) -> None:
         """Have a provider with these settings."""
-        known = AuthOAuthSettings(**{"issuer": URL, "audience": AUDIENCE, **settings})
+        every = {"issuer": URL, "audience": AUDIENCE, "checked_every_s": 10.0}
+        known = AuthOAuthSettings(**{**every, **settings})
         clock = cast(IReactorTime, self.clock)
         caller = HTTPCaller(cast(IAgent, self.wire), clock, known.timeout_s)
         issuer = Issuer(known, "known to both", caller, clock)
         server = self.house.server
+        self.uses = TokenUses(self.house.store.database, server.sealing, server.wall_clock)
         self.provider = OAuthProvider(
-            known, issuer, server.session_manager, server.devices, server.wall_clock
+            known, issuer, server.session_manager, server.devices, self.uses, server.wall_clock
         )
         server.auth_provider._there.pop("oauth", None)
         server.auth_provider.put(self.provider, "auth_oauth")
+
+    def look(self) -> None:
+        """Have the provider look after tokens, in its time."""
+        self.clock.advance(self.provider._settings.checked_every_s)
+        done(self.provider.look_after())
+
+    def kept(self) -> list[str]:
+        """The tokens that are looked after."""
+        rows = done(self.house.store.database.read(select(tokens.c.proof), {}))
+        return sorted(proof.hex() for (proof,) in rows)
 
     def ask_issuer(self, **settings: Any) -> None:
         """Have a provider that asks the issuer about each token."""
@@ -330,16 +351,16 @@ class SessionTests(IssuerCase):
         self.assertIn("<token ", phone.raw().decode())
         other = self.client("starlight")
         other.raw()
-        done(self.provider.look_after())
+        self.look()
         self.assertFalse(phone.raw())
         del self.issuer.active["moonlight"]
-        done(self.provider.look_after())
+        self.look()
         self.assertIn("access of this client was revoked", phone.raw().decode())
         self.assertFalse(other.raw())
         self.assertEqual(done(self.house.server.tokens.devices(ROMEO)), [])
         asked = len(self.issuer.asked)
         del self.issuer.active["starlight"]
-        done(self.provider.look_after())
+        self.look()
         self.assertEqual(len(self.issuer.asked), asked + 1)
 
     def test_revoked_while_away(self) -> None:
@@ -348,7 +369,7 @@ class SessionTests(IssuerCase):
         self.client("moonlight", ask, who=agent()).abort()
         self.assertEqual(len(done(self.house.server.tokens.devices(ROMEO))), 1)
         self.issuer.active.clear()
-        done(self.provider.look_after())
+        self.look()
         self.assertEqual(done(self.house.server.tokens.devices(ROMEO)), [])
 
     def test_issuer_away(self) -> None:
@@ -356,9 +377,9 @@ class SessionTests(IssuerCase):
         client = self.client()
         client.raw()
         self.issuer.status = 500
-        done(self.provider.look_after())
+        self.look()
         self.assertFalse(client.raw())
-        self.assertEqual(len(self.provider._uses), 1)
+        self.assertEqual(len(self.kept()), 1)
 
     def test_expired(self) -> None:
         """A token that expires leaves its session, unless that is to end with it."""
@@ -370,22 +391,235 @@ class SessionTests(IssuerCase):
             self.clock.advance(700)
             client.raw()
             self.issuer.active.clear()
-            done(self.provider.look_after())
+            self.look()
             self.assertEqual(b"revoked" in client.raw(), ends)
-            self.assertEqual(self.provider._uses, {})
+            self.assertEqual(self.kept(), [])
 
     def test_bounded(self) -> None:
-        """So many tokens are asked about; the oldest makes room."""
-        self.patch(module, "MAX_GRANTS", 2)
-        for number in range(3):
+        """So many tokens of an account are looked after: those that are good for longest."""
+        self.patch(kept_uses, "MAX_TOKENS_PER_ACCOUNT", 2)
+        for number in (1, 3, 2):
             token = f"token {number}"
-            self.issuer.active[token] = self.issuer.claims()
+            self.issuer.active[token] = self.issuer.claims(exp=self.issuer.now() + 600 + number)
             grant = done(self.provider.check_token(DOMAIN, token))
             assert grant is not None
             grant.used_by("")
-        self.assertEqual(
-            [use.token for use in self.provider._uses.values()], ["token 1", "token 2"]
+        good = [sha256(f"token {number}".encode()).hexdigest()[:32] for number in (2, 3)]
+        self.assertEqual(self.kept(), sorted(good))
+
+    def test_so_many_questions(self) -> None:
+        """So many are asked about in one look; the others have their turn at the next."""
+        self.patch(module, "MAX_ASKED", 2)
+        for number in range(3):
+            self.issuer.active[f"token {number}"] = self.issuer.claims()
+            self.client(f"token {number}")
+        for total in (3 + 2, 3 + 3):
+            self.clock.advance(5 if total == 5 else 0)
+            done(self.provider.look_after())
+            self.assertEqual(len(self.issuer.asked), total + 1)  # with what it says of itself
+
+    def test_not_written(self) -> None:
+        """While the database fails people come in; what they came by is written when it works."""
+        write = self.uses._database.write
+
+        async def fails(*_: object) -> None:
+            raise StoreError("it is away")
+
+        self.patch(self.uses._database, "write", fails)
+        self.patch(kept_uses, "MAX_UNWRITTEN", 2)
+        for number in range(3):
+            token = f"token {number}"
+            self.issuer.active[token] = self.issuer.claims()
+            use = TokenUse(f"0{number}" * 16, ROMEO, token, self.issuer.now() + 600)
+            self.provider._used(use, "")
+        self.patch(self.uses._database, "write", write)
+        self.look()
+        self.assertEqual(self.kept(), ["01" * 16, "02" * 16])
+
+    def test_nothing_to_look_after(self) -> None:
+        """Where nothing could become of a token, it is not kept; where it is, it is sealed."""
+        self.assertIn("<success", self.client().raw().decode())
+        rows = done(self.house.store.database.read(select(tokens.c.sealed), {}))
+        self.assertEqual(len(rows), 1)
+        self.assertNotIn(b"moonlight", rows[0][0])
+        self.use()
+        self.client(self.issuer.token()).raw()
+        self.assertEqual(len(self.kept()), 1)
+
+
+class RestartTests(IssuerCase):
+    """Those who have logged in, and the server was stopped meanwhile."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.ask_issuer()
+        self.issuer.active["moonlight"] = self.issuer.claims()
+
+    def restart(self) -> None:
+        """Stop the server, and start it again with the same provider."""
+        self.house = self.house.restarted()
+        self.clock = cast(Clock, self.house.server.clock)
+        self.issuer.now = self.house.server.wall_clock
+        self.ask_issuer()
+
+    def detached(self, who: str = "") -> Client:
+        """Somebody who has logged in, can resume, and was cut off."""
+        enable = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+        bind = BIND.replace("</bind>", f"{enable}</bind>")
+        client = self.house.unauthenticated(encrypted=True)
+        client.open(DOMAIN)
+        message = "n,,\x01auth=Bearer moonlight\x01\x01"
+        client.send(authenticate(message, bind, mechanism="OAUTHBEARER", agent=who))
+        self.assertIn(b"<enabled", client.raw())
+        client.abort()
+        return client
+
+    def here(self) -> int:
+        """How many sessions there are."""
+        self.clock.advance(0)
+        return len(self.house.server.session_manager.sessions)
+
+    def test_revoked_after_a_restart(self) -> None:
+        """A session that has outlived a restart ends when its token is revoked, with a client that
+        has said who it is and with one that has not.
+        """
+        for who in ("", agent()):
+            with self.subTest(who):
+                self.issuer.active["moonlight"] = self.issuer.claims()
+                self.detached(who)
+                self.restart()
+                self.look()
+                self.assertEqual(self.here(), 1)
+                self.issuer.active.clear()
+                self.look()
+                self.assertEqual(self.here(), 0)
+
+    def test_device_after_a_restart(self) -> None:
+        """So do the tokens of ours with which a device would come back."""
+        ask = f"<request-token xmlns='{FAST}' mechanism='HT-SHA-256-NONE'/>"
+        client = self.house.unauthenticated(encrypted=True)
+        client.open(DOMAIN)
+        message = "n,,\x01auth=Bearer moonlight\x01\x01"
+        client.send(authenticate(message, BIND, ask, mechanism="OAUTHBEARER", agent=agent()))
+        client.abort()
+        self.restart()
+        self.assertEqual(len(done(self.house.server.tokens.devices(ROMEO))), 1)
+        self.issuer.active.clear()
+        self.look()
+        self.assertEqual(done(self.house.server.tokens.devices(ROMEO)), [])
+
+    def test_revoked_meanwhile(self) -> None:
+        """One whose token another node has found revoked, while this one was stopped, ends at the
+        first look.
+        """
+        self.detached()
+        self.house.stop_and_wait()
+        self.issuer.active.clear()
+        self.look()  # by the provider of before, whose sessions are stopped
+        self.house = self.house.again()
+        self.clock = cast(Clock, self.house.server.clock)
+        self.ask_issuer()
+        self.assertEqual(self.here(), 1)
+        asked = len(self.issuer.asked)
+        self.look()
+        self.assertEqual((self.here(), len(self.issuer.asked)), (0, asked))
+
+    def test_expired_meanwhile(self) -> None:
+        """One whose token has expired meanwhile ends if sessions are to end with it."""
+        for ends, stay in ((False, 1), (True, 0)):
+            with self.subTest(ends):
+                self.ask_issuer(sessions_end_with_token=ends)
+                self.issuer.active["moonlight"] = self.issuer.claims(exp=self.issuer.now() + 100)
+                self.detached()
+                self.restart()
+                self.ask_issuer(sessions_end_with_token=ends, checked_every_s=200.0)
+                self.look()
+                self.assertEqual(self.here(), stay)
+
+    def test_another_secret(self) -> None:
+        """A token that cannot be read any more, since the secret is another, is none: nobody could
+        ask about it.
+        """
+        self.detached()
+        self.restart()
+        self.uses._sealing = Sealing(b"another")
+        self.look()
+        self.assertEqual(self.here(), 0)
+
+
+class NodeTests(SynchronousTestCase):
+    """Several nodes, whose people have tokens."""
+
+    def setUp(self) -> None:
+        config = house_config(DOMAIN, domain=[{"name": DOMAIN, "auth": ["oauth"]}])
+        self.nodes = Nodes("a", "b", config=config)
+        self.issuer = TokenIssuer(URL, self.nodes["a"].server.wall_clock)
+        self.issuer.active["moonlight"] = self.issuer.claims()
+        self.providers = {name: self.provider(name) for name in "ab"}
+
+    def provider(self, name: str) -> OAuthProvider:
+        """The provider of a node."""
+        server, clock = self.nodes[name].server, cast(IReactorTime, self.nodes.clock)
+        done(server.store.tables.put(Tables(metadata), "auth_oauth"))
+        settings = AuthOAuthSettings(
+            issuer=URL, audience=AUDIENCE, by="introspection", client_id="x", secret_file="/secret"
         )
+        caller = HTTPCaller(cast(IAgent, Wire(self.issuer)), clock, settings.timeout_s)
+        uses = TokenUses(server.store.database, server.sealing, server.wall_clock)
+        provider = OAuthProvider(
+            settings,
+            Issuer(settings, "known to both", caller, clock),
+            server.session_manager,
+            server.devices,
+            uses,
+            server.wall_clock,
+        )
+        server.auth_provider.put(provider, "auth_oauth")
+        return provider
+
+    def look(self, name: str) -> None:
+        """Have a node look after tokens."""
+        self.nodes.clock.advance(300)
+        work = Deferred.fromCoroutine(self.providers[name].look_after())
+        self.nodes.settle()
+        self.successResultOf(work)
+
+    def log_in(self, name: str, *inline: str) -> Client:
+        """A client that has no id, at a node."""
+        client = self.nodes[name].unauthenticated(encrypted=True)
+        client.open(DOMAIN)
+        message = "n,,\x01auth=Bearer moonlight\x01\x01"
+        client.send(authenticate(message, *inline, mechanism="OAUTHBEARER"))
+        self.nodes.settle()
+        return client
+
+    def test_moved(self) -> None:
+        """A session that has moved to another node ends when its token is revoked, whichever node
+        finds that.
+        """
+        enable = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>"
+        for finder in "ab":
+            with self.subTest(finder):
+                self.issuer.active["moonlight"] = self.issuer.claims()
+                client = self.log_in("a", BIND.replace("</bind>", f"{enable}</bind>"))
+                key = re.findall(r"<enabled [^>]*id='([^']+)'", client.raw().decode())[0]
+                client.abort()
+                resume = f"<resume xmlns='urn:xmpp:sm:3' h='0' previd='{key}'/>"
+                there = self.log_in("b", resume)
+                self.assertIn(b"<resumed", there.raw())
+                self.assertEqual(self.nodes["a"].server.session_manager.local_sessions(ROMEO), ())
+                self.issuer.active.clear()
+                self.look(finder)
+                self.assertIn(b"access of this client was revoked", there.raw())
+
+    def test_asked_once(self) -> None:
+        """Of several nodes one asks about a token."""
+        self.log_in("a", BIND)
+        asked = len(self.issuer.asked)
+        self.nodes.clock.advance(300)
+        for name in "ab":
+            done(self.providers[name].look_after())
+        self.assertEqual(len(self.issuer.asked), asked + 1)
 
 
 class SettingTests(SynchronousTestCase):
@@ -416,6 +650,8 @@ class SettingTests(SynchronousTestCase):
 __all__ = [
     "IntrospectionTests",
     "KeyTests",
+    "NodeTests",
+    "RestartTests",
     "RotationTests",
     "SessionTests",
     "SettingTests",
