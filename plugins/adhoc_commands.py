@@ -129,7 +129,7 @@ class Executions:
         """
         sealed = self._sealed(session_id.partition("-")[0], requester, node)
         if not hmac.compare_digest(sealed.encode(), session_id.encode()):
-            raise refusal("bad-sessionid", "there is no such session")
+            raise refusal("bad-sessionid", "the session does not exist")
         self._forget_expired()
         if session_id not in self._open:
             raise StanzaError(

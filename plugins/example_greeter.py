@@ -118,7 +118,7 @@ CHANGE = Description(
     "greeting change",
     "change how newcomers are greeted",
     (
-        Argument("greeting", "what they are told"),
+        Argument("greeting", "the text"),
         Argument("--domain", "only at this domain", DomainName()),
     ),
     "changes",

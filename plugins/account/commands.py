@@ -77,7 +77,7 @@ class AccountPageCommands:
         """Make a link; the one before does not hold any more."""
         account = context.arguments.jid("account")
         if not await self.exists(account.bare):
-            raise Refused(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
         if not self.url(account.domain, ""):
             raise Refused("nobody knows the address of this page: set web.url")
         lifetime_s = context.arguments.number("expires", int(self.endings.settings.reset_s))

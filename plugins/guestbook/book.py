@@ -180,7 +180,7 @@ class Guestbook(Owned):
 
     async def _check_exists(self, owner: JID) -> None:
         if not await self.accounts.exists(owner.bare):
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such account")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the account does not exist")
 
     async def page(self, owner: JID, before: int = LATEST) -> Sequence[Entry]:
         """The latest entries of a book before that of a number, as many as are shown at a time."""

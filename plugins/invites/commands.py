@@ -46,7 +46,7 @@ LIST = Description(
     "invite list",
     "list invitations: your own; all, if you may",
     (
-        Argument("--from", "only those of this account", AccountName()),
+        Argument("--from", "only records of this account", AccountName()),
         Argument("--all", "also those that are over", Flag()),
     ),
     who="everybody",
@@ -153,7 +153,7 @@ class InviteCommands:
             raise Refused(f"your invitations hold for {most} at most", argument="expires")
         for name in told.texts("group"):
             if not self.has_group(name):
-                raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)
+                raise Refused(f"group {name} does not exist", Condition.ITEM_NOT_FOUND)
         domain = told.domains("domain")[0]
         if inviter is not None and not told.given("domain"):
             domain = inviter.domain

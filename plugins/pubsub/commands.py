@@ -18,7 +18,7 @@ NOT_FOUND = Condition.ITEM_NOT_FOUND
 USUAL_ITEMS = 50
 
 SERVICE = Argument("service", "such as pubsub.example.org", Address())
-NODE = Argument("node", "its name")
+NODE = Argument("node", "the node's name")
 LIST = Description(
     "pubsub nodes",
     "list the nodes of a service",

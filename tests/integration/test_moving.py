@@ -174,7 +174,7 @@ class FromProsodyTests(MovingCase):
         """Its files, with passwords in clear."""
         said = self.bring("prosody", left_prosody(self.directory))
         self.assertEqual(len(said), 6, said)
-        self.assertEqual([line for line in said if "has moved in" not in line], said[5:])
+        self.assertEqual([line for line in said if "was imported" not in line], said[5:])
         self.assertEqual([line for line in said if "but" in line], [])
         self.check("SCRAM-SHA-256")
 

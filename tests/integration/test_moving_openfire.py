@@ -17,7 +17,7 @@ class FromOpenfireTests(MovingCase):
     def assert_all_come(self, source: Path) -> None:
         said = self.bring("openfire", source)
         self.assertEqual([line for line in said if "but" in line], [])
-        self.assertIn("left behind: rooms: 1", said)
+        self.assertIn("not imported: rooms: 1", said)
         self.check()
         self.assertIn("It's \\u0041\n\N{GRINNING FACE}".encode(), self.written("romeo"))
 

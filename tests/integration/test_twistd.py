@@ -309,7 +309,7 @@ class ReloadTests(ProcessCase):
         self.assertIn("example_greeter.greetin is not an option", self.ctl("reload", status=1))
         self.config.write_text(text + '[example_greeter]\ngreeting = "Ha!"\n')
         (row, *_) = self.rows("reload")
-        self.assertEqual(row, {"key": "example_greeter.greeting", "effect": "holds now"})
+        self.assertEqual(row, {"key": "example_greeter.greeting", "effect": "in effect now"})
 
     def test_what_changes(self) -> None:
         """A reload tells what holds now, and what needs a restart."""
@@ -323,8 +323,8 @@ class ReloadTests(ProcessCase):
         self.assertEqual(
             effects,
             {
-                "plugins.load": "holds now",
-                "log.level": "holds now",
+                "plugins.load": "in effect now",
+                "log.level": "in effect now",
                 "auth.scram_iterations": "needs a restart",
             },
         )

@@ -65,7 +65,7 @@ class OfflineTests(ProcessCase):
             row["field"]: row["value"] for row in self.rows("db", "quarantine", "show", number)
         }
         self.assertEqual(shown["record.jid"], "@")
-        self.assertIn("deleted: 1", self.ctl("db", "quarantine", "delete", number))
+        self.assertIn("deleted 1 record", self.ctl("db", "quarantine", "delete", number))
         self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=4))
 
     def test_another_database(self) -> None:
@@ -77,7 +77,7 @@ class OfflineTests(ProcessCase):
         self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
         self.ctl("roster", "add", "romeo", "juliet@elsewhere.lit")
         process = self.start()
-        self.assertIn("a server is stopped before", self.ctl("db", "copy", url, status=1))
+        self.assertIn("stop the server before you copy", self.ctl("db", "copy", url, status=1))
         self.end(process)
         told = self.ctl("db", "copy", url)
         self.assertIn("rows of accounts: 1.\n", told)
@@ -116,7 +116,7 @@ class OnlineTests(ProcessCase):
         self.assertIn("was deleted", self.ctl("--data", "data", "user", "delete", "romeo"))
         self.assertIn(b"<not-authorized", again.until(b"</stream:stream>"))
         again.close()
-        self.assertIn("the server stops", self.ctl("stop"))
+        self.assertIn("the server is stopping", self.ctl("stop"))
         self.assertEqual(process.wait(1), 0)
 
     def test_backup(self) -> None:
@@ -125,7 +125,7 @@ class OnlineTests(ProcessCase):
         self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
         told = self.ctl("backup", "kept")
         kept, secret = self.directory / "kept", self.directory / "kept.secret"
-        self.assertIn("everything is in", told)
+        self.assertIn("wrote everything to", told)
         self.assertEqual([p.stat().st_mode & 0o777 for p in (kept, secret)], [0o600, 0o600])
         self.assertEqual(secret.read_bytes(), (data / "secret").read_bytes())
         self.assertIn("there already", self.ctl("backup", "kept", status=1))
@@ -195,7 +195,7 @@ class OnlineTests(ProcessCase):
         self.assertIn("is not a command", self.ctl(*change, status=2))
         self.ctl("plugin", "load", "example_greeter")
         self.assertIn("localhost are greeted so", self.ctl(*change, "--domain", "localhost"))
-        self.assertIn("not served here", self.ctl(*change, "--domain", "x.lit", status=4))
+        self.assertIn("does not serve x.lit", self.ctl(*change, "--domain", "x.lit", status=4))
         self.assertIn("change how newcomers", self.ctl("greeting", "--help"))
         self.assertIn("is not a command", self.ctl("greeting", "dance", status=2))
 

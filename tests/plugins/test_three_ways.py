@@ -536,7 +536,7 @@ class SameTests(SynchronousTestCase):
         forms = Forms()
         for name in ("user delete", "user disable"):
             _, _, refused = forms.give(name, {"account": ["escalus@montague.lit"]})
-            self.assertEqual(refused, "this would be your own account")
+            self.assertEqual(refused, "this is your own account")
         forms.give("user password", {"account": "escalus@montague.lit", "password": "moon"})
         forms.give("device revoke", {"account": "escalus@montague.lit"})
         self.assertFalse(forms.town.clients[0].closed)
@@ -554,7 +554,9 @@ class ScopeTests(SynchronousTestCase):
                 answer = program.post(name, {})
                 problem = body_of(answer)
                 self.assertEqual((answer.status, problem["scope"]), (403, about.scope))
-                self.assertIn(f"those who have the scope {about.scope}.", problem["detail"])
+                self.assertIn(
+                    f"administrator rights or the scope {about.scope}.", problem["detail"]
+                )
                 if about.who == "admins":
                     _, _, refused = forms.give(name, {})
                     self.assertEqual(f"{refused}.", problem["detail"])
@@ -566,7 +568,7 @@ class OwnerTests(SynchronousTestCase):
         forms = Forms()
         forms.town.clients[0], mercutio = forms.town.clients[2], forms.town.clients[2]
         self.assertEqual(len(forms.give("device list", {"account": ROMEO})[0]), 2)
-        self.assertIn("for administrators", forms.give("session list", {})[2])
+        self.assertIn("needs administrator rights", forms.give("session list", {})[2])
         self.assertFalse(mercutio.closed)
 
     def test_secrets(self) -> None:

@@ -21,7 +21,7 @@ class Stopped(NotIssued):
     """An error: the server stops."""
 
     def __init__(self) -> None:
-        super().__init__("the server stops")
+        super().__init__("the server is stopping")
 
 
 @dataclass(frozen=True)

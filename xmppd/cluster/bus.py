@@ -107,7 +107,7 @@ class LocalBus:
 
     async def ask(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
         """Raise: there is no other node."""
-        raise Unreachable(f"there is no node {node}")
+        raise Unreachable(f"unknown node {node}")
 
     def is_full(self, node: NodeId) -> bool:
         """False: nothing is under way."""

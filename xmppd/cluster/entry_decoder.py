@@ -63,7 +63,7 @@ class EntryDecoder:
             for text in (value,) if value.__class__ is str else value or ():
                 jid = JID.prepared(text)
                 if ours and jid.domain not in self._domains:
-                    raise BadEntry(f"{jid.domain} is not served here")
+                    raise BadEntry(f"this server does not serve {jid.domain}")
         for name in parts(kind):
             value = getattr(entry, name)
             for each in value if isinstance(value, list) else (value,):

@@ -63,7 +63,7 @@ class Argument(Struct, frozen=True):
         return isinstance(self.kind, Secret | Hidden)
 
 
-DRY_RUN = Argument("--dry-run", "say what would happen, and do nothing", Flag())
+DRY_RUN = Argument("--dry-run", "show what would happen, but change nothing", Flag())
 """An argument of every command that ends something (CR-13)."""
 
 
@@ -87,7 +87,7 @@ class Arguments:
         known = {argument.key: argument for argument in wanted}
         for key in given:
             if key not in known:
-                raise _blamed(key, f"there is no argument {key}")
+                raise _blamed(key, f"unknown argument {key}")
         for key, argument in known.items():
             if key in given:
                 self._values[key] = _checked(argument, given[key], surface)
@@ -147,7 +147,7 @@ def _checked(argument: Argument, given: object, surface: Surface) -> tuple[Value
     values = given if isinstance(given, list) and argument.most > 1 else [given]
     try:
         if len(values) > argument.most:
-            raise Refused(f"at most {argument.most} of {argument.key} at a time")
+            raise Refused(f"{argument.key} may be given at most {argument.most} times")
         if not values and argument.required:
             raise wrong(argument.key)
         return tuple(argument.kind.check(argument.key, value, surface) for value in values)

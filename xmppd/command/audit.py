@@ -24,7 +24,7 @@ MASKED = "…"
 
 BEGUN = "has begun"
 DONE = "done"
-BROKEN_OFF = "broken off"
+BROKEN_OFF = "aborted"
 
 _log = Logger()
 
@@ -114,7 +114,7 @@ class Audit:
         except NotWritten as error:
             if context.actor.way != "xmppctl":
                 raise Refused(
-                    "nothing was done, since it could not be written down",
+                    "nothing was done, because the audit could not be written",
                     Condition.SERVICE_UNAVAILABLE,
                 ) from error
             _log.error(
@@ -126,7 +126,7 @@ class Audit:
             return None
         if begun.earlier:
             raise Refused(
-                f"this was asked for before, as number {begun.number} of the audit: it was "
+                f"this request was made before (number {begun.number} in the audit): "
                 f"{begun.earlier}",
                 Condition.CONFLICT,
             )

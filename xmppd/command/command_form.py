@@ -93,7 +93,7 @@ class CommandForms:
         """
         node = form.node
         if node in self.brought or node.startswith(NODES):
-            raise ValueError(f"{node} is taken")
+            raise ValueError(f"{node} already exists")
         self.brought[node] = form
         self._owners[node] = owner
 

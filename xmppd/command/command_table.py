@@ -71,17 +71,13 @@ class CommandTable:
         """
         name = command.name
         if not _WORDS.fullmatch(name):
-            raise ValueError(
-                f"{name!r} is no name of a command: one to three words in small letters"
-            )
+            raise ValueError(f"{name!r} is not a command name: use one to three lowercase words")
         for known in self.commands:
             if f"{known} ".startswith(f"{name} ") or f"{name} ".startswith(f"{known} "):
-                raise ValueError(f"{known} is taken")
+                raise ValueError(f"{known} already exists")
         _check_arguments(command.about)
         if command.about.who == "owner" and not command.about.owned:
-            raise ValueError(
-                f"{name} is for owners, and has no argument account that says of which"
-            )
+            raise ValueError(f'{name} is for account owners, but has no argument "account"')
         self.commands[name] = command
         self._owners[name] = owner
 
@@ -108,13 +104,13 @@ class CommandTable:
         """
         command = self.commands.get(name)
         if command is None:
-            raise Refused(f'the server knows no command "{name}"', Condition.ITEM_NOT_FOUND)
+            raise Refused(f'unknown command "{name}"', Condition.ITEM_NOT_FOUND)
         if not self.may(actor, command.about):
             raise lacking(command.about.scope)
         at_the_machine = actor.way in ("xmppctl", "node")
         names_file = any(isinstance(each.kind, FileName) for each in command.about.arguments)
         if names_file and not at_the_machine:
-            raise Refused("files are read at the server's own machine", Condition.FORBIDDEN)
+            raise Refused("files can only be read on the server's own machine", Condition.FORBIDDEN)
         surface = Surface(self.domains, short_names=at_the_machine)
         arguments = Arguments(command.about.arguments, given, surface)
         for argument in command.about.arguments:
@@ -124,7 +120,7 @@ class CommandTable:
         stranger = command.about.who == "owner" and not actor.owns(arguments.jid(OWNED))
         if stranger and command.about.scope not in actor.scopes:
             raise Refused(
-                "this is somebody else's account", Condition.FORBIDDEN, argument=OWNED,
+                "this account belongs to someone else", Condition.FORBIDDEN, argument=OWNED,
                 scope=command.about.scope,
             )  # fmt: skip
         self._check_mightier(command.about, arguments, actor)
@@ -139,7 +135,7 @@ class CommandTable:
                 beyond = self.roles.scopes_of(account) - actor.scopes - {OWN}
                 if beyond and not actor.owns(account):
                     raise Refused(
-                        f"{account} may do more than you, such as {min(beyond)}",
+                        f"{account} has rights that you lack, such as {min(beyond)}",
                         Condition.FORBIDDEN, argument=argument.key, scope=min(beyond),
                     )  # fmt: skip
 
@@ -227,7 +223,7 @@ def lacking(scope: str, argument: str = "") -> Refused:
     """The refusal of somebody who lacks a scope."""
     what = f"the argument {argument}" if argument else "this command"
     return Refused(
-        f"{what} is for administrators, and for those who have the scope {scope}",
+        f"{what} needs administrator rights or the scope {scope}",
         Condition.FORBIDDEN,
         argument=argument,
         scope=scope,
@@ -243,15 +239,19 @@ async def of_node(node: str, replies: Replies) -> Replies:
 
 def _check_arguments(about: Description) -> None:
     if about.area not in AREAS:
-        raise ValueError(f"{about.name} has the area {about.area}; there are {', '.join(AREAS)}")
+        raise ValueError(
+            f"{about.name} has the unknown area {about.area}; use one of {', '.join(AREAS)}"
+        )
     if about.effect == "ends" and DRY_RUN not in about.arguments:
-        raise ValueError(f"{about.name} ends something, and lacks the argument --dry-run")
+        raise ValueError(f"{about.name} ends something, but lacks the argument --dry-run")
     if about.asks == "all" and any(argument.secret for argument in about.arguments):
-        raise ValueError(f"{about.name} has a secret, which is told to no other node")
+        raise ValueError(f"{about.name} has a secret, which may not be sent to other nodes")
     keys = set(SHELLS_OWN)
     for argument in about.arguments:
         if argument.key in keys or not _ARGUMENT.fullmatch(argument.name):
             raise ValueError(f"{about.name} cannot have an argument {argument.name}")
         keys.add(argument.key)
     if sum(argument.secret for argument in about.arguments) > 1:
-        raise ValueError(f"{about.name} has more than one secret, and there is one standard input")
+        raise ValueError(
+            f"{about.name} has more than one secret, but there is only one standard input"
+        )

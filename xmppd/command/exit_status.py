@@ -15,8 +15,8 @@ NO_SERVER = 5
 MEANINGS = {
     DONE: "done",
     REFUSED: "refused, or failed",
-    NOT_UNDERSTOOD: "not understood: an unknown command or option, or a value of the wrong kind",
-    INCOMPLETE: "done, and a node of the service has not answered: what it has is missing",
+    NOT_UNDERSTOOD: "invalid: an unknown command or option, or a value of the wrong kind",
+    INCOMPLETE: "done, but a node of the service did not answer: its part is missing",
     NOT_THERE: "what the command is about does not exist",
     NO_SERVER: "no server is running",
 }

@@ -196,7 +196,7 @@ class Number(ArgumentKind, frozen=True):
         if not (is_number and self.min <= int(text) <= self.max):
             unit = f" {self.unit}" if self.unit else ""
             raise Refused(
-                f"{key} is a number from {self.min} to {self.max}{unit}", Condition.BAD_REQUEST
+                f"{key} must be a number from {self.min} to {self.max}{unit}", Condition.BAD_REQUEST
             )
         return int(text)
 
@@ -229,7 +229,7 @@ class Duration(ArgumentKind, frozen=True):
         seconds = int(found[1]) * _UNITS_S[found[2]] if found else 0
         if not 0 < seconds <= self.max_s:
             most = f"{self.max_s // 86_400}d" if self.max_s >= 86_400 else f"{self.max_s}s"
-            raise Refused(f"{key} is a time such as 12h or 90d, at most {most}")
+            raise Refused(f"{key} must be a duration such as 12h or 90d, at most {most}")
         return seconds
 
     @property
@@ -263,7 +263,7 @@ class Choice(ArgumentKind, frozen=True):
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The word."""
         if text not in self.of:
-            raise Refused(f"{key} is one of {', '.join(self.of)}", Condition.BAD_REQUEST)
+            raise Refused(f"{key} must be one of {', '.join(self.of)}", Condition.BAD_REQUEST)
         return text
 
     @property
@@ -324,7 +324,7 @@ class AccountName(Address, frozen=True):
         """The bare JID; the first domain may be left out where short names are understood."""
         short = surface.short_names and "@" not in text
         jid = address(f"{text}@{surface.domains[0]}" if short else text)
-        why = f'"{text}" is no account of {", ".join(surface.domains)}'
+        why = f'"{text}" is not an account address of {", ".join(surface.domains)}'
         if jid.local is None or not jid.is_bare:
             raise Refused(why)
         if jid.domain not in surface.domains:
@@ -346,9 +346,9 @@ class DomainName(ArgumentKind, frozen=True):
         try:
             domain = prepare_domain(text)
         except ValueError as error:
-            raise Refused(f'"{text}" is no domain ({error})', Condition.BAD_REQUEST) from error
+            raise Refused(f'"{text}" is not a domain ({error})', Condition.BAD_REQUEST) from error
         if self.ours and domain not in surface.domains:
-            raise Refused(f"{domain} is not served here", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"this server does not serve {domain}", Condition.ITEM_NOT_FOUND)
         return domain
 
 
@@ -389,7 +389,7 @@ def address(text: str) -> JID:
     try:
         return JID.parse(text)
     except ValueError as error:
-        raise Refused(f'"{text}" is no address ({error})', Condition.BAD_REQUEST) from error
+        raise Refused(f'"{text}" is not an address ({error})', Condition.BAD_REQUEST) from error
 
 
 def wrong(key: str) -> Refused:

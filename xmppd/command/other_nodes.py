@@ -25,7 +25,7 @@ class Incomplete(Refused):
     def __init__(self, nodes: Sequence[str]) -> None:
         named = ", ".join(nodes)
         super().__init__(
-            f"no answer came from {named}: what is there is missing here",
+            f"{named} did not answer: its part is missing here",
             status=INCOMPLETE,
             code="incomplete",
         )
@@ -59,7 +59,7 @@ class NoOtherNodes:
 
     def replies(self, node: str, name: str, given: Mapping[str, object]) -> Replies:
         """Raise: there is none."""
-        raise Unanswered(f"there is no node {node}")
+        raise Unanswered(f"unknown node {node}")
 
 
 NO_OTHERS = NoOtherNodes()

@@ -42,4 +42,6 @@ class Refused(Exception):
 
 def failed() -> Refused:
     """The refusal of a command that has a bug."""
-    return Refused("this failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR)
+    return Refused(
+        "the command failed; the server's log has the reason", Condition.INTERNAL_SERVER_ERROR
+    )

@@ -72,7 +72,7 @@ class AnnouncingCommands:
 def _check(text: str, argument: str) -> None:
     if len(text.encode()) > MAX_TEXT_BYTES or find_unwritable(text):
         raise Refused(
-            f"the {argument} has to be text of at most {MAX_TEXT_BYTES} bytes",
+            f"the {argument} must be text of at most {MAX_TEXT_BYTES} bytes",
             Condition.BAD_REQUEST,
             argument=argument,
         )
@@ -82,10 +82,10 @@ COMMANDS: tuple[Declared[AnnouncingCommands], ...] = (
     Declared(
         Description(
             "announce",
-            "tell something to everybody who is here now",
+            "send a message to everyone who is online",
             (
-                Argument("text", "what they are told"),
-                Argument("--subject", "what it is about"),
+                Argument("text", "the text"),
+                Argument("--subject", "the subject"),
                 DOMAIN,
             ),
             "changes",

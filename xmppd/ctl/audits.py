@@ -74,17 +74,19 @@ COMMANDS: tuple[Declared[AuditCommands], ...] = (
     Declared(
         Description(
             "audit list",
-            "list which commands have changed something, and who gave them",
+            "list the commands that changed something, and who gave them",
             (
-                Argument("--actor", "only of this one, as the list says it"),
-                Argument("--words", 'only commands that begin so, such as "user"'),
+                Argument("--actor", "only by this one, as the list shows it"),
+                Argument("--words", 'only commands that start with this, such as "user"'),
                 Argument(
                     "--before", "only before this number, for the next page", Number(1, MAX_NUMBER)
                 ),
-                Argument("--rows", f"how many; {DEFAULT_ROWS}", Number(1, MAX_ROWS)),
+                Argument(
+                    "--rows", f"how many rows; {DEFAULT_ROWS} by default", Number(1, MAX_ROWS)
+                ),
             ),
             needs="store",
-            empty="nothing such was changed",
+            empty="no such change is recorded",
         ),
         AuditCommands.list_all,
         (AuditRow,),

@@ -63,16 +63,16 @@ class CertificateCommands:
         renewals = self._renewals(domain)
         for each in [domain] if domain else renewals.upkeeps:
             if not await renewals.renew(each):
-                trouble = renewals.upkeeps[each].trouble or "the server stops"
-                raise Refused(f"the certificate of {each} could not be renewed: {trouble}")
+                trouble = renewals.upkeeps[each].trouble or "the server is stopping"
+                raise Refused(f"the certificate of {each} was not renewed: {trouble}")
             yield f"the certificate of {each} was renewed"
 
     def _renewals(self, domain: str) -> Renewals:
         renewals = self.running.renewals
         if renewals is None or (domain and domain not in renewals.upkeeps):
             raise Refused(
-                f"no authority is asked for the certificate of {domain or 'any domain'}; set "
-                "domain.acme = true, or renew the files as they were made, and give xmppctl reload",
+                f"ACME is off for {domain or 'every domain'}; set domain.acme = true, or renew "
+                "the certificate files yourself and run xmppctl reload",
                 Condition.ITEM_NOT_FOUND,
             )
         return renewals
@@ -81,7 +81,9 @@ class CertificateCommands:
 def _by(upkeep: Upkeep | None) -> str:
     if upkeep is None:
         return "files"
-    return "self, until an authority has signed" if upkeep.certificate is None else "acme"
+    return (
+        "self-signed, until an authority has signed one" if upkeep.certificate is None else "acme"
+    )
 
 
 def _renewed_from(upkeep: Upkeep) -> str | None:
@@ -93,7 +95,7 @@ COMMANDS: tuple[Declared[CertificateCommands], ...] = (
     Declared(
         Description(
             "certificate list",
-            "the certificates that are shown, and how it goes with their renewal",
+            "list the certificates in use, and the state of their renewal",
             asks="all",
         ),
         CertificateCommands.list_all,
@@ -102,8 +104,8 @@ COMMANDS: tuple[Declared[CertificateCommands], ...] = (
     Declared(
         Description(
             "certificate renew",
-            "have certificates signed anew, by the authority of [acme]",
-            (Argument("--domain", "only its own", DomainName()),),
+            "renew certificates with the authority of [acme]",
+            (Argument("--domain", "only the certificate of this domain", DomainName()),),
             effect="changes",
         ),
         CertificateCommands.renew,

@@ -51,7 +51,7 @@ def told(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: cluster.redis: {error}.") from error
     except StoreError as error:
         raise ConfigError(
-            f"{path}: storage.url must name a database we can use: {error}"
+            f"{path}: storage.url must name a database that xmppd can use: {error}"
         ) from error
 
 
@@ -63,8 +63,8 @@ def check_providers(path: Path, server: XMPPServer) -> None:
     """
     for domain, name in server.auth_provider.missing().items():
         raise ConfigError(
-            f'{path}: domain.auth of "{domain}" names "{name}", which no loaded plugin brings; add '
-            f'its plugin to plugins.load ("auth_{name}", if it is one of ours).'
+            f'{path}: domain.auth of "{domain}" names "{name}", which no loaded plugin provides; '
+            f'add its plugin to plugins.load ("auth_{name}", if it comes with xmppd).'
         )
 
 

@@ -70,7 +70,7 @@ class CheckupCommands:
         finally:
             workers.stop_soon()
         if results["bad"]:
-            raise Refused(f"{results['bad']} of {results.total()} are bad")
+            raise Refused(f"{results['bad']} of {results.total()} checks failed")
 
     def _sight(self, workers: Workers) -> Sight:
         config, reactor = config_file.load(self.path), cast(IResolverReactor, self.reactor)
@@ -94,18 +94,18 @@ class CheckupCommands:
         for warning in warnings:
             yield Checked("config", "warn", str(self.path), warning)
         if not warnings:
-            yield Checked("config", "ok", str(self.path), "it has no mistake")
+            yield Checked("config", "ok", str(self.path), "the configuration is valid")
 
 
 COMMANDS: tuple[Declared[CheckupCommands], ...] = (
     Declared(
         Description(
             "check",
-            "look at this server as others see it, and say what to change",
+            "check this server from outside, and say what to change",
             (
                 Argument(
                     "topic",
-                    "what to look at: all, if none is named",
+                    "what to check; everything by default",
                     AnyOf(("dns", "certs", "ports", "web", "turn", "config", "features")),
                     most=MANY,
                 ),

@@ -85,7 +85,7 @@ def answers(
                 f"the server did not answer within {timeout_s:.0f} s", "timeout"
             ) from error
         except (OSError, ValueError) as error:
-            raise Failed("the server went away before it had answered", "gone") from error
+            raise Failed("the server closed the connection before it answered", "gone") from error
 
 
 def _connected(path: str, timeout_s: float | None) -> socket.socket:
@@ -99,7 +99,7 @@ def _connected(path: str, timeout_s: float | None) -> socket.socket:
     except PermissionError as error:
         connection.close()
         raise Failed(
-            f"{path} belongs to another user; run xmppctl as the user of the server, or as root",
+            f"{path} belongs to another user; run xmppctl as the server's user, or as root",
             "forbidden",
         ) from error
     except OSError as error:

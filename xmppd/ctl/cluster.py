@@ -138,9 +138,7 @@ class ClusterCommands:
         if missing:
             raise Incomplete(missing)
         if left and others.here:
-            raise Refused(
-                f"{left} differ; xmppctl {CHECK} --repair tells the directory what there is"
-            )
+            raise Refused(f"{left} entries differ; xmppctl {CHECK} --repair corrects the directory")
 
     async def _check(self, context: CommandContext) -> Replies:
         """Compare what is here; the node that is asked first looks for what nobody has as well."""
@@ -157,7 +155,7 @@ class ClusterCommands:
 
     def _refuse_if_alone(self) -> None:
         if not self.cluster.directory.shared:
-            raise Refused("this server is alone: it is no node of a [cluster]")
+            raise Refused("this server is not a node: it has no [cluster] in its configuration")
 
     async def balance(self, context: CommandContext) -> Replies:
         """Give what another node would get if nobody had it to that node."""
@@ -180,7 +178,7 @@ class ClusterCommands:
     async def _at_other(self, node: str, context: CommandContext) -> Replies:
         nodes = self.cluster.membership.nodes
         if node not in nodes:
-            raise Refused(f"there is no node {node}; there are {', '.join(self._names())}")
+            raise Refused(f"unknown node {node}; the nodes are {', '.join(self._names())}")
         try:
             async with aclosing(context.others.replies(node, DRAIN, context.given)) as found:
                 async for reply in found:
@@ -194,8 +192,8 @@ class ClusterCommands:
 
     async def _cancel(self, node: str) -> str:
         if not await self.drain_here.cancel():
-            raise Refused(f"{node} does not drain")
-        return f"{node} takes clients again; what was handed over stays where it is"
+            raise Refused(f"{node} is not draining")
+        return f"{node} accepts clients again; what it handed over stays where it is"
 
     async def _drain(self, node: str, context: CommandContext) -> Replies:
         """Begin, or join a drain that is under way; say how far it has come until it ends."""
@@ -207,13 +205,13 @@ class ClusterCommands:
             return
         if not drain.is_over:
             raise Refused(
-                f"{node} is not drained: it was cancelled, or no other node takes clients"
+                f"{node} is not drained: draining was cancelled, or no other node accepts clients"
             )
         yield f"{node} is drained: {_told(drain.progress)}"
         if drain.progress.asleep:
             yield (
                 f"sessions without a connection that stay at {node}: {drain.progress.asleep}; "
-                "they are saved when it stops, and can be resumed anywhere"
+                f"{node} saves them when it stops, and their clients can resume them at any node"
             )
 
 
@@ -223,16 +221,16 @@ def _told(progress: DrainProgress) -> str:
 
 COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
-        Description("cluster status", "each node, as it sees itself", asks="all"),
+        Description("cluster status", "show how each node sees itself", asks="all"),
         ClusterCommands.status,
         (NodeRow,),
     ),
     Declared(
         Description(
             "cluster links",
-            "what is under way between the nodes, and how",
+            "show the connections between the nodes",
             asks="all",
-            empty="there is no other node",
+            empty="this service has no other node",
         ),
         ClusterCommands.links,
         (TrafficRow,),
@@ -240,8 +238,8 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             CHECK,
-            "compare what each node has with what all know of it",
-            (Argument("--repair", "mend what differs", Flag()),),
+            "compare each node's sessions with the shared directory",
+            (Argument("--repair", "correct what differs", Flag()),),
             effect="changes",
         ),
         ClusterCommands.check,
@@ -250,7 +248,7 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             "cluster balance",
-            "spread what lives once over all nodes, such as streams to other servers",
+            "spread what exists only once over all nodes, such as streams to other servers",
             effect="changes",
             asks="all",
         ),
@@ -260,15 +258,15 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             DRAIN,
-            "hand all that a node has to the others, so that it can be stopped",
+            "move everything from one node to the others, so that you can stop it",
             (
-                Argument("node", "its name"),
+                Argument("node", "the node's name"),
                 Argument(
                     "--rate",
-                    f"clients that are closed in a second, instead of {RATE_PER_S}",
+                    f"how many clients to close a second; {RATE_PER_S} by default",
                     Number(1, MAX_RATE),
                 ),
-                Argument("--cancel", "have it take clients again", Flag()),
+                Argument("--cancel", "let the node accept clients again", Flag()),
             ),
             effect="changes",
             answers="stream",

@@ -37,12 +37,12 @@ GROUPS: Mapping[str, str] = {
     "cluster": "the nodes of this service",
     "key": "keys with which programs give commands",
     "audit": "what was changed, and by whom",
-    "job": "commands that nobody waits for",
-    "report": "what people reported",
+    "job": "commands that run in the background",
+    "report": "reports of abuse from users",
     "explain": "why",
     "top": "top senders",
     "plugin": "plugins",
-    "certificate": "certificates that this server shows",
+    "certificate": "the certificates of this server",
     "config": "the configuration",
     "db": "the database",
     "db quarantine": "records that could not be read",
@@ -50,14 +50,14 @@ GROUPS: Mapping[str, str] = {
 """The help of the words before the last one."""
 
 OWN_OPTIONS: Mapping[str, str] = {
-    "--config FILE": "the server's configuration; without it run/xmppd.toml, or "
+    "--config FILE": "the server's configuration; by default run/xmppd.toml, or else "
     "/etc/xmppd/xmppd.toml",
-    "--data DIR": "its data directory, while it runs; then no configuration is read",
-    "--json": "a JSON object on each line",
-    "--wide": "lines of any width: every column, and nothing is cut",
-    "--columns A,B": "only these columns, in this order",
+    "--data DIR": "the data directory of a running server; xmppctl then reads no configuration",
+    "--json": "print a JSON object on each line",
+    "--wide": "print every column in full, however wide",
+    "--columns A,B": "print only these columns, in this order",
     "--version": "the version of xmppctl",
-    "--help": "what there is, or what a command is told",
+    "--help": "list the commands, or the arguments of one command",
 }
 """The options that xmppctl takes out of every command line itself."""
 
@@ -114,7 +114,7 @@ class CommandLine:
         if wants_help or not named:
             return self._group_help(group, width)
         following = ", ".join(self._following(group))
-        raise _not_understood(f"{PROGRAM} {' '.join(named)} lacks a word: {following}")
+        raise _not_understood(f"{PROGRAM} {' '.join(named)} needs one more word: {following}")
 
     def command(self, words: Sequence[str]) -> Description | None:
         """The command whose name some words begin with; None if there is none."""
@@ -142,7 +142,7 @@ class CommandLine:
         if near:
             return _not_understood(f'"{words[place]}" is not a command; try: {before}{near[0]}')
         return _not_understood(
-            f'"{words[place]}" is not a command; {before}--help lists those there are'
+            f'"{words[place]}" is not a command; {before}--help lists the commands'
         )
 
     def _group_help(self, group: tuple[str, ...], width: int) -> str:
@@ -150,7 +150,7 @@ class CommandLine:
         usage = " ".join((PROGRAM, *group, "COMMAND …"))
         lines = [f"usage: {usage}", ""]
         if not group:
-            lines += ["Ask a server of this machine to do something.", ""]
+            lines += ["Give a command to an xmppd server on this machine.", ""]
         for word in self._following(group):
             name = (*group, word)
             about = self._commands.get(name)
@@ -184,7 +184,7 @@ def options(about: Description) -> Iterator[tuple[str, str]]:
         if argument.secret:
             yield (
                 STDIN,
-                f"read the {argument.key} ({what}) from standard input; else it is asked for",
+                f"read the {argument.key} ({what}) from standard input instead of asking for it",
             )
         elif not argument.name.startswith("--"):
             yield argument.name, what
@@ -273,14 +273,14 @@ def _take_option(
     if not equals:
         given = next(left, None)
         if given is None:
-            raise _not_understood(f"{name} lacks its value", argument.key)
+            raise _not_understood(f"{name} needs a value", argument.key)
         value = given
     if argument.most > 1:
         values = asked.given.setdefault(argument.key, [])
         assert isinstance(values, list)
         values.append(value)
     elif argument.key in asked.given:
-        raise _not_understood(f"{name} is there twice", argument.key)
+        raise _not_understood(f"{name} may be given only once", argument.key)
     else:
         asked.given[argument.key] = value
 
@@ -307,10 +307,10 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
     if placed:
         secret = any(each.secret for each in asked.about.arguments)
         raise _not_understood(
-            "a password is not given on the command line, where others can see it; it is asked "
-            f"for, or read by {STDIN}"
+            "do not give a password on the command line, where others can see it; type it when "
+            f"asked, or use {STDIN}"
             if secret
-            else f'"{placed[0]}" is too much; usage: {PROGRAM} {usage(asked.about)}'
+            else f'unexpected argument "{placed[0]}"; usage: {PROGRAM} {usage(asked.about)}'
         )
 
 

@@ -66,7 +66,7 @@ class ConfigurationCommands:
         text, before = told.text("text"), self._text()
         if told.given("known") and told.text("known") != _known(before):
             raise Refused(
-                "somebody has changed the file meanwhile; look at it, and plan again",
+                "someone has changed the file in the meantime; review it, then plan again",
                 Condition.CONFLICT,
             )
         list(self._planned(text))
@@ -77,10 +77,10 @@ class ConfigurationCommands:
             self._write(before, before)
             raise Refused(f"nothing was changed: {str(error).rstrip('.')}") from error
         for key in now:
-            yield KeyRow(key, "holds now")
+            yield KeyRow(key, "in effect now")
         for key in later:
             yield KeyRow(key, "needs a restart")
-        yield f"the file was written; the one before is {self.path.name}{BEFORE}"
+        yield f"the file was written; its previous version is {self.path.name}{BEFORE}"
 
     def _planned(self, text: str) -> Iterator[KeyRow]:
         try:
@@ -88,7 +88,7 @@ class ConfigurationCommands:
         except ConfigError as error:
             raise Refused(str(error).rstrip("."), Condition.BAD_REQUEST, argument="text") from error
         for key in now:
-            yield KeyRow(key, "would hold at once")
+            yield KeyRow(key, "would take effect at once")
         for key in later:
             yield KeyRow(key, "would need a restart")
 
@@ -106,8 +106,8 @@ class ConfigurationCommands:
             _put(self.path, text, mode)
         except OSError as error:
             raise Refused(
-                f"{self.path} cannot be written by the server ({error.strerror}); save the text "
-                "there as its owner, and give xmppctl reload",
+                f"the server cannot write {self.path} ({error.strerror}); save the text there as "
+                "its owner, then run xmppctl reload",
                 Condition.FORBIDDEN,
             ) from error
 
@@ -127,17 +127,19 @@ def _known(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-TEXT = Argument("text", "what would be in the file", Document())
+TEXT = Argument("text", "the text of the new configuration", Document())
 
 COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
     Declared(
-        Description("config file", "the file as it is, with its secrets", area="keys"),
+        Description(
+            "config file", "show the configuration file as it is, secrets included", area="keys"
+        ),
         ConfigurationCommands.file,
         (ConfigFileRow,),
     ),
     Declared(
         Description(
-            "config plan", "what another configuration would change", (TEXT,), area="config"
+            "config plan", "show what another configuration would change", (TEXT,), area="config"
         ),
         ConfigurationCommands.plan,
         (KeyRow,),
@@ -145,8 +147,8 @@ COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
     Declared(
         Description(
             "config apply",
-            "write another configuration, and read it",
-            (TEXT, Argument("--known", "refuse it if the file is not the one that is known so")),
+            "write another configuration, and put it into effect",
+            (TEXT, Argument("--known", "refuse if the file's current version is not this one")),
             "changes",
             area="config",
         ),

@@ -73,9 +73,9 @@ class ControlProtocol(LineOnlyReceiver):
         uid = peer_uid(self.transport.getHandle())
         self._actor = replace(SHELL, name=user_name(uid))
         if not may_command(uid):
-            self._refuse(0, "only the user that the server runs as, and root, may do this")
+            self._refuse(0, "only root and the user that the server runs as may do this")
         elif not self.control.admits(self):
-            self._refuse(0, f"{MAX_CONNECTIONS} others are giving commands; try again later")
+            self._refuse(0, f"{MAX_CONNECTIONS} other commands are running; try again later")
         else:
             self.transport.registerProducer(self, True)
 
@@ -96,17 +96,17 @@ class ControlProtocol(LineOnlyReceiver):
         try:
             request = json.decode(line, type=ControlRequest)
         except (DecodeError, UnicodeDecodeError, RecursionError) as error:
-            self._refuse(0, f"this is no request ({error})")
+            self._refuse(0, f"invalid request ({error})")
             return
         if self.busy:
-            self._refuse(request.id, "one command at a time")
+            self._refuse(request.id, "send one command at a time")
             return
         self.busy = True
         self._work = Deferred.fromCoroutine(self._answer(request))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Close, since no request is so long."""
-        self._refuse(0, f"a request has at most {MAX_REQUEST_BYTES} bytes")
+        self._refuse(0, f"a request may have at most {MAX_REQUEST_BYTES} bytes")
 
     async def _answer(self, request: ControlRequest) -> None:
         try:
@@ -160,7 +160,7 @@ class ControlProtocol(LineOnlyReceiver):
 
     def give_way(self) -> None:
         """Close an idle connection, since another needs its place."""
-        self._refuse(0, "no command came, and others have commands to give")
+        self._refuse(0, "no command arrived, and others are waiting to give one")
 
     def _send(self, answer: Answer) -> None:
         if not self._gone:

@@ -46,7 +46,7 @@ async def _told(run: Callable[[CommandContext], Replies], context: CommandContex
             async for reply in found:
                 yield reply
     except NoSuchAccount as error:
-        raise Refused("there is no such account", Condition.ITEM_NOT_FOUND) from error
+        raise Refused("the account does not exist", Condition.ITEM_NOT_FOUND) from error
     except AccountExists as error:
         raise Refused(f"{error} already exists", Condition.CONFLICT) from error
     except QuotaExceeded as error:

@@ -13,6 +13,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import ACCOUNT, check_asked
+from xmppd.explain.finding import counted
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.date_time import date_time
@@ -72,12 +73,12 @@ class DeviceCommands:
         asked = [await self.devices.revoke(account, id, spare=asker) for id in ids]
         revoked = [each for each in asked if each is not None]
         if not revoked:
-            why = f"{account} has no device" if every else f"{account} has no such device"
+            why = f"{account} has no device" if every else f"{account} does not have that device"
             raise Refused(why, Condition.ITEM_NOT_FOUND)
-        yield f"devices of {account} that were revoked: {len(revoked)}"
+        yield f"revoked {counted(len(revoked), 'device')} of {account}"
         knowing = sum(each.knows_password for each in revoked)
         if knowing:
-            yield f"of these, {knowing} may return, since they know the password: change that"
+            yield f"{knowing} of them may return, because they know the password; change it"
         check_asked({node for each in revoked for node in each.ended.unasked})
 
     async def _ids(self, account: JID, others: OtherNodes) -> list[str]:
@@ -124,8 +125,9 @@ COMMANDS: tuple[Declared[DeviceCommands], ...] = (
     ),
     Declared(
         Description(
-            "device revoke", "take the tokens of a client, or of all, and end its sessions",
-            (ACCOUNT, Argument("--device", "as device list has it; all without it")),
+            "device revoke",
+            "revoke the tokens of a client, or of all clients, and end their sessions",
+            (ACCOUNT, Argument("--device", 'the id that "device list" shows; all by default')),
             "changes", who="owner", needs="store", area="accounts",
         ),
         DeviceCommands.revoke,

@@ -66,7 +66,7 @@ class ExplainCommands:
         findings = explain_session(self.server, jid)
         if not findings:
             raise Refused(
-                f"{jid} has no session, and none has ended within the last hour",
+                f"{jid} has no session, and had none within the last hour",
                 Condition.ITEM_NOT_FOUND,
             )
         for finding in findings:
@@ -85,7 +85,9 @@ class ExplainCommands:
                 ):
                     yield reply
             except Unanswered as error:
-                raise Refused(f"node {node.name} decides about it, and says nothing") from error
+                raise Refused(
+                    f"node {node.name} decides about this message, but does not answer"
+                ) from error
             return
         id, server = told.text("id"), self.server
         with _the_directory():
@@ -103,14 +105,16 @@ def _the_directory() -> Iterator[None]:
     try:
         yield
     except DirectoryAway as error:
-        raise Refused("Redis does not answer, so nobody knows who is at which node") from error
+        raise Refused(
+            "Redis does not answer, so it is unknown who is connected to which node"
+        ) from error
 
 
 def _somebody(told: Arguments, key: str) -> JID:
     """An address of an account or a session, not of a whole domain."""
     jid = told.jid(key)
     if jid.local is None:
-        raise Refused(f'"{jid}" is a domain; name somebody there')
+        raise Refused(f'"{jid}" is a domain; name an account there')
     return jid
 
 
@@ -123,10 +127,14 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
     Declared(
         Description(
             "explain presence",
-            "what somebody sees of somebody's presence, and why",
+            "show whether someone sees the presence of an account, and why",
             (
-                Argument("owner", "whose presence, such as romeo@example.org", Address()),
-                Argument("watcher", "who sees it, or does not", Address()),
+                Argument(
+                    "owner",
+                    "the account whose presence it is, such as romeo@example.org",
+                    Address(),
+                ),
+                Argument("watcher", "the account that should see it", Address()),
             ),
             needs="store",
             answers="sentences",
@@ -138,7 +146,7 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
     Declared(
         Description(
             "explain login",
-            "whether somebody can log in, why not, and what has failed lately",
+            "show whether an account can log in, and which logins failed recently",
             (ACCOUNT,),
             answers="sentences",
             asks="all",
@@ -150,8 +158,14 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
     Declared(
         Description(
             "explain session",
-            "how a session is, or why it has ended, for an hour after",
-            (Argument("jid", f"{SESSION}; without the resource, all", Address()),),
+            "show the state of a session, or why it ended (for an hour afterwards)",
+            (
+                Argument(
+                    "jid",
+                    f"{SESSION}; without the resource, all sessions of the account",
+                    Address(),
+                ),
+            ),
             answers="sentences",
             asks="all",
             area="sessions",
@@ -162,12 +176,14 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
     Declared(
         Description(
             "explain message",
-            "what would become of a message just now, and why",
+            "show what would happen to a message now, and why",
             (
-                Argument("sender", "who writes", Address()),
-                Argument("to", "whom to; with a resource or without", Address()),
-                Argument("--type", "chat, if nothing is said", Choice(TYPES)),
-                Argument("--id", "say where the message of this id is, which was sent already"),
+                Argument("sender", "the sender", Address()),
+                Argument("to", "the recipient, with or without a resource", Address()),
+                Argument("--type", "the message's type; chat by default", Choice(TYPES)),
+                Argument(
+                    "--id", "show what happened to the message with this id, which was sent before"
+                ),
             ),
             needs="store",
             answers="sentences",

@@ -64,8 +64,10 @@ class FileCommands:
         domains = [domain.name for domain in config.domain]
         admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
         for admin in missing_accounts(config.storage.url, admins):
-            yield f"admins names {admin}, who has no account; add it with: xmppctl user add {admin}"
-        yield f"{self.path} has no mistake"
+            yield (
+                f"admins names {admin}, which has no account; add it with: xmppctl user add {admin}"
+            )
+        yield f"{self.path} is valid"
 
     async def revision(self, context: CommandContext) -> Replies:
         """Show it, in one row."""
@@ -77,9 +79,9 @@ class FileCommands:
         before = upgrade(url)
         after = current_revision(url)
         if before == after:
-            yield f"the schema is {after} already"
+            yield f"the schema is already {after}"
         else:
-            yield f"the schema was {before or 'not there'}, and is {after} now"
+            yield f"the schema was {before or 'missing'} and is now {after}"
 
     async def backup(self, context: CommandContext) -> Replies:
         """Write the database into one file, and the secret into another one."""
@@ -87,7 +89,7 @@ class FileCommands:
         secret, beside = DataDirectory(Path(config.data)).secret_file, Path(f"{target}.secret")
         for each in (target, beside):
             if each.exists():
-                raise Refused(f"{each} is there already: name another one, or remove it")
+                raise Refused(f"{each} already exists: name another file, or remove it")
         try:
             back_up(config.storage.url, target)
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -95,8 +97,10 @@ class FileCommands:
                 file.write(secret.read_bytes())
         except OSError as error:
             raise Refused(f"{error.filename or target}: {error.strerror or error}") from error
-        yield f"everything is in {target}, and the secret in {beside}"
-        yield "either lets its reader try passwords: keep them as safe as the server"
+        yield f"wrote everything to {target}, and the secret to {beside}"
+        yield (
+            "whoever reads either file can try to guess passwords: keep both as safe as the server"
+        )
 
     async def copy(self, context: CommandContext) -> Replies:
         """Copy everything; no server may use either database meanwhile."""
@@ -105,7 +109,7 @@ class FileCommands:
         try:
             directory.lock()
         except DataDirectoryError as error:
-            raise Refused(f"{error}; a server is stopped before its database is copied") from error
+            raise Refused(f"{error}; stop the server before you copy its database") from error
         umask = os.umask(PRIVATE)
         try:
             reactor = IReactorFromThreads(self.reactor)
@@ -116,7 +120,7 @@ class FileCommands:
                     rows += number
                     if number:
                         yield f"rows of {table}: {number}"
-            yield f"all {rows} rows are in {copying.shown}, and the same: name it in storage.url"
+            yield f"copied and compared all {rows} rows; now set storage.url to {copying.shown}"
         finally:
             os.umask(umask)
             directory.release()
@@ -125,13 +129,13 @@ class FileCommands:
 COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
         Description(
-            "config check", "look for mistakes in the configuration", needs="file", area="config"
+            "config check", "check the configuration for mistakes", needs="file", area="config"
         ),
         FileCommands.check,
     ),
     Declared(
         Description(
-            "db revision", "the revision of the database's schema", needs="file", area="data"
+            "db revision", "show the revision of the database's schema", needs="file", area="data"
         ),
         FileCommands.revision,
         (RevisionRow,),
@@ -149,7 +153,7 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
         Description(
             "backup",
-            "write everything into one new file, also while the server runs; SQLite only",
+            "write a copy of the database to a new file, even while the server runs; SQLite only",
             (Argument("file", "the new file", FileName()),),
             needs="file",
             answers="sentences",
@@ -160,8 +164,8 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
         Description(
             "db copy",
-            "copy everything to another database, which is empty",
-            (Argument("url", "of the other one: sqlite:///… or postgresql://…"),),
+            "copy everything to another, empty database",
+            (Argument("url", "the other database: sqlite:///… or postgresql://…"),),
             effect="changes",
             needs="file",
             area="data",

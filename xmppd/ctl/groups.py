@@ -10,6 +10,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import existing
+from xmppd.explain.finding import counted
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.contact_names import check_group_name
 from xmppd.stanza import Condition
@@ -63,7 +64,7 @@ class GroupCommands:
         for other in also:
             if other not in groups:
                 raise Refused(
-                    f'there is no group "{other}" whose members could see {name}',
+                    f'group "{other}", whose members are to see {name}, does not exist',
                     Condition.ITEM_NOT_FOUND,
                 )
         await existing(self.store.exists, told.jids("add"))
@@ -75,18 +76,18 @@ class GroupCommands:
             members=_members(group, told),
         )
         await self.changes.save(group)
-        yield f"members of the group {name}: {len(group.members)}"
+        yield f"group {name} has {counted(len(group.members), 'member')}"
 
     async def delete(self, context: CommandContext) -> Replies:
         """Delete a group; its members keep their accounts."""
         name = context.arguments.text("group")
         if name not in self.changes.groups.groups:
-            raise Refused(f"there is no group {name}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"group {name} does not exist", Condition.ITEM_NOT_FOUND)
         if context.dry_run:
-            yield f"the group {name} would be deleted; its members keep their accounts"
+            yield f"group {name} would be deleted; its members keep their accounts"
             return
         await self.changes.delete(name)
-        yield f"the group {name} was deleted; its members keep their accounts"
+        yield f"group {name} was deleted; its members keep their accounts"
 
 
 def _members(group: SharedGroup, told: Arguments) -> tuple[str, ...]:
@@ -102,7 +103,7 @@ COMMANDS: tuple[Declared[GroupCommands], ...] = (
             "list shared groups",
             needs="store",
             area="rosters",
-            empty="there is no shared group",
+            empty="no shared group exists",
         ),
         GroupCommands.list_all,
         (GroupRow,),
@@ -110,26 +111,26 @@ COMMANDS: tuple[Declared[GroupCommands], ...] = (
     Declared(
         Description(
             "group save",
-            "make a shared group, or change one",
+            "create or change a shared group",
             (
                 GROUP,
-                Argument("--display", "what it is called in rosters"),
+                Argument("--display", "the group's name in rosters"),
                 Argument(
                     "--add",
-                    "an account that joins; may be given more than once",
+                    "an account to add; may be repeated",
                     AccountName(),
                     MANY,
                 ),
                 Argument(
                     "--remove",
-                    "an account that leaves; may be given more than once",
+                    "an account to remove; may be repeated",
                     AccountName(),
                     MANY,
                 ),
-                Argument("--visible-to", "who sees it", Choice(("members", "everybody"))),
+                Argument("--visible-to", "who sees the group", Choice(("members", "everybody"))),
                 Argument(
                     "--also",
-                    "a group whose members see it too; may be repeated",
+                    "another group whose members also see it; may be repeated",
                     GroupName(),
                     MANY,
                 ),

@@ -77,12 +77,12 @@ class JobCommands:
             return
         check_scopes(job.scopes, context)
         if job.work is None:
-            raise Refused(f"the job {job.id} is over: {job.state}", Condition.CONFLICT)
+            raise Refused(f"job {job.id} has already ended: {job.state}", Condition.CONFLICT)
         if context.dry_run:
-            yield f"the job {job.id} would be cancelled"
+            yield f"job {job.id} would be cancelled"
             return
         self.jobs.cancel(job)
-        yield f"the job {job.id} was cancelled"
+        yield f"job {job.id} was cancelled"
 
     async def _elsewhere(self, name: str, context: CommandContext) -> Replies:
         """The same from the node that has the job."""
@@ -98,7 +98,7 @@ class JobCommands:
                     async for reply in others.replies(node, name, context.given):
                         yield reply
                     return
-        raise Refused(f"there is no job {wanted}", Condition.ITEM_NOT_FOUND)
+        raise Refused(f"job {wanted} does not exist", Condition.ITEM_NOT_FOUND)
 
 
 def check_scopes(scopes: frozenset[str], context: CommandContext) -> None:
@@ -129,19 +129,15 @@ LIST, SHOW, CANCEL = "job list", "job show", "job cancel"
 COMMANDS: tuple[Declared[JobCommands], ...] = (
     Declared(
         Description(
-            LIST, "list commands that nobody waits for", asks="all", empty="there is no job"
+            LIST, "list the commands that run in the background", asks="all", empty="no job exists"
         ),
         JobCommands.list_all,
         (JobRow,),
     ),
     Declared(
-        Description(
-            SHOW, "show what a job has answered, and how it is", (ID,), answers="sentences"
-        ),
+        Description(SHOW, "show the state and the output of a job", (ID,), answers="sentences"),
         JobCommands.show,
         (JobReply,),
     ),
-    Declared(
-        Description(CANCEL, "end a job where it is", (ID, DRY_RUN), "ends"), JobCommands.cancel
-    ),
+    Declared(Description(CANCEL, "cancel a job", (ID, DRY_RUN), "ends"), JobCommands.cancel),
 )

@@ -19,10 +19,10 @@ from xmppd.store.api_keys import APIKey, KeyRefused
 
 MAX_LIFETIME_S = 3_650 * 86_400
 DEFAULT_LIFETIME_S = 365 * 86_400
-NO_SUCH_KEY = "there is no key {name}"
+NO_SUCH_KEY = "key {name} does not exist"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
-NAME = Argument("name", "of the key, such as deploy")
+NAME = Argument("name", "the key's name, such as deploy")
 
 
 class KeyMade(Row, frozen=True):
@@ -63,7 +63,7 @@ class KeyCommands:
         name = told.text("name")
         if not _NAME.fullmatch(name):
             raise Refused(
-                "a key's name has up to 64 small letters, digits, dots and hyphens",
+                "a key's name may have up to 64 lowercase letters, digits, dots and hyphens",
                 Condition.BAD_REQUEST, argument="name",
             )  # fmt: skip
         scopes = {*told.texts("scope"), *ROLES.get(told.text("role"), ())} - {OWN}
@@ -80,7 +80,7 @@ class KeyCommands:
         except KeyRefused as error:
             raise Refused(str(error).rstrip("."), Condition.CONFLICT) from error
         yield KeyMade(key.name, text, list(key.scopes), iso(key.expires))
-        yield "the key is not shown again"
+        yield "save this key now: it cannot be shown again"
 
     async def list_all(self, context: CommandContext) -> Replies:
         """List them, without what they prove themselves by."""
@@ -103,24 +103,26 @@ class KeyCommands:
         if context.dry_run:
             if name not in {key.name for key in await self.keys.store.api_keys()}:
                 raise Refused(NO_SUCH_KEY.format(name=name), Condition.ITEM_NOT_FOUND)
-            yield f"the key {name} would be revoked"
+            yield f"key {name} would be revoked"
             return
         if not await self.keys.store.revoke_api_key(name):
             raise Refused(NO_SUCH_KEY.format(name=name), Condition.ITEM_NOT_FOUND)
-        yield f"the key {name} was revoked"
+        yield f"key {name} was revoked"
 
 
 COMMANDS: tuple[Declared[KeyCommands], ...] = (
     Declared(
         Description(
             "key add",
-            "make a key with which a program may give commands",
+            "create a key with which a program may give commands",
             (
                 NAME,
-                Argument("--scope", "what it may do", Choice(SCOPES), len(SCOPES)),
-                Argument("--role", "the same, by a role", Choice(("operator", "admin"))),
+                Argument("--scope", "a scope that the key has", Choice(SCOPES), len(SCOPES)),
+                Argument("--role", "a role that the key has", Choice(("operator", "admin"))),
                 Argument(
-                    "--expires", "when it is over, such as 90d; a year", Duration(MAX_LIFETIME_S)
+                    "--expires",
+                    "when the key expires, such as 90d; a year by default",
+                    Duration(MAX_LIFETIME_S),
                 ),
             ),
             "changes",
@@ -134,16 +136,18 @@ COMMANDS: tuple[Declared[KeyCommands], ...] = (
     Declared(
         Description(
             "key list",
-            "list the keys of programs",
+            "list the keys that programs use",
             needs="store",
             area="keys",
-            empty="there is no key",
+            empty="no key exists",
         ),
         KeyCommands.list_all,
         (APIKeyRow,),
     ),
     Declared(
-        Description("key revoke", "end a key", (NAME, DRY_RUN), "ends", needs="store", area="keys"),
+        Description(
+            "key revoke", "revoke a key", (NAME, DRY_RUN), "ends", needs="store", area="keys"
+        ),
         KeyCommands.revoke,
     ),
 )

@@ -120,23 +120,23 @@ class LifeCommands:
             )
             return
         self.running.stop()
-        yield "the server stops"
+        yield "the server is stopping"
 
     async def reload(self, context: CommandContext) -> Replies:
         """Reload the configuration; keys that apply now come first."""
         now, later = await self.running.reload()
         for key in now:
-            yield KeyRow(key, "holds now")
+            yield KeyRow(key, "in effect now")
         for key in later:
             yield KeyRow(key, "needs a restart")
-        yield "the configuration and the certificates were read again"
+        yield "reloaded the configuration and the certificates"
 
 
 COMMANDS: tuple[Declared[LifeCommands], ...] = (
     Declared(
         Description(
             "status",
-            "what is wrong; where it listens, since when, and more",
+            "show what is wrong, where the server listens, since when, and more",
             asks="all",
             ends_by="state",
             answers="record",
@@ -148,7 +148,10 @@ COMMANDS: tuple[Declared[LifeCommands], ...] = (
     Declared(Description("stop", "stop the server", (DRY_RUN,), "ends"), LifeCommands.stop),
     Declared(
         Description(
-            "reload", "read configuration and certificates again", effect="changes", area="config"
+            "reload",
+            "reload the configuration and the certificates",
+            effect="changes",
+            area="config",
         ),
         LifeCommands.reload,
         (KeyRow,),

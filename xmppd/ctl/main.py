@@ -81,7 +81,7 @@ class Typed:
             elif name in _VALUED:
                 given = value if equals else next(left, None)
                 if given is None:
-                    raise Failed(f"{name} lacks its value", "bad-request", NOT_UNDERSTOOD)
+                    raise Failed(f"{name} needs a value", "bad-request", NOT_UNDERSTOOD)
                 self.options[name] = given
             else:
                 self.words.append(word)
@@ -181,7 +181,7 @@ class Dialogue:
         for word in line.words:
             if not _is_unicode(word):
                 raise Failed(
-                    f"{word} is not written in UTF-8; see to the terminal's encoding",
+                    f"{word} is not valid UTF-8; check the terminal's encoding",
                     "bad-request",
                     NOT_UNDERSTOOD,
                 )
@@ -308,18 +308,18 @@ def data_directory(config: str) -> str:
             data = tomllib.load(file).get("data", "data")
     except FileNotFoundError as error:
         raise Failed(
-            f"{config}: there is no such file; let `xmppd setup` write one, or name another with "
+            f"{config} does not exist; run `xmppd setup` to write one, or name another file with "
             "--config",
             "no-config",
         ) from error
     except OSError as error:
         raise Failed(
-            f"{config} cannot be read ({error.strerror}); run xmppctl as root, or as the user of "
-            "the server",
+            f"{config} cannot be read ({error.strerror}); run xmppctl as root, or as the "
+            "server's user",
             "config",
         ) from error
     except ValueError as error:
-        raise Failed(f"{config} is not TOML ({error})", "config") from error
+        raise Failed(f"{config} is not valid TOML ({error})", "config") from error
     return os.path.join(os.path.dirname(absolute(config)), str(data))
 
 
@@ -335,7 +335,8 @@ def absolute(path: str) -> str:
         return os.path.abspath(path)
     except FileNotFoundError as error:
         raise Failed(
-            f"{path} cannot be found, since the directory you stand in is gone; go to another one",
+            f"{path} cannot be found, because the current directory no longer exists; change to "
+            "another one",
             "config",
         ) from error
 
@@ -379,7 +380,7 @@ def secret(name: str, *, from_stdin: bool) -> str:
         typed = text.decode("utf-8", "surrogateescape").rstrip("\r\n")
     elif not sys.stdin.isatty():
         raise Failed(
-            f"there is nobody to ask for the {name}; use --stdin",
+            f"cannot ask for the {name} without a terminal; use --stdin",
             "bad-request",
             NOT_UNDERSTOOD,
             name,
@@ -389,10 +390,10 @@ def secret(name: str, *, from_stdin: bool) -> str:
 
         typed = getpass.getpass(f"{name.capitalize()}: ")
         if getpass.getpass("Again: ") != typed:
-            raise Failed("these two differ", "bad-request", NOT_UNDERSTOOD, name)
+            raise Failed("the two entries differ", "bad-request", NOT_UNDERSTOOD, name)
     if not _is_unicode(typed):
         raise Failed(
-            f"the {name} is not written in UTF-8; see to the terminal's encoding",
+            f"the {name} is not valid UTF-8; check the terminal's encoding",
             "bad-request",
             NOT_UNDERSTOOD,
             name,

@@ -29,61 +29,62 @@ EFFECTS = {
 NEEDS = {
     "file": "needs no server",
     "store": "works with or without a server",
-    "server": "needs a server that runs",
+    "server": "needs a running server",
 }
 CODES: Mapping[str, str] = {
-    "bad-request": "a value is of the wrong kind, or a word is not understood",
+    "bad-request": "a value has the wrong kind, or a word is unknown",
     "config": "the configuration cannot be read",
-    "conflict": "it is there already, or was done already",
-    "feature-not-implemented": "this server does not do that",
-    "forbidden": "whoever gives the command may not",
-    "gone": "the server went away before it had answered, or cannot be reached",
-    "incomplete": "all is done that could be, and a node of the service has not answered",
-    "internal-server-error": "it failed, and the log says why",
+    "conflict": "the thing already exists, or the command was already done",
+    "feature-not-implemented": "this server does not support the command",
+    "forbidden": "whoever gave the command lacks the right to",
+    "gone": "the server cannot be reached, or closed the connection before it answered",
+    "incomplete": "everything possible was done, but a node of the service did not answer",
+    "internal-server-error": "the command failed; the log says why",
     "item-not-found": "what the command is about does not exist",
-    "jid-malformed": "an address is not one",
-    "no-config": "there is no configuration",
+    "jid-malformed": "an address is malformed",
+    "no-config": "no configuration was found",
     "no-server": "no server is running",
-    "not-acceptable": "it cannot be done as things are",
-    "not-allowed": "nobody may do that",
-    "not-authorized": "whoever asks has not proved who that is",
-    "policy-violation": "a limit of the server forbids it",
-    "recipient-unavailable": "whom it is about is not here now",
-    "redirect": "it is somewhere else",
-    "registration-required": "only members may do that",
-    "remote-server-not-found": "there is no such server",
+    "not-acceptable": "the present state does not allow the command",
+    "not-allowed": "nobody may give this command",
+    "not-authorized": "the request lacks valid credentials",
+    "policy-violation": "a limit of the server forbids the command",
+    "recipient-unavailable": "the account or session is not online",
+    "redirect": "the thing has moved elsewhere",
+    "registration-required": "only members may do this",
+    "remote-server-not-found": "the other server does not exist",
     "remote-server-timeout": "another server, or a node, did not answer in time",
     "resource-constraint": "a limit is reached",
-    "service-unavailable": "it cannot be done now; try again",
-    "subscription-required": "only contacts may do that",
+    "service-unavailable": "the command cannot be done now; try again later",
+    "subscription-required": "only contacts may do this",
     "timeout": "the server did not answer in time",
     "undefined-condition": "the sentence says what is wrong",
-    "unexpected-request": "it was not its turn",
+    "unexpected-request": "the request came out of order",
 }
 """The words of errors, and what each means."""
 
 _COMMANDS_INTRO = """\
-Every command of `xmppctl` that comes with the server; those of plugins are in `xmppctl --help`
-while the plugin is loaded. The fields are those of an object that `--json` prints, and of a row by
-HTTP ({doc}`api`). Fields and codes stay what they are; new ones may come.
+Every command of `xmppctl` that comes with the server; `xmppctl --help` also lists those of the
+plugins that are loaded. The fields are those of an object that `--json` prints, and of a row that
+the HTTP interface sends ({doc}`api`). Existing fields and codes do not change; new ones may be
+added.
 
-With `--json` an error is an object on standard error: `error` is a sentence, `code` one of the
-words below, `argument` the argument that is wrong, if it is one. A sentence without a row is
-`{"note": "…"}`.
+With `--json` an error is an object on standard error: `error` is a sentence, `code` is one of the
+words below, and `argument`, where it applies, is the argument that is wrong. A sentence without
+a row is printed as `{"note": "…"}`.
 """
 
 _CODES_INTRO = """\
 ## What explain and status say
 
-What stands in the field `code` of their rows, by which programs tell what is the case. The sentence
-is for people, and may be another in the next version; … stands for what is different each time.
-Codes stay what they are; new ones may come.
+Each row has a field `code`, by which programs recognise the finding. The sentence is for people and
+may change in the next version; … stands for a part that varies. Existing codes do not change; new
+ones may be added.
 """
 
 _OPTIONS_INTRO = """\
 Every option of `xmppd.toml`. `xmppctl config options NAME` shows the same in a terminal, and
-`xmppctl config show` what holds. An option marked with * needs a restart; all others apply with
-`xmppctl reload`.
+`xmppctl config show` the values in effect. A change of an option marked with * needs a restart; all
+others take effect with `xmppctl reload`.
 """
 
 WRITTEN_BY = "made by `python -m xmppd.manual` from the tables of the program"
@@ -102,7 +103,7 @@ def commands_page() -> str:
         "|---|---|",
         *(f"| `{code}` | {what} |" for code, what in CODES.items()),
         "",
-        "| status | xmppctl ends so |",
+        "| status | when xmppctl exits with it |",
         "|---|---|",
         *(f"| {status} | {what} |" for status, what in MEANINGS.items()),
         "",
@@ -215,9 +216,9 @@ def xmppctl_page() -> str:
         yield ".SH SYNOPSIS\n.B xmppctl\n.I COMMAND\n[argument ...]"
         yield ".SH DESCRIPTION"
         yield roff(
-            "Has a server of this machine do something. If none is running, what concerns "
-            "accounts, rosters, groups, the configuration and the database is done without one. "
-            "Plugins may bring more commands: xmppctl --help lists those there are."
+            "Gives a command to an xmppd server on this machine. Commands about accounts, "
+            "rosters, groups, the configuration and the database also work while no server is "
+            "running. Plugins may add commands: xmppctl --help lists them all."
         )
         yield ".SH OPTIONS"
         yield from (man_item(name, what) for name, what in OWN_OPTIONS.items())
@@ -242,9 +243,9 @@ def toml_page() -> str:
     def parts() -> Iterator[str]:
         yield ".SH DESCRIPTION"
         yield roff(
-            "The configuration of xmppd, in TOML: /etc/xmppd/xmppd.toml unless another is named. "
-            "What it does not say keeps its default. xmppctl config check looks for mistakes in "
-            "it, xmppctl config show shows what holds."
+            "The configuration of xmppd, in TOML: /etc/xmppd/xmppd.toml unless you name another "
+            "file. An option that the file does not set has its default. xmppctl config check "
+            "checks the file for mistakes; xmppctl config show shows the values in effect."
         )
         table = ""
         yield ".SH OPTIONS"

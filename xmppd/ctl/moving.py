@@ -10,6 +10,7 @@ from xmppd.command.kinds import AccountName, Choice, DomainName, FileName, Flag,
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.explain.finding import counted
 from xmppd.migration.agreement import Agreement
 from xmppd.migration.exporter import Exporter
 from xmppd.migration.importer import Importer, ImportPlan, Outcome
@@ -79,13 +80,13 @@ class MovingCommands:
             async for line in self._take_services(context):
                 yield line
             for each in await server.platform.run_in_thread(source.left_behind):
-                yield f"left behind: {each}"
+                yield f"not imported: {each}"
         except SourceError as error:
-            raise Refused(f"{error}; until there, accounts that have moved in: {moved}") from error
+            raise Refused(f"{error}; accounts imported before that: {moved}") from error
         finally:
             source.close()
-        verb = "would move" if plan.is_dry_run else "have moved"
-        yield f"accounts that {verb} in: {moved}; other rows: {left}"
+        verb = "would import" if plan.is_dry_run else "imported"
+        yield f"{verb} {counted(moved, 'account')}; other rows: {left}"
 
     async def _take_services(self, context: CommandContext) -> Replies:
         """Take what is of no account, if there are files of such beside the people."""
@@ -97,7 +98,7 @@ class MovingCommands:
             if not path.exists():
                 continue
             if told.given("domain"):
-                yield f"left behind: {data.file}, in which domains are not renamed"
+                yield f"not imported: {data.file}, in which domains cannot be renamed"
                 continue
             with path.open("rb") as file:
                 for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), 1):
@@ -107,10 +108,10 @@ class MovingCommands:
                         taken += 1
                     except (StanzaError, ValueError) as error:
                         why = error.text if isinstance(error, StanzaError) else str(error)
-                        why = why or "it cannot be kept"
-                        yield f"left behind: {data.file}, line {number}: {why}"
-            verb = "would move" if context.dry_run else "have moved"
-            yield f"lines of {data.file} that {verb} in: {taken}"
+                        why = why or "the server cannot store it"
+                        yield f"not imported: {data.file}, line {number}: {why}"
+            verb = "would import" if context.dry_run else "imported"
+            yield f"{verb} {counted(taken, 'line')} of {data.file}"
 
     async def write(self, context: CommandContext) -> Replies:
         """Export, with a row for each account."""
@@ -121,13 +122,13 @@ class MovingCommands:
         try:
             async for account in exporter.write(directory, told.domains("domain"), only):
                 count += 1
-                yield MovedRow(f"{account} is written", account, False, [])
+                yield MovedRow(f"exported {account}", account, False, [])
             if not only and not told.given("domain"):
                 async for name in exporter.write_services(directory):
-                    yield f"{name} is written, too"
+                    yield f"exported {name} as well"
         except OSError as error:
             raise Refused(f"{error.strerror or error}: {error.filename or directory}") from error
-        yield f"accounts that are written in {directory}: {count}"
+        yield f"exported {counted(count, 'account')} to {directory}"
 
 
 def _renamings(texts: list[str]) -> dict[str, str]:
@@ -144,7 +145,7 @@ def _renamings(texts: list[str]) -> dict[str, str]:
         except ValueError:
             equals = ""
         if not old or not equals:
-            raise Refused(f"--domain is OLD=NEW, as in old.example=new.example, not {text}")
+            raise Refused(f"--domain must be OLD=NEW, such as old.example=new.example, not {text}")
     return found
 
 
@@ -153,7 +154,7 @@ def _row(outcome: Outcome, *, is_dry_run: bool) -> MovedRow:
     if len(outcome.notes) > MAX_NOTES:
         notes.append(f"and {len(outcome.notes) - MAX_NOTES} more")
     if outcome.taken:
-        did = "would move in" if is_dry_run else "has moved in"
+        did = "would be imported" if is_dry_run else "was imported"
         says = f"{outcome.account} {did}" + (f", but: {'; '.join(notes)}" if notes else "")
     else:
         says = f"{outcome.name}: {'; '.join(notes)}"
@@ -164,21 +165,21 @@ COMMANDS: tuple[Declared[MovingCommands], ...] = (
     Declared(
         Description(
             "import",
-            "make accounts of what another server has, from files of this machine",
+            "import accounts from another server, from files on this machine",
             (
-                Argument("format", "what they are", Choice(tuple(SOURCES))),
+                Argument("format", "the format of the files", Choice(tuple(SOURCES))),
                 Argument(
                     "source",
-                    "the file or directory, which the server reads; for a database elsewhere a file"
-                    " NAME.url with its URL",
+                    "the file or directory that the server reads; for a database on another "
+                    "machine, a file NAME.url with its URL",
                     FileName(),
                 ),
                 Argument(
-                    "--host", "the domain of the people, if the source does not say it", Text()
+                    "--host", "the domain of the accounts, if the source does not name it", Text()
                 ),
-                Argument("--domain", "OLD=NEW: what a domain is called here", Text(), MANY),
-                Argument("--only", "only this account, as it is called here", AccountName(), MANY),
-                Argument("--replace", "in the place of accounts that are there already", Flag()),
+                Argument("--domain", "OLD=NEW: rename a domain", Text(), MANY),
+                Argument("--only", "only this account, by its address here", AccountName(), MANY),
+                Argument("--replace", "replace accounts that already exist", Flag()),
                 DRY_RUN,
             ),
             effect="ends",
@@ -191,10 +192,12 @@ COMMANDS: tuple[Declared[MovingCommands], ...] = (
     Declared(
         Description(
             "export",
-            "write accounts, with all that is kept of them, into a new directory of this machine",
+            "export accounts, with all their data, to a new directory on this machine",
             (
-                Argument("format", "how they are written", Choice(("xep0227",))),
-                Argument("directory", "which the server makes, or which is empty", FileName()),
+                Argument("format", "the format of the export", Choice(("xep0227",))),
+                Argument(
+                    "directory", "a directory that is empty or does not exist yet", FileName()
+                ),
                 Argument("--account", "only this account", AccountName(), MANY),
                 Argument("--domain", "only accounts of this domain", DomainName()),
             ),

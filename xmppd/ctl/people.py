@@ -27,12 +27,12 @@ PAGE = 1_000
 MAX_ROWS = 1_000_000_000
 KEPT, HERE = ("registered", "disabled"), ("online", "active", "idle")
 
-DOMAIN = Argument("--domain", "only of this domain", DomainName())
-ROWS = Argument("--rows", "so many at most", Number(1, MAX_ROWS))
+DOMAIN = Argument("--domain", "only accounts of this domain", DomainName())
+ROWS = Argument("--rows", "at most this many", Number(1, MAX_ROWS))
 
 
 def _state(*states: str) -> Argument:
-    return Argument("--state", f"{states[0]}, if nothing is said", Choice(states))
+    return Argument("--state", f"{states[0]} by default", Choice(states))
 
 
 class UserRow(Row, frozen=True):
@@ -243,7 +243,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
             (DOMAIN, _state(*KEPT), ROWS),
             needs="store",
             area="accounts",
-            empty="there is no such account",
+            empty="the account does not exist",
         ),
         PeopleCommands.list_all,
         (UserRow,),
@@ -251,7 +251,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
     Declared(
         Description(
             "user online",
-            "list accounts that are here",
+            "list the accounts that are online",
             (DOMAIN, _state(*HERE), ROWS),
             area="accounts",
             empty="nobody is online",
@@ -273,7 +273,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
     Declared(
         Description(
             "user show",
-            "show where accounts are, and how many contacts they have",
+            "show an account's sessions and the number of its contacts",
             (ACCOUNTS,),
             needs="store",
             area="accounts",

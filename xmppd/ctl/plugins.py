@@ -19,10 +19,10 @@ from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 
 PLUGIN = (
-    Argument("plugin", "its name", PluginName()),
-    Argument("--everywhere", "at every node of the service, or at none", Flag()),
+    Argument("plugin", "the node's name", PluginName()),
+    Argument("--everywhere", "do this at every node of the service, or at none", Flag()),
 )
-ALL = Argument("--all", "those that could be loaded too, and what each is", Flag())
+ALL = Argument("--all", "also list plugins that could be loaded, and what each does", Flag())
 _log = Logger()
 
 
@@ -63,8 +63,8 @@ class PluginCommands:
         if there.failed:
             await self._undo(context, "plugin unload", there.done)
             await self.plugins.unload(name)
-            raise Refused(f"{there.failed}; so the plugin {name} is loaded nowhere")
-        yield f"the plugin {name} is loaded; name it in plugins.load to have it after a restart"
+            raise Refused(f"{there.failed}; so plugin {name} is loaded nowhere")
+        yield f"plugin {name} is loaded; add it to plugins.load to keep it after a restart"
 
     async def unload(self, context: CommandContext) -> Replies:
         """Unload a plugin with all its parts; at every node, or at none."""
@@ -74,10 +74,9 @@ class PluginCommands:
         if there.failed:
             await self._undo(context, "plugin load", there.done)
             await self.plugins.load(name)
-            raise Refused(f"{there.failed}; so the plugin {name} stays where it was")
+            raise Refused(f"{there.failed}; so plugin {name} stays loaded where it was")
         yield (
-            f"the plugin {name} is unloaded; take it from plugins.load to keep it out after a "
-            "restart"
+            f"plugin {name} is unloaded; remove it from plugins.load to keep it out after a restart"
         )
 
     async def reload(self, context: CommandContext) -> Replies:
@@ -87,8 +86,10 @@ class PluginCommands:
         there = await self._everywhere(context, "plugin reload")
         if there.failed:
             read = ", ".join((context.others.here, *there.done))
-            raise Refused(f"{there.failed}; the old one stays there, and {read} have the new one")
-        yield f"the plugin {name} was read again"
+            raise Refused(
+                f"{there.failed}; the old version stays loaded there, and {read} have the new one"
+            )
+        yield f"plugin {name} was reloaded"
 
     async def _everywhere(self, context: CommandContext, command: str) -> "_Done":
         """Give a command to all other nodes, if that is wanted, until one fails."""
@@ -147,11 +148,13 @@ COMMANDS: tuple[Declared[PluginCommands], ...] = (
         PluginCommands.load,
     ),
     Declared(
-        Description("plugin unload", "take a plugin out", PLUGIN, "changes", area="plugins"),
+        Description("plugin unload", "unload a plugin", PLUGIN, "changes", area="plugins"),
         PluginCommands.unload,
     ),
     Declared(
-        Description("plugin reload", "read a plugin again", PLUGIN, "changes", area="plugins"),
+        Description(
+            "plugin reload", "load a plugin's code again", PLUGIN, "changes", area="plugins"
+        ),
         PluginCommands.reload,
     ),
 )

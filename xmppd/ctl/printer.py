@@ -256,7 +256,7 @@ def wanted(row: dict[str, Shown], columns: Sequence[str]) -> list[str]:
     """
     for name in columns:
         if name not in row:
-            raise UnknownColumn(f"there is no column {name}; there are {', '.join(row)}")
+            raise UnknownColumn(f"unknown column {name}; the columns are {', '.join(row)}")
     return list(columns or row)
 
 

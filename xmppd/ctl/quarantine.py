@@ -11,6 +11,7 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.explain.finding import counted
 from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
 from xmppd.store.quarantine import QuarantineStore
@@ -22,7 +23,7 @@ MAX_SHOWN_CHARACTERS = 100_000
 
 _SECRET = frozenset(("salt", "stored_key", "server_key"))
 _ALL = "all"
-_NUMBER = Argument("number", "as db quarantine list has it")
+_NUMBER = Argument("number", 'the number that "db quarantine list" shows')
 
 
 class QuarantinedRow(Row, frozen=True):
@@ -82,12 +83,12 @@ class QuarantineCommands:
             known = {entry.number async for entry in self._entries()}
             if wanted != _ALL and not known.intersection(numbers):
                 raise _nothing(wanted)
-            yield f"records that would be deleted: {len(numbers)}"
+            yield f"would delete {counted(len(numbers), 'record')}"
             return
         deleted = await self.store.forget_quarantined(numbers)
         if not deleted and wanted != _ALL:
             raise _nothing(wanted)
-        yield f"records that were deleted: {deleted}"
+        yield f"deleted {counted(deleted, 'record')}"
 
     async def _entries(self, account: str = "") -> AsyncIterator[Quarantined]:
         after = 0
@@ -98,7 +99,7 @@ class QuarantineCommands:
 
 
 def _nothing(number: str) -> Refused:
-    return Refused(f"nothing with the number {number} is set aside", Condition.ITEM_NOT_FOUND)
+    return Refused(f"no record in quarantine has the number {number}", Condition.ITEM_NOT_FOUND)
 
 
 def _row(entry: Quarantined) -> QuarantinedRow:
@@ -115,7 +116,7 @@ def _row(entry: Quarantined) -> QuarantinedRow:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise Refused(f'"{text}" is no number', Condition.BAD_REQUEST)
+        raise Refused(f'"{text}" is not a number', Condition.BAD_REQUEST)
     return int(text)
 
 
@@ -144,7 +145,7 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
         Description(
             "db quarantine list",
             "list records that could not be read",
-            (Argument("--account", "only those of this account"),),
+            (Argument("--account", "only records of this account"),),
             needs="store",
             area="data",
             empty="no record is in quarantine",
@@ -155,7 +156,7 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
     Declared(
         Description(
             "db quarantine show",
-            "show one of them as it was stored",
+            "show a record as it was stored",
             (_NUMBER,),
             needs="store",
             area="content",
@@ -166,7 +167,7 @@ COMMANDS: tuple[Declared[QuarantineCommands], ...] = (
     Declared(
         Description(
             "db quarantine delete",
-            "delete one of them, or all, for good",
+            "delete a record, or all of them, for good",
             (Argument("number", f"{_NUMBER.help}; or {_ALL}"), DRY_RUN),
             "ends",
             needs="store",

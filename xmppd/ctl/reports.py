@@ -55,11 +55,11 @@ COMMANDS: tuple[Declared[ReportCommands], ...] = (
     Declared(
         Description(
             "report list",
-            "list what people reported about those they blocked",
-            (Argument("--domain", "only of people of this domain", DomainName()),),
+            "list what users reported about the addresses they blocked",
+            (Argument("--domain", "only reports by users of this domain", DomainName()),),
             needs="store",
             area="content",
-            empty="nobody has reported anything",
+            empty="no user has reported anything",
         ),
         ReportCommands.list_all,
         (ReportRow,),

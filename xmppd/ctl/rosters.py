@@ -63,7 +63,7 @@ class RosterCommands:
         roster = await self._roster(told.jid("account"))
         contact = told.jid("contact").to_bare()
         if contact.bare == roster.account.bare:
-            raise Refused("nobody is a contact of themselves")
+            raise Refused("an account cannot be its own contact")
         theirs = await self._partner(contact) if told.flag("mutual") else None
 
         def decide(item: RosterItem | None) -> Change:
@@ -93,7 +93,7 @@ class RosterCommands:
             await self.subscriptions.remove(roster.account, contact)
         except StanzaError as error:
             shared = error.condition is Condition.NOT_ACCEPTABLE
-            why = "is brought by a shared group to" if shared else "is not in"
+            why = "comes from a shared group, and stays in" if shared else "is not in"
             text = f"{contact} {why} the roster of {roster.account}"
             raise Refused(text, error.condition) from error
         yield f"{contact} was removed from the roster of {roster.account}"
@@ -105,7 +105,9 @@ class RosterCommands:
     async def _partner(self, contact: JID) -> Roster:
         """The roster of a contact that is to see the account too: it must be ours."""
         if not self.rosters.routing_table.is_local(contact):
-            raise Refused(f"{contact} is on another server, which has to agree: use a client")
+            raise Refused(
+                f"{contact} is on another server, which must agree: add the contact with a client"
+            )
         return await self._roster(contact)
 
 
@@ -135,7 +137,7 @@ COMMANDS: tuple[Declared[RosterCommands], ...] = (
             (ACCOUNTS,),
             needs="store",
             area="rosters",
-            empty="there are no contacts",
+            empty="the roster has no contacts",
         ),
         RosterCommands.show,
         (ContactRow,),
@@ -147,9 +149,11 @@ COMMANDS: tuple[Declared[RosterCommands], ...] = (
             (
                 ACCOUNT,
                 CONTACT,
-                Argument("--name", "what the contact is called"),
-                Argument("--group", "a group it is in; may be given more than once", most=MANY),
-                Argument("--mutual", "have both see each other, without asking them", Flag()),
+                Argument("--name", "the contact's name in the roster"),
+                Argument("--group", "a group for the contact; may be repeated", most=MANY),
+                Argument(
+                    "--mutual", "let both see each other's presence, without asking them", Flag()
+                ),
             ),
             "changes",
             needs="store",

@@ -12,6 +12,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.times import iso
 from xmppd.explain import other_servers
+from xmppd.explain.finding import counted
 from xmppd.explain.other_servers import Cause
 from xmppd.host.clocks import Clocks
 from xmppd.resolve.attempts import AttemptStep
@@ -21,7 +22,7 @@ from xmppd.s2s.server_stream import CALL_FROM
 from xmppd.stanza import Condition
 
 THEIRS = DomainName(ours=False)
-DOMAIN = Argument("domain", "theirs, such as example.net", THEIRS)
+DOMAIN = Argument("domain", "the other server's domain, such as example.net", THEIRS)
 
 
 class ServerRow(Row, frozen=True):
@@ -83,7 +84,7 @@ class ServerCommands:
     async def close(self, context: CommandContext) -> Replies:
         """Close streams; the next stanza opens a new one."""
         domain = context.arguments.text("domain")
-        yield f"streams with {domain} that were closed: {self.routes.close_to(domain)}"
+        yield f"closed {counted(self.routes.close_to(domain), 'stream')} with {domain}"
 
     async def why(self, context: CommandContext) -> Replies:
         """List the steps in the order in which they began, then the states of now, and the causes
@@ -102,11 +103,11 @@ class ServerCommands:
             yield StepRow(now, "state", what, state, None)
         if routes.policies.of(domain).block:
             found = True
-            yield StepRow(now, "policy", "s2s.domain", "blocked: nothing goes or comes", None)
+            yield StepRow(now, "policy", "s2s.domain", "blocked: nothing is sent or accepted", None)
         if not steps and not found:
             raise Refused(
-                f"since the server has started, nothing was tried to reach {domain}, and nobody "
-                "has called in its name",
+                f"since the server started, it has not tried to reach {domain}, and {domain} has "
+                "not connected",
                 Condition.ITEM_NOT_FOUND,
             )
         for cause in self._causes(domain, steps):
@@ -137,11 +138,11 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
     Declared(
         Description(
             "s2s list",
-            "list the streams with other servers, and what waits for one",
-            (Argument("--domain", "only those with this one", THEIRS),),
+            "list the streams with other servers, and the stanzas that wait for one",
+            (Argument("--domain", "only streams with this domain", THEIRS),),
             asks="all",
             area="s2s",
-            empty="there is no stream with another server, and nothing waits for one",
+            empty="no stream with another server is open, and no stanza waits for one",
         ),
         ServerCommands.list_all,
         (ServerRow,),
@@ -149,8 +150,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
     Declared(
         Description(
             "s2s close",
-            "close the streams with another server, and try it afresh when there is something to "
-            "say",
+            "close the streams with another server; the next stanza opens a new one",
             (DOMAIN,),
             "changes",
             asks="all",
@@ -161,8 +161,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
     Declared(
         Description(
             "s2s why",
-            "what was tried to reach another server, what it has tried here, how things stand, and "
-            "what to do",
+            "show why stanzas do or do not get through to and from another server, and what to do",
             (DOMAIN,),
             asks="all",
             area="s2s",

@@ -80,7 +80,7 @@ class SessionCommands:
         """Show a session that is bound."""
         session = self.sessions.session(context.arguments.jid("jid"))
         if session is None or not session.bound:
-            raise Refused("there is no such session", Condition.ITEM_NOT_FOUND)
+            raise Refused("the session does not exist", Condition.ITEM_NOT_FOUND)
         login, row = session.login, _row(session, _state(session))
         counted = session.connection.counts.so_far()
         yield SessionShown(
@@ -115,7 +115,7 @@ class SessionCommands:
             ended[jid] = self._close(jid, error)
         if not any(ended.values()):
             named = ", ".join(map(str, jids))
-            raise Refused(f"there is no session of {named}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"{named} has no session", Condition.ITEM_NOT_FOUND)
         for jid, count in ended.items():
             sessions = f"{count} session{'s' * (count != 1)} of {jid}"
             yield f"would end {sessions}" if dry else f"ended {sessions}"
@@ -174,11 +174,11 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
     Declared(
         Description(
             "session list",
-            "list who is connected",
+            "list sessions",
             (Argument("--account", "only sessions of this account", AccountName()),),
             asks="all",
             area="sessions",
-            empty="there is no such session",
+            empty="the session does not exist",
         ),
         SessionCommands.list_all,
         (SessionRow,),
@@ -186,7 +186,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
     Declared(
         Description(
             "session show",
-            "all there is to know of a session",
+            "show everything about a session",
             (Argument("jid", SESSION, Address()),),
             asks="all",
             area="sessions",
@@ -198,14 +198,19 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
     Declared(
         Description(
             "session end",
-            "close sessions, or all of an account",
+            "end a session, or all sessions of an account",
             (
                 Argument(
-                    "jid", f"{SESSION}; without the resource, all", Address(), MAX_ACCOUNTS_AT_ONCE
+                    "jid",
+                    f"{SESSION}; without the resource, all sessions of the account",
+                    Address(),
+                    MAX_ACCOUNTS_AT_ONCE,
                 ),
-                Argument("--reason", "told to the client"),
+                Argument("--reason", "a reason, which the client receives"),
                 Argument(
-                    "--revoke", "take its tokens too: it has to give the password again", Flag()
+                    "--revoke",
+                    "revoke the client's tokens too, so that it needs the password again",
+                    Flag(),
                 ),
                 DRY_RUN,
             ),

@@ -19,7 +19,7 @@ from xmppd.config.section import Section
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
 
-NAME = Argument("name", "only this option, or those of this table", OptionName())
+NAME = Argument("name", "an option or a table; everything by default", OptionName())
 
 
 class OptionRow(Row, frozen=True):
@@ -117,7 +117,7 @@ def _unknown(name: str) -> Refused:
     known |= {each.rpartition(".")[0] for each in known} - {""}
     near = get_close_matches(name, known, 1)
     return Refused(
-        f"there is no option {name}" + (f"; try {near[0]}" if near else ""),
+        f"unknown option {name}" + (f"; try {near[0]}" if near else ""),
         Condition.ITEM_NOT_FOUND,
     )
 
@@ -126,7 +126,7 @@ COMMANDS: tuple[Declared[SettingsCommands], ...] = (
     Declared(
         Description(
             "config options",
-            "list what can be configured: kind, default, and what it means",
+            "list the configuration options: type, default and meaning",
             (NAME,),
             needs="file",
             area="config",
@@ -137,11 +137,11 @@ COMMANDS: tuple[Declared[SettingsCommands], ...] = (
     Declared(
         Description(
             "config show",
-            "show the configuration that holds, without secrets, and what differs from the default",
+            "show the configuration in effect, without secrets, and what differs from the default",
             (NAME, Argument("--changed", "only what differs from the default", Flag())),
             needs="file",
             area="config",
-            empty="everything is as it is by default",
+            empty="every option has its default",
         ),
         SettingsCommands.show,
         (SettingRow,),

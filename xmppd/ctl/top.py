@@ -120,17 +120,17 @@ def _row(who: str, grown: Growth, percent: float) -> PeerCauses:
     )
 
 
-_ROWS = Argument("--rows", f"so many; {DEFAULT_ROWS}, if nothing is said", Number(1, MAX_ROWS))
+_ROWS = Argument("--rows", f"how many rows; {DEFAULT_ROWS} by default", Number(1, MAX_ROWS))
 
 COMMANDS: tuple[Declared[TopCommands], ...] = (
     Declared(
         Description(
             "top senders",
-            "who sends most, in the last minutes; also who has left since",
+            "show who sent most in the last minutes, including those who have left since",
             (
-                Argument("--by", "session, if nothing is said", Choice(Peer._fields)),
-                Argument("--of", "stanzas, if nothing is said", Choice(tuple(RANKS))),
-                Argument("--minutes", "of these; 1, if nothing is said", Number(1, MINUTES)),
+                Argument("--by", "what to rank; session by default", Choice(Peer._fields)),
+                Argument("--of", "what to rank by; stanzas by default", Choice(tuple(RANKS))),
+                Argument("--minutes", "over how many minutes; 1 by default", Number(1, MINUTES)),
                 _ROWS,
             ),
             asks="all",
@@ -141,14 +141,18 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
     Declared(
         Description(
             "top presence",
-            "whose presence is told to most, in the last minutes",
+            "show whose presence went to most contacts in the last minutes",
             (
-                Argument("--by", "account, if nothing is said", Choice(("account", "software"))),
-                Argument("--minutes", f"of these; {MINUTES} are kept", Number(1, MINUTES)),
+                Argument(
+                    "--by", "what to rank; account by default", Choice(("account", "software"))
+                ),
+                Argument(
+                    "--minutes", f"over how many minutes; at most {MINUTES}", Number(1, MINUTES)
+                ),
                 _ROWS,
             ),
             asks="all",
-            empty="nobody has sent presence in this time",
+            empty="no presence was sent in this time",
         ),
         TopCommands.presence,
         (AccountCauses, SoftwareCauses),

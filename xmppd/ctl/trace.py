@@ -44,13 +44,16 @@ class TraceCommands:
                 raise Refused(str(error), Condition.RESOURCE_CONSTRAINT) from error
             timer = self.clock.callLater(told.number("seconds", MAX_SECONDS), tracer.stop)
             until.callback(lambda: timer.active() and timer.cancel())
-            yield f"tracing {tracer.address}; Ctrl-C ends it"
+            yield f"tracing {tracer.address}; press Ctrl-C to stop"
             while remaining and (passage := await tracer.next()) is not None:
                 remaining -= 1
                 for row in tracer.rows(passage):
                     yield row
                 if tracer.dropped:
-                    yield f"{tracer.dropped} stanzas were not shown: nobody read fast enough"
+                    yield (
+                        f"{tracer.dropped} stanzas were not shown, because they came faster than "
+                        "they could be printed"
+                    )
                     tracer.dropped = 0
 
 
@@ -60,8 +63,8 @@ COMMANDS: tuple[Declared[TraceCommands], ...] = (
             "trace",
             "show what happens to stanzas from and to an address, stage by stage",
             (
-                Argument("address", "of a session, an account or a domain", Address()),
-                Argument("--bodies", "show what people write, too", Flag(), scope=CONTENT),
+                Argument("address", "the address of a session, an account or a domain", Address()),
+                Argument("--bodies", "also show what people write", Flag(), scope=CONTENT),
                 Argument("--seconds", "end after so many", Number(1, MAX_SECONDS, "s")),
                 Argument("--stanzas", "end after so many", Number(1, MAX_STANZAS)),
             ),

@@ -24,7 +24,7 @@ MAX_ACCOUNTS_AT_ONCE = 100
 
 ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
 ACCOUNTS = Argument("account", ACCOUNT.help, AccountName(), MAX_ACCOUNTS_AT_ONCE)
-PASSWORD = Argument("password", "for whoever logs in", Secret())
+PASSWORD = Argument("password", "a password to log in with", Secret())
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class UserCommands:
         """Lift locks of failed attempts; a disabled account stays so."""
         for account in await self._existing(context):
             await self.attempts.unlock(account.bare)
-            yield f"the failed logins of {account} are forgotten"
+            yield f"the failed logins of {account} were cleared"
 
     async def _existing(self, context: CommandContext) -> list[JID]:
         return await existing(self.accounts.store.exists, context.arguments.jids("account"))
@@ -103,7 +103,7 @@ class UserCommands:
         """The accounts, none of which is the actor's own."""
         accounts = await self._existing(context)
         if any(map(context.actor.owns, accounts)):
-            raise Refused("this would be your own account", Condition.NOT_ALLOWED)
+            raise Refused("this is your own account", Condition.NOT_ALLOWED)
         return accounts
 
     def _asker(self, actor: Actor) -> LocalClientSession | None:
@@ -127,8 +127,7 @@ def check_asked(unasked: Collection[str]) -> None:
     """
     if unasked:
         raise Refused(
-            f"no answer came from {', '.join(sorted(unasked))}: "
-            "streams there may still be open for a while",
+            f"{', '.join(sorted(unasked))} did not answer: streams there may stay open for a while",
             status=INCOMPLETE,
             code="incomplete",
         )
@@ -142,7 +141,7 @@ async def existing(exists: Callable[[str], Awaitable[bool]], accounts: list[JID]
     """
     for account in accounts:
         if not await exists(account.bare):
-            raise Refused(f"there is no account {account}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
     return accounts
 
 

@@ -99,7 +99,7 @@ class Dialling:
 
     def close(self, reason: Failure) -> None:
         """Give up, since the hub closes."""
-        self._fail(ConnectError("the server stops"))
+        self._fail(ConnectError("the server is stopping"))
 
     def closed(self) -> None:
         """Close the socket, unless it is the connection's now."""

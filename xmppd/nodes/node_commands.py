@@ -112,7 +112,7 @@ class NodeCommands:
         """
         there = self.membership.nodes.get(node)
         if there is None:
-            raise Unanswered(f"there is no node {node}")
+            raise Unanswered(f"unknown node {node}")
         number = next(self._numbers)
         wanted: BusEntry = CommandGiven(number, name, convert(given, _GIVEN))
         rows = self.commands.commands[name].rows

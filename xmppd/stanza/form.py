@@ -172,7 +172,7 @@ def _checked(value: str, type: str, asked: Element, limit_us: int) -> str:
     if type.startswith("list-"):
         offered = [option.text or "" for option in asked.iterfind(".//" + qname(DATA, "value"))]
         if value not in offered:
-            raise ValueError(f"{var} is one of {', '.join(offered)}")
+            raise ValueError(f"{var} must be one of {', '.join(offered)}")
     if type == "boolean" and value not in _BOOLEANS:
         raise ValueError(f"{var} is neither true nor false")
     return value

@@ -247,7 +247,7 @@ class WireFaultTests(FaultCase):
         """A fault that there is not is refused by its name."""
         self.assertEqual(
             self.office.refusal("fault nap", address=ROMEO),
-            'the server knows no command "fault nap"',
+            'unknown command "fault nap"',
         )
 
     def test_too_many(self) -> None:

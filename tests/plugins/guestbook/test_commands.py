@@ -40,7 +40,7 @@ class ShellTests(BookCase):
         for words in ("", "x" * 501, "\x00", "\x1b[31m"):
             with self.assertRaisesRegex(Refused, "an entry"):
                 self.give("sign", account=ROMEO, words=words)
-        with self.assertRaisesRegex(Refused, "no such account"):
+        with self.assertRaisesRegex(Refused, "the account does not exist"):
             self.give("sign", account="nobody", words="Welcome")
 
     def test_others(self) -> None:

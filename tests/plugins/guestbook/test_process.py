@@ -88,7 +88,7 @@ class SQLiteTests(ProcessCase):
         self.assertIn(b"<resource-constraint", juliet.until(b"</iq>"))
         self.assertEqual(self.words(), ["Ay me!", "Aye"])
         change(self.plugins, "book", "words.strip()", "words.strip().upper()")
-        self.assertIn("was read again", self.ctl("plugin", "reload", "guestbook"))
+        self.assertIn("was reloaded", self.ctl("plugin", "reload", "guestbook"))
         self.ctl("guestbook", "erase", "romeo", "--number", "1")
         juliet.send(sign.encode())
         self.assertIn(b"AY ME!</signed>", juliet.until(b"</iq>"))

@@ -123,7 +123,7 @@ class AnswerTests(APICase):
         self.put(Description("look", ""), look, Step)
         body = body_of(self.program.get("look"))
         self.assertEqual(body["rows"], [{"number": 1}])
-        self.assertIn("no answer came from b", body["notes"][0])
+        self.assertIn("b did not answer", body["notes"][0])
         answer = self.program.get("look", Accept="application/x-ndjson")
         self.assertEqual([*map(list, lines_of(answer))], [["row"], ["note"], ["done"]])
 
@@ -255,7 +255,7 @@ class LineTests(APICase):
         """A bug while events are on their way is logged once, and ends them."""
         client = self.watch()
         self.tell(Failure(LookupError()))
-        self.assertIn(b'data: {"error":"this failed', client.raw())
+        self.assertIn(b'data: {"error":"the command failed', client.raw())
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
 
 
@@ -300,7 +300,7 @@ class RefusalTests(APICase):
         self.assertEqual(program.get("user list").status, 200)
         answer = program.post("user add", {"account": "x@montague.lit", "password": "y"})
         self.assert_problem(
-            answer, 403, "those who have the scope accounts:write.", scope="accounts:write"
+            answer, 403, "administrator rights or the scope accounts:write.", scope="accounts:write"
         )
         self.assert_problem(program.get("session list"), 403, "", scope="sessions:read")
         program = Program(self.house, "trace:read", name="trace")
@@ -326,11 +326,11 @@ class RefusalTests(APICase):
         text = "is of the wrong kind, or too long."
         for given, said, argument in (
             ({}, "account is missing.", "account"),
-            ({"account": ROMEO, "password": "x", "y": "z"}, "there is no argument y.", "y"),
+            ({"account": ROMEO, "password": "x", "y": "z"}, "unknown argument y.", "y"),
             ({"account": 7, "password": "x"}, f"account {text}", "account"),
             ({"account": None, "password": "x"}, f"account {text}", "account"),
             ({"account": ["a@montague.lit"], "password": "x"}, f"account {text}", "account"),
-            ({"account": "romeo", "password": "x"}, "is no account of", "account"),
+            ({"account": "romeo", "password": "x"}, "is not an account address of", "account"),
             ({"account": ROMEO, "password": "x\0"}, "characters that no text has", "password"),
             ({"account": ROMEO, "password": "x" * 10_001}, f"password {text}", "password"),
         ):
@@ -370,9 +370,9 @@ class RefusalTests(APICase):
     def test_queries(self) -> None:
         """The same for queries."""
         for query, said, more in (
-            ("rows=x", "rows is a number", {"argument": "rows"}),
+            ("rows=x", "rows must be a number", {"argument": "rows"}),
             ("rows=1&rows=2", "At most 1 of rows", {"argument": "rows"}),
-            ("rows", "rows is a number", {"argument": "rows"}),
+            ("rows", "rows must be a number", {"argument": "rows"}),
             ("state=%ff", "The query cannot be read", {}),
             ("&".join(["a=b"] * 3_000), "The query cannot be read", {}),
         ):
@@ -433,7 +433,9 @@ class RefusalTests(APICase):
             yield ""
 
         self.put(Description("stumble", ""), stumble)
-        self.assert_problem(self.program.get("stumble"), 500, "this failed; the server's log")
+        self.assert_problem(
+            self.program.get("stumble"), 500, "the command failed; the server's log"
+        )
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
 
     def test_places(self) -> None:
@@ -459,7 +461,7 @@ class RefusalTests(APICase):
         given = {"account": "paris@montague.lit", "password": "x"}
         self.assertEqual(self.program.post("user add", given, Idempotency_Key="a").status, 200)
         answer = self.program.post("user add", given, Idempotency_Key="a")
-        self.assert_problem(answer, 409, "it was done")
+        self.assert_problem(answer, 409, "(number 1 in the audit): done")
         answer = self.program.post("user add", given, Idempotency_Key="a" * 201)
         self.assert_problem(answer, 400, "Idempotency-Key")
 

@@ -105,7 +105,7 @@ class JobTests(SynchronousTestCase):
         self.assertEqual((self.copyist.ended, self.shown(id)[-1]["state"]), (1, "cancelled"))
         self.assertEqual(self.program.post("job cancel", {"job": id}).status, 409)
         outcomes = {entry.command: entry.outcome for entry in reversed(self.entries())}
-        self.assertEqual(outcomes["copy"], "broken off")
+        self.assertEqual(outcomes["copy"], "aborted")
 
     def test_scopes(self) -> None:
         """What a job answers is for those who might give its command."""

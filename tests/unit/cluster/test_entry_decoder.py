@@ -66,7 +66,14 @@ class EntryDecoderTests(SynchronousTestCase):
         for session in ("juliet@capulet.lit/1", JULIET):
             self.decoder.decode(packed([("d", session, 0, ROMEO, None, None, b"")]))
         self.assert_refused(
-            "verona.lit is not served here", "d", "juliet@verona.lit/1", 0, ROMEO, None, None, b""
+            "this server does not serve verona.lit",
+            "d",
+            "juliet@verona.lit/1",
+            0,
+            ROMEO,
+            None,
+            None,
+            b"",
         )
 
     def test_kind(self) -> None:

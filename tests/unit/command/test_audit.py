@@ -104,8 +104,8 @@ class AuditTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(LookupError)), 1)
         bug, missing, refused = (entry.outcome for entry in self.entries())
         self.assertEqual(refused, "refused: the floor is wet")
-        self.assertTrue(missing.startswith("done, but no answer came from b"))
-        self.assertTrue(bug.startswith("refused: this failed"))
+        self.assertTrue(missing.startswith("done, but b did not answer"))
+        self.assertTrue(bug.startswith("refused: the command failed"))
 
     def test_broken_off(self) -> None:
         """What is not read to its end was not done to its end."""
@@ -117,7 +117,7 @@ class AuditTests(SynchronousTestCase):
             await replies.aclose()
 
         done(read_once())
-        self.assertEqual([entry.outcome for entry in self.entries()], ["broken off"])
+        self.assertEqual([entry.outcome for entry in self.entries()], ["aborted"])
 
     def test_not_written_down(self) -> None:
         """Reading, dry runs, and what another node has written down already are not."""
@@ -145,7 +145,7 @@ class AuditTests(SynchronousTestCase):
         with self.assertRaises(Refused) as caught:
             self.give("dance", ADMIN, "first")
         self.assertIs(caught.exception.condition, Condition.CONFLICT)
-        self.assertIn("as number 1 of the audit: it was done", str(caught.exception))
+        self.assertIn("(number 1 in the audit): done", str(caught.exception))
         self.give("dance", ADMIN, "second")
         self.give("dance", other, "first")
         self.assertEqual(len(self.done), 3)

@@ -227,7 +227,7 @@ class ScopeTests(TableCase):
             refused: Refused = self.assertRaises(
                 Refused, self.run_as, helper, "set", account=account
             )
-            self.assertIn("may do more than you", str(refused))
+            self.assertIn("has rights that you lack", str(refused))
             self.assertEqual((refused.condition, refused.argument), (FORBIDDEN, "account"))
         self.assertEqual(len(self.run_as(helper, "set", account="nurse@montague.lit")), 2)
         self.assertEqual(len(self.run_as(SHELL, "set", account=ADMIN.bare)), 2)

@@ -32,7 +32,7 @@ class ConfigurationTests(SynchronousTestCase):
         rows = self.office.rows("config plan", text="[log]\nlevel = 'debug'\n")
         self.assertEqual(
             [(row["key"], row["effect"]) for row in rows],
-            [("log.level", "would hold at once"), ("data", "would need a restart")],
+            [("log.level", "would take effect at once"), ("data", "would need a restart")],
         )
         self.assertIn("info", self.path.read_text())
         with self.assertRaises(Refused) as caught:
@@ -43,7 +43,7 @@ class ConfigurationTests(SynchronousTestCase):
         """It is written whole, with the rights that the file had; the one before is kept."""
         text = "[log]\nlevel = 'debug'\n"
         rows = self.office.rows("config apply", text=text, known=self.known())
-        self.assertEqual(rows[0]["effect"], "holds now")
+        self.assertEqual(rows[0]["effect"], "in effect now")
         self.assertEqual(self.path.read_text(), text)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
         before = self.path.with_name("xmppd.toml.before")
@@ -57,7 +57,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.office.rows("config apply", text="a = 1", known=known)
         with self.assertRaises(Refused) as caught:
             self.office.rows("config apply", text="b = 1", known=known)
-        self.assertIn("somebody has changed the file meanwhile", str(caught.exception))
+        self.assertIn("someone has changed the file in the meantime", str(caught.exception))
         self.assertEqual(self.path.read_text(), "a = 1")
 
     def test_mistake(self) -> None:

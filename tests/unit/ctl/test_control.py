@@ -112,7 +112,7 @@ class ControlTests(TestCase):
         answer = await self.ask(asker, b'{"words":["user","list","--state","disabled"]}')
         self.assertTrue(answer.done)
         self.assertEqual(
-            asker.answers[0].head, AnswerHead("table", empty="there is no such account")
+            asker.answers[0].head, AnswerHead("table", empty="the account does not exist")
         )
         answer = await self.ask(asker, b'{"words":["greeting","change","Good morrow"]}')
         self.assertTrue(answer.done)
@@ -157,9 +157,9 @@ class ControlTests(TestCase):
         """A command that is unknown, not for a server, or cannot be done is answered."""
         asker = await self.asker()
         for request, why in (
-            (b'{"command":"dance"}', "no command"),
-            (b'{"command":"config check"}', "no command"),
-            (b'{"command":"user delete","arguments":{"account":"nobody"}}', "no account"),
+            (b'{"command":"dance"}', "unknown command"),
+            (b'{"command":"config check"}', "unknown command"),
+            (b'{"command":"user delete","arguments":{"account":"nobody"}}', "does not exist"),
         ):
             answer = await self.ask(asker, request)
             self.assertIn(why, answer.error or "")
@@ -196,7 +196,7 @@ class ControlTests(TestCase):
             request = b'{"command":"trace","arguments":{"address":"montague.lit"}}'
             await self.begin(await self.asker(), request)
         one_more = await self.asker()
-        self.assertIn("others", (await one_more.last).error or "")
+        self.assertIn("other commands", (await one_more.last).error or "")
         await one_more.lost
 
     async def test_idle(self) -> None:
@@ -208,7 +208,7 @@ class ControlTests(TestCase):
         for farewell in farewells:
             answer = await self.ask(await self.asker(), b'{"command":"session list"}')
             self.assertTrue(answer.done)
-            self.assertIn("no command came", (await farewell).error or "")
+            self.assertIn("no command arrived", (await farewell).error or "")
         for asker in askers[:3]:
             await asker.lost
         self.assertEqual(len(self.control.admitted), MAX_CONNECTIONS)

@@ -53,7 +53,7 @@ class ExplainTests(SynchronousTestCase):
         """A domain sees nobody, and what is no address is refused."""
         for owner, reason in (
             ("montague.lit", '"montague.lit" is a domain'),
-            ("@", '"@" is no address'),
+            ("@", '"@" is not an address'),
         ):
             why = self.office.refusal("explain presence", owner=owner, watcher="a@montague.lit")
             self.assertIn(reason, why)

@@ -128,7 +128,8 @@ class TypedTests(SynchronousTestCase):
         )
         path.write_text("data =")
         self.assertIn(
-            "is not TOML", str(self.assertRaises(Failed, main_module.data_directory, str(path)))
+            "is not valid TOML",
+            str(self.assertRaises(Failed, main_module.data_directory, str(path))),
         )
 
     def test_no_directory(self) -> None:
@@ -141,7 +142,7 @@ class TypedTests(SynchronousTestCase):
         gone_path.rmdir()
         self.assertEqual(main_module.absolute("/etc/xmppd.toml"), "/etc/xmppd.toml")
         error = self.assertRaises(Failed, main_module.absolute, "run/xmppd.toml")
-        self.assertIn("the directory you stand in is gone", str(error))
+        self.assertIn("the current directory no longer exists", str(error))
         self.assertEqual(Typed([]).config, "/etc/xmppd/xmppd.toml")
 
 
@@ -179,16 +180,16 @@ class CommandLineTests(SynchronousTestCase):
     def test_not_understood(self) -> None:
         """What is wrong is said in a sentence, with what is near or may be said."""
         for words, why in (
-            (["dance"], '"dance" is not a command; xmppctl --help lists those there are'),
+            (["dance"], '"dance" is not a command; xmppctl --help lists the commands'),
             (["user", "liste"], '"liste" is not a command; try: xmppctl user list'),
-            (["user"], "xmppctl user lacks a word: add, delete"),
+            (["user"], "xmppctl user needs one more word: add, delete"),
             (["user", "show"], "account missing; usage: xmppctl user show account …"),
             (["user", "list", "--stat", "x"], "user list has no option --stat; try --state"),
-            (["user", "list", "--state"], "--state lacks its value"),
-            (["user", "list", "--rows", "1", "--rows", "2"], "--rows is there twice"),
-            (["user", "list", "romeo"], '"romeo" is too much; usage: xmppctl user list'),
+            (["user", "list", "--state"], "--state needs a value"),
+            (["user", "list", "--rows", "1", "--rows", "2"], "--rows may be given only once"),
+            (["user", "list", "romeo"], 'unexpected argument "romeo"; usage: xmppctl user list'),
             (["user", "delete", "romeo", "--dry-run=no"], "--dry-run takes no value"),
-            (["user", "add", "romeo", "secret"], "is not given on the command line"),
+            (["user", "add", "romeo", "secret"], "do not give a password on the command line"),
         ):
             with self.subTest(words):
                 refused = self.assertRaises(Refused, OURS.read, words, 80)
@@ -243,13 +244,13 @@ class SecretTests(SynchronousTestCase):
         """What is not UTF-8 is refused in a sentence, wherever it comes from."""
         self.patch(sys, "stdin", stdin("rosé\n".encode("latin-1")))
         failed = self.assertRaises(Failed, secret, "password", from_stdin=True)
-        self.assertIn("the password is not written in UTF-8", str(failed))
+        self.assertIn("the password is not valid UTF-8", str(failed))
         self.patch(sys, "argv", ["xmppctl", "roster", "add", "ros\udce9"])
         err = StringIO()
         with contextlib.redirect_stderr(err):
             ended = self.assertRaises(SystemExit, main_module.main)
         self.assertEqual(ended.code, NOT_UNDERSTOOD)
-        self.assertIn("ros\\udce9 is not written in UTF-8", err.getvalue())
+        self.assertIn("ros\\udce9 is not valid UTF-8", err.getvalue())
 
     def test_nobody(self) -> None:
         """Without a terminal nobody is waited for."""

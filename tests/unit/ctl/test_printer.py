@@ -101,7 +101,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual((lines[0].split(), said), (["sessions", "account"], ""))
         self.assertEqual(printed(row, columns=("sessions",), as_json=True)[0], ['{"sessions": 1}'])
         error = self.assertRaises(UnknownColumn, printed, row, columns=("age",))
-        self.assertIn("there are account, sessions, created", str(error))
+        self.assertIn("the columns are account, sessions, created", str(error))
 
     def test_cut(self) -> None:
         """An address that is too long is cut in its middle, a text folds, and a heading too."""

@@ -50,7 +50,7 @@ class TraceTests(SynchronousTestCase):
         """What is no number, and one tracer too many, is refused."""
         for seconds in ("0", "x", "-1", "86401"):
             failure = self.failureResultOf(self.begin(seconds=seconds), Refused)
-            self.assertIn("seconds is a number", str(failure.value))
+            self.assertIn("seconds must be a number", str(failure.value))
         reading = [self.begin() for _ in range(MAX_TRACERS)]
         self.failureResultOf(self.begin(), Refused)
         self.house.clock.advance(86_400)

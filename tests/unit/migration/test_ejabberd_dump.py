@@ -45,8 +45,8 @@ class EjabberdDumpTests(MovingCase):
         self.assertEqual(
             said,
             [
-                f"{JULIET} has moved in",
-                f"{ROMEO} has moved in, but: roster: line 9: a text is not UTF-8",
+                f"{JULIET} was imported",
+                f"{ROMEO} was imported, but: roster: line 9: a text is not UTF-8",
             ],
         )
         self.assertEqual(set(self.subscriptions(ROMEO)), {"nurse@montague.lit"})
@@ -62,13 +62,13 @@ class EjabberdDumpTests(MovingCase):
             ),
             "ejabberd",
         )
-        self.assertIn("left behind: and 5 more such lines", lines)
+        self.assertIn("not imported: and 5 more such lines", lines)
         self.assertEqual(
-            [line for line in lines if line.startswith("left behind")][:3],
+            [line for line in lines if line.startswith("not imported")][:3],
             [
-                "left behind: records of push_session: 1",
-                "left behind: rooms of conference.montague.lit: 1",
-                "left behind: line 11: two values without a comma",
+                "not imported: records of push_session: 1",
+                "not imported: rooms of conference.montague.lit: 1",
+                "not imported: line 11: two values without a comma",
             ],
         )
 
@@ -105,7 +105,7 @@ class EjabberdDumpTests(MovingCase):
             )
             + '{vcard,{"romeo","montague.lit"},{xmlelement,"vCard",[{"xmlns","vcard-temp"}],[]}}.\n'
         )
-        self.assertEqual(self.bring(self.dump(text), "ejabberd"), [f"{ROMEO} has moved in"])
+        self.assertEqual(self.bring(self.dump(text), "ejabberd"), [f"{ROMEO} was imported"])
 
     def test_blocked_alike(self) -> None:
         """Whom it has blocked all have one place in the list, and each has its own here."""
@@ -115,7 +115,7 @@ class EjabberdDumpTests(MovingCase):
         )
         lists = f'{{privacy,{US},<<"Blocked">>,[{{<<"Blocked">>,[{items}]}}]}}.\n'
         self.assertEqual(
-            self.bring(self.dump(PASSWORD + lists), "ejabberd"), [f"{ROMEO} has moved in"]
+            self.bring(self.dump(PASSWORD + lists), "ejabberd"), [f"{ROMEO} was imported"]
         )
         romeo = self.house.bind("romeo")
         romeo.send("<iq type='get' id='1'><blocklist xmlns='urn:xmpp:blocking'/></iq>")
@@ -133,7 +133,7 @@ class EjabberdDumpTests(MovingCase):
         )
         at = '{{{{1,2,{}}},{{<<"romeo">>,<<"montague.lit">>,<<>>}}}}'
         text = PASSWORD + node + "".join(item.format(id=id, at=at.format(id)) for id in (3, 1, 2))
-        self.assertEqual(self.bring(self.dump(text), "ejabberd"), [f"{ROMEO} has moved in"])
+        self.assertEqual(self.bring(self.dump(text), "ejabberd"), [f"{ROMEO} was imported"])
         exported = self.exported(self.house, "out")["montague.lit/romeo.xml"]
         kept = [id for id in (1, 2, 3) if f"item id='{id}'".encode() in exported]
         self.assertEqual(kept, [2, 3])

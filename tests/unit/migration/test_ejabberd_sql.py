@@ -68,12 +68,11 @@ class EjabberdSQLTests(SQLCase):
             ),
             "ejabberd",
         )
-        self.assertEqual(said[0], f"{JULIET} has moved in")
+        self.assertEqual(said[0], f"{JULIET} was imported")
         self.assertRegex(
             said[1],
-            f"^{ROMEO} has moved in, but: rosterusers: it is not UTF-8; "
-            "vcard: an element that is none: .*; spool: an element that is none: .*; "
-            "archive: an element that is none",
+            f"^{ROMEO} was imported, but: rosterusers: it is not UTF-8; vcard: an element that "
+            "is none: .*; spool: an element that is none: .*; archive: an element that is none",
         )
         self.assertEqual(set(self.subscriptions(ROMEO)), {"nurse@montague.lit"})
         romeo = self.house.bind("romeo")
@@ -91,7 +90,7 @@ class EjabberdSQLTests(SQLCase):
             "ejabberd",
         )
         self.assertEqual(
-            lines[:-1], ["left behind: rooms of rooms.lit: 1", "left behind: shared groups: 1"]
+            lines[:-1], ["not imported: rooms of rooms.lit: 1", "not imported: shared groups: 1"]
         )
 
     def test_roster_only(self) -> None:
@@ -127,7 +126,7 @@ class EjabberdSQLTests(SQLCase):
             f"INSERT INTO users VALUES {people}", f"INSERT INTO spool VALUES {waits}"
         )
         said = self.bring(source, "ejabberd", only=["p7@montague.lit"])
-        self.assertEqual(said, ["p7@montague.lit has moved in"])
+        self.assertEqual(said, ["p7@montague.lit was imported"])
         kept = done(self.house.store.offline.offline_messages("p7@montague.lit", limit=500))
         self.assertEqual(len(kept), 150)
 
@@ -150,7 +149,7 @@ class EjabberdSQLTests(SQLCase):
         with self.assertRaisesRegex(Refused, "--host DOMAIN"):
             self.bring(self.database(schema=old), "ejabberd")
         said = self.bring(self.database(schema=old), "ejabberd", host="montague.lit")
-        self.assertEqual(said, [f"{JULIET} has moved in", f"{ROMEO} has moved in"])
+        self.assertEqual(said, [f"{JULIET} was imported", f"{ROMEO} was imported"])
 
 
 class MongooseIMTests(SQLCase):
@@ -200,7 +199,7 @@ class MongooseIMTests(SQLCase):
             schema=MONGOOSE,
         )
         said = self.told(source, "mongooseim")
-        self.assertIn("left behind: archived messages", said[0])
+        self.assertIn("not imported: archived messages", said[0])
         romeo = self.house.bind("romeo")
         romeo.send("<presence/>")
         self.assertIn(b"2020-09-13T12:26:40", romeo.raw())

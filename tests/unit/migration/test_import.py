@@ -94,7 +94,7 @@ class AddressTests(MovingCase):
         people = person("ro meo") + person("juliet") + person("")
         said = self.bring(self.file(people))
         self.assertIn("ro meo@montague.lit: it is no address", said[0])
-        self.assertEqual(said[1], f"{JULIET} has moved in")
+        self.assertEqual(said[1], f"{JULIET} was imported")
 
     def test_two_become_one(self) -> None:
         """Nothing of two people is mixed: the second one stays outside, whatever is wanted."""
@@ -107,7 +107,7 @@ class AddressTests(MovingCase):
                 people = person("Romeo", cards[0]) + person("romeo", cards[1])
                 said = self.bring(self.file(people), replace=replace)
                 with self.subTest(replace=replace, at_once=at_once):
-                    self.assertEqual(said[0], f"{ROMEO} has moved in")
+                    self.assertEqual(said[0], f"{ROMEO} was imported")
                     self.assertIn("romeo@montague.lit: ", said[1])
                     card = done(self.house.server.personal_items.elements(ROMEO, "vcard-temp"))
                     self.assertIn(b"1", card[""])
@@ -243,7 +243,7 @@ class SourceTests(MovingCase):
         cut = self.directory / "cut.xml"
         cut.write_text(text[: text.index("juliet") + 3])
         self.assertIn("cut.xml, line 40001: it is no XML, or not whole", self.refused(cut))
-        self.assertEqual(self.bring(whole)[1:], [f"{JULIET} has moved in"])
+        self.assertEqual(self.bring(whole)[1:], [f"{JULIET} was imported"])
 
     def test_too_large(self) -> None:
         """An element that fits nowhere is refused before it is in memory."""
@@ -313,6 +313,6 @@ class CutOffTests(MovingCase):
         assert credentials is not None
         self.assertTrue(credentials.disabled)
         self.patch(ArrivalStore, "finish", finish)
-        self.assertEqual(self.bring(path), [f"{ROMEO} has moved in"])
+        self.assertEqual(self.bring(path), [f"{ROMEO} was imported"])
         self.assertEqual(len(done(self.house.store.offline.offline_messages(ROMEO))), 1)
         self.assertTrue(done(self.house.server.auth_provider.may_log_in(ROMEO)))

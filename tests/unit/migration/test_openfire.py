@@ -49,8 +49,8 @@ class XMLTests(MovingCase):
     def test_people(self) -> None:
         """Passwords, contacts in every state, and a card of what it knows."""
         said = self.bring(self.write(XML), "openfire", host="montague.lit")
-        self.assertRegex(said[0], f"^{ROMEO} has moved in, but: contact: invalid literal")
-        self.assertEqual(said[1:2], [f"{JULIET} has moved in"])
+        self.assertRegex(said[0], f"^{ROMEO} was imported, but: contact: invalid literal")
+        self.assertEqual(said[1:2], [f"{JULIET} was imported"])
         self.assertTrue(self.knows(ROMEO, PASSWORD))
         self.assertEqual(
             self.subscriptions(ROMEO),
@@ -164,14 +164,14 @@ class ScriptTests(MovingCase):
             "INSERT INTO OFVCARD VALUES('romeo','<vCard xmlns=\"vcard-temp\"><FN>R</FN></vCard>')\n"
         )
         (said,) = self.bring(source, "openfire", host="montague.lit")
-        self.assertEqual(said, f"{ROMEO} has moved in")
+        self.assertEqual(said, f"{ROMEO} was imported")
         self.assertTrue(self.knows(ROMEO, "it's é"))
         self.assertEqual(
             self.told(source, "openfire", host="montague.lit")[:3],
             [
-                "left behind: line 7: something that is no value of a row",
-                "left behind: line 8: a row of OFUSER has other columns than its table",
-                "left behind: line 9: it has more than 500 bytes",
+                "not imported: line 7: something that is no value of a row",
+                "not imported: line 8: a row of OFUSER has other columns than its table",
+                "not imported: line 9: it has more than 500 bytes",
             ],
         )
 

@@ -45,15 +45,15 @@ class FilesTests(MovingCase):
         said = self.bring(self.directory, "prosody")
         self.assertRegex(
             said[0],
-            f"{JULIET} has moved in, but: .*roster/juliet.dat, line 1: .*; "
-            "offline: there is no moment 1e.* s after 1970; archive: there is no moment -1",
+            f"{JULIET} was imported, but: .*roster/juliet.dat, line 1: .*; offline: there is no "
+            "moment 1e.* s after 1970; archive: there is no moment -1",
         )
         self.assertRegex(said[1], "vcard/romeo.dat, line 1: .*; .*offline/romeo.list, line 2: ")
         self.exported(self.house, "out")
         kept = done(self.house.store.offline.offline_messages(ROMEO))
         self.assertEqual(len(kept), 2)
         told = self.told(self.directory, "prosody")
-        self.assertEqual(told[0], "left behind: rooms of rooms.lit: 1")
+        self.assertEqual(told[0], "not imported: rooms of rooms.lit: 1")
 
     def test_nobody(self) -> None:
         """Where no accounts are is said so."""
@@ -88,7 +88,7 @@ class SQLTests(MovingCase):
         self.assertIn("offline, sort_id 1: an element that is none", said)
         self.assertEqual(set(self.subscriptions(ROMEO)), {"nurse@montague.lit"})
         self.assertEqual(len(done(self.house.store.offline.offline_messages(ROMEO))), 1)
-        self.assertEqual(self.told(path, "prosody")[0], "left behind: rooms of rooms.lit: 1")
+        self.assertEqual(self.told(path, "prosody")[0], "not imported: rooms of rooms.lit: 1")
 
     def test_other_database(self) -> None:
         """A database of something else is said to be none."""

@@ -84,7 +84,7 @@ class RoundTripTests(MovingCase):
         """An empty server writes the same files as the one that people have left."""
         said = self.bring(self.directory / "first")
         self.assertEqual(
-            said, [f"{name}@montague.lit has moved in" + MISSING.get(name, "")
+            said, [f"{name}@montague.lit was imported" + MISSING.get(name, "")
                    for name in ("juliet", "romeo", "tybalt")])  # fmt: skip
         self.assert_same()
         text = self.first["montague.lit/romeo.xml"].decode()
@@ -127,13 +127,13 @@ class RoundTripTests(MovingCase):
     def test_dry_run(self) -> None:
         """It says what would be, and nothing is."""
         said = self.bring(self.directory / "first", dry_run=True)
-        self.assertEqual(said[1], f"{ROMEO} would move in")
+        self.assertEqual(said[1], f"{ROMEO} would be imported")
         self.assertEqual(done(self.house.store.accounts.count_accounts("montague.lit")), 0)
 
     def test_only(self) -> None:
         """One person is taken."""
         said = self.bring(self.directory / "first", only=[ROMEO])
-        self.assertEqual(said, [f"{ROMEO} has moved in"])
+        self.assertEqual(said, [f"{ROMEO} was imported"])
 
     def test_private(self) -> None:
         """Nobody else may read the files."""

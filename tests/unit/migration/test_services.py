@@ -34,7 +34,7 @@ class RoomsTests(MovingCase):
         """An empty server has the same rooms, and writes the same file."""
         first = self.leave()
         said = self.told(first, "xep0227")
-        self.assertIn("lines of rooms.jsonl that have moved in: 2", said)
+        self.assertIn("imported 2 lines of rooms.jsonl", said)
         again = self.directory / "again"
         give(self.house, "export", format="xep0227", directory=str(again))
         written, mode = (first / "rooms.jsonl"), 0o600
@@ -48,8 +48,8 @@ class RoomsTests(MovingCase):
         file = out / "rooms.jsonl"
         file.write_bytes(b"{\n" + file.read_bytes())
         said = self.told(out, "xep0227")
-        self.assertIn("left behind: rooms.jsonl, line 1: ", said[0])
-        self.assertEqual(said[1], "lines of rooms.jsonl that have moved in: 2")
+        self.assertIn("not imported: rooms.jsonl, line 1: ", said[0])
+        self.assertEqual(said[1], "imported 2 lines of rooms.jsonl")
         said = self.told(out, "xep0227")
         self.assertIn("line 2: ", said[1])
         self.assertIn("already", said[1])
@@ -58,11 +58,11 @@ class RoomsTests(MovingCase):
         """Who takes some people, or other names, takes no rooms; and a dry run makes none."""
         out = self.leave()
         told = self.told(out, "xep0227", dry_run=True)
-        self.assertIn("lines of rooms.jsonl that would move in: 2", told)
+        self.assertIn("would import 2 lines of rooms.jsonl", told)
         told = self.told(out, "xep0227", only=["romeo@montague.lit"])
         self.assertEqual([line for line in told if "rooms" in line], [])
         told = self.told(out, "xep0227", domain=["old.lit=montague.lit"])
-        self.assertIn("left behind: rooms.jsonl, in which domains are not renamed", told)
+        self.assertIn("not imported: rooms.jsonl, in which domains cannot be renamed", told)
         self.assertEqual(sentences(self.house, "room export"), [])
 
     def test_some_accounts(self) -> None:

@@ -490,16 +490,16 @@ class CommandTests(DrainCase):
         self.successResultOf(cancelling)
         self.assertEqual(len(replies), 1)
         refused = self.failureResultOf(reading, Refused).value
-        self.assertIn("it was cancelled", str(refused))
+        self.assertIn("draining was cancelled", str(refused))
         _, again = self.give("b", node="a", cancel=True)
         self.pass_time(3)
-        self.assertEqual(str(self.failureResultOf(again, Refused).value), "a does not drain")
+        self.assertEqual(str(self.failureResultOf(again, Refused).value), "a is not draining")
 
     def test_unknown(self) -> None:
         """A node that there is not is refused, with the names of those that there are."""
         _, reading = self.give("a", node="d")
         refused = self.failureResultOf(reading, Refused).value
-        self.assertEqual(str(refused), "there is no node d; there are a, b, c")
+        self.assertEqual(str(refused), "unknown node d; the nodes are a, b, c")
 
     def test_nobody_listens(self) -> None:
         """It goes on when nobody waits for it any more."""

@@ -77,7 +77,7 @@ class ExplainTests(NodeCommandsTestCase):
         self.rows("explain message", "a", sender=ROMEO, to=JULIET)
         del self.nodes.ends[self.nodes["b"].id]
         _, refused = self.give("explain message", sender=ROMEO, to=JULIET)
-        self.assertEqual(str(refused), "node b decides about it, and says nothing")
+        self.assertEqual(str(refused), "node b decides about this message, but does not answer")
 
     def test_directory_away(self) -> None:
         """While nobody knows who is where, that is what is said."""
