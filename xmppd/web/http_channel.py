@@ -150,7 +150,8 @@ class HTTPChannel(Protocol):
         """Tell whoever is at work here that nobody listens any more."""
         self._last = self._lost = True
         self._unread = b""
-        self._reader.close()
+        if self._then is None:
+            self._reader.close()
         if self._closing is not None:
             self._closing.cancel()
         self.door.connections.closed(self)
@@ -502,6 +503,7 @@ class HTTPChannel(Protocol):
 
     def _become(self, then: Successor) -> None:
         """Have another protocol from here on."""
+        self._reader.close()
         self.door.connections.taken_over(self)
         if not isinstance(self.transport, Watchable):
             IConsumer(self.transport).unregisterProducer()

@@ -7,6 +7,7 @@ MAX_FRAGMENTS = 64
 MAX_CONTROL_BYTES = 125
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _FIN, _COMPRESSED, _RESERVED, _MASKED = 0x80, 0x40, 0x70, 0x80
+_WHOLE_TEXT = 0x81
 
 
 class Opcode(IntEnum):
@@ -84,6 +85,26 @@ class MessageReader:
     def close(self) -> None:
         """Read nothing more, not even what has come already."""
         self._closed = True
+
+    def alone(self, data: bytes) -> bytes | None:
+        """The text message that is in these bytes, if it is whole and there is nothing else, as most
+        often; None if they have to be read with more effort.
+        """
+        end = len(data)
+        if end < 6 or data[0] != _WHOLE_TEXT or self._data or self._fragments or self._closed:
+            return None
+        short = data[1] - _MASKED
+        if short == _MEDIUM:
+            begin, size = 8, end - 8
+            if size != data[2] << 8 | data[3]:
+                return None
+        else:
+            begin, size = 6, end - 6
+            if size != short:
+                return None
+        if size > self._max_bytes():
+            return None
+        return _in_utf8(unmasked(data[begin - 4 : begin], data[begin:], size))
 
     def read(self, data: bytes) -> Iterator[tuple[Opcode, bytes]]:
         """Text messages, and control frames, as soon as they are whole.
@@ -182,12 +203,21 @@ class MessageReader:
         if self._is_compressed and self._inflate is not None:
             self._is_compressed = False
             payload = self._inflate(payload, self._max_bytes())
-        if not payload.isascii():
-            try:
-                payload.decode()
-            except UnicodeDecodeError:
-                raise WebSocketError(CloseCode.NOT_UTF8, "this is not UTF-8") from None
-        return payload
+        return _in_utf8(payload)
+
+
+def _in_utf8(message: bytes) -> bytes:
+    """A message, which was looked at.
+
+    Raises:
+        WebSocketError: It is not in UTF-8.
+    """
+    if not message.isascii():
+        try:
+            message.decode()
+        except UnicodeDecodeError:
+            raise WebSocketError(CloseCode.NOT_UTF8, "this is not UTF-8") from None
+    return message
 
 
 def unmasked(mask: bytes, payload: bytes, size: int) -> bytes:

@@ -46,7 +46,7 @@ class WebSocketReader:
     def __init__(self, limits: ParserLimits, namespace: str) -> None:
         self._parser = StreamParser(limits, namespace)
         self._namespace = namespace
-        self._messages: deque[bytes] = deque()
+        self._messages: deque[bytes] | tuple[()] = ()
         self._waiting_bytes = 0
         self._header_is_due = True
         self._ended = False
@@ -82,7 +82,10 @@ class WebSocketReader:
         if self._waiting_bytes > self.limits.max_stanza_bytes + MAX_READ_AHEAD_BYTES:
             self._end()
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many bytes at once")
-        self._messages.append(message)
+        if self._messages:
+            self._messages.append(message)
+        else:
+            self._messages = deque((message,))  # most often there is none, and one weighs 760 bytes
 
     def next(self) -> StreamOpened | Received | StreamClosed | None:
         """The next event; None when more is needed, and after the end for ever.
@@ -92,6 +95,7 @@ class WebSocketReader:
         """
         while self._messages:
             message = self._messages.popleft()
+            self._messages = self._messages or ()
             self._waiting_bytes -= len(message)
             if message.strip(WHITE_SPACE):  # some clients keep alive with nothing
                 try:
@@ -142,7 +146,7 @@ class WebSocketReader:
 
     def _end(self) -> None:
         self._ended = True
-        self._messages.clear()
+        self._messages = ()
         self._waiting_bytes = 0
 
 

@@ -83,6 +83,11 @@ class WebSocketWire(Ranked, Watchable, Returning):
         """Take bytes that came."""
         self._pinged_at = None
         try:
+            text = self._reader.alone(data)
+            if text is not None:
+                if self.handler is not None:
+                    self.handler.dataReceived(text)
+                return
             for opcode, payload in self._reader.read(data):
                 if opcode is not Opcode.TEXT:
                     self._take_control(opcode, payload)

@@ -17,6 +17,11 @@ from xmppd.web.web_socket_wire import WebSocketWire
 
 PATHS = (WEB_SOCKET_PATH, "/xmpp-websocket")
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# All have the same, of those that are encrypted and those that are not.
+_BINDINGS = {
+    encrypted: TransportBinding(None, is_secure=encrypted, framing=WEB_SOCKET)
+    for encrypted in (False, True)
+}
 _VERSION = (("Sec-WebSocket-Version", "13"),)
 
 
@@ -55,8 +60,7 @@ class WebSockets:
         """
         key = self._checked(request)
         accept = b64encode(sha1(key.encode() + _MAGIC).digest()).decode()  # noqa: S324  # RFC 6455
-        binding = TransportBinding(None, is_secure=request.encrypted, framing=WEB_SOCKET)
-        make_handler = partial(self.listeners.client, binding)
+        make_handler = partial(self.listeners.client, _BINDINGS[request.encrypted])
         offers = request.header("sec-websocket-extensions")
         deflate = agreed(offers) if self.web.compression else None
         extensions = () if deflate is None else (("Sec-WebSocket-Extensions", deflate.header),)

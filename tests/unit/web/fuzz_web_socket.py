@@ -103,6 +103,10 @@ def ours(parts: list[bytes]) -> Heard:
     heard: list[tuple[int, bytes]] = []
     for part in parts:
         try:
+            alone = reader.alone(part)
+            if alone is not None:
+                heard.append((int(Opcode.TEXT), alone))
+                continue
             for opcode, payload in reader.read(part):
                 heard.append((int(opcode), payload))
                 if opcode is Opcode.CLOSE:

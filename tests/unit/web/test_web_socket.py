@@ -41,7 +41,8 @@ def read(pieces: Iterable[bytes], limit: int = LIMIT) -> list[tuple[Opcode, byte
     found: list[tuple[Opcode, bytes]] = []
     try:
         for piece in pieces:
-            found.extend(reader.read(piece))
+            alone = reader.alone(piece)
+            found += reader.read(piece) if alone is None else [(Opcode.TEXT, alone)]
     except WebSocketError as error:
         found.append((Opcode.CLOSE, error.code.to_bytes(2)))
     return found
