@@ -259,7 +259,7 @@ class HTTPChannel(Protocol):
         if head.upgrade:
             self._check_upgrade(exchange)
         target = decoded(head.target)
-        host, port = host_and_port(head.all(b"host"))
+        host, port = host_and_port(*head.all(b"host"))
         path = self.door.paths.find(target.path)
         if path is None or path.part.site not in self.door.sites:
             path = None

@@ -21,8 +21,31 @@ WITHOUT_BODY = frozenset((101, 204, 304))
 
 @lru_cache(1)
 def _date(second: int) -> str:
-    """A moment as headers have it, which is the same for a second."""
-    return formatdate(second, usegmt=True)
+    """The line that says when it is, which is the same for a second."""
+    return f"Date: {formatdate(second, usegmt=True)}\r\n"
+
+
+@lru_cache(64)
+def _begun(status: int, always: Pairs, extra: Pairs) -> str:
+    """The lines with which many answers begin.
+
+    Raises:
+        ValueError: A header has a line break.
+    """
+    first = f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}\r\n"
+    return first + _lines(always) + _lines(extra)
+
+
+def _lines(headers: Pairs) -> str:
+    """The lines of headers.
+
+    Raises:
+        ValueError: A header has a line break.
+    """
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if text.count("\r") != len(headers) or text.count("\n") != len(headers):
+        raise ValueError("a header of an answer has a line break")
+    return text
 
 
 class HTTPExchange:
@@ -101,24 +124,16 @@ class HTTPExchange:
         """
         status, body = response.status, response.body
         length = body.length if isinstance(body, Pieces) else len(body)
-        headers: list[tuple[str, str]] = [
-            ("Date", _date(int(wall_s))),
-            *response.always,
-            *extra,
-        ]
-        headers += response.headers
+        head = (
+            _begun(status, response.always, extra) + _date(int(wall_s)) + _lines(response.headers)
+        )
         if status not in WITHOUT_BODY:
             if length is not None:
-                headers.append(("Content-Length", str(length)))
+                head += f"Content-Length: {length}\r\n"
             elif self.is_chunked(response):
-                headers.append(("Transfer-Encoding", "chunked"))
+                head += "Transfer-Encoding: chunked\r\n"
         if self.request is not None and self.path is not None:
-            headers += self.path.part.cross_origin(self.request)
+            head += _lines(self.path.part.cross_origin(self.request))
         if status != 101 and not self.keep_alive:
-            headers.append(("Connection", "close"))
-        lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}"]
-        lines += [f"{name}: {value}" for name, value in headers]
-        text = "\r\n".join(lines)
-        if text.count("\r") != len(headers) or text.count("\n") != len(headers):
-            raise ValueError("a header of an answer has a line break")
-        return f"{text}\r\n\r\n".encode("latin-1")
+            head += "Connection: close\r\n"
+        return f"{head}\r\n".encode("latin-1")

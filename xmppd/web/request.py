@@ -2,9 +2,10 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct, field, structs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -143,8 +144,7 @@ _NO_BODY = BodyStream(_nothing, _nothing, 0)
 _NO_BODY.end()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPRequest:
+class HTTPRequest(Struct, frozen=True, kw_only=True):
     """A request.
 
     Attributes:
@@ -175,19 +175,7 @@ class HTTPRequest:
 
     def with_body(self, body: bytes, stream: BodyStream | None = None) -> "HTTPRequest":
         """The same request with its body, or with a stream of it."""
-        return HTTPRequest(
-            method=self.method,
-            host=self.host,
-            port=self.port,
-            path=self.path,
-            query=self.query,
-            headers=self.headers,
-            address=self.address,
-            encrypted=self.encrypted,
-            body=body,
-            stream=stream or _NO_BODY,
-            gone=self.gone,
-        )
+        return structs.replace(self, body=body, stream=stream or _NO_BODY)
 
     def header(self, name: str) -> str:
         """The value of a header, several joined by commas (:rfc:`9110#section-5.3`); empty
@@ -237,8 +225,7 @@ class Successor(Protocol):
         """End what takes too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPResponse:
+class HTTPResponse(Struct, frozen=True):
     """An answer.
 
     Attributes:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from xmppd.web.request import HTTPError
@@ -24,6 +25,7 @@ class RequestTarget:
     query: str
 
 
+@lru_cache(256)
 def decoded(target: bytes) -> RequestTarget:
     """The target of a request.
 
@@ -44,7 +46,8 @@ def decoded(target: bytes) -> RequestTarget:
     return RequestTarget(text, query.decode())
 
 
-def host_and_port(values: list[bytes]) -> tuple[str, str]:
+@lru_cache(256)
+def host_and_port(*values: bytes) -> tuple[str, str]:
     """The host, in small letters, and the port that the ``Host`` headers name.
 
     Raises:

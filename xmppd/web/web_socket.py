@@ -87,8 +87,8 @@ class MessageReader:
         self._closed = True
 
     def alone(self, data: bytes) -> bytes | None:
-        """The text message that is in these bytes, if it is whole and there is nothing else, as most
-        often; None if they have to be read with more effort.
+        """The text message that these bytes are, if it is whole and alone, as most often; None if
+        they have to be read with more effort.
         """
         end = len(data)
         if end < 6 or data[0] != _WHOLE_TEXT or self._data or self._fragments or self._closed:
