@@ -248,18 +248,16 @@ class Bookmarks:
     # -- the old node -----------------------------------------------------------------------------
 
     async def ask(self, account: JID, who: JID, kind: str, query: Element) -> bytes | None:
-        """Answer for the old node; requests about the node itself go on."""
+        """Answer for the old node, and for the node while it is not there; else requests go on."""
         action = query[0]
+        reads = kind == "get" and action.tag == qname(PUBSUB, "items")
         if action.get("node") != OLD:
             await self._take_in(account)
-            return None
-        if kind == "get" and action.tag == qname(PUBSUB, "items"):
-            item = events.item_element(await self._item(account))
-            return b"<pubsub xmlns='%b'><items node='%b'>%b</items></pubsub>" % (
-                PUBSUB.encode(),
-                OLD.encode(),
-                item,
-            )
+            # COMPAT Dino: it adds no first bookmark to a list that it could not read.
+            is_there = await self.engine.nodes.find(NodeName(account.bare, NODE)) is not None
+            return None if is_there or not reads else _items(NODE, b"")
+        if reads:
+            return _items(OLD, events.item_element(await self._item(account)))
         if kind == "set" and action.tag == qname(PUBSUB, "publish"):
             storage = action.find(f"{qname(PUBSUB, 'item')}/{STORAGE}")
             if storage is None:
@@ -284,6 +282,11 @@ class Bookmarks:
         await self.audience.tell(state, message, ())
         for listener in self.listeners:
             await listener(account)
+
+
+def _items(node: str, items: bytes) -> bytes:
+    """The answer to somebody who reads a node."""
+    return f"<pubsub xmlns='{PUBSUB}'><items node='{node}'>".encode() + items + b"</items></pubsub>"
 
 
 def _bytes(found: Tree | Element) -> bytes:

@@ -89,6 +89,15 @@ class BookmarkTests(BookmarksCase):
         query = f"<pubsub xmlns='{NS}'><items node='{OLD}'/></pubsub>"
         self.assertEqual(self.rooms(self.old.ask("get", query)), [(BALL, "Ball")])
 
+    def test_none_yet(self) -> None:
+        """Who has bookmarked nothing yet reads an empty list, not an error (CV-1)."""
+        answer = self.new.ask("get", f"<pubsub xmlns='{NS}'><items node='{NODE}'/></pubsub>")
+        self.assertEqual(result_of(answer), "result")
+        self.assertEqual([each.get("node") for each in answer.iter(f"{{{NS}}}items")], [NODE])
+        self.assertEqual(self.items(), [])
+        self.assertEqual(self.put(BALL, "Ball"), "result")
+        self.assertEqual(self.items(), [(BALL, "Ball")])
+
     def test_taken(self) -> None:
         """What an older client keeps is there for others: what is new, different or missing is
         changed, and nothing else.
