@@ -6,6 +6,7 @@ from functools import partial
 
 from xmppd.events import On
 from xmppd.handler.iq_handler import Asked, IQHandler, To
+from xmppd.message.decision import Cell
 from xmppd.message.follower import ANSWERED, Course, Follower, Followers, Remark
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
@@ -103,10 +104,12 @@ class Carbons(Follower):
         if course.is_sent:
             return [session for session in sessions if session.jid.full != sender]
         got = message.to if course.decision is ANSWERED else None
+        is_kept = course.decision.cell is Cell.KEPT
         return [
             session
             for session in sessions
             if session not in course.got
+            and not (is_kept and _is_given_kept(session))
             and session.jid.full != sender
             and session.jid != got
             and (session.privacy is None or session.privacy.lets_in(message))
@@ -142,6 +145,13 @@ class Carbons(Follower):
             says = f"with carbons enabled, {names} sees what is sent"
             return [Remark("sent_copied", says, "CA-2")]
         return [Remark("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")]
+
+
+def _is_given_kept(session: Session) -> bool:
+    """Whether a session is given messages that wait for its account: now, or once it is available
+    (PU-14).
+    """
+    return session.presence is None or session.priority >= 0
 
 
 def _subject(course: Course) -> int:
