@@ -88,6 +88,26 @@ class PasswordTests(ServerCase):
                     ("failure", b"not-authorized"),
                 )
 
+    def test_old_binding(self) -> None:
+        """Who knows only a binding that TLS 1.3 does not have gets as far as PLAIN on one stream,
+        as slixmpp of Debian 12 does; no mechanism may be tried again and again (AT-7).
+        """
+        address = self.account("romeo")
+        client = RawClient(self.server)
+        self.addCleanup(client.close)
+        hello = f"n={address.partition('@')[0]},r=abc"
+        for mechanism in (*PLUS, *MECHANISMS[:3]):
+            header = "p=tls-unique,," if mechanism in PLUS else "y,,"
+            answer = client.authenticate(mechanism, (header + hello).encode())
+            self.assertEqual(answer, ("failure", b"not-authorized"))
+        plain = f"\0{address.partition('@')[0]}\0{PASSWORD}".encode()
+        self.assertEqual(client.authenticate("PLAIN", plain)[0], "success")
+        client = RawClient(self.server)
+        self.addCleanup(client.close)
+        for _ in range(4):
+            client.authenticate(PLUS[0], f"p=tls-unique,,{hello}".encode())
+        self.assertIn(b"policy-violation", client.until(b"</stream:stream>"))
+
     def bound(
         self,
         address: str,

@@ -1,4 +1,4 @@
-"""Failed logins: guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6).
+"""Failed logins: guesses slow down the guesser, and keep nobody else out (AT-1 to AT-7).
 
 The counts, and the attempts that they slow down:
 
@@ -18,7 +18,7 @@ Failures of networks, and at accounts from elsewhere, are counted by all nodes o
 
 An account that does not exist is counted as if it did, so that limits do not tell it apart. Only
 wrong proofs are counted. A malformed message is no guess, nor is a right proof that is refused, nor
-a token (FA-6).
+a token (FA-6), nor a channel binding that there is not (AT-7).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,10 +26,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
+from typing import TypeGuard
 
 from twisted.internet.defer import DeferredSemaphore
 
-from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.base import AuthProvider, BindingRefused, Exchange, Mechanism, SASLError
 from xmppd.auth.login_failures import LoginFailure, LoginFailures
 from xmppd.auth.mechanisms import begin
 from xmppd.cluster.tally import NoTally, Tally
@@ -452,7 +453,7 @@ class _CountedMechanism:
         except Exception as error:
             if isinstance(error, SASLError):
                 error.account = error.account or self._provider.named
-            if isinstance(error, SASLError) and error.condition == "not-authorized":
+            if _is_guess(error):
                 await self._limiter.failed(error.account, self._address)
             elif self._provider.tried is not None:
                 self._limiter.came_to_nothing(self._provider.tried, self._address)
@@ -460,6 +461,15 @@ class _CountedMechanism:
         if self._mechanism.account is not None:
             self._limiter.succeeded(self._mechanism.account, self._address)
         return answer
+
+
+def _is_guess(error: Exception) -> TypeGuard[SASLError]:
+    """Whether an attempt has ended since its proof was wrong."""
+    return (
+        isinstance(error, SASLError)
+        and error.condition == "not-authorized"
+        and not isinstance(error, BindingRefused)
+    )
 
 
 def _too_early() -> SASLError:

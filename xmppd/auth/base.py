@@ -41,6 +41,15 @@ class SASLError(Exception):
         self.account = account
 
 
+class BindingRefused(SASLError):
+    """A channel binding that this stream does not have, or none where there is one: refused before
+    anything was proved, so no guess (AT-7).
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__("not-authorized", text)
+
+
 @contextmanager
 def while_store_answers() -> Iterator[None]:
     """A context in which a failure of the store is a login to be tried again, and no guess.

@@ -10,7 +10,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 
-from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
+from xmppd.auth.base import AuthProvider, BindingRefused, Exchange, Mechanism
 from xmppd.auth.keys import ALGORITHMS
 from xmppd.auth.message import account_of, admit, check_authzid, malformed, not_authorized, text_of
 from xmppd.store.scram_keys import ScramKeys
@@ -114,7 +114,7 @@ class ScramMechanism:
         """Refuse a channel binding flag that does not agree with ours (§6)."""
         if flag == "y" and any(name.endswith("-PLUS") for name in self._exchange.offered):
             # The -PLUS mechanisms were taken out of our list on the way.
-            raise SASLError("not-authorized", "This server does support channel binding.")
+            raise BindingRefused("This server does support channel binding.")
         if flag.startswith("p") is not self._plus:
             raise malformed("at odds with the mechanism about channel binding")
 
@@ -122,7 +122,7 @@ class ScramMechanism:
         if binding is None:
             return b""
         if binding not in self._exchange.bindings:
-            raise SASLError("not-authorized", "This type of channel binding is not supported.")
+            raise BindingRefused("This type of channel binding is not supported.")
         return self._exchange.bindings[binding]
 
     def _server_first(self, keys: ScramKeys) -> str:

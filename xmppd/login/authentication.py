@@ -11,7 +11,14 @@ from twisted.logger import Logger
 
 from xmppd.account.stream_ends import StreamEnds
 from xmppd.auth.attempts import AttemptLimiter
-from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError, while_store_answers
+from xmppd.auth.base import (
+    AuthProvider,
+    BindingRefused,
+    Exchange,
+    Mechanism,
+    SASLError,
+    while_store_answers,
+)
 from xmppd.auth.bearer import BearerMechanism
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
@@ -52,12 +59,14 @@ class Attempt:
         offered_to: The state of the stream at the offer.
         underway: The exchange that waits for the client; None if none does.
         failures: The number of failures.
+        unbound: The mechanisms that were refused for their channel binding.
     """
 
     exchange: Exchange
     offered_to: tuple[Stream, str]
     underway: Underway | None = None
     failures: int = 0
+    unbound: frozenset[str] = frozenset()
 
 
 class Authentication:
@@ -121,8 +130,9 @@ class Authentication:
             tls_required=self.tls_required,
         )
         exchange = exchange.offering(names)
-        failures = 0 if attempt is None else attempt.failures
-        self._attempts[negotiation] = Attempt(exchange, point, failures=failures)
+        self._attempts[negotiation] = made = Attempt(exchange, point)
+        if attempt is not None:
+            made.failures, made.unbound = attempt.failures, attempt.unbound
         return exchange
 
     def begin(
@@ -196,6 +206,10 @@ class Authentication:
         negotiation.session.connection.counts.failed_logins += 1
         attempt.underway = None
         attempt.failures += 1
+        if isinstance(error, BindingRefused):
+            # COMPAT slixmpp 1.8 (poezio): it tries each mechanism with tls-unique, which TLS 1.3
+            # does not have, and then those without channel binding.
+            attempt.unbound |= {tried}
         account, address = error.account or "", attempt.exchange.address
         if account:
             self.limiter.note(account, address, tried, error.condition)
@@ -204,7 +218,7 @@ class Authentication:
             id=negotiation.session.id, address=address, account=account or "nobody",
             condition=error.condition,
         )  # fmt: skip
-        if attempt.failures >= self.settings.attempts_per_stream:
+        if attempt.failures >= self.settings.attempts_per_stream + len(attempt.unbound):
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many failed attempts")
 
 

@@ -1,4 +1,4 @@
-"""Guesses slow down the guesser, and keep nobody else out (AT-1 to AT-6)."""
+"""Guesses slow down the guesser, and keep nobody else out (AT-1 to AT-7)."""
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -145,6 +145,19 @@ class GuesserTests(SynchronousTestCase):
             run(mechanism.step(b"n,,n=juliet,r=abc"))
             refusal(mechanism.step(b"nonsense"))
         self.assertEqual(house.wait(), 0)
+
+    def test_bindings(self) -> None:
+        """Nor is a channel binding that there is not, or none where there is one (AT-7)."""
+        house = House()
+        bindings = {"tls-exporter": b"exported"}
+        names = ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1")
+        stream = exchange(offered=names, bindings=bindings, address=STRANGER)
+        for _ in range(10):
+            for name, header in zip(names, ("p=tls-unique,,", "y,,"), strict=True):
+                mechanism = house.limiter.begin(name, stream, house.verona.provider)
+                first = ScramClient(gs2_header=header).first()
+                self.assertEqual(refusal(mechanism.step(first)).condition, "not-authorized")
+        self.assertEqual(house.wait(account=ROMEO), 0)
 
     def test_nameless_failures(self) -> None:
         """A message that names nobody who could be counts for where it comes from."""
