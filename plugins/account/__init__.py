@@ -48,7 +48,9 @@ def plug(
     page = AccountPage(visitors, commands, registration, endings)
     wrong = HourlyLimit(clocks.seconds)
     reset = ResetPage(page.site, resets, accounts, registration, doors.base_url, wrong)
-    own = AccountPageCommands(resets, endings, accounts.store.exists, reset.url)
+    own = AccountPageCommands(
+        resets, endings, accounts.store.exists, registration.passwords, reset.url
+    )
 
     async def sweep() -> None:
         await endings.sweep()

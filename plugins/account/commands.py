@@ -1,8 +1,9 @@
 """Commands: links for a new password, and accounts that are to end."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from xmppd.auth.provider import Passwords
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
@@ -61,23 +62,34 @@ class AccountPageCommands:
         resets: The links.
         endings: The accounts that are to end.
         exists: Whether there is an account of a bare JID.
+        passwords: Know which are kept here.
         url: The link of a token, for the account of a domain; empty where no browser can come.
     """
 
     resets: PasswordResets
     endings: AccountEndings
     exists: Callable[[str], Awaitable[bool]]
+    passwords: Passwords
     url: Callable[[str, str], str]
 
     def commands(self) -> list[Command]:
         """All of them."""
-        return [Command(RESET, self.reset, (ResetRow,)), Command(ENDING, self.ending, (EndingRow,))]
+        why_not = self.why_no_reset
+        reset = Command(RESET, self.reset, (ResetRow,), why_not)
+        return [reset, Command(ENDING, self.ending, (EndingRow,))]
+
+    def why_no_reset(self, told: Mapping[str, object]) -> str:
+        """Why there is no link for an account: its password is not kept here."""
+        account = str(told.get("account") or "")
+        return self.passwords.why_not(account.rpartition("@")[2]) if account else ""
 
     async def reset(self, context: CommandContext) -> Replies:
         """Make a link; the one before does not hold any more."""
         account = context.arguments.jid("account")
         if not await self.exists(account.bare):
             raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
+        if why := self.passwords.why_not(account.domain):
+            raise Refused(why, argument="account")
         if not self.url(account.domain, ""):
             raise Refused("nobody knows the address of this page: set web.url")
         lifetime_s = context.arguments.number("expires", int(self.endings.settings.reset_s))

@@ -17,7 +17,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import columns_of
 from xmppd.config.scopes import OWN
 from xmppd.pages.page_site import Click, PageSite
-from xmppd.pages.visitors import Visitors, set_cookie
+from xmppd.pages.visitors import NO_PASSWORDS, Visitors, set_cookie
 from xmppd.stanza import JID, StanzaError
 from xmppd.web.http_path import HTTPPath, anybody
 from xmppd.web.request import HTTPRequest, HTTPResponse
@@ -86,6 +86,8 @@ class AccountPage:
             "can_invite": "invite create" in self._commands.commands,
             "due": await self._endings.due(account),
             "may_change": self._registration.settings.change_password,
+            "keeper": await self._registration.passwords.keeper(account.bare),
+            "passwords": self._visitors.has_passwords(account),
             "may_end": self._registration.settings.remove_account,
             "days": self._endings.settings.delete_after_s / 86_400,
             "least": self._registration.settings.min_password_length,
@@ -137,6 +139,8 @@ class AccountPage:
         account, new = _owner(click), click.field("new")
         if not self._registration.settings.change_password:
             return await self._wrong(click, "Passwords are not changed here.", 403)
+        if await self._registration.passwords.keeper(account.bare):
+            return await self._wrong(click, "", 403)  # the page says where it is changed
         if new != click.field("again"):
             return await self._wrong(click, "The two new passwords differ.", 400)
         try:
@@ -222,6 +226,8 @@ def _may(actor: Actor) -> bool:
 def _said(error: SASLError) -> str:
     if error.condition == "temporary-auth-failure":
         return "Too many attempts: wait a little, and try again."
+    if error.condition == NO_PASSWORDS:
+        return "You came here some time ago, and have no password: come by a new link to do this."
     return "The present password is not right."
 
 

@@ -83,7 +83,7 @@ class ResetPage:
             return _not_valid(click)
         try:
             await self._accounts.set_password(account, new)
-        except NoSuchAccount:  # it was removed meanwhile
+        except (NoSuchAccount, ValueError):  # it was removed meanwhile, or is known elsewhere now
             return _not_valid(click)
         return click.page("reset_done.html", account=account.bare)
 

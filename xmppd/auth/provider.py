@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from xmppd.auth.base import AuthProvider, RunInThread, SASLError
@@ -18,6 +18,9 @@ from xmppd.stanza.guests import is_guest
 from xmppd.store.accounts import AccountStore, Credentials
 from xmppd.store.errors import StoreError
 from xmppd.store.scram_keys import ScramKeys
+
+INTERNAL = "internal"
+"""The name of our own store among the providers of a domain."""
 
 MAX_REMEMBERED_PASSWORDS = 10_000
 
@@ -153,7 +156,7 @@ class Passwords:
         store: The accounts.
         iterations: PBKDF2 rounds.
         run_in_thread: Runs PBKDF2.
-        are_kept: Whether passwords of a domain are kept here.
+        keepers: The names of those who know the passwords of a domain.
     """
 
     def __init__(
@@ -162,12 +165,27 @@ class Passwords:
         *,
         iterations: int,
         run_in_thread: RunInThread,
-        are_kept: Callable[[str], bool] = lambda domain: True,
+        keepers: Callable[[str], Sequence[str]] = lambda domain: (INTERNAL,),
     ) -> None:
-        self.are_kept = are_kept
+        self._keepers = keepers
         self._store = store
         self._iterations = iterations
         self._run_in_thread = run_in_thread
+
+    def are_kept(self, domain: str) -> bool:
+        """Whether passwords of a domain are kept here: else accounts are made elsewhere."""
+        return INTERNAL in self._keepers(domain)
+
+    async def keeper(self, account: str) -> str:
+        """Who else keeps the password of an account that its owner has logged in to, such as
+        ``ldap``; empty if it is kept here.
+        """
+        names = self._keepers(account.partition("@")[2])
+        others = [name for name in names if name != INTERNAL]
+        if others and INTERNAL in names:
+            known = await self._store.credentials(account)
+            others = others if known is not None and not known.keys else []
+        return " or ".join(others)
 
     async def create(self, account: str, password: str) -> None:
         """Add an account.
@@ -191,12 +209,17 @@ class Passwords:
         self._refuse_elsewhere(account)
         await self._store.set_keys(account, await self.keys(password))
 
+    def why_not(self, domain: str) -> str:
+        """Why nobody here gives a password to accounts of a domain; empty if that can be done."""
+        if self.are_kept(domain):
+            return ""
+        names = " or ".join(self._keepers(domain))
+        return f"{names} knows the people of {domain}: accounts and passwords are changed there"
+
     def _refuse_elsewhere(self, account: str) -> None:
-        domain = account.partition("@")[2]
-        if not self.are_kept(domain):
-            raise ValueError(
-                f"passwords of {domain} are not kept here; change them where domain.auth says"
-            )
+        why = self.why_not(account.partition("@")[2])
+        if why:
+            raise ValueError(why)
 
     async def match(self, key: ScramKeys, password: str) -> bool:
         """Whether a key is of this password, in whichever form.

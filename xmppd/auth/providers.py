@@ -9,15 +9,13 @@ from functools import partial
 from twisted.logger import Logger
 
 from xmppd.auth.base import AuthProvider, BearerGrant, SASLError
+from xmppd.auth.provider import INTERNAL
 from xmppd.events import Undo
 from xmppd.stanza import JID
 from xmppd.stanza.guests import is_guest
 from xmppd.store.accounts import AccountExists, AccountStore
 from xmppd.store.errors import STORE_FAILS, StoreError
 from xmppd.store.scram_keys import ScramKeys
-
-INTERNAL = "internal"
-"""The name of our own store among the providers of a domain."""
 
 MAX_REMEMBERED = 10_000
 REMEMBERED_S = 60.0
@@ -81,22 +79,18 @@ class AuthProviders(AuthProvider):
             if name not in self._there
         }
 
-    def keeps_passwords(self, domain: str) -> bool:
-        """Whether passwords of a domain are kept here: else accounts are made elsewhere."""
-        return INTERNAL in self._names(domain)
-
     def has_keys(self, domain: str) -> bool:
         """Whether all providers of a domain that have passwords have keys of them: whoever has none
         cannot log in by them.
         """
-        having = [name for name in self._names(domain) if self._may_have_passwords(name, domain)]
+        having = [name for name in self.names(domain) if self._may_have_passwords(name, domain)]
         return bool(having) and all(
             name in self._there and self._there[name].has_keys(domain) for name in having
         )
 
     def has_passwords(self, domain: str) -> bool:
         """Whether one provider of a domain has passwords."""
-        return any(self._may_have_passwords(name, domain) for name in self._names(domain))
+        return any(self._may_have_passwords(name, domain) for name in self.names(domain))
 
     def _may_have_passwords(self, name: str, domain: str) -> bool:
         """Whether a provider has; one that is not there may, and then nobody can say."""
@@ -107,7 +101,7 @@ class AuthProviders(AuthProvider):
         return any(True for _ in self._taking_tokens(domain))
 
     def _taking_tokens(self, domain: str) -> Iterator[AuthProvider]:
-        for name in self._names(domain):
+        for name in self.names(domain):
             if name in self._there and self._there[name].takes_tokens(domain):
                 yield self._there[name]
 
@@ -139,7 +133,7 @@ class AuthProviders(AuthProvider):
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys of the first provider of the domain that has some."""
         domain = _domain(account)
-        for name in self._names(domain):
+        for name in self.names(domain):
             provider = self._there.get(name)
             if provider is not None and provider.has_keys(domain):
                 return await provider.scram_keys(account, hash)
@@ -153,7 +147,7 @@ class AuthProviders(AuthProvider):
         """
         away: SASLError | None = None
         domain = _domain(account)
-        for name in self._names(domain):
+        for name in self.names(domain):
             if not self._may_have_passwords(name, domain):
                 continue
             try:
@@ -202,7 +196,8 @@ class AuthProviders(AuthProvider):
         """Whether the account is there, and no administrator has closed it."""
         return await self._internal.may_log_in(account)
 
-    def _names(self, domain: str) -> Sequence[str]:
+    def names(self, domain: str) -> Sequence[str]:
+        """Those of the providers of a domain, in order."""
         return self._orders.get(domain, (INTERNAL,))
 
 

@@ -1,6 +1,6 @@
 """Command: an operation on request, whichever way the request comes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,6 +68,10 @@ class Description(Struct, frozen=True):
         return any(each.most == 1 and isinstance(each.kind, AccountName) for each in named)
 
 
+def _never(told: Mapping[str, object]) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Command:
     """An operation on request.
@@ -76,11 +80,14 @@ class Command:
         about: Its description.
         run: Does it; yields rows, and sentences without a full stop. Raises :class:`Refused`.
         rows: The class of its rows; empty if it answers in sentences.
+        why_not: Why it would be refused, whoever gives it, as far as that follows from what it is
+            told; empty if it would not. A page says so in place of its form (CN-10).
     """
 
     about: Description
     run: Callable[[CommandContext], Replies]
     rows: tuple[type[Row], ...] = ()
+    why_not: Callable[[Mapping[str, object]], str] = _never
 
     @property
     def name(self) -> str:

@@ -176,12 +176,14 @@ class Console:
         acts = [
             act for name in page.acts if (act := self._act(name, click, beside, about)) is not None
         ]
+        why_not = [self._why_not(name, about) for name in page.acts if self._may(name, actor)]
         return click.page(
             "listed.html",
             title=about or page.title,
             kind=page.title,
             says=page.says,
             acts=acts,
+            why_not=list(dict.fromkeys(filter(None, why_not))),
             panels=panels,
         )
 
@@ -253,10 +255,19 @@ class Console:
         first = next(iter(command.arguments), None)
         if about and first is not None and first.key not in told and is_account(first):
             told[first.key] = about
+        if self._commands.commands[name].why_not(told):
+            return None
         href = self._href(name, {**told, "back": click.request.path + _asked(click)})
         family, _, rest = name.partition(" ")
         is_sister = rest and beside.partition(" ")[0] == family
         return Act(_title(rest if is_sister else name), href, command.effect == "ends")
+
+    def _why_not(self, name: str, about: str) -> str:
+        """Why a command that a page has is not offered for what it is about (CN-10)."""
+        command = self._commands.commands[name]
+        first = next(iter(command.about.arguments), None)
+        told = {first.key: about} if about and first is not None and is_account(first) else {}
+        return _sentence(command.why_not(told))
 
     def _link(self, key: str, value: object) -> str:
         """The page that a value leads to: that of an account of ours."""
@@ -484,6 +495,7 @@ class Console:
             would=[f"{note}." for note in answer.notes],
             table=shown(answer),
             proved=self._visitors.has_proved(click.visitor),
+            passwords=self._visitors.has_passwords(click.visitor.account),
             said=said,
             shell_line=in_a_shell(about, told),
         )
@@ -525,6 +537,7 @@ class Console:
             back=click.field("back"),
             found=found,
             refused=refused,
+            why_not=_sentence(self._commands.commands[name].why_not(told)),
             is_done=is_done,
             file=self._href(name, {**told, "as": CSV}),
             stream=href.replace(f"{ROOT}do/", f"{ROOT}stream/", 1) if stream else "",
@@ -626,6 +639,10 @@ def _actor(click: Click) -> Actor:
 
 def _asked(click: Click) -> str:
     return click.request.query and f"?{click.request.query}"
+
+
+def _sentence(why: str) -> str:
+    return f"{why[:1].upper()}{why[1:]}." if why else ""
 
 
 def _title(name: str) -> str:

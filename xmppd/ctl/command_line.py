@@ -35,6 +35,7 @@ GROUPS: Mapping[str, str] = {
     "invite": "invitations",
     "s2s": "other servers",
     "cluster": "the nodes of this service",
+    "console": "pages for those who run the server",
     "key": "keys with which programs give commands",
     "audit": "what was changed, and by whom",
     "job": "commands that run in the background",

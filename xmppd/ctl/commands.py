@@ -18,6 +18,7 @@ from xmppd.ctl import (
     jobs,
     keys,
     life,
+    links,
     moving,
     people,
     plugins,
@@ -50,6 +51,7 @@ DECLARED: dict[str, Declared[Any]] = {
         servers.COMMANDS,
         cluster.COMMANDS,
         keys.COMMANDS,
+        links.COMMANDS,
         audits.COMMANDS,
         jobs.COMMANDS,
         reports.COMMANDS,
@@ -88,6 +90,9 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
             server.cluster, server.locations, server.drain, server.check()
         ).commands(),
         *keys.KeyCommands(server.api_keys).commands(),
+        *links.LinkCommands(
+            server.visitors, server.commands, server.http_doors, server.store.accounts.exists
+        ).commands(),
         *audits.AuditCommands(server.store.audit).commands(),
         *jobs.JobCommands(server.jobs).commands(),
         *reports.ReportCommands(server.reports).commands(),
@@ -104,7 +109,9 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     contacts = server.roster_manager
     subscriptions = server.presence_subscribe_handler
     return [
-        *users.UserCommands(server.accounts, server.passwords, server.attempts, here).commands(),
+        *users.UserCommands(
+            server.accounts, server.passwords, server.attempts, here, server.domains
+        ).commands(),
         *people.PeopleCommands(
             store.accounts, store.presences, store.devices, routes, contacts
         ).commands(),

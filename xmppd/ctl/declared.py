@@ -1,6 +1,6 @@
 """Declared: a command of ours that lacks only the stages that it works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,10 @@ from xmppd.store.errors import QuotaExceeded, StoreError
 C = TypeVar("C")
 
 
+def _never(holder: object, told: Mapping[str, object]) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Declared(Generic[C]):
     """The description of a command, known without a server, and the method that does it.
@@ -28,15 +32,18 @@ class Declared(Generic[C]):
         about: Its description.
         method: Of a class that is handed the stages it needs.
         rows: The class of its rows.
+        why_not: Of the same class: why it would be refused.
     """
 
     about: Description
     method: Callable[[C, CommandContext], Replies]
     rows: tuple[type[Row], ...] = ()
+    why_not: Callable[[C, Mapping[str, object]], str] = _never
 
     def by(self, holder: C) -> Command:
         """The command, done by an instance of the class."""
-        return Command(self.about, partial(_told, partial(self.method, holder)), self.rows)
+        run = partial(_told, partial(self.method, holder))
+        return Command(self.about, run, self.rows, partial(self.why_not, holder))
 
 
 async def _told(run: Callable[[CommandContext], Replies], context: CommandContext) -> Replies:

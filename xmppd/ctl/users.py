@@ -1,6 +1,6 @@
 """Commands that change accounts."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -35,6 +35,7 @@ class UserCommands:
     passwords: Passwords
     attempts: AttemptLimiter
     sessions: SessionManager
+    domains: tuple[str, ...]
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -95,6 +96,13 @@ class UserCommands:
         for account in await self._existing(context):
             await self.attempts.unlock(account.bare)
             yield f"the failed logins of {account} were cleared"
+
+    def why_no_password(self, told: Mapping[str, object]) -> str:
+        """Why an account is given no password here: others keep those of its domain, or of all."""
+        account = str(told.get("account") or "")
+        domains = [account.rpartition("@")[2]] if account else self.domains
+        why = [self.passwords.why_not(domain) for domain in domains]
+        return why[0] if all(why) else ""
 
     async def _existing(self, context: CommandContext) -> list[JID]:
         return await existing(self.accounts.store.exists, context.arguments.jids("account"))
@@ -165,6 +173,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
             area="accounts",
         ),
         UserCommands.add,
+        why_not=UserCommands.why_no_password,
     ),
     Declared(
         Description(
@@ -187,6 +196,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
             area="accounts",
         ),
         UserCommands.password,
+        why_not=UserCommands.why_no_password,
     ),
     Declared(
         Description(

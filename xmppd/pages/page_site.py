@@ -1,6 +1,7 @@
 """PageSite: pages below one path, for people who have logged in; all that guards them is here."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from xmppd.command.command_context import Actor
 from xmppd.pages.static_files import StaticFiles
 from xmppd.pages.templates import Templates
 from xmppd.pages.visitors import (
+    NO_PASSWORDS,
     PageVisitor,
     Visitors,
     cookie_name,
@@ -181,6 +183,7 @@ class PageSite:
             path=self.static.root, access=anybody, handle=self.static.serve, site=self._site
         )
         yield self.path("login", self._log_in, ("GET", "POST"), public=True)
+        yield self.path("link", self._come, ("GET", "POST"), public=True)
         yield self.path("logout", self._log_out, ("POST",))
         yield self.path("theme", self._choose_theme, ("POST",), public=True)
 
@@ -283,7 +286,23 @@ class PageSite:
             said=said,
             account=click.field("account"),
             private=is_private(click.request),
+            passwords=self.visitors.any_passwords,
+            no_passwords=BY_LINK_ONLY,
         )
+
+    async def _come(self, click: Click) -> HTTPResponse:
+        """Let somebody in by a link, whose token stands behind ``#``; once."""
+        if click.request.method == "GET":
+            return click.page("link.html", said="", private=is_private(click.request))
+        cookie = None
+        if is_private(click.request):
+            with suppress(SASLError):
+                token = click.field("link").strip().rpartition("#")[2]
+                cookie = await self.visitors.come_by(token)
+        if cookie is None:
+            said = "This link is not valid (any more)."
+            return click.page("link.html", status=404, said=said, private=True)
+        return click.away(self.root, headers=(set_cookie(click.request, cookie),))
 
     def _log_out(self, click: Click) -> HTTPResponse:
         self.visitors.log_out(click.cookie)
@@ -307,10 +326,16 @@ class PageSite:
         return path if is_ours and not path.startswith(f"{self.root}log") else self.root
 
 
+BY_LINK_ONLY = (
+    "People of this service have no passwords here: they log in with their chat programs by tokens "
+    "of another service. To come to this page, have a link made by those who run the server, by "
+    "xmppctl console link with your address; it is good for five minutes."
+)
 _SAID = {
     "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, "
     "and try again.",
     "account-disabled": "This account is closed.",
+    NO_PASSWORDS: BY_LINK_ONLY,
 }
 
 

@@ -30,6 +30,15 @@ PROOF_S = 600.0
 MAX_VISITORS = 1_000
 """Who are known at the same time; with more, the one who did nothing for longest is forgotten."""
 
+LINK_S = 300.0
+"""A link by which somebody comes without a password is good for so long, and once."""
+
+MAX_LINKS = 100
+"""Links that are good at the same time; with more, the oldest is not any more."""
+
+NO_PASSWORDS = "invalid-mechanism"
+"""The condition of an error for people whose domain has no passwords."""
+
 MAX_MESSAGES = 10
 """What a visitor is told with the next page."""
 
@@ -94,6 +103,7 @@ class Visitors:
         self._domains = domains
         self._key = token_bytes(32)
         self._visitors: dict[bytes, PageVisitor] = {}
+        self._links: dict[bytes, tuple[JID, int, float]] = {}
 
     def __len__(self) -> int:
         return len(self._visitors)
@@ -115,7 +125,9 @@ class Visitors:
             SASLError: They are not, for a reason that they may know.
         """
         began = self._ends.now()
-        account = await self._proved(name, password, request)
+        return self._let_in(await self._proved(name, password, request), began)
+
+    def _let_in(self, account: JID, began: int) -> str:
         now = self._clocks.seconds()
         cookie = token_urlsafe(32)
         self._visitors[_digest(cookie)] = PageVisitor(account, now, now, now, began, [])
@@ -123,12 +135,48 @@ class Visitors:
             del self._visitors[min(self._visitors, key=lambda each: self._visitors[each].used)]
         return cookie
 
+    def make_link(self, account: JID) -> str:
+        """What is behind ``#`` in a link by which somebody comes without a password."""
+        token = token_urlsafe(32)
+        until = self._clocks.seconds() + LINK_S
+        self._links[_digest(token)] = account, self._ends.now(), until
+        if len(self._links) > MAX_LINKS:
+            del self._links[next(iter(self._links))]
+        return token
+
+    async def come_by(self, token: str) -> str | None:
+        """The cookie of somebody who comes by a link; None if it is not good (any more).
+
+        Raises:
+            SASLError: Their account is closed.
+        """
+        account, began, until = self._links.pop(_digest(token), (None, 0, 0.0))
+        if account is None or self._clocks.seconds() >= until:
+            return None
+        with while_store_answers():
+            if not await self._provider.may_log_in(account.bare):
+                return None
+        cookie = self._let_in(account, began)
+        return cookie if self.known(cookie) is not None else None  # its streams were ended since
+
+    def has_passwords(self, account: JID) -> bool:
+        """Whether somebody's domain has passwords."""
+        return self._provider.has_passwords(account.domain)
+
+    @property
+    def any_passwords(self) -> bool:
+        """Whether a domain has some."""
+        return any(map(self._provider.has_passwords, self._domains))
+
     async def prove(self, visitor: PageVisitor, password: str, request: HTTPRequest) -> None:
-        """Note that a visitor has given the password again.
+        """Note that a visitor has given the password again. Whoever has none has to have come a
+        short while ago.
 
         Raises:
             SASLError: It is not the right one.
         """
+        if not self.has_passwords(visitor.account) and self.has_proved(visitor):
+            return
         await self._proved(visitor.account.bare, password, request)
         visitor.proved = self._clocks.seconds()
 
@@ -144,6 +192,8 @@ class Visitors:
             if domain not in self._domains:
                 await self._attempts.failed(None, address)
                 raise SASLError("not-authorized", "The credentials are not valid.")
+            if not self._provider.has_passwords(domain):
+                raise SASLError(NO_PASSWORDS, "The domain has no passwords.")
             exchange = Exchange(domain, address, encrypted=True, offered=("PLAIN",))
             mechanism = self._attempts.begin("PLAIN", exchange, self._provider)
             with while_store_answers():
@@ -253,8 +303,11 @@ def _digest(cookie: str) -> bytes:
 
 __all__ = [
     "IDLE_S",
+    "LINK_S",
     "LONGEST_S",
+    "MAX_LINKS",
     "MAX_VISITORS",
+    "NO_PASSWORDS",
     "PROOF_S",
     "PageVisitor",
     "Visitors",

@@ -276,7 +276,7 @@ class Wiring:
             accounts,
             iterations=settings.scram_iterations,
             run_in_thread=platform.run_in_thread,
-            are_kept=provider.keeps_passwords,
+            keepers=provider.names,
         )
         tokens = Tokens(
             self.store.devices, self.config.tokens, secret=platform.secret, now=self.wall_clock

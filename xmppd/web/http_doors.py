@@ -12,7 +12,9 @@ from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.tls import TLS, Kind
 from xmppd.web.http_channel import HTTPChannel, HTTPDoor
 from xmppd.web.http_connections import HTTPConnections
-from xmppd.web.http_path import HTTPPaths
+from xmppd.web.http_path import HTTPPaths, Site
+
+_LOOPBACK = ("127.", "[::1]")
 
 
 class HTTPListener(ServerFactory):
@@ -116,16 +118,23 @@ class HTTPDoors:
             if endpoint.listen.kind == kind and endpoint.listen.tls == "direct" and endpoint.where
         ]
 
-    def base_url(self, domain: str) -> str | None:
-        """The URL by which the world reaches the paths of a domain, without a slash at its end:
-        ``web.url``, or else that of the first listener with TLS. None if neither is there.
+    def base_url(self, domain: str, site: Site = "web") -> str | None:
+        """The URL by which the paths of a domain are reached, without a slash at its end.
+
+        It is ``web.url``, for what is served where the web is; else that of the first listener with
+        TLS, or, for what is not for the world, of one on the machine itself. None if there is none.
         """
-        if self.settings.url:
+        serving = [each for each in self.endpoints if site in each.listen.sites and each.where]
+        if self.settings.url and (site == "web" or _any_serves(serving, "web")):
             return self.settings.url.rstrip("/")
-        for endpoint in self.endpoints:
-            listen = endpoint.listen
-            if "web" in listen.sites and listen.tls == "direct" and endpoint.where:
+        for endpoint in serving:
+            if endpoint.listen.tls == "direct":
                 port = endpoint.where.rpartition(":")[2]
                 host = ascii_domain(domain)
                 return f"https://{host}" if port == "443" else f"https://{host}:{port}"
-        return None
+        here = [each.where for each in serving if each.where.startswith(_LOOPBACK)]
+        return f"http://{here[0]}" if site != "web" and here else None
+
+
+def _any_serves(endpoints: Iterable[Listening], site: Site) -> bool:
+    return any(site in endpoint.listen.sites for endpoint in endpoints)

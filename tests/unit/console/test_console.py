@@ -66,7 +66,7 @@ class PageTests(ConsoleCase):
         self.assertIn("decided by", page)
         self.assertIn('class="panel verdict not"', answer.text)
         page = seen(self.admin.get("/console/why?owner=%40&watcher=x"))
-        self.assertIn("is no address", page)
+        self.assertIn("is not an address", page)
 
     def test_search(self) -> None:
         """An account is found by its name, and so are pages and commands."""
@@ -132,7 +132,7 @@ class CommandTests(ConsoleCase):
         """What is refused is said above the form, which has what was filled in."""
         answer = self.admin.post("/console/do/roster/add", {"account": ROMEO, "contact": "@"})
         self.assertEqual(answer.status, 400)
-        self.assertIn('"@" is no address', seen(answer))
+        self.assertIn('"@" is not an address', seen(answer))
         self.assertIn(f'value="{ROMEO}"', answer.text)
         self.assertIn('aria-invalid="true"', answer.text)
 

@@ -1,5 +1,6 @@
 // What is behind "#" is a token: it is put into the form that waits for it, which is sent without
-// leaving the page, so that the link stays what it is when the page is read again.
+// leaving the page, so that the link stays what it is when the page is read again; a form that leads
+// to another page leaves it.
 "use strict";
 
 async function send(form) {
@@ -19,6 +20,7 @@ async function send(form) {
 const waiting = document.querySelector("form[data-token]");
 if (waiting && location.hash.length > 1) {
   waiting.elements[waiting.dataset.token].value = location.hash.slice(1);
-  send(waiting).catch(() => waiting.submit());
+  if ("leaves" in waiting.dataset) waiting.submit();
+  else send(waiting).catch(() => waiting.submit());
 }
 addEventListener("hashchange", () => location.reload());
