@@ -208,6 +208,17 @@ class LDAPConnection(LDAPClient):
             raise LDAPFails(_reason(response))
         return Found(found, _cookie(controls))
 
+    async def attribute(self, dn: bytes, attribute: str) -> LDAPEntry | None:
+        """One entry with the values of one attribute; None if there is no such entry (any more).
+
+        Raises:
+            LDAPFails: It says so.
+        """
+        found, response, _ = await self._search(_about(dn, attribute), None, 1)
+        if response.resultCode not in (SUCCESS, NO_SUCH_OBJECT):
+            raise LDAPFails(_reason(response))
+        return found[0] if found else None
+
     def _search(
         self, request: object, controls: list[tuple[bytes, bool, bytes]] | None, limit: int
     ) -> "Deferred[tuple[list[LDAPEntry], pureldap.LDAPSearchResultDone, _Controls]]":
@@ -243,6 +254,15 @@ def _question(wanted: Wanted, limit: int) -> pureldap.LDAPSearchRequest:
         sizeLimit=limit,
         filter=pureldap.LDAPFilter_and([every, *parts]),
         attributes=list(wanted.attributes),
+    )
+
+
+def _about(dn: bytes, attribute: str) -> pureldap.LDAPSearchRequest:
+    return pureldap.LDAPSearchRequest(
+        baseObject=dn,
+        scope=pureldap.LDAP_SCOPE_baseObject,
+        filter=pureldap.LDAPFilter_present("objectClass"),
+        attributes=[attribute],
     )
 
 

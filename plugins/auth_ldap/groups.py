@@ -1,7 +1,8 @@
 """DirectoryGroups: groups of a directory as shared groups here (AU-5)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -27,12 +28,28 @@ LONGEST_S = 300.0
 PREFIX = "ldap:"
 """The names of shared groups begin with it that come from a directory, and no others."""
 
+_RANGE = re.compile(r";range=\d{1,9}-(\d{1,9}|\*)")
 _SEPARATOR = re.compile(rb"\s*(?<!\\)([,=+])\s*")
 _log = Logger()
 
 
 class TooMany(Exception):
     """An error: what a directory has is more than is taken over; the text is a clause."""
+
+
+class _Part(NamedTuple):
+    """Some of the members of a group.
+
+    Attributes:
+        values: As the entry names them.
+        after: The number of the next one; None if these are the last.
+    """
+
+    values: Sequence[bytes]
+    after: int | None
+
+
+_NOTHING = _Part((), None)
 
 
 class DirectoryGroups:
@@ -102,18 +119,36 @@ class DirectoryGroups:
             name = _name(entry, settings.group_name_attribute)
             if name is None:
                 continue
-            if _is_in_part(entry, settings.member_attribute):
-                raise TooMany(
-                    f"the directory gives only some of the members of {name} "
-                    f"({settings.member_attribute};range=…)"
-                )
-            members = self._members(entry, people)
+            members = self._members(await self._values(entry), people)
             there = [account for account in members if await self._accounts.exists(account)]
             found[PREFIX + name] = tuple(there)
         return found
 
-    def _members(self, entry: LDAPEntry, people: Mapping[bytes, frozenset[str]]) -> list[str]:
-        values = entry.attributes.get(self._settings.member_attribute.lower(), ())
+    async def _values(self, entry: LDAPEntry) -> Sequence[bytes]:
+        """The members as the entry names them. A directory that gives only so many values at once
+        says which these are (``member;range=0-1499``), and is asked for the next ones.
+        """
+        attribute, limit = self._settings.member_attribute, self._settings.max_group_people
+        part = _part(entry, attribute)
+        values = list(part.values)
+        while part.after is not None:
+            wanted = f"{attribute};range={part.after}-*"
+
+            async def read(asked: LDAPConnection, wanted: str = wanted) -> LDAPEntry | None:
+                return await asked.attribute(entry.dn, wanted)
+
+            more = await self._directory.ask(read)
+            before, part = part.after, _NOTHING if more is None else _part(more, attribute)
+            if part.after is not None and part.after <= before:
+                raise TooMany(f"the directory does not say how many members {entry.dn!r} has")
+            values += part.values
+            if len(values) > limit:
+                raise TooMany(f"there are more than auth_ldap.max_group_people, which is {limit}")
+        return values
+
+    def _members(
+        self, values: Sequence[bytes], people: Mapping[bytes, frozenset[str]]
+    ) -> list[str]:
         if self._settings.member == "name":
             return sorted(accounts_named(values, self._settings.name, self._domains))
         return sorted({each for dn in values for each in people.get(key_of(dn), ())})
@@ -167,9 +202,14 @@ def _name(entry: LDAPEntry, attribute: str) -> str | None:
     return None
 
 
-def _is_in_part(entry: LDAPEntry, attribute: str) -> bool:
-    """Whether there are more members than the directory gives at once."""
-    return any(name.startswith(f"{attribute.lower()};range=") for name in entry.attributes)
+def _part(entry: LDAPEntry, attribute: str) -> _Part:
+    """The members that an entry has, and where those begin that it did not give."""
+    whole = attribute.lower()
+    for name, values in entry.attributes.items():
+        found = _RANGE.fullmatch(name.removeprefix(whole)) if name.startswith(whole) else None
+        if found is not None:
+            return _Part(values, None if found[1] == "*" else int(found[1]) + 1)
+    return _Part(entry.attributes.get(whole, ()), None)
 
 
 __all__ = ["LONGEST_S", "PAGE_SIZE", "PREFIX", "DirectoryGroups", "TooMany", "key_of"]

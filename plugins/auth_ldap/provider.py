@@ -1,5 +1,6 @@
 """LDAPAuthProvider: passwords of people in a directory."""
 
+from collections.abc import Sequence
 from math import floor
 from secrets import token_hex
 
@@ -113,9 +114,7 @@ def accounts_of(
     return accounts_named(values, settings.name, domains)
 
 
-def accounts_named(
-    values: tuple[bytes, ...], kind: str, domains: tuple[str, ...]
-) -> frozenset[str]:
+def accounts_named(values: Sequence[bytes], kind: str, domains: tuple[str, ...]) -> frozenset[str]:
     """The accounts of these domains that have these names.
 
     Args:
