@@ -96,18 +96,36 @@ class DatabaseTests(MovingCase):
                 self.assertTrue(self.knows(f"{name}@montague.lit", PASSWORD))
 
     def test_wrong_key(self) -> None:
-        """A key of passwords that opens none is noticed: whoever has keys comes with these, and
-        nobody else gets a password that is none.
+        """A key of passwords that opens none stops it before anybody is taken: where keys of SCRAM
+        are known as well, and where they are not.
         """
-        source = self.database(
-            "UPDATE ofProperty SET propValue = 'other' WHERE name = 'passwordKey'"
-        )
+        other = "UPDATE ofProperty SET propValue = 'other' WHERE name = 'passwordKey'"
+        no_keys = "UPDATE ofUser SET storedKey = NULL"
+        only_some = "DELETE FROM ofUser WHERE username <> 'juliet'"
+        for statements in ((other,), (other, no_keys), (other, no_keys, only_some)):
+            with self.subTest(statements):
+                (self.directory / "openfire.sqlite").unlink(missing_ok=True)
+                source = self.database(*statements)
+                with self.assertRaisesRegex(Refused, "passwordKey in ofProperty does not open"):
+                    self.bring(source, "openfire")
+                people = self.house.store.accounts.accounts("montague.lit", limit=9)
+                self.assertEqual(done(people), [])
+
+    def test_right_key_alone(self) -> None:
+        """Where nobody has keys, the right key opens all; one damaged password stops nothing."""
+        damaged = "UPDATE ofUser SET encryptedPassword = '00' WHERE username = 'romeo'"
+        source = self.database("UPDATE ofUser SET storedKey = NULL", damaged)
+        said = self.bring(source, "openfire")
+        self.assertTrue(self.knows(JULIET, PASSWORD))
+        self.assertTrue([line for line in said if "the key of ofProperty does not open it" in line])
+
+    def test_no_key(self) -> None:
+        """Without a key whoever has keys of SCRAM comes with these, and others are listed."""
+        source = self.database("DELETE FROM ofProperty WHERE name = 'passwordKey'")
         said = self.bring(source, "openfire")
         self.assertTrue(self.knows(ROMEO, PASSWORD))
         self.assertIn("there is no key that opens it", said[0])
         self.assertIn(f"xmppctl user password {JULIET}", said[0])
-        told = self.told(source, "openfire")
-        self.assertTrue([line for line in told if "passwordKey in ofProperty does not" in line])
 
     def test_damaged(self) -> None:
         """A row that cannot be read is named, and all others are there."""
@@ -144,6 +162,8 @@ class PasswordTests(MovingCase):
         for text in (encrypted(PASSWORD, "another"), "00", "", "xyz", encrypted(PASSWORD)[:-2]):
             with self.subTest(text), self.assertRaises(ValueError):
                 opened(text, KEY)
+        with self.assertRaises(ValueError):
+            opened(encrypted("romeo\u0000\ufdd0\u200e"), KEY)
 
 
 class ScriptTests(MovingCase):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from xmppd.auth.keys import keys_match, password_forms
@@ -25,7 +24,14 @@ from xmppd.store.rosters import RosterItem
 from xmppd.store.scram_keys import ScramKeys
 
 PASSWORDS_TRIED = 20
-"""Of which keys are known as well, to see whether the key of passwords opens them."""
+"""Of encrypted passwords, to see whether ``passwordKey`` opens them."""
+
+WRONG_KEY = (
+    "passwordKey in ofProperty does not open the encrypted passwords in ofUser: it is that of "
+    "another Openfire, or this one (5.1 or later) derives the key in a way that its documentation "
+    "does not tell; restore the right one, or take passwordKey out of ofProperty, and whoever has "
+    "no keys of SCRAM gets no password here"
+)
 
 SUBSCRIPTIONS = {0: "none", 1: "to", 2: "from", 3: "both"}
 REMOVED = -1
@@ -71,7 +77,7 @@ class OpenfireReader:
         if not domain:
             raise SourceError("its properties do not say its domain: --host DOMAIN does")
         self._key = properties.get("passwordKey")
-        self._try_key()
+        self._check_key()
         for row in pages(self._users):
             yield from self._person(domain, row)
 
@@ -122,21 +128,36 @@ class OpenfireReader:
             after="" if last is None else last[0],
         )
 
-    def _try_key(self) -> None:
-        """Look whether the key opens passwords of which keys are known; else none is opened with
-        it, since that would lock people out.
+    def _check_key(self) -> None:
+        """Look whether the key opens passwords before anybody is taken: a wrong one makes other
+        passwords of them, and people would be locked out.
+
+        Where keys of SCRAM are known as well, one of these passwords has to have them. Elsewhere a
+        wrong key is told by what comes out: it is mostly not padded, nor a password at all.
+
+        Raises:
+            SourceError: It does not.
         """
-        if self._key is None or not {"storedkey", "encryptedpassword"} <= self._sql.columns(
-            "ofUser"
-        ):
+        if self._key is None or "encryptedpassword" not in self._sql.columns("ofUser"):
             return
-        both = (row for row in pages(self._users) if row[2] and row[3])
-        tried = list(islice(both, PASSWORDS_TRIED))
-        if tried and not any(_opens(self._key, row) for row in tried):
-            self._key = None
-            self._remarks.add(
-                "passwords that are only encrypted: passwordKey in ofProperty does not open them"
-            )
+        if rows := self._encrypted("storedKey IS NOT NULL"):
+            is_right = any(_has_keys(self._key, row) for row in rows)
+        else:
+            rows = self._encrypted("storedKey IS NULL")
+            is_right = 2 * sum(_opens(self._key, row) for row in rows) > len(rows)
+        if rows and not is_right:
+            raise SourceError(WRONG_KEY)
+
+    def _encrypted(self, also: str) -> Sequence[Row]:
+        """Some rows that have an encrypted password."""
+        has_keys = "storedkey" in self._sql.columns("ofUser")
+        if not has_keys and also == "storedKey IS NOT NULL":
+            return ()
+        columns = ("encryptedPassword", "storedKey", "serverKey", "salt", "iterations")
+        return self._sql.rows(
+            f"SELECT {self._sql.chosen('ofUser', columns)} FROM ofUser WHERE encryptedPassword "
+            f"IS NOT NULL {f'AND {also}' if has_keys else ''} LIMIT {PASSWORDS_TRIED}"
+        )
 
     # -- what somebody has ------------------------------------------------------------------------
 
@@ -336,12 +357,21 @@ def _keys(row: Sequence[object]) -> ScramKeys:
     return pie.keys_of(stored, server, salt, int(str(row[3] or 0)))
 
 
-def _opens(key: str, row: Row) -> bool:
+def _has_keys(key: str, row: Row) -> bool:
+    """Whether a password is opened, and is that of the keys beside it."""
     try:
-        password, keys = opened(str(row[2]), key), _keys(row[3:7])
+        password, keys = opened(str(row[0]), key), _keys(row[1:5])
         return any(keys_match(keys, form) for form in password_forms(password))
     except ValueError:
         return False
+
+
+def _opens(key: str, row: Row) -> bool:
+    try:
+        opened(str(row[0]), key)
+    except ValueError:
+        return False
+    return True
 
 
 def _xml(row: Row) -> Tree:

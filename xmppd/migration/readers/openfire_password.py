@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from xmppd.auth.keys import password_forms
+
 BLOCK_BYTES = 8
 
 
@@ -19,7 +21,7 @@ def opened(encrypted: str, key: str) -> str:
         key: ``passwordKey`` of the properties.
 
     Raises:
-        ValueError: The key does not open it.
+        ValueError: The key does not open it, or what comes out can be nobody's password.
     """
     data = bytes.fromhex(encrypted)
     vector, rest = data[:BLOCK_BYTES], data[BLOCK_BYTES:]
@@ -29,7 +31,9 @@ def opened(encrypted: str, key: str) -> str:
         padded = decryptor.update(rest) + decryptor.finalize()
         padding = PKCS7(BLOCK_BYTES * 8).unpadder()
         plain = padding.update(padded) + padding.finalize()
-        return plain.decode("utf-16-be")
+        password = plain.decode("utf-16-be")
+        password_forms(password)  # what comes out by a wrong key is mostly none
+        return password
     except (UnsupportedAlgorithm, ValueError) as error:
         raise ValueError("the key of ofProperty does not open it") from error
 
