@@ -4,6 +4,8 @@ It is loaded in temporary servers (``xmppd temporary``, :mod:`xmppd.testing`), a
 loaded where anybody could connect from another machine.
 """
 
+from functools import partial
+
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.auth.base import AuthProvider
@@ -81,7 +83,7 @@ def plug(
         *(AtUnload(undo) for undo in watched_connections(listeners, servers, wires)),
         AtUnload(taken_in(providers, RefusingProviders, table)),
         AtUnload(taken_in(tokens, EndedTokens, table)),
-        AtUnload(taken_in(database, SlowDatabase, table)),
+        AtUnload(database.behind(partial(SlowDatabase, faults=table, clock=clock))),
         AtUnload(certificates.show_right),
         Replace(OfflineMessageStrategy, full_offline_store(table)),
         IQFaults(table),

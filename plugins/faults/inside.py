@@ -16,11 +16,10 @@ from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.session.interceptor_manager import PacketInterceptor, S
 from xmppd.stanza import IQ, JID, Condition, Message, StanzaError
 from xmppd.stanza.names import namespace_of
-from xmppd.store.database import Columns, NewRows, Parameters, T, no_check
+from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 from xmppd.store.sql import Connection, Select
-from xmppd.store.watched import Watched
 
 from .table import FaultTable
 
@@ -71,30 +70,41 @@ class EndedTokens(Tokens):
         )
 
 
-class SlowDatabase(Watched):
-    """Waits before each call, while that is asked for."""
+class SlowDatabase(Database):
+    """Waits before each call, while that is asked for.
 
-    faults: FaultTable
-    _clock: IReactorTime
+    Args:
+        database: The one that is called then.
+        faults: Of which some ask for that.
+        clock: The reactor's.
+    """
+
+    def __init__(self, database: Database, faults: FaultTable, clock: IReactorTime) -> None:
+        self.alone, self.shared = database.alone, database.shared
+        self._database, self._faults, self._clock = database, faults, clock
 
     async def _wait(self, limit_s: float = CALL_LIMIT_S) -> None:
-        delay_s = sum(fault.delay_s for fault in self.faults.found((), "store"))
+        delay_s = sum(fault.delay_s for fault in self._faults.found((), "store"))
         if delay_s:
             await deferLater(self._clock, min(delay_s, limit_s), lambda: None)
         if delay_s >= limit_s:
             raise StoreError(f"The database did not answer within {limit_s:g} s.")
 
     @override
+    async def open(self, upgrade: bool, may_create: bool = True) -> None:
+        await self._database.open(upgrade, may_create)
+
+    @override
     async def read(
         self, query: Select[*Columns], parameters: Parameters
     ) -> Sequence[tuple[*Columns]]:
         await self._wait()
-        return await super().read(query, parameters)
+        return await self._database.read(query, parameters)
 
     @override
     async def write(self, change: Callable[[Connection], T], limit_s: float = CALL_LIMIT_S) -> T:
         await self._wait(limit_s)
-        return await super().write(change, limit_s)
+        return await self._database.write(change, limit_s)
 
     @override
     async def append(
@@ -104,7 +114,15 @@ class SlowDatabase(Watched):
         limit_s: float = CALL_LIMIT_S,
     ) -> None:
         await self._wait(limit_s)
-        await super().append(*parts, check=check, limit_s=limit_s)
+        await self._database.append(*parts, check=check, limit_s=limit_s)
+
+    @override
+    def free_bytes(self) -> float:
+        return self._database.free_bytes()
+
+    @override
+    async def close(self) -> None:
+        await self._database.close()
 
 
 class IQFaults(PacketInterceptor):

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from typing_extensions import override
 
+from xmppd.events import Undo
 from xmppd.host.metrics import Histogram
 from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_check
 from xmppd.store.errors import StoreError
@@ -126,6 +127,18 @@ class Watched(Database):
         self._lately_s = self._ended = 0.0
         self.may_write: Callable[[], bool] = lambda: True
         self.voice: Callable[[], defer.Deferred[None]] = lambda: defer.succeed(None)
+
+    def behind(self, wrap: Callable[[Database], Database]) -> Undo:
+        """Put another database between this one and the one that it asks; returns what takes that
+        out again.
+        """
+        before = self._database
+        self._database = wrap(before)
+
+        def undo() -> None:
+            self._database = before
+
+        return undo
 
     def failing(self) -> dict[str, str]:
         """What cannot be done with the database just now: ``read``, ``written``; and why."""

@@ -313,6 +313,9 @@ class InnerFaultTests(FaultCase):
         self.assertNotIn(b"'p'", self.romeo.raw())
         self.house.clock.pump([0.1] * 300)
         self.assertIn(b"'p'", self.romeo.raw())
+        self.assertGreater(
+            self.house.store.watched.lately_s(), 0.25
+        )  # as of a database that is slow
         self.office.says("fault clear")
         self.romeo.send(message("nurse@montague.lit", "hark"))
         self.fault("store", milliseconds="600000")
