@@ -1,6 +1,5 @@
 """Commands on other servers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xmppd.command.argument import Argument
@@ -13,12 +12,8 @@ from xmppd.ctl.declared import Declared
 from xmppd.ctl.times import iso
 from xmppd.explain import other_servers
 from xmppd.explain.finding import counted
-from xmppd.explain.other_servers import Cause
 from xmppd.host.clocks import Clocks
-from xmppd.resolve.attempts import AttemptStep
-from xmppd.s2s.domain_pair import OPEN, STREAM_FROM
-from xmppd.s2s.foreign_routes import REFUSED, ForeignRoutes
-from xmppd.s2s.server_stream import CALL_FROM
+from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.stanza import Condition
 
 THEIRS = DomainName(ours=False)
@@ -87,51 +82,32 @@ class ServerCommands:
         yield f"closed {counted(self.routes.close_to(domain), 'stream')} with {domain}"
 
     async def why(self, context: CommandContext) -> Replies:
-        """List the steps in the order in which they began, then the states of now, and the causes
-        with their remedies.
+        """Say the causes first; then list the steps in the order in which they began, the states of
+        now, and the remedies with their codes.
         """
         domain = context.arguments.text("domain")
-        routes, history = self.routes, self.routes.history
-        refusals = history.refusals.of(domain)
-        steps = sorted((*history.attempts.of(domain), *refusals), key=_began)
-        for step in steps:
-            ms = None if step.ms is None else round(step.ms, 1)
-            yield StepRow(iso(step.at), step.kind, step.what, step.outcome, ms)
-        now, found = iso(self.clocks.wall_clock()), False
-        for what, state in other_servers.states(routes, domain):
-            found = True
-            yield StepRow(now, "state", what, state, None)
-        if routes.policies.of(domain).block:
-            found = True
-            yield StepRow(now, "policy", "s2s.domain", "blocked: nothing is sent or accepted", None)
-        if not steps and not found:
+        routes = self.routes
+        causes, steps = other_servers.causes(routes, domain), other_servers.steps(routes, domain)
+        states = [*other_servers.states(routes, domain)]
+        blocked = routes.policies.of(domain).block
+        if not (steps or states or blocked):
             raise Refused(
                 f"since the server started, it has not tried to reach {domain}, and {domain} has "
                 "not connected",
                 Condition.ITEM_NOT_FOUND,
             )
-        for cause in self._causes(domain, steps):
+        for cause in causes:
+            yield str(cause)
+        for step in steps:
+            ms = None if step.ms is None else round(step.ms, 1)
+            yield StepRow(iso(step.at), step.kind, step.what, step.outcome, ms)
+        now = iso(self.clocks.wall_clock())
+        for what, state in states:
+            yield StepRow(now, "state", what, state, None)
+        if blocked:
+            yield StepRow(now, "policy", "s2s.domain", "blocked: nothing is sent or accepted", None)
+        for cause in causes:
             yield StepRow(now, "remedy", cause.code, cause.says, None)
-
-    def _causes(self, domain: str, steps: Sequence[AttemptStep]) -> list[Cause]:
-        """Those in the way of stanzas there, and of stanzas from there."""
-        routes = self.routes
-        pairs = [pair for pair in routes.pairs.values() if pair.remote == domain]
-        found = [cause for pair in pairs if (cause := other_servers.of_pair(pair)) is not None]
-        tries = [step for step in steps if step.what.startswith(STREAM_FROM)]
-        if tries and not pairs and tries[-1].outcome != OPEN:  # it failed, and is over
-            local = tries[-1].what.removeprefix(STREAM_FROM)
-            found.append(other_servers.of_failure(tries[-1].outcome, local, domain))
-        calls = [step for step in steps if step.what.startswith(CALL_FROM)]
-        if routes.policies.of(domain).block:
-            found.append(other_servers.of_refusal("blocked", domain))
-        elif calls and calls[-1].kind == REFUSED:
-            found.append(other_servers.of_refusal(calls[-1].outcome, domain))
-        return list(dict.fromkeys(found))
-
-
-def _began(step: AttemptStep) -> float:
-    return step.at
 
 
 COMMANDS: tuple[Declared[ServerCommands], ...] = (

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xmppd.explain.finding import counted
-from xmppd.s2s.domain_pair import DomainPair
-from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.resolve.attempts import AttemptStep
+from xmppd.s2s.domain_pair import OPEN, STREAM_FROM, DomainPair
+from xmppd.s2s.foreign_routes import FORGOTTEN, REFUSED, ForeignRoutes
+from xmppd.s2s.server_stream import CALL_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +18,15 @@ class Cause:
     Attributes:
         code: Its name for programs.
         says: What to do, without a full stop.
+        about: What it is the cause of, with the reason that was given.
     """
 
     code: str
     says: str
+    about: str
+
+    def __str__(self) -> str:
+        return f"{self.about}: {self.says}"
 
 
 REMEDIES: dict[str, str] = {
@@ -42,6 +49,9 @@ REMEDIES: dict[str, str] = {
     "not-reached": "its server is away or too slow, or a firewall lies between: the rows above say "
     "which addresses were tried",
     "no-tls": "one side offers no TLS, or none that the other accepts, and it is required",
+    "slow": "it is there and takes less than it is sent, or the network between is slow; what "
+    "waits for more than s2s.max_queue_age_s comes back",
+    "refused-there": "a rule of its own forbids it to speak with {local}: ask its administrator",
     "hung-up": "its administrator finds in the log there why it has hung up",
     "wrong-key": "who has called is not {remote}, or the nodes of its service have different "
     "secrets",
@@ -67,6 +77,7 @@ _TO_THEM: tuple[tuple[str, str], ...] = (
     (r"has no XMPP server|no such", "no-such-server"),
     (r"cannot be reached|in time|did not answer|connection was lost", "not-reached"),
     (r"offers no TLS|cannot begin TLS|TLS failed|does not speak TLS", "no-tls"),
+    (r"it closed the stream: (policy-violation|not-authorized|not-allowed)", "refused-there"),
     (r"it closed|it did not", "hung-up"),
 )
 """The codes of the reasons for which streams that we open fail."""
@@ -85,26 +96,87 @@ _FROM_THEM: tuple[tuple[str, str], ...] = (
 """Those of the reasons for which servers that connect to us are turned away."""
 
 
+def causes(routes: ForeignRoutes, remote: str) -> list[Cause]:
+    """Those in the way of stanzas to a domain elsewhere, and of stanzas from there."""
+    pairs = [pair for pair in routes.pairs.values() if pair.remote == remote]
+    found = [cause for pair in pairs if (cause := of_pair(pair)) is not None]
+    known = {pair.local for pair in pairs}
+    found += [
+        of_failure(why, local, remote)
+        for local, why in _failures(routes, remote).items()
+        if local not in known  # it failed, and is over
+    ]
+    calls = [step for step in present(routes, remote) if step.what.startswith(CALL_FROM)]
+    if routes.policies.of(remote).block:
+        found.append(of_refusal("it is blocked by s2s.domain", remote))
+    elif calls and calls[-1].kind == REFUSED:
+        found.append(of_refusal(calls[-1].outcome, remote))
+    return list(dict.fromkeys(found))
+
+
+def failure(routes: ForeignRoutes, local: str, remote: str) -> str:
+    """The reason for which the last try to reach a domain has failed; empty if it has not, or there
+    was none.
+    """
+    pair = routes.pairs.get((local, remote))
+    if pair is not None and (pair.carrier is not None or pair.why is not None):
+        return "" if pair.why is None else pair.why.text or pair.why.condition.tag
+    return _failures(routes, remote).get(local, "")
+
+
+def _failures(routes: ForeignRoutes, remote: str) -> dict[str, str]:
+    """The reasons for which the last tries have failed, by our domain."""
+    tries = {
+        step.what.removeprefix(STREAM_FROM): step.outcome
+        for step in present(routes, remote)
+        if step.what.startswith(STREAM_FROM)
+    }
+    return {local: outcome for local, outcome in tries.items() if outcome != OPEN}
+
+
+def present(routes: ForeignRoutes, remote: str) -> list[AttemptStep]:
+    """The steps since somebody had all of them forgotten, the oldest first."""
+    all_of_them = steps(routes, remote)
+    ends = [at for at, step in enumerate(all_of_them, 1) if step.outcome == FORGOTTEN]
+    return all_of_them[ends[-1] if ends else 0 :]
+
+
+def steps(routes: ForeignRoutes, remote: str) -> list[AttemptStep]:
+    """The steps of both directions, the oldest first."""
+    history = routes.history
+    both = (*history.refusals.of(remote), *history.attempts.of(remote))
+    return sorted(both, key=lambda step: step.at)
+
+
 def of_pair(pair: DomainPair) -> Cause | None:
     """The cause for which stanzas do not leave; None if they do."""
-    if pair.why is None or pair.carrier is not None:
-        return None
-    return of_failure(pair.why.text or "", pair.local, pair.remote)
+    local, remote = pair.local, pair.remote
+    if pair.carrier is not None:
+        return _slow(pair) if pair.carrier.full else None
+    return None if pair.why is None else of_failure(pair.why.text or "", local, remote)
+
+
+def _slow(pair: DomainPair) -> Cause:
+    waiting = counted(len(pair.backlog), "stanza")
+    about = f"{pair.remote} reads slowly ({waiting} waiting)"
+    return Cause("slow", REMEDIES["slow"], about)
 
 
 def of_failure(why: str, local: str, remote: str) -> Cause:
     """The cause for which a stream that we have opened has failed."""
-    return _cause(_TO_THEM, why, local, remote)
+    about = f"nothing goes from {local} to {remote} ({why})"
+    return _cause(_TO_THEM, why, about, local=local, remote=remote)
 
 
 def of_refusal(why: str, remote: str) -> Cause:
     """The cause for which a server that has connected to us was turned away."""
-    return _cause(_FROM_THEM, why, "", remote)
+    about = f"nothing comes from {remote} ({why})"
+    return _cause(_FROM_THEM, why, about, local="", remote=remote)
 
 
-def _cause(table: tuple[tuple[str, str], ...], why: str, local: str, remote: str) -> Cause:
+def _cause(table: tuple[tuple[str, str], ...], why: str, about: str, **domains: str) -> Cause:
     code = next((code for pattern, code in table if re.search(pattern, why)), "other")
-    return Cause(code, REMEDIES[code].format(local=local, remote=remote))
+    return Cause(code, REMEDIES[code].format(**domains), about)
 
 
 def states(routes: ForeignRoutes, remote: str) -> Iterator[tuple[str, str]]:
@@ -124,4 +196,14 @@ def states(routes: ForeignRoutes, remote: str) -> Iterator[tuple[str, str]]:
         yield f"{pair.local} to {pair.remote}", "; ".join(said)
 
 
-__all__ = ["REMEDIES", "Cause", "of_failure", "of_pair", "of_refusal", "states"]
+__all__ = [
+    "REMEDIES",
+    "Cause",
+    "causes",
+    "failure",
+    "of_failure",
+    "of_pair",
+    "of_refusal",
+    "states",
+    "steps",
+]

@@ -19,6 +19,8 @@ from xmppd.stanza import Condition, Stanza, StanzaError
 
 MAX_VERIFICATIONS_PER_PAIR = 16
 
+TOO_LATE = "it did not answer in time"
+
 STREAM_FROM, OPEN = "stream from ", "open"
 """How a stream that we open is noted, and that it is there."""
 
@@ -311,7 +313,10 @@ class DomainPair:
 
     def _too_late(self) -> None:
         self._deadline = None
-        self._fail(no_stream("it did not answer in time"))
+        outgoing = self.outgoing
+        asked = outgoing is not None and outgoing.is_proving(self.local)
+        why = "it did not verify our name by dialback in time" if asked else TOO_LATE
+        self._fail(no_stream(why))
 
     def _settle(self) -> None:
         """Stop the timer, if nothing is waited for."""

@@ -31,6 +31,9 @@ SWEEP_S = 1.0
 REFUSED = "refuse"
 """The kind of step in which a server that has connected to us is turned away."""
 
+FORGOTTEN = "forgotten: what was tried before counts no more"
+"""The outcome of the step in which an administrator has everything be tried anew."""
+
 LET_GO_S = 5.0
 LOOK_EVERY_S = 0.1
 """How often it is looked whether all that waited has left."""
@@ -406,9 +409,12 @@ class ForeignRoutes:
         """Close all streams with a domain, and try it at once next time; returns their number."""
         self._connector.forget(remote)
         self.outgoing_connections.forget(remote)
+        if self.history.attempts.of(remote) or self.history.refusals.of(remote):
+            self.note(remote, "all of them", FORGOTTEN)
         for pair in self.pairs.values():
             if pair.remote == remote:
                 pair.heard()
+                pair.why = None
         streams = [
             stream
             for stream in self._streams

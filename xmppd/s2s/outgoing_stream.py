@@ -211,6 +211,10 @@ class OutgoingStream(ServerStream):
         key = self.context.keys.key(self.remote, local, self._stream_id)
         self.write(dialback.request("result", local, self.remote, key))
 
+    def is_proving(self, local: str) -> bool:
+        """Whether the peer has been asked to take stanzas of this domain, and has not answered."""
+        return local in self._proving
+
     def verify(self, local: str, stream_id: str, key: str) -> None:
         """Ask whether a key is the remote domain's (§2.1.2)."""
         self.write(dialback.request("verify", local, self.remote, key, id=stream_id))

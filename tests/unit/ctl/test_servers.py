@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
 from tests.unit.s2s.peers import Caller
-from xmppd.explain.other_servers import of_refusal
+from xmppd.explain.other_servers import of_failure, of_refusal
 from xmppd.resolve.attempts import MAX_DOMAINS
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
@@ -61,6 +61,49 @@ class ServerTests(SynchronousTestCase):
         self.verona.clock.pump([1.0] * 10)  # it is forgotten that it has failed, and not why
         *_, tried, remedy = self.office.rows("s2s why", domain="elsewhere.lit")
         self.assertEqual((tried["step"], remedy["what"]), ("stream", "no-such-server"))
+
+    def test_why_in_a_sentence(self) -> None:
+        """The cause comes first, as a sentence with what to do; when it is mended and somebody has
+        said so, it is a cause no more.
+        """
+        self.say("elsewhere.lit")
+        sentence, *_ = self.office.replies("s2s why", domain="elsewhere.lit")
+        self.assertEqual(
+            str(sentence).partition(": see")[0],
+            "nothing goes from verona.lit to elsewhere.lit (there is no such house): DNS knows no "
+            "server of elsewhere.lit",
+        )
+        self.office.says("s2s close", domain="elsewhere.lit")
+        *_, last = self.office.replies("s2s why", domain="elsewhere.lit")
+        assert isinstance(last, dict)
+        self.assertEqual((last["step"], last["outcome"]), ("state", "closed"))
+        self.say("elsewhere.lit")
+        self.assertIn(
+            "nothing goes", str(self.office.replies("s2s why", domain="elsewhere.lit")[0])
+        )
+
+    def test_why_slow(self) -> None:
+        """A server that is there and does not read."""
+        self.say("mantua.lit")
+        self.verona.network.settle()
+        pair = self.verona.server.foreign_routes.pairs["verona.lit", "mantua.lit"]
+        assert pair.carrier is not None
+        pair.carrier.wire_is_full()
+        self.say("mantua.lit")
+        sentence, *_, remedy = self.office.replies("s2s why", domain="mantua.lit")
+        self.assertTrue(str(sentence).startswith("mantua.lit reads slowly (1 stanza waiting)"))
+        assert isinstance(remedy, dict)
+        self.assertEqual(remedy["what"], "slow")
+        pair.carrier.wire_is_free()
+        rows = self.office.rows("s2s why", domain="mantua.lit")
+        self.assertEqual((rows[-1]["step"], rows[-1]["outcome"]), ("state", "open"))
+
+    def test_why_refused_there(self) -> None:
+        """A server that blocks us says so by a stream error, which is told apart from others."""
+        cause = of_failure("it closed the stream: policy-violation", "verona.lit", "mantua.lit")
+        self.assertEqual(cause.code, "refused-there")
+        cause = of_failure("it closed the stream: undefined-condition", "verona.lit", "mantua.lit")
+        self.assertEqual(cause.code, "hung-up")
 
     def test_why_well(self) -> None:
         """Of a server with which all is well there is no remedy; both directions are told."""

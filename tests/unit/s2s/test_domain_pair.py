@@ -126,6 +126,18 @@ class PairTests(SynchronousTestCase):
         self.assertEqual(self.bounced(), ["1 remote-server-timeout"])
         self.assertTrue(self.elsewhere.last().heard().endswith("</stream:stream>"))
 
+    def test_no_verdict(self) -> None:
+        """It comes to a stream, and does not say in time whether it takes our name: the reason is
+        dialback (SV-10).
+        """
+        self.say("1")
+        self.elsewhere.last().open()
+        self.house.clock.advance(11)
+        self.assertEqual(self.bounced(), ["1 remote-server-timeout"])
+        why = self.routes.pairs["mantua.lit", "verona.lit"].why
+        assert why is not None
+        self.assertEqual(why.text, "it did not verify our name by dialback in time")
+
     def test_growing_delay(self) -> None:
         """After a failure nobody is called for a while, each time twice as long (SV-10)."""
         self.elsewhere.why = no_stream("refused")
