@@ -91,14 +91,16 @@ class DrillTests(SynchronousTestCase):
             "</block></iq>"
         )
         code, says = self.cause("juliet")
-        self.assertEqual(code, "hidden")
+        self.assertEqual(code, "blocked")
         self.assertIn(f"has blocked {JULIET}", says)
 
     def test_invisible(self) -> None:
         """Juliet does not see Romeo, who is invisible."""
         self.romeo.send("<iq type='set' id='i'><invisible xmlns='urn:xmpp:invisible:1'/></iq>")
         self.romeo.send("<presence/>")
-        self.assertIn("is invisible", self.cause("juliet")[1])
+        self.assertEqual(
+            self.cause("juliet"), ("invisible", f"{ROMEO}/orchard is invisible (PL-10).")
+        )
 
     # -- messages that are lost ------------------------------------------------------------------
 
@@ -134,6 +136,7 @@ class DrillTests(SynchronousTestCase):
         """The same with requests."""
         self.romeo.send("<iq type='get' id='1'><query xmlns='odd'/></iq>" * MANY)
         self.wait(30.0)
+        self.assertIn("of them requests", str(self.office.replies("status")[0]))
         first, *_ = self.office.rows("top senders", of="iqs", by="account")
         self.assertEqual((first["who"], first["errors"]), (ROMEO, MANY))
 
@@ -141,11 +144,14 @@ class DrillTests(SynchronousTestCase):
         """Somebody tries passwords, of one account after the other."""
         done(Deferred.fromCoroutine(self.house.server.passwords.create("paris@verona.lit", "rose")))
         guesses = self.client("paris", "thorn", "203.0.113.7")
-        for _ in range(20):
+        for _ in range(30):
             next(guesses)
         self.wait()
+        self.assertEqual(self.codes("status"), ["logins-fail"])
+        (sentence, _) = self.office.replies("status")
+        self.assertIn("30 of them from 203.0.113.7", str(sentence))
         first, *_ = self.office.rows("top senders", by="address", of="failed-logins")
-        self.assertEqual((first["who"], first["failed_logins"]), ("203.0.113.7", 20))
+        self.assertEqual((first["who"], first["failed_logins"]), ("203.0.113.7", 30))
 
     # -- one person's trouble --------------------------------------------------------------------
 
@@ -172,8 +178,10 @@ class DrillTests(SynchronousTestCase):
         for _ in range(3):
             self.house.connect("romeo/orchard")
         found = self.office.rows("explain session", jid="romeo")
-        self.assertEqual([row["code"] for row in found], ["there", "ended", "ended", "ended"])
-        self.assertIn("conflict", str(found[1]["says"]))
+        codes = [row["code"] for row in found]
+        self.assertEqual(codes, ["there", "conflicts", "ended", "ended", "ended"])
+        self.assertIn("taken by another session 3 times", str(found[1]["says"]))
+        self.assertIn("conflict", str(found[2]["says"]))
 
     # -- the machine -----------------------------------------------------------------------------
 

@@ -40,6 +40,8 @@ class SoftwareCauses(Row, frozen=True):
 class PeerCauses(Row, frozen=True):
     """What somebody has sent, and was sent."""
 
+    least = ("errors", "got", "percent", "presences")
+
     who: str
     stanzas: int
     messages: int

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from xmppd.explain import other_servers
 from xmppd.explain.finding import Finding, counted, listed
 from xmppd.explain.parties import Party, elsewhere, inactive, intercepted, party, unread
-from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
@@ -108,10 +108,11 @@ def _existence(case: PresenceCase) -> Iterator[Finding]:
             "owner_unknown", f"there is no account {owner.jid.bare}", "PM-6", hinders=True
         )
     if not watcher.local:
-        if not _reached(case, watcher.jid):
+        obstacle = _no_way(case, watcher.jid)
+        if obstacle:
             yield Finding(
                 "watcher_unreachable",
-                f"{watcher.jid.bare} is at {watcher.jid.domain}, and {_no_way(case, watcher.jid)}",
+                f"{watcher.jid.bare} is at {watcher.jid.domain}, and {obstacle}",
                 "RT-10",
                 hinders=True,
             )
@@ -122,8 +123,9 @@ def _existence(case: PresenceCase) -> Iterator[Finding]:
 
 
 def _elsewhere(case: PresenceCase, jid: JID, what: str) -> Finding:
-    reached = _reached(case, jid)
-    way = ", and is asked with a probe" if reached else f", and {_no_way(case, jid)}"
+    obstacle = _no_way(case, jid)
+    reached = not obstacle
+    way = f", and {obstacle or 'is asked with a probe'}"
     return Finding(
         "owner_elsewhere" if reached else "owner_unreachable",
         f"{jid.domain} is not served here{way}; whoever serves it {what}",
@@ -144,17 +146,18 @@ def _told_from_elsewhere(case: PresenceCase) -> Iterator[Finding]:
             )
 
 
-def _reached(case: PresenceCase, jid: JID) -> bool:
-    """Whether a route leads to a domain that is not ours."""
+def _no_way(case: PresenceCase, jid: JID) -> str:
+    """The reason why no route leads there; empty if one does."""
     routes = case.server.routing_table
     if jid.domain in routes.components:
-        return True
-    return routes.foreign is not None and not _is_blocked(case, jid)
-
-
-def _no_way(case: PresenceCase, jid: JID) -> str:
-    """The reason why no route leads there."""
-    return "s2s.domain blocks it" if _is_blocked(case, jid) else "no route leads there"
+        return ""
+    if _is_blocked(case, jid):
+        return "s2s.domain blocks it"
+    if routes.foreign is None:
+        return "no route leads there"
+    other = case.watcher if jid is case.owner.jid else case.owner
+    why = other_servers.failure(case.server.foreign_routes, other.jid.domain, jid.domain)
+    return f"cannot be reached ({why}): see xmppctl s2s why {jid.domain}" if why else ""
 
 
 def _is_blocked(case: PresenceCase, jid: JID) -> bool:
@@ -301,7 +304,7 @@ def _subscription(item: RosterItem | None) -> str:
 # --- is there something to see? ----------------------------------------------------------------
 
 AWAY = frozenset(("owner_disabled", "owner_never_here", "owner_away", "owner_not_available",
-                  "resource_gone", "hidden", "not_let_in"))  # fmt: skip
+                  "resource_gone", "blocked", "invisible", "hidden", "not_let_in"))  # fmt: skip
 
 
 def _availability(case: PresenceCase) -> Iterator[Finding]:
@@ -319,13 +322,15 @@ def _availability(case: PresenceCase) -> Iterator[Finding]:
         )
 
 
-def _why_hidden(privacy: SessionPrivacy | None, watcher: JID) -> tuple[str, str]:
-    """Why somebody does not see a session that is available, and the rule for it."""
+def _hidden(session: Session, watcher: JID, *, hinders: bool) -> Finding:
+    """The reason why somebody does not see a session that is available."""
+    privacy, jid = session.privacy, session.jid
     if privacy is not None and privacy.invisible:
-        return "is invisible", "PL-10"
+        return Finding("invisible", f"{jid} is invisible", "PL-10", hinders=hinders)
     if privacy is not None and privacy.blocks(watcher):
-        return f"has blocked {watcher}", "PL-9"
-    return f"has a list in force that hides it from {watcher}", "PL-6"
+        return Finding("blocked", f"{jid} has blocked {watcher}", "PL-9", hinders=hinders)
+    says = f"{jid} has a list in force that hides it from {watcher}"
+    return Finding("hidden", says, "PL-6", hinders=hinders)
 
 
 def _privacy(case: PresenceCase) -> Iterator[Finding]:
@@ -333,9 +338,8 @@ def _privacy(case: PresenceCase) -> Iterator[Finding]:
     shown = _shown(case)
     for session in case.owner.available:
         if session not in shown:
-            says, rule = _why_hidden(session.privacy, case.watcher.jid)
             hinders = case.allowed and not shown
-            yield Finding("hidden", f"{session.jid} {says}", rule, hinders=hinders)
+            yield _hidden(session, case.watcher.jid, hinders=hinders)
     deaf = [watcher for watcher in case.watcher.available if _lets_none_in(watcher, shown)]
     for session in deaf:
         yield Finding(

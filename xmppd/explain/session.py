@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 
-from xmppd.explain.finding import Finding, counted
+from xmppd.explain.finding import Finding, counted, listed
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.ended_sessions import EndedSession
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import JID
+from xmppd.stanza import JID, StreamCondition
 from xmppd.stanza.date_time import date_time
+
+KEEPS_HAPPENING = 3
+"""Sessions that end in the same way so often do so for one reason."""
+
+CONFLICT = StreamCondition.CONFLICT.value
 
 
 def explain_session(server: XMPPServer, address: JID) -> list[Finding]:
@@ -24,6 +29,7 @@ def explain_session(server: XMPPServer, address: JID) -> list[Finding]:
     ]
     found = [finding for session in there for finding in _there(server, session)]
     ended = server.ended_sessions.of(str(address))
+    found += _conflicts(ended)
     found += [_ended(server, each) for each in reversed(ended)]
     return found
 
@@ -47,12 +53,12 @@ def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]
         )
     backlog = session.backlog
     if backlog is not None and backlog:
-        why = "its client is inactive"
+        code, why = "waits", "its client is inactive"
         if session.detached:
             why = "it is detached"
         elif backlog.full:
-            why = "its client reads slowly"
-        yield Finding("waits", f"{counted(len(backlog), 'stanza')} waiting for it, since {why}")
+            code, why = "reads_slowly", "its client reads slowly"
+        yield Finding(code, f"{counted(len(backlog), 'stanza')} waiting for it, since {why}")
     counts = wire.counts
     if counts.slowed:
         yield Finding(
@@ -60,6 +66,20 @@ def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]
             f"it was slowed down {counted(counts.slowed, 'time')}, since it has sent more than "
             f"stream.stanzas_per_s or stream.bytes_per_s: {sum(counts.came)} stanzas so far",
         )
+
+
+def _conflicts(ended: list[EndedSession]) -> Iterator[Finding]:
+    """The resources that clients take from each other again and again."""
+    taken = [each for each in ended if each.why.startswith(CONFLICT)]
+    for jid in dict.fromkeys(each.jid for each in taken):
+        addresses = [each.address for each in taken if each.jid == jid]
+        if len(addresses) >= KEEPS_HAPPENING:
+            yield Finding(
+                "conflicts",
+                f"{jid} was taken by another session {len(addresses)} times in the last hour: "
+                f"clients at {listed([*dict.fromkeys(addresses)])} want the same resource, and "
+                "each throws the other out; give one of them another resource",
+            )
 
 
 def _ended(server: XMPPServer, ended: EndedSession) -> Finding:

@@ -33,6 +33,9 @@ A_THIRD = 1 / 3
 MANY_STANZAS = 600
 """Of a minute: who sends fewer is not named."""
 
+MANY_LOGINS = 30
+"""Of a minute: with fewer that fail, nobody is named."""
+
 LATE_S = 1.0
 """Of the loop over the sockets: more is trouble."""
 
@@ -246,11 +249,37 @@ def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     for who, grown in sent.items():
         if who != OTHERS.session and grown.stanzas > max(MANY_STANZAS, total * A_THIRD):
             slowed = f", and was slowed down {grown.slowed} times" if grown.slowed else ""
+            number, kind = max(
+                (grown.messages, "messages"),
+                (grown.presences, "presences"),
+                (grown.iqs, "requests"),
+            )
             yield Trouble(
                 "one-sends-a-third",
-                f"{who} has sent {grown.stanzas} of {total} stanzas in the last minute{slowed}: "
-                "see xmppctl top senders; xmppctl session end ends a session",
+                f"{who} has sent {grown.stanzas} of {total} stanzas in the last minute, {number} "
+                f"of them {kind}{slowed}: see xmppctl top senders; xmppctl session end ends a "
+                "session",
             )
+
+
+def _logins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
+    failed = by("address", server.traffic_history.lately(1))
+    total = sum(grown.failed_logins for grown in failed.values())
+    if total >= MANY_LOGINS:
+        address = max(failed, key=lambda each: failed[each].failed_logins)
+        yield Trouble(
+            "logins-fail",
+            f"{total} logins have failed in the last minute, "
+            f"{failed[address].failed_logins} of them from {address}: see xmppctl top senders --by "
+            "address --of failed-logins",
+        )
+    queue = server.client_connections.login_queue
+    if queue.waiting >= MANY_LOGINS:
+        yield Trouble(
+            "logins-wait",
+            f"{queue.waiting} logins are waiting for {queue.in_progress} that are under way: many "
+            "clients come at once, and each has its turn",
+        )
 
 
 def _nodes(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
@@ -274,6 +303,7 @@ _LOOKS: tuple[Callable[[XMPPServer, Surroundings], Iterator[Trouble]], ...] = (
     _components,
     _other_servers,
     _senders,
+    _logins,
     _configuration,
 )
 

@@ -53,6 +53,11 @@ class SessionTests(SynchronousTestCase):
         found = self.told("romeo@verona.lit")
         self.assertEqual([code for code, _ in found], ["there", "ended", "ended"])
         self.assertIn("conflict: another session took this resource", found[1][1])
+        self.connect()
+        found = self.told("romeo@verona.lit")
+        self.assertEqual([code for code, _ in found][:2], ["there", "conflicts"])
+        self.assertIn(f"{ROMEO} was taken by another session 3 times", found[1][1])
+        self.assertIn("clients at 192.0.2.1 want the same resource", found[1][1])
 
     def test_by_an_administrator(self) -> None:
         """One that an administrator has ended, with the reason that was given."""
@@ -72,7 +77,8 @@ class SessionTests(SynchronousTestCase):
         ((_, there), (code, waits)) = self.told()
         self.assertIn("is connected", there)
         self.assertEqual(
-            (code, waits), ("waits", "1 stanza waiting for it, since its client reads slowly.")
+            (code, waits),
+            ("reads_slowly", "1 stanza waiting for it, since its client reads slowly."),
         )
         juliet.send(text * 50)
         self.assertIn("its client has read too slowly", self.told()[0][1])
