@@ -375,7 +375,7 @@ summary() {
 }
 
 # What starts servers waits for them for half of its time: the rest is done meanwhile.
-SERVERS="tests.integration tests.faults tests.canary"
+SERVERS="tests.integration tests.drill tests.faults tests.canary"
 
 the_rest() {
     for test in tests/*/__init__.py tests/test_*.py; do
@@ -470,6 +470,15 @@ kills() {
             ${SEED:+--seed "$SEED"} ${storage:+--storage "$storage"}
     done
     "$BIN/python" -m bench.upload_kills ${SEED:+--seed "$SEED"}
+}
+
+# In a mount namespace of its own, which has the disk that gets full.
+drill() {
+    need_prosody
+    own=--map-root-user
+    if [ "$(id -u)" = 0 ]; then own=; fi
+    XMPPD_DRILL_DISK=1 unshare --mount $own "$BIN/python" -m tests.drill ${PEOPLE:+--clients "$PEOPLE"} \
+        ${WORDS:-}
 }
 
 attack() {
@@ -573,7 +582,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | drill | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

@@ -3,7 +3,7 @@
 import asyncio
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -28,8 +28,10 @@ class FederatedServer(ServerProcess):
         domain: What it serves.
         authority: Whose signatures it believes.
         signer: Who signed its certificate.
+        days: How long that is valid yet.
         dns: The name server it asks.
         s2s: Where its table ``s2s`` differs.
+        settings: Where its other tables differ.
 
     Attributes:
         s2s_port: For servers.
@@ -47,10 +49,12 @@ class FederatedServer(ServerProcess):
         *,
         authority: SigningAuthority,
         signer: SigningAuthority,
+        days: float = 5,
         dns: tuple[str, int],
-        s2s: dict[str, object],
+        s2s: Mapping[str, object],
+        **settings: object,
     ) -> None:
-        signer.issue(domain, directory=directory)
+        signer.issue(domain, days=days, directory=directory)
         self.trust = signer.file
         table = {
             "authorities": str(authority.file),
@@ -59,7 +63,7 @@ class FederatedServer(ServerProcess):
             "retry_first_s": 0.1,
             **s2s,
         }
-        super().__init__(directory, domain, auth=QUICK, s2s=table)
+        super().__init__(directory, domain, **{"auth": QUICK, **settings, "s2s": table})
 
     def start(self) -> None:
         super().start()
@@ -105,12 +109,22 @@ class World:
         self.unauthenticated = SigningAuthority(self.directory, "stranger")
         self.servers: dict[str, Server] = {}
 
-    def xmppd(self, domain: str, *, believed: bool = True, **s2s: object) -> FederatedServer:
+    def xmppd(
+        self,
+        domain: str,
+        *,
+        believed: bool = True,
+        days: float = 5,
+        settings: Mapping[str, object] | None = None,
+        **s2s: object,
+    ) -> FederatedServer:
         """An xmppd that runs and can be found.
 
         Args:
             domain: What it serves.
             believed: Whether everybody believes who signed its certificate.
+            days: How long that is valid yet.
+            settings: Where its other tables differ.
             s2s: Where its table ``s2s`` differs.
         """
         server = FederatedServer(
@@ -118,8 +132,10 @@ class World:
             domain,
             authority=self.authority,
             signer=self.authority if believed else self.unauthenticated,
+            days=days,
             dns=self.names.address,
             s2s=s2s,
+            **(settings or {}),
         )
         return self._started(server)
 
@@ -155,7 +171,7 @@ class World:
 
     def _room(self, domain: str) -> Path:
         room = self.directory / domain
-        room.mkdir()
+        room.mkdir(exist_ok=True)
         return room
 
     def _started(self, server: AnyServer) -> AnyServer:

@@ -142,6 +142,12 @@ class Prosody:
         self.stop()
         raise AssertionError(f"prosody does not listen on {port}:\n{self.last_words()}")
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None, "it runs"
+        return self._process.pid
+
     def stop(self) -> None:
         """Stop, and be gone on return."""
         self._end(signal.SIGTERM)
