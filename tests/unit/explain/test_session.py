@@ -101,7 +101,9 @@ class SessionTests(SynchronousTestCase):
         self.house.clock.advance(KEPT_S - 1)
         self.assertEqual(len(self.told()), 1)
         self.house.clock.advance(2)
-        self.assertIn("none has ended", self.office.refusal("explain session", jid=ROMEO))
+        self.assertIn(
+            "had none within the last hour", self.office.refusal("explain session", jid=ROMEO)
+        )
 
     def test_bounded(self) -> None:
         """Of very many that have ended, the last are kept."""
