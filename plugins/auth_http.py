@@ -11,7 +11,7 @@ from xmppd.auth.base import AuthProvider, SASLError
 from xmppd.config.section import Section
 from xmppd.net.http_caller import HTTPCaller, NotAnswered
 from xmppd.plugin.place import AtUnload, Part
-from xmppd.plugin.plugin_error import PluginError
+from xmppd.plugin.service_access import caller_trusting, secret_in
 from xmppd.stanza import JID
 
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -108,22 +108,10 @@ def _away() -> SASLError:
     return SASLError("temporary-auth-failure", "Passwords cannot be checked just now.")
 
 
-def _secret(settings: AuthHTTPSettings) -> str:
-    if not settings.secret_file:
-        return ""
-    try:
-        return Path(settings.secret_file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PluginError(
-            f"auth_http.secret_file {settings.secret_file} cannot be read ({error})"
-        ) from error
-
-
 def plug(settings: AuthHTTPSettings, clock: IReactorTime) -> list[Part]:
     """A provider called http, for domains that name it."""
-    try:
-        caller = HTTPCaller.trusting(settings.authorities, clock, settings.timeout_s)
-    except ValueError as error:
-        raise PluginError(f"auth_http.authorities: {error}") from error
-    provider = HTTPAuthProvider(settings, _secret(settings), caller, clock)
+    caller = caller_trusting("auth_http", settings.authorities, clock, settings.timeout_s)
+    provider = HTTPAuthProvider(
+        settings, secret_in("auth_http", settings.secret_file), caller, clock
+    )
     return [provider, AtUnload(caller.close_kept)]

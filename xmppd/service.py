@@ -60,6 +60,7 @@ from xmppd.net.listen_endpoint import (
     listen_endpoints,
 )
 from xmppd.nodes.drain import HAND_OVER_S
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.plugin_manager import PluginManager, import_ahead
 from xmppd.resolve.attempts import Attempts
@@ -311,8 +312,10 @@ class XMPPService(Service):
         self._life.push_async_callback(self.server.stop, self.plugins.unload_all)
         self.renewals = self._renewals(machine)
         self.server.events.put(On(NodeFenced, self._fenced), OWNER)
+        traces = Trace(self.server, self.plugins.seams)
+        self.plugins.offers.put(Offer(traces), OWNER)
         for command in (
-            *of_server(self.server, Trace(self.server, self.plugins.seams)),
+            *of_server(self.server, traces),
             *of_running(self.server, self, self.path),
         ):
             self.server.commands.put(command, OWNER)

@@ -4,17 +4,14 @@
 token is, and ends what was begun by one that is revoked, as ``uses.py`` remembers.
 """
 
-from pathlib import Path
-
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.devices import Devices
 from xmppd.auth.sealing import Sealing
 from xmppd.host.clocks import Clocks
-from xmppd.net.http_caller import HTTPCaller
 from xmppd.plugin.place import AtUnload, Part
-from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.repeatedly import repeatedly
+from xmppd.plugin.service_access import caller_trusting, secret_in
 from xmppd.session.session_manager import SessionManager
 from xmppd.store.sql import Database, Tables
 
@@ -35,11 +32,8 @@ def plug(
     clock: IReactorTime,
 ) -> list[Part]:
     """A provider called oauth, for domains that name it."""
-    try:
-        caller = HTTPCaller.trusting(settings.authorities, clock, settings.timeout_s)
-    except ValueError as error:
-        raise PluginError(f"auth_oauth.authorities: {error}") from error
-    issuer = Issuer(settings, _secret(settings.secret_file), caller, clock)
+    caller = caller_trusting("auth_oauth", settings.authorities, clock, settings.timeout_s)
+    issuer = Issuer(settings, secret_in("auth_oauth", settings.secret_file), caller, clock)
     uses = TokenUses(database, sealing, clocks.wall_clock)
     provider = OAuthProvider(settings, issuer, sessions, devices, uses, clocks.wall_clock)
     return [
@@ -48,12 +42,3 @@ def plug(
         AtUnload(caller.close_kept),
         repeatedly(provider.look_after, settings.checked_every_s, clock),
     ]
-
-
-def _secret(file: str) -> str:
-    if not file:
-        return ""
-    try:
-        return Path(file).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PluginError(f"auth_oauth.secret_file {file} cannot be read ({error})") from error

@@ -38,7 +38,7 @@ class PacketRouter:
         on_taken_back: Called when all stanzas that were taken back have been routed.
         not_stored: The number of messages that were bounced since the store failed.
         homeless: The number of stanzas that were taken back and have not been routed yet.
-        came: The number of stanzas that have come to be routed, by kind.
+        routed: The number of stanzas that were given to a router, by the place of their kind.
         errors: How often each condition was answered.
     """
 
@@ -59,6 +59,7 @@ class PacketRouter:
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
         self.errors: Counter[Condition] = Counter()
+        self.routed = [0, 0, 0]
         self._taking_back: dict[Deferred[None], set[str]] = {}  # with the senders, full JIDs
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -106,6 +107,7 @@ class PacketRouter:
         """Route a stanza that has come in before, here or at another node. It never raises, and its
         result never fails.
         """
+        self.routed[stanza.place] += 1
         try:
             later = self._routers[stanza.__class__].route(stanza)
         except Exception as error:

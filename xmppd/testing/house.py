@@ -30,6 +30,7 @@ from xmppd.events import OWNER
 from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.machine import Descriptors
 from xmppd.net.login_queue import LARGEST_WINDOW
+from xmppd.plugin.offers import Offer
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID, ns
@@ -109,6 +110,7 @@ class House:
         self.plugins = PluginManager(self.server)
         self._stopped_with: tuple[str, ...] = ()
         self.traces = Trace(self.server, self.plugins.seams)
+        self.plugins.offers.put(Offer(self.traces), OWNER)
         for command in of_server(self.server, self.traces):
             self.server.commands.put(command, OWNER)
         done(self.plugins.load(*(Path(plugin).stem for plugin in plugins)))

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from time import perf_counter
+from typing import Protocol
 
 from xmppd.events import OWNER, Undo
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -17,9 +18,18 @@ from xmppd.session.interceptor_manager import KINDS, InterceptorManager, PacketI
 from xmppd.stanza import JID, Stanza
 from xmppd.trace.outcome import Outcome, failed, followed, returned, skipped
 from xmppd.trace.passage import Passage, Step
-from xmppd.trace.tracer import Tracer
 
 MAX_TRACERS = 4
+
+
+class Watcher(Protocol):
+    """Somebody to whom passages are shown."""
+
+    def wants(self, step: Step, /) -> bool:
+        """Whether a delivery is to be kept."""
+
+    def take(self, passage: Passage, /) -> None:
+        """Take a passage that has ended."""
 
 
 class TooManyTracers(Exception):
@@ -82,13 +92,13 @@ class Trace:
     def __init__(self, server: XMPPServer, seams: Seams) -> None:
         self.server = server
         self.seams = seams
-        self.tracers: list[Tracer] = []
+        self.tracers: list[Watcher] = []
         self._eyes = Eyes()
         self._numbers = count(1)
         self._undo: list[Undo] = []
 
     @contextmanager
-    def joined(self, tracer: Tracer) -> Iterator[None]:
+    def joined(self, tracer: Watcher) -> Iterator[None]:
         """Show all passages to this tracer, as long as the block runs.
 
         Raises:
@@ -213,4 +223,4 @@ def _at(place: TracePoint) -> Iterator[None]:
         _PLACE.set(before)
 
 
-__all__ = ["MAX_TRACERS", "TooManyTracers", "Trace"]
+__all__ = ["MAX_TRACERS", "TooManyTracers", "Trace", "Watcher"]

@@ -22,6 +22,7 @@ from xmppd.ctl.protocol import MAX_REQUEST_BYTES, Answer, AnswerHead
 from xmppd.testing.client import done
 from xmppd.testing.house import House
 from xmppd.trace import trace
+from xmppd.trace.tracer import Tracer
 
 
 class Asker(LineOnlyReceiver):
@@ -252,6 +253,7 @@ class ControlTests(TestCase):
         await self.begin(asker, b'{"command":"trace","arguments":{"address":"montague.lit"}}')
         asker.transport.pauseProducing()  # type: ignore[union-attr]
         (tracer,) = self.house.traces.tracers
+        assert isinstance(tracer, Tracer)
         while not tracer.dropped:
             romeo.send("<presence/>")
             await self.turn()

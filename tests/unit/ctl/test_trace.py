@@ -9,6 +9,7 @@ from xmppd.command.refused import Refused
 from xmppd.ctl.protocol import Line, line_of
 from xmppd.testing.house import House
 from xmppd.trace.trace import MAX_TRACERS
+from xmppd.trace.tracer import Tracer
 
 
 class TraceTests(SynchronousTestCase):
@@ -61,6 +62,7 @@ class TraceTests(SynchronousTestCase):
         """What could not be read in time is counted."""
         reading = self.begin(seconds="5")
         (tracer,) = self.house.traces.tracers
+        assert isinstance(tracer, Tracer)
         tracer.dropped = 3
         self.romeo.send("<presence/>")
         self.assertIn("3 stanzas were not shown", str(self.answers[-1]))
