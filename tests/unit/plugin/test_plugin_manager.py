@@ -287,7 +287,7 @@ class PlacingTests(PluginTestCase):
         before = self.registries()
         for part, why in (
             (Handler(), "DuplicateHandler"),
-            (Command(JOKE, run), "joke is taken"),
+            (Command(JOKE, run), "joke already exists"),
             (number("jokes"), "jokes is taken"),
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit is taken"),
             (Component("montague.lit", Nobody()), "is a domain of users"),
