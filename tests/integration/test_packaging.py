@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,20 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.integration.processes import PATIENCE_S, ROOT, XMPPD, ProcessCase, environment
+from tests.integration.processes import (
+    HEADER,
+    PATIENCE_S,
+    ROOT,
+    XMPPD,
+    ProcessCase,
+    environment,
+    twistd,
+)
 from tests.ports import free_port
 
 CONTAINERFILE = ROOT / "Containerfile"
 UNITS = ("xmppd.service", "xmppd@.service")
+SOCKETS = "xmppd.socket"
 EXPOSED = 2.1
 
 
@@ -37,7 +47,7 @@ class UnitTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.directory = Path(self.mktemp()).absolute()
         self.directory.mkdir()
-        for unit in UNITS:
+        for unit in (*UNITS, SOCKETS):
             text = (ROOT / "etc" / unit).read_text(encoding="utf-8")
             # Nothing is installed where the unit expects it.
             text = text.replace("/opt/xmppd/bin/twistd", sys.executable)
@@ -45,7 +55,7 @@ class UnitTests(SynchronousTestCase):
 
     def test_verified(self) -> None:
         """It has nothing to complain about."""
-        for unit in UNITS:
+        for unit in (*UNITS, SOCKETS):
             with self.subTest(unit):
                 self.assertEqual(ended("systemd-analyze", "verify", str(self.directory / unit)), "")
 
@@ -59,6 +69,47 @@ class UnitTests(SynchronousTestCase):
                 exposed = re.search(r"exposure level for \S+: ([0-9.]+)", said)
                 assert exposed is not None, said
                 self.assertLessEqual(float(exposed[1]), EXPOSED)
+
+
+class SocketTests(ProcessCase):
+    """Sockets that systemd has opened."""
+
+    def test_first_client(self) -> None:
+        """The first client starts the server, which was not there, and has its answer; others come
+        in at the same sockets, each at the one of its number.
+        """
+        ports = [free_port(), free_port()]
+        self.configure(endpoint="systemd:domain=INET:index=0")
+        text = self.config.read_text(encoding="utf-8")
+        second = text.rindex("index=0")
+        text = text[:second] + text[second:].replace("index=0", "index=1").replace(
+            "direct", "starttls"
+        )
+        self.config.write_text(text, encoding="utf-8")
+        listening = [word for port in ports for word in ("-l", f"127.0.0.1:{port}")]
+        passed = [word for name in environment() for word in ("-E", name)]
+        server = twistd("-n", "--pidfile=", "xmppd", "--config", self.config)
+        with self.log.open("wb") as output:
+            process = subprocess.Popen(
+                ["systemd-socket-activate", "--fdname=a:b", *listening, *passed, *server],
+                cwd=self.directory,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment()},
+            )
+        self.addCleanup(self.end, process)
+        self.wait_for(lambda: "Listening on" in self.text(), process)
+        self.assertNotIn("xmppd is up", self.text())
+        for port in ports:
+            with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as client:
+                client.sendall(HEADER)
+                answer = b""
+                while b"</stream:features>" not in answer:
+                    got = client.recv(4_096)
+                    self.assertTrue(got, answer)
+                    answer += got
+                self.assertIn(b"<starttls", answer)
+        self.assertIn("xmppd is up", self.text())
 
 
 class ImageTests(ProcessCase):
@@ -110,4 +161,4 @@ class ImageTests(ProcessCase):
         return CONTAINERFILE.read_text(encoding="utf-8")
 
 
-__all__ = ["ImageTests", "UnitTests"]
+__all__ = ["ImageTests", "SocketTests", "UnitTests"]
