@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.ports import HOST, free_port
@@ -24,13 +25,21 @@ class Pebble:
         tls_port: Where it looks for names by tls-alpn-01.
         rejected_nonces: Of a hundred that are right.
 
+        accounts: Keys by their names, of which one has to be shown by whoever wants an account.
+
     Attributes:
         url: Of its directory.
         authority: Signs the certificate of that URL.
     """
 
     def __init__(
-        self, directory: Path, *, http_port: int = 1, tls_port: int = 1, rejected_nonces: int = 5
+        self,
+        directory: Path,
+        *,
+        http_port: int = 1,
+        tls_port: int = 1,
+        rejected_nonces: int = 5,
+        accounts: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
@@ -48,7 +57,8 @@ class Pebble:
             "httpPort": http_port,
             "tlsPort": tls_port,
             "ocspResponderURL": "",
-            "externalAccountBindingRequired": False,
+            "externalAccountBindingRequired": bool(accounts),
+            "externalAccountMACKeys": dict(accounts or {}),
         }
         self._file = directory / "pebble.json"
         self._file.write_text(json.dumps({"pebble": settings}), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Mapping
 
 from cryptography import x509
 
@@ -55,13 +56,20 @@ class ACMECase(ProcessCase):
         super().setUp()
         self.http_port, self.tls_port = free_port(), free_port()
 
-    def authority(self, *, rejected_nonces: int = 5, listen: str = TEXTS) -> Pebble:
+    def authority(
+        self,
+        *,
+        rejected_nonces: int = 5,
+        listen: str = TEXTS,
+        accounts: Mapping[str, str] | None = None,
+    ) -> Pebble:
         """An authority that is there, and the configuration that names it."""
         pebble = Pebble(
             self.directory / "pebble",
             http_port=self.http_port,
             tls_port=self.tls_port,
             rejected_nonces=rejected_nonces,
+            accounts=accounts,
         )
         port = self.http_port if listen is TEXTS else self.tls_port
         self.config.write_text(
@@ -147,6 +155,48 @@ class IssuedTests(ACMECase):
         self.verified(pebble)
 
 
+class BoundTests(ACMECase):
+    """An authority that wants an account which somebody has made with it before."""
+
+    key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
+
+    def bind(self, id: str, key: str) -> None:
+        """Give the server a key of the authority."""
+        file = self.directory / "eab"
+        file.write_text(f"{key}\n", encoding="utf-8")
+        text = self.config.read_text(encoding="utf-8")
+        table = f'[acme]\neab_key_id = "{id}"\neab_key_file = "{file}"'
+        self.config.write_text(text.replace("[acme]", table), encoding="utf-8")
+
+    def test_bound(self) -> None:
+        """With the key that it has given, a server gets its certificates."""
+        pebble = self.authority(accounts={"kid-1": self.key})
+        self.bind("kid-1", self.key)
+        self.wait_for(self.has_renewed, self.start())
+        self.verified(pebble)
+        self.assertNotIn(self.key, self.text())
+
+    def test_refused(self) -> None:
+        """Without one, with a wrong one, or with what is none, the log says what to do."""
+        self.authority(accounts={"kid-1": self.key})
+        text = self.config.read_text(encoding="utf-8")
+        for bound, said in (
+            (None, "set acme.eab_key_id and acme.eab_key_file"),
+            (("kid-1", self.key[::-1]), "the authority refuses"),
+            (("kid-2", self.key), "the authority refuses"),
+            (("kid-1", "x"), "has no key as the authority gives it"),
+            (("kid-1", "é"), "has no key as the authority gives it"),
+        ):
+            with self.subTest(bound):
+                self.config.write_text(text, encoding="utf-8")
+                if bound is not None:
+                    self.bind(*bound)
+                process = self.start()
+                self.wait_for(lambda: "is not renewed" in self.text(), process)
+                self.assertIn(said, self.text())
+                self.end(process)
+
+
 OPEN = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='chat.example' version='1.0'"
     b" xmlns:stream='http://etherx.jabber.org/streams'>"
@@ -226,4 +276,4 @@ class FailureTests(ACMECase):
         self.assertIn("is no authority that speaks ACME", self.text())
 
 
-__all__ = ["FailureTests", "IssuedTests"]
+__all__ = ["BoundTests", "FailureTests", "IssuedTests"]

@@ -190,19 +190,43 @@ class Authority:
         if self._settings.authorities:
             net.verify_ssl = self._settings.authorities  # type: ignore[assignment]  # or a path
         session = client.ClientV2(self._directory(net), net)
-        if session.external_account_required():
+        if session.external_account_required() and not self._settings.eab_key_id:
             raise NotIssued(
-                "the authority wants an account that was made with it before (external account "
-                "binding), which xmppd does not do; choose another acme.directory"
+                "the authority wants an account that was made with it before; set acme.eab_key_id "
+                "and acme.eab_key_file to the key that it has given you, or choose another "
+                "acme.directory"
             )
         account = messages.NewRegistration.from_data(
-            contact=self._settings.contact, terms_of_service_agreed=True
+            contact=self._settings.contact,
+            terms_of_service_agreed=True,
+            external_account_binding=self._binding(session),
         )
         try:
             session.new_account(account)
         except errors.ConflictError as known:
             net.account = messages.RegistrationResource(uri=known.location, body=account)
         return session
+
+    def _binding(self, session: client.ClientV2) -> dict[str, Any] | None:
+        """What ties our account to one that an administrator has there (:rfc:`8555#section-7.3.4`);
+        None for nothing.
+        """
+        settings = self._settings
+        if not settings.eab_key_id:
+            return None
+        file = Path(settings.eab_key_file)
+        assert session.net.key is not None, "it was made with one"
+        public = session.net.key.public_key()
+        try:
+            key = file.read_text(encoding="ascii").strip()
+            binding: dict[str, Any] = messages.ExternalAccountBinding.from_data(
+                public, settings.eab_key_id, key, session.directory
+            )
+        except ValueError as error:
+            raise NotIssued(
+                f"acme.eab_key_file {file} has no key as the authority gives it (base64url)"
+            ) from error
+        return binding
 
     def _directory(self, net: client.ClientNetwork) -> messages.Directory:
         url = self._settings.directory

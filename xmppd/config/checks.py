@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from ipaddress import ip_address
+from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
 
@@ -247,6 +248,15 @@ def _check_acme(config: Config) -> None:
     if urlsplit(settings.directory).scheme != "https":
         raise ConfigError(
             f'acme.directory cannot be "{settings.directory}"; write it as "https://…".'
+        )
+    if bool(settings.eab_key_id) != bool(settings.eab_key_file):
+        raise ConfigError(
+            "acme.eab_key_id and acme.eab_key_file belong together; set both to what the authority "
+            "has given you, or none."
+        )
+    if settings.eab_key_file and not Path(settings.eab_key_file).is_absolute():
+        raise ConfigError(
+            f'acme.eab_key_file cannot be "{settings.eab_key_file}"; write an absolute path.'
         )
     for uri in settings.contact:
         if not uri.startswith("mailto:"):

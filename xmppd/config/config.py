@@ -108,6 +108,8 @@ class ACMESettings(Section, frozen=True):
     contact: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
     authorities: str = ""
+    eab_key_id: str = ""
+    eab_key_file: str = ""
 
 
 class StreamSettings(Section, frozen=True):
