@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -11,8 +12,11 @@ from xmppd.cluster.leases import LeasedMembership
 from xmppd.cluster.memory_lease_board import MemoryLeaseBoard, MemoryLeaseBoardState
 from xmppd.cluster.node import Node, NodeId
 from xmppd.stanza import Message, ns
+from xmppd.store.errors import StoreError
+from xmppd.store.store import Store
 from xmppd.testing.client import done
 from xmppd.testing.house import House
+from xmppd.testing.nodes import SharedMemoryDatabase
 
 LEASE_S = 5.0
 ENABLE = f"<enable xmlns='{ns.STREAM_MANAGEMENT}' resume='true'/>"
@@ -189,3 +193,43 @@ class SilenceTests(SynchronousTestCase):
         self.clock.advance(1.0)
         self.assertEqual(sorted(bound), ["romeo@montague.lit/1"])
         self.assertTrue(self.house.server.resumable_sessions.resumable())
+
+
+class LeavingTests(SynchronousTestCase):
+    """A node that stops in order writes what it has begun, when it has left the others."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        store = Store(SharedMemoryDatabase(), self.clock, self.clock.seconds)
+        self.house = LeasedHouse(clock=self.clock, store=store)
+        self.clock.pump([0.5] * 4)
+
+    def writing(self) -> Deferred[None]:
+        """Something that has not been written yet."""
+        return Deferred.fromCoroutine(self.house.store.database.write(lambda connection: None))
+
+    def test_written(self) -> None:
+        """It has no lease any more, and nobody does it in its place (ST-11)."""
+        self.successResultOf(self.house.stop())
+        self.assertFalse(self.house.membership.speaks)
+        self.successResultOf(self.writing())
+
+    def test_fenced_meanwhile(self) -> None:
+        """One that is declared dead while it leaves writes nothing more: others have what it had
+        (ST-11).
+        """
+        membership = self.house.membership
+        leave = membership.leave
+
+        async def leave_too_late() -> None:
+            self.house.boards.fence(membership.id, "b.1")
+            self.clock.advance(1.0)
+            await leave()
+
+        self.patch(membership, "leave", leave_too_late)
+        self.house.stop()
+        self.assertTrue(membership.fenced)
+        writing = self.writing()
+        self.assertNoResult(writing)
+        self.clock.advance(60)
+        self.failureResultOf(writing, StoreError)
