@@ -114,17 +114,18 @@ class Database(Protocol):
 
 
 @lru_cache(maxsize=64)
-def appending(table: Table, place: str = "?") -> str:
+def appending(table: Table, place: str = "?", rows: int = 1) -> str:
     """The INSERT of :meth:`Database.append` in SQL, which leaves out rows that are there already.
 
     Args:
         table: That is written.
         place: How the database's driver writes the place of a value.
+        rows: The number of rows that it takes at once.
     """
     names = ", ".join(table.c.keys())
-    values = ", ".join([place] * len(table.c))
+    row = f"({', '.join([place] * len(table.c))})"
     into = f"INSERT INTO {table.name} ({names})"  # names of ours
-    return f"{into} VALUES ({values}) ON CONFLICT DO NOTHING"
+    return f"{into} VALUES {', '.join([row] * rows)} ON CONFLICT DO NOTHING"
 
 
 __all__ = ["Columns", "Database", "NewRows", "Parameters", "T", "appending", "no_check"]

@@ -213,6 +213,8 @@ def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> No
     connection.text_factory = text_or_bytes
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    # Pages as they were before a savepoint: else they are written to a file for each of them.
+    connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
 

@@ -85,12 +85,23 @@ class AppendContract(Asking):
         self.assertEqual(await self.words(), ["Ay me!"] * 3)
         self.assertEqual(await self.store.database.read(PAGES, {}), [(1, 7), (3, 8)])
 
+    async def test_many(self) -> None:
+        """However many there are, and some of them there already, each is there once, in full."""
+        for count in (31, 32, 33, 200):
+            await self.append(NewRows(lines, [line(number) for number in range(count)]))
+            wanted = [line(number) for number in range(count)]
+            self.assertEqual(await self.store.database.read(LINES, {}), wanted)
+
     async def test_all_or_nothing(self) -> None:
         """If one cannot be written none is, and others can be afterwards."""
         wrong = (1, None)
         with self.assertRaises(StoreError):
             await self.append(NewRows(lines, [line(1)]), NewRows(pages, [wrong]))
         self.assertEqual(await self.words(), [])
+        many = [(number, number) for number in range(2, 50)]
+        with self.assertRaises(StoreError):
+            await self.append(NewRows(lines, [line(1)]), NewRows(pages, [*many, wrong, *many]))
+        self.assertEqual(await self.store.database.read(PAGES, {}), [])
         await self.append(NewRows(lines, [line(1)]))
         self.assertEqual(await self.words(), ["Ay me!"])
 
