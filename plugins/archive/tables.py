@@ -6,6 +6,7 @@ gone at once, and their rows are deleted behind that, some at a time.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 from xmppd.store.sql import (
@@ -32,6 +33,7 @@ from xmppd.store.sql import (
 )
 
 PEER_BYTES = 8
+MAX_REMEMBERED_PEERS = 10_000
 
 SENT = 1
 """The owner of the archive has sent the message."""
@@ -95,6 +97,7 @@ INDEXED_TO = "indexed_to"
 HIGHEST = "highest"
 
 
+@lru_cache(MAX_REMEMBERED_PEERS)
 def peer_of(peer: str) -> bytes:
     """A peer as it stands in entries: some bytes of the digest of its JID."""
     return sha256(peer.encode()).digest()[:PEER_BYTES]

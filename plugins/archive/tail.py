@@ -1,5 +1,6 @@
 """Tail: the newest messages of all archives, in memory until they are found in the database."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 
 from xmppd.stanza.stanza import Archived
@@ -87,7 +88,7 @@ class Tail:
     def __init__(self, max_messages: int = MAX_TAIL) -> None:
         self.max_messages = max_messages
         self.on_dropped: Callable[[], None] = _nobody_waits
-        self._by_archive: dict[int, list[Accepted]] = {}
+        self._by_archive = defaultdict[int, list[Accepted]](list)
         self._count = 0
 
     def __len__(self) -> int:
@@ -111,11 +112,7 @@ class Tail:
 
     def add_to(self, archive: int, message: Accepted) -> None:
         """Add a message that is in the tail to one more archive."""
-        known = self._by_archive.get(archive)
-        if known is None:
-            self._by_archive[archive] = [message]
-        else:
-            known.append(message)
+        self._by_archive[archive].append(message)
 
     def of(self, archive: int) -> Collection[Accepted]:
         """The messages of an archive, in no order that can be relied on."""

@@ -2,13 +2,12 @@
 end.
 """
 
-from collections.abc import Collection, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Awaitable, Collection, Coroutine, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from xmppd.events import Undo
 from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
@@ -304,28 +303,36 @@ class Followers:
         asked = self.of.get(account, self.of_all)
         if asked is None or not asked.securing:
             return None
-        works = [(each, self._secured(each, account)) for each in asked.securing]
-        waiting = [(each, work) for each, work in works if work is not None]
-        return self._wait(waiting) if waiting else None
+        waiting: list[Coroutine[Any, Any, None]] = []
+        for follower in asked.securing:
+            try:
+                later = follower.secure(account)
+            except Exception as error:
+                later = _failing(error)
+            if later is not None:
+                waiting.append(self._stored(follower, later))
+        if len(waiting) == 1:
+            return waiting[0]
+        return self._all_stored(waiting) if waiting else None
 
-    def _secured(self, follower: Follower, account: str) -> Deferred[None] | None:
+    async def _stored(self, follower: Follower, later: Awaitable[None]) -> None:
+        """Wait until a follower has stored what it has to; a bug of it keeps no client waiting."""
         try:
-            later = follower.secure(account)
+            await later
+        except StoreError:
+            raise
         except Exception:
-            return fail(Failure())
-        return None if later is None else Deferred.fromCoroutine(later)
+            owner = self._owners.get(follower, "a plugin that was taken out")
+            _log.failure("{owner} failed to store messages", owner=owner)
 
-    async def _wait(self, waiting: list[tuple[Follower, Deferred[None]]]) -> None:
-        """Wait for all of them, also if one fails; a bug of one keeps no client waiting."""
+    async def _all_stored(self, waiting: list[Coroutine[Any, Any, None]]) -> None:
+        """Wait for all of them, also if one fails."""
         error: StoreError | None = None
-        for follower, work in waiting:
+        for work in [Deferred.fromCoroutine(each) for each in waiting]:
             try:
                 await work
             except StoreError as failure:
                 error = failure
-            except Exception:
-                owner = self._owners.get(follower, "a plugin that was taken out")
-                _log.failure("{owner} failed to store messages", owner=owner)
         if error is not None:
             raise error
 
@@ -354,6 +361,10 @@ class Followers:
         """Log the failure of a follower, which costs no message."""
         owner = self._owners.get(follower, "a plugin that was taken out")
         _log.failure("{owner} failed on {message}", owner=owner, message=course.message)
+
+
+async def _failing(error: Exception) -> None:
+    raise error
 
 
 def _asked(followers: Sequence[Follower]) -> AccountFollowers | None:

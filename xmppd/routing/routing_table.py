@@ -232,7 +232,9 @@ class RoutingTable:
 
     def is_elsewhere_too(self, bare: str) -> bool:
         """Whether an account with a session here has some on other nodes."""
-        return any(isinstance(session, RemoteSession) for session in self.sessions(bare))
+        return self.directory.shared and any(
+            isinstance(session, RemoteSession) for session in self.sessions(bare)
+        )
 
     def find_way(self, stanza: Stanza) -> Later:
         """Something to wait for, behind which there may be a way for a stanza that :meth:`route`
