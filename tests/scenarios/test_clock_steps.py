@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.auth.base import SASLError
+from xmppd.message.held_messages import GAP_S
 from xmppd.stanza import ns
 from xmppd.stanza.date_time import date_time
 from xmppd.testing.client import Client, done
@@ -162,6 +163,7 @@ class CustodyTests(StepCase):
             romeo.send(message("d"))
             step(house)
             romeo.send(f"<r {SM}/>")
+            house.clock.advance(GAP_S)
             stored = done(house.again().store.offline.offline_messages(JULIET))
             return re.findall("<body>(.*?)</body>", str([each.stanza for each in stored]))
 

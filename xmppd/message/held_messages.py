@@ -15,14 +15,17 @@ from collections.abc import (
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from xmppd.cluster.membership import Membership
 from xmppd.host.clocks import UNKNOWN
+from xmppd.host.rounds import Rounds
 from xmppd.message.follower import Course, Follower, Followers, Remark
 from xmppd.message.worth import fate
 from xmppd.session.backlog import Waiting
@@ -40,8 +43,10 @@ from xmppd.stanza.pulled import Pulled
 from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
 from xmppd.store.held import HeldMessage, StanzaPlace
-from xmppd.store.offline import OfflineStore
-from xmppd.store.sessions import SessionStore
+from xmppd.store.store import Store
+
+GAP_S = 0.2
+"""The time between two rounds of making messages safe."""
 
 _log = Logger()
 
@@ -93,12 +98,12 @@ class HeldMessages(Follower):
     client that asks rarely, and whose recipients acknowledge quickly, costs nothing.
 
     Args:
-        store: Keeps held messages.
-        offline: Keeps those that no session has.
+        store: Keeps held messages, and those that no session has.
         followers: Store what they have to before a sender is told.
         membership: Tells which node this is: each holds what its own sessions have.
         resumable_sessions: The sessions that acknowledge.
         returning: The stanzas of ended sessions that have yet to be routed again.
+        clock: The reactor's.
 
     Attributes:
         ask_others: Has other nodes make a sender's messages safe; raises a StoreError if one does
@@ -108,21 +113,21 @@ class HeldMessages(Follower):
 
     def __init__(
         self,
-        store: SessionStore,
-        offline: OfflineStore,
+        store: Store,
         followers: Followers,
         membership: Membership,
         resumable_sessions: ResumableSessions,
         returning: TakesBack,
+        clock: IReactorTime,
     ) -> None:
-        self.store = store
-        self.offline = offline
+        self.store, self.offline = store.sessions, store.offline
         self.followers = followers
         self.membership = membership
         self.sessions = resumable_sessions.sessions
         self.resumable_sessions = resumable_sessions
         self.clocks = resumable_sessions.clocks
         self.returning = returning
+        self._rounds = Rounds(clock, GAP_S)
         self._arrived: list[int] = []
         self._forgetting: list[int] = []
         self._writing: set[Deferred[None]] = set()
@@ -163,18 +168,18 @@ class HeldMessages(Follower):
             An awaitable until they are, and have been stored by all followers that do; None if all
             that is so already.
         """
+        management = sender.management
         kept = self.followers.secure(sender.jid.bare)
-        return self._secure_held(sender) if kept is None else self._secure_behind(kept, sender)
-
-    async def _secure_behind(self, kept: Awaitable[None], sender: LocalClientSession) -> None:
-        """Make them safe when followers have stored what they have to: by then most recipients have
-        acknowledged theirs, and need not be held.
-        """
-        with self._unrest():
-            await kept
-            held = self._secure_held(sender)
-            if held is not None:
-                await held
+        if management is None:
+            return kept
+        if management.securing is not None or self.returning.takes_back_from(sender.jid):
+            return self._secure_later(kept, sender.jid, management)
+        told, asking = management.take_told(), None
+        if kept is None and not self._may_be_unsafe(sender.jid, told):
+            asking = self.ask_others(sender.jid, told)
+            if asking is None:
+                return None
+        return self._secure(kept, sender.jid, management, told, asking)
 
     async def secured(self, sender: LocalClientSession, securing: Awaitable[None]) -> None:
         """Wait until all messages of a sender are safe that is about to go on elsewhere.
@@ -194,20 +199,7 @@ class HeldMessages(Follower):
             if again is not None:
                 await again
 
-    def _secure_held(self, sender: LocalClientSession) -> Later:
-        management = sender.management
-        if management is None:
-            return None
-        if management.securing is not None or self.returning.takes_back_from(sender.jid):
-            return self._secure_later(sender.jid, management)
-        unsafe = list(self._unsafe(sender.jid, management.told))
-        told = management.take_told()
-        asking = self.ask_others(sender.jid, told)
-        if asking is None and not unsafe:
-            return None
-        return self._secure(unsafe, asking, told, management)
-
-    async def _secure_later(self, sender: JID, management: StreamManagement) -> None:
+    async def _secure_later(self, kept: Later, sender: JID, management: StreamManagement) -> None:
         """Make them safe, after those that are being made safe or routed again now, which are in
         neither place meanwhile.
         """
@@ -217,9 +209,7 @@ class HeldMessages(Follower):
                     await management.securing
                 else:
                     await self.returning.finish(sender)
-            unsafe = list(self._unsafe(sender, management.told))
-            told = management.take_told()
-            await self._secure(unsafe, self.ask_others(sender, told), told, management)
+            await self._secure(kept, sender, management, management.take_told())
 
     @contextmanager
     def _unrest(self) -> Iterator[None]:
@@ -258,25 +248,79 @@ class HeldMessages(Follower):
                 await self._hold(unsafe)
 
     async def _secure(
-        self, unsafe: list[Unsafe], asking: Later, told: Told, management: StreamManagement
+        self,
+        kept: Later,
+        sender: JID,
+        management: StreamManagement,
+        told: Told,
+        asking: Later = None,
     ) -> None:
+        """Make them safe when followers have stored what they have to, and in one round with those
+        of others: by then most recipients have acknowledged theirs, and need not be held.
+
+        Args:
+            kept: Until followers have.
+            sender: Full JID.
+            management: The sender's.
+            told: Whom the messages are for.
+            asking: What other nodes do about it, if nothing is to be done here.
+        """
         management.securing = done = Deferred[None]()
-        others = None if asking is None else Deferred.fromCoroutine(asking)
+        self._waiting.add(done)
+        until = self.clocks.seconds()
         try:
-            try:
-                if unsafe:
-                    await self._hold(unsafe)
-            finally:
-                if others is not None:
-                    await others
+            if kept is not None:
+                await kept
+            if asking is None:
+                await self._secure_here(sender, told, until)
+            else:
+                await asking
         except StoreError:
             management.is_unsafe(told)
             raise
         finally:
             management.securing = None
+            self._waiting.remove(done)
             done.callback(None)
 
-    def _unsafe(self, sender: JID, told: Told) -> Iterator[Unsafe]:
+    async def _secure_here(self, sender: JID, told: Told, until: float) -> None:
+        unsafe: list[Unsafe] = []
+        await self._routed_again(sender)
+        if self._may_be_unsafe(sender, told, until):
+            begins = self._rounds.join()
+            if begins is not None:
+                await begins
+                await self._routed_again(sender)
+            unsafe = list(self._unsafe(sender, told, until))
+        asking = self.ask_others(sender, told)
+        others = None if asking is None else Deferred.fromCoroutine(asking)
+        try:
+            if unsafe:
+                await self._hold(unsafe)
+        finally:
+            if others is not None:
+                await others
+
+    async def _routed_again(self, sender: JID) -> None:
+        """Wait until all stanzas of a sender that were taken back are in queues again."""
+        while self.returning.takes_back_from(sender):
+            await self.returning.finish(sender)
+
+    def _may_be_unsafe(self, sender: JID, told: Told, until: float = inf) -> bool:
+        """Whether anything waits here that this sender may have sent until then."""
+        for session in self._recipients(sender, told):
+            management = session.management
+            if management is None:
+                if next(_waits(session), None) is not None:
+                    return True
+                continue
+            for _, (stanza, _, came) in session.unread_since(told.since):
+                if stanza.sender.full == sender.full and _came_by(until, stanza, came):
+                    return True
+        return False
+
+    def _unsafe(self, sender: JID, told: Told, until: float = inf) -> Iterator[Unsafe]:
+        """The messages of a sender that came until then, and are only in queues."""
         for session in self._recipients(sender, told):
             if is_guest(session.jid.bare):  # it is not read after a restart
                 continue
@@ -286,7 +330,7 @@ class HeldMessages(Follower):
             held = session.management.held
             for position, waiting in session.unread_since(told.since):
                 stanza, _, came = waiting
-                if stanza.sender.full != sender.full:
+                if stanza.sender.full != sender.full or not _came_by(until, stanza, came):
                     continue
                 if _is_held(stanza, held):
                     continue
@@ -653,6 +697,11 @@ def _place(kept: Kept, key: bytes) -> StanzaPlace:
 def _covers(h: int, position: int) -> bool:
     """Whether so many handled stanzas include the one of this count (:xep:`0198#acking`)."""
     return (h - position) % WRAP < WRAP // 2
+
+
+def _came_by(until: float, stanza: Stanza, came: float) -> bool:
+    """Whether it was sent until then: one that a session has given back comes again later."""
+    return came <= until or stanza.payload.again
 
 
 def _is_held(stanza: Stanza, held: Mapping[Stanza, Kept]) -> bool:

@@ -484,12 +484,12 @@ class Wiring:
             self.events,
         )
         held = HeldMessages(
-            self.store.sessions,
-            self.store.offline,
+            self.store,
             self.followers,
             self.cluster.membership,
             resumable,
             self.packet_router,
+            self.clock,
         )
         saved = SavedSessions(
             self.store.sessions,

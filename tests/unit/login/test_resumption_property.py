@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support import SlowStore
+from xmppd.message.held_messages import GAP_S
 from xmppd.stanza import ns
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import House
@@ -196,6 +197,7 @@ class Scene:
     def _answer(self) -> None:
         self.store.slow = False
         self.store.release_all()
+        self.house.clock.advance(GAP_S)
 
     def finish(self) -> None:
         """Everybody is back, and has read all."""

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support import SlowStore
 from xmppd.login import resumption
 from xmppd.message import held_messages
+from xmppd.message.held_messages import GAP_S
 from xmppd.message.worth import fate
 from xmppd.session import stream_management
 from xmppd.stanza import Message, ns
@@ -37,8 +38,11 @@ class CustodyCase(SynchronousTestCase):
         self.previd = self.juliet.enable()
 
     def asks(self, client: Client) -> int | None:
-        """What a client is told was handled; None if nothing yet."""
+        """What a client is told was handled, in the round in which it asks or in the next; None if
+        nothing yet.
+        """
         client.send(f"<r {SM}/>")
+        self.house.clock.advance(GAP_S)
         h = re.search(rb"<a [^>]*h='(\d+)'", client.raw())
         return int(h[1]) if h else None
 
@@ -606,6 +610,62 @@ class LookingTests(CustodyCase):
         self.assertEqual(len(kept), 2)
         for each in kept:
             self.assertIsNone(each.payload._tree)
+
+
+class RoundTests(CustodyCase):
+    """Somebody has asked a moment ago: who asks now waits for the next round."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.romeo.send(message("first") + f"<r {SM}/>")
+        self.acknowledge(1)
+        self.romeo.raw()
+        self.assertEqual(len(self.store.held), 0)
+
+    def round(self) -> int | None:
+        """The next round begins; returns what Romeo is told was handled."""
+        self.house.clock.advance(GAP_S / 2)
+        h = re.search(rb"<a [^>]*h='(\d+)'", self.romeo.raw())
+        return int(h[1]) if h else None
+
+    def test_waits(self) -> None:
+        """What is not acknowledged by then is held, and its sender told then."""
+        self.romeo.send(message("a") + f"<r {SM}/>")
+        self.assertIsNone(self.round())
+        self.assertEqual(len(self.store.held), 0)
+        self.assertEqual(self.round(), 2)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_acknowledged_meanwhile(self) -> None:
+        """What is acknowledged by then is not written, nor what was sent behind the question."""
+        self.store.broken = {"hold_messages"}
+        self.romeo.send(message("a") + f"<r {SM}/>")
+        self.assertIsNone(self.round())
+        self.romeo.send(message("b"))
+        self.acknowledge(2)
+        self.assertEqual(self.round(), 2)
+
+    def test_given_back_meanwhile(self) -> None:
+        """What a session has given back by then is held where it has come since."""
+        (desk,) = self.house.connect("juliet/desk")
+        desk.enable()
+        desk.send("<presence><priority>-1</priority></presence>")
+        self.romeo.send(message("a") + f"<r {SM}/>")
+        self.assertIsNone(self.round())
+        desk.send("<presence/>")
+        self.juliet.send("</stream:stream>")
+        self.assertIn("<body>a</body>", " ".join(desk.received()))
+        self.assertEqual(self.round(), 2)
+        self.assertEqual(self.killed(), ["a"])
+
+    def test_nothing_to_hold(self) -> None:
+        """Who has nothing that might be lost is told at once."""
+        self.romeo.send(f"<presence/><r {SM}/>")
+        self.assertIn(b" h='2'", self.romeo.raw())
+        self.romeo.send(message("a"))
+        self.acknowledge(3)
+        self.romeo.send(f"<r {SM}/>")
+        self.assertIn(b" h='3'", self.romeo.raw())
 
 
 class WritingTests(CustodyCase):
