@@ -80,7 +80,7 @@ url = "{database}"
 load = [{plugins}]
 
 [log]
-level = "warn"
+level = "{level}"
 {more}"""
 
 
@@ -96,6 +96,8 @@ class Xmppd(Server):
     hashed_domain = Server.domain
     root = ROOT
     """The checkout that runs."""
+    level = "warn"
+    """Of its log, from its next start on."""
 
     @property
     def data(self) -> Path:
@@ -139,6 +141,7 @@ class Xmppd(Server):
                 certificate=self.certificate,
                 key=self.key,
                 database=self.database,
+                level=self.level,
                 plugins=", ".join(map(json.dumps, plugins(archives=self.archives))),
                 more=self.more(),
             )

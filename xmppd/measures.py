@@ -8,30 +8,74 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
 from xmppd.auth.mechanisms import MECHANISMS
+from xmppd.components.component_stream import ComponentStream
+from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
+from xmppd.handler.presence_update_handler import PresenceUpdateHandler
 from xmppd.host.loop_watch import LoopWatch
 from xmppd.host.metrics import Label, Metric
+from xmppd.host.stage_samples import StageSamples
 from xmppd.login.authentication import OTHER, OUTCOMES, Authentication
 from xmppd.login.resumption import OUTCOMES as RESUMPTIONS
 from xmppd.login.resumption import Resumption
+from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.net.connection_handler import ConnectionHandler
 from xmppd.net.connections import LOGINS, Connections
+from xmppd.net.epoll_connection import EPollConnection
 from xmppd.net.epoll_hub import Hub
+from xmppd.net.epoll_tls import ClearConnection, TLSConnection
 from xmppd.presence.broadcast_counts import BroadcastCounts
+from xmppd.presence.presence_manager import PresenceManager
+from xmppd.roster.roster import Roster
+from xmppd.router.iq_router import IQRouter
+from xmppd.router.message_router import MessageRouter
 from xmppd.router.packet_router import PacketRouter
+from xmppd.router.presence_router import PresenceRouter
+from xmppd.routing.routing_table import RoutingTable
 from xmppd.s2s.foreign_routes import ForeignRoutes
+from xmppd.s2s.incoming_stream import IncomingStream
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.outgoing_stream import OutgoingStream
+from xmppd.s2s.server_stream import ServerStream
+from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.peer_counts import PeerCounts
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import IQ, Condition, Message, Presence, StreamCondition
 from xmppd.store.store import Store
 from xmppd.store.watched import OPERATIONS
+from xmppd.stream.stanza_handler import StanzaHandler
+from xmppd.stream.stream_parser import StreamParser
 from xmppd.web.http_connections import HTTPConnections
 from xmppd.web.http_doors import HTTPDoors
 from xmppd.web.web_socket_wire import WebSocketWire
 
 _DIRECTION = Label("direction", ("in", "out"))
 _STATUSES = frozenset(map(str, range(100, 600)))
+
+STAGES: Mapping[str, tuple[type, ...]] = {
+    "EPollConnection": (Hub, EPollConnection, ClearConnection, TLSConnection),
+    "IncomingStream": (ServerStream, IncomingStream),
+    **{
+        kind.__name__: (kind,)
+        for kind in (
+            ConnectionHandler,
+            StreamParser,
+            StanzaHandler,
+            ComponentStream,
+            PacketRouter,
+            MessageRouter,
+            OfflineMessageStrategy,
+            PresenceRouter,
+            PresenceUpdateHandler,
+            PresenceSubscribeHandler,
+            PresenceManager,
+            Roster,
+            IQRouter,
+            RoutingTable,
+            LocalClientSession,
+        )
+    },
+}
+"""The stages on the way of a stanza, with their classes, in the order in which it comes to them."""
 
 
 def session_metrics(sessions: SessionManager) -> Iterator[Metric]:
@@ -240,6 +284,57 @@ def stanza_metrics(
     )
 
 
+def stage_metrics(
+    carried: Carried,
+    router: PacketRouter,
+    offline: OfflineMessageStrategy,
+    updating: PresenceUpdateHandler,
+    subscribing: PresenceSubscribeHandler,
+    samples: StageSamples,
+) -> Iterator[Metric]:
+    """The stages: what has come to each, and how long it was at work."""
+
+    def came() -> Mapping[tuple[str, ...], int]:
+        sums = carried.sums
+        by_peer = {peer: sum(sums[peer].came) for peer in ("client", "server", "component")}
+        counts = {
+            "ConnectionHandler": sum(by_peer.values()),
+            "StanzaHandler": by_peer["client"],
+            "IncomingStream": by_peer["server"],
+            "ComponentStream": by_peer["component"],
+            "PacketRouter": sum(router.routed),
+            "MessageRouter": router.routed[Message.place],
+            "OfflineMessageStrategy": offline.stanzas,
+            "PresenceRouter": router.routed[Presence.place],
+            "PresenceUpdateHandler": updating.stanzas,
+            "PresenceSubscribeHandler": subscribing.stanzas,
+            "PresenceManager": updating.presences.stanzas,
+            "Roster": updating.broadcast_counts.broadcasts,
+            "IQRouter": router.routed[IQ.place],
+            "RoutingTable": router.routing_table.stanzas,
+            "LocalClientSession": sum(sums["client"].went[:3]),
+        }
+        return {(stage,): count for stage, count in counts.items()}
+
+    yield Metric(
+        "stage_stanzas",
+        "Stanzas that have come to a stage: to the Roster as broadcasts, to the PresenceManager as "
+        "probes; those of the LocalClientSession were written to clients.",
+        "counter",
+        came,
+        labels=(Label("stage", STAGES),),
+    )
+    yield Metric(
+        "stage",
+        "Processor time of a stage, with what it calls that is none itself; found by looking at it "
+        "every 20 ms of processor time.",
+        "counter",
+        lambda: {(stage,): spent_s for stage, spent_s in samples.seconds().items()},
+        "seconds",
+        labels=(Label("stage", samples.seen),),
+    )
+
+
 def login_metrics(
     connections: Connections, authentication: Authentication, resumption: Resumption
 ) -> Iterator[Metric]:
@@ -313,6 +408,13 @@ def store_metrics(store: Store) -> Iterator[Metric]:
         "histogram",
         lambda: {(operation,): took_s for operation, took_s in watched.took_s.items()},
         "seconds",
+        labels=(Label("operation", OPERATIONS),),
+    )
+    yield Metric(
+        "store_failures",
+        "Calls of the database that have failed.",
+        "counter",
+        lambda: {(operation,): watched.failures[operation] for operation in OPERATIONS},
         labels=(Label("operation", OPERATIONS),),
     )
     yield Metric(

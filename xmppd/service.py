@@ -326,6 +326,8 @@ class XMPPService(Service):
         check_providers(self.path, self.server)
         await may_act(cluster.membership, self._reactor)
         await self.server.start()
+        self.server.stage_samples.start()
+        self._life.callback(self.server.stage_samples.stop)
 
     def _renewals(self, machine: Machine) -> Renewals | None:
         """What has certificates signed by an authority, if that is wanted."""

@@ -139,6 +139,7 @@ CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("top senders", {}),
     ("top senders", {"by": "account", "of": "bytes", "minutes": "10", "rows": "3"}),
     ("top senders", {"by": "shoe-size"}),
+    ("top stages", {}),
     ("top presence", {}),
     ("top presence", {"by": "software", "minutes": "2", "rows": "1"}),
     ("top presence", {"minutes": "1000"}),
@@ -454,7 +455,7 @@ class SameTests(SynchronousTestCase):
         words = about.name.split()
         needed = [each for each in about.arguments if each.required and not each.secret]
         without = [*words, *("x" for each in needed if each is not argument)]
-        line = CommandLine([about])
+        line = CommandLine({about.name: about})
         if argument.secret:
             asked = line.read(without, 80)
             required = isinstance(asked, WantedCommand) and asked.secret is argument

@@ -42,9 +42,12 @@ class CommandTable:
 
     Attributes:
         commands: By name.
+        descriptions: Theirs, by name.
         others: The other nodes of the service.
         audit: Has changes written down; None where there is no store for that.
         address_of: The IP address of a client, empty if it is not here.
+        untold: Says whether a line about something may be logged, as how many were left out before;
+            None if it is left out as well.
     """
 
     others: OtherNodes = NO_OTHERS
@@ -54,7 +57,9 @@ class CommandTable:
         self.domains = domains
         self.roles = roles
         self.address_of: Callable[[JID], str] = lambda jid: ""
+        self.untold: Callable[[str], int | None] = lambda what: 0
         self.commands: dict[str, Command] = {}
+        self.descriptions: dict[str, Description] = {}
         self._owners: dict[str, str] = {}
 
     def put(self, command: Command, owner: str) -> Undo:
@@ -79,10 +84,11 @@ class CommandTable:
         if command.about.who == "owner" and not command.about.owned:
             raise ValueError(f'{name} is for account owners, but has no argument "account"')
         self.commands[name] = command
+        self.descriptions[name] = command.about
         self._owners[name] = owner
 
         def take_out() -> None:
-            del self.commands[name], self._owners[name]
+            del self.commands[name], self.descriptions[name], self._owners[name]
 
         return take_out
 
@@ -150,11 +156,7 @@ class CommandTable:
             Incomplete: All is done that could be, and some nodes did not answer.
         """
         if context.actor.way != "node":  # the node that has it from a person has said so
-            _log.info(
-                "{way}: {actor} gives {command} {arguments}",
-                way=context.actor.way, actor=context.actor.who, address=context.actor.address,
-                command=command.name, arguments=shown(command, context),
-            )  # fmt: skip
+            self._log_given(command, context)
         found = self._replies_wherever(command, context)
         if self.audit is not None and self.audit.wants(command, context):
             found = self.audit.watched(command, context, found)
@@ -163,6 +165,20 @@ class CommandTable:
                 yield reply
                 if not context.listening and command.about.effect == "reads":
                     return
+
+    def _log_given(self, command: Command, context: CommandContext) -> None:
+        """Log who gives a command; the same question is told seldom, since a monitor asks often."""
+        actor, arguments = context.actor, shown(command, context)
+        more: int | None = 0
+        if command.about.effect == "reads":
+            more = self.untold(f"{actor.way} {actor.who} {command.name} {arguments}")
+        if more is not None:
+            _log.info(
+                "{way}: {actor} gives {command} {arguments}{more}",
+                way=actor.way, actor=actor.who, address=actor.address,
+                command=command.name, arguments=arguments,
+                more=f" (lines like this that were left out: {more})" if more else "",
+            )  # fmt: skip
 
     def _replies_wherever(self, command: Command, context: CommandContext) -> Replies:
         """The replies of all nodes that are asked."""

@@ -4,9 +4,10 @@ It is read by whoever does the command, a running server or xmppctl itself; so x
 no command, and a plugin's commands are read as all others are.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
@@ -41,7 +42,7 @@ GROUPS: Mapping[str, str] = {
     "job": "commands that run in the background",
     "report": "reports of abuse from users",
     "explain": "why",
-    "top": "top senders",
+    "top": "who sends most, and which stages are busy",
     "plugin": "plugins",
     "certificate": "the certificates of this server",
     "config": "the configuration",
@@ -84,11 +85,16 @@ class CommandLine:
     """The command lines of some commands.
 
     Args:
-        descriptions: Of all of them.
+        descriptions: Of all of them, by their names.
     """
 
-    def __init__(self, descriptions: Iterable[Description]) -> None:
-        self._commands = {tuple(about.name.split()): about for about in descriptions}
+    def __init__(self, descriptions: Mapping[str, Description]) -> None:
+        self._descriptions = descriptions
+
+    @cached_property
+    def _commands(self) -> Mapping[tuple[str, ...], Description]:
+        """By the words of their names; whoever names one needs it not."""
+        return {tuple(name.split()): about for name, about in self._descriptions.items()}
 
     def read(self, words: Sequence[str], width: int) -> WantedCommand | str:
         """What some words ask for.
@@ -120,7 +126,7 @@ class CommandLine:
     def command(self, words: Sequence[str]) -> Description | None:
         """The command whose name some words begin with; None if there is none."""
         lengths = range(1, len(words) + 1)
-        found = (self._commands.get(tuple(words[:length])) for length in lengths)
+        found = (self._descriptions.get(" ".join(words[:length])) for length in lengths)
         return next((about for about in found if about is not None), None)
 
     def _following(self, group: tuple[str, ...]) -> dict[str, None]:

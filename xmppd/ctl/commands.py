@@ -98,7 +98,12 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *reports.ReportCommands(server.reports).commands(),
         *explain.ExplainCommands(server).commands(),
         *trace.TraceCommands(traces, server.clock).commands(),
-        *top.TopCommands(server.broadcast_counts, server.traffic_history).commands(),
+        *top.TopCommands(
+            server.broadcast_counts,
+            server.traffic_history,
+            server.rates,
+            server.stage_samples,
+        ).commands(),
         *moving.MovingCommands(server).commands(),
         *quarantine.QuarantineCommands(server.store.quarantine).commands(),
     ]

@@ -5,9 +5,11 @@ use.
 import os
 import socket
 import struct
+from collections import ChainMap
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from pwd import getpwuid
 
@@ -132,7 +134,7 @@ class ControlProtocol(LineOnlyReceiver):
             return DONE
         name, given = request.command, request.arguments
         if request.words is not None:
-            asked = read(request, self.control.descriptions.values())
+            asked = read(request, self.control.descriptions)
             if isinstance(asked, Answer):
                 self._send(asked)
                 return DONE
@@ -200,6 +202,7 @@ class Control(ServerFactory):
 
     Attributes:
         commands: The table of commands.
+        descriptions: Of all commands that xmppctl has, by name, as they are just now.
         admitted: Those that may give commands, the oldest first.
     """
 
@@ -208,12 +211,7 @@ class Control(ServerFactory):
     def __init__(self, commands: CommandTable, others: Iterable[Description] = ()) -> None:
         self.commands = commands
         self.admitted: dict[ControlProtocol, None] = {}
-        self._others = {about.name: about for about in others}
-
-    @property
-    def descriptions(self) -> dict[str, Description]:
-        """The descriptions of all commands that xmppctl has, by name."""
-        return self._others | {name: each.about for name, each in self.commands.commands.items()}
+        self.descriptions = ChainMap(commands.descriptions, {about.name: about for about in others})
 
     def admits(self, connection: ControlProtocol) -> bool:
         """Admit a connection, in place of the oldest idle one if there is no room; returns whether
@@ -259,6 +257,7 @@ def may_command(uid: int) -> bool:
     return uid in (0, os.geteuid())
 
 
+@lru_cache(MAX_CONNECTIONS)
 def user_name(uid: int) -> str:
     """The name of a user of this machine, or the number of one without a name."""
     try:

@@ -106,7 +106,7 @@ class LifeCommands:
             numbers[f"accounts_of_{domain}"] = await server.store.accounts.count_accounts(domain)
         numbers["quarantined"] = await server.store.quarantine.count_quarantined()
         numbers.update(server.metrics.numbers())
-        grown = server.rates.per_minute(server.clock.seconds())
+        grown = server.rates.per_minute(server.clock.seconds(), numbers)
         for name, value in numbers.items():
             yield NumberRow(name, value, grown.get(name))
 

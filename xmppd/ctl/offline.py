@@ -61,7 +61,7 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
             if word.startswith((request.words or [""])[-1]):
                 take(Answer(request.id, note=word))
         return
-    asked = read(request, DESCRIPTIONS.values())
+    asked = read(request, DESCRIPTIONS)
     if isinstance(asked, Answer):
         take(asked)
         return

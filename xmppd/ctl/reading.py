@@ -1,6 +1,6 @@
 """reading: what is done about the words of a command line, by whoever reads them."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 from xmppd.command.command import Description
@@ -9,12 +9,14 @@ from xmppd.ctl.command_line import CommandLine, Given, WantedCommand
 from xmppd.ctl.protocol import MAX_WIDTH, MIN_WIDTH, Answer, ControlRequest
 
 
-def read(request: ControlRequest, descriptions: Iterable[Description]) -> Answer | WantedCommand:
+def read(
+    request: ControlRequest, descriptions: Mapping[str, Description]
+) -> Answer | WantedCommand:
     """A command with all its values; or the answer to a request that asks for no command yet.
 
     Args:
         request: It has words.
-        descriptions: Of all commands that there are.
+        descriptions: Of all commands that there are, by their names.
 
     Raises:
         Refused: It is not understood.

@@ -8,8 +8,11 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import Choice, Number
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
+from xmppd.host.metrics import series
+from xmppd.host.rates import Rates
+from xmppd.host.stage_samples import StageSamples
 from xmppd.net.traffic_history import OTHERS as OTHER_PEERS
-from xmppd.net.traffic_history import RANKS, TrafficHistory, by
+from xmppd.net.traffic_history import RANKS, TrafficHistory
 from xmppd.presence.broadcast_counts import MINUTES, OTHERS, BroadcastCounts, Sum
 from xmppd.session.peer_counts import NOTHING, Growth, Peer
 
@@ -56,12 +59,24 @@ class PeerCauses(Row, frozen=True):
     percent: float
 
 
+class StageRow(Row, frozen=True):
+    """A stage of the server: what has come to it in the last minute, and its processor time."""
+
+    stage: str
+    stanzas: int | None
+    busy_ms: int
+    us_per_stanza: int | None
+    percent: float
+
+
 @dataclass(frozen=True)
 class TopCommands:
     """The commands on traffic."""
 
     broadcast_counts: BroadcastCounts
     traffic: TrafficHistory
+    rates: Rates
+    samples: StageSamples
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -72,7 +87,7 @@ class TopCommands:
         told = context.arguments
         rows = told.number("rows", DEFAULT_ROWS)
         rank = RANKS[told.text("of", "stanzas")]
-        growths = by(told.text("by", "session"), self.traffic.lately(told.number("minutes", 1)))
+        growths = dict(self.traffic.by(told.text("by", "session"), told.number("minutes", 1)))
         total = sum(map(rank, growths.values()))
         others = growths.pop(OTHER_PEERS.session, NOTHING)
         ranked = sorted(growths.items(), key=lambda item: rank(item[1]), reverse=True)
@@ -82,6 +97,25 @@ class TopCommands:
             if grown != NOTHING:
                 part = 100 * rank(grown) / total if total else 0.0
                 yield _row(who, grown, round(part, 1))
+
+    async def stages(self, context: CommandContext) -> Replies:
+        """List the stages that have been at work longest first."""
+        grown = self.rates.lately()
+        busy_s = {
+            stage: grown.get(series("stage_seconds", {"stage": stage}), 0.0)
+            for stage in self.samples.seen
+        }
+        total_s = sum(busy_s.values())
+        for stage in sorted(busy_s, key=lambda stage: -busy_s[stage]):
+            came = grown.get(series("stage_stanzas", {"stage": stage}))
+            if came or busy_s[stage]:
+                yield StageRow(
+                    stage=stage,
+                    stanzas=None if came is None else round(came),
+                    busy_ms=round(1e3 * busy_s[stage]),
+                    us_per_stanza=round(1e6 * busy_s[stage] / came) if came else None,
+                    percent=round(100 * busy_s[stage] / total_s, 1) if total_s else 0.0,
+                )
 
     async def presence(self, context: CommandContext) -> Replies:
         """List those that cause most first, and all others last."""
@@ -139,6 +173,16 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
         ),
         TopCommands.senders,
         (PeerCauses,),
+    ),
+    Declared(
+        Description(
+            "top stages",
+            "which stages of the server are at work most, in the last minute",
+            asks="all",
+            empty="nothing has come in this time",
+        ),
+        TopCommands.stages,
+        (StageRow,),
     ),
     Declared(
         Description(

@@ -10,7 +10,7 @@ from xmppd.acme.renewals import PRESSING_S, Renewals
 from xmppd.command.command import STATES
 from xmppd.explain.finding import counted, listed
 from xmppd.host.failures import Failures, RepeatedFailure
-from xmppd.net.traffic_history import OTHERS, by
+from xmppd.net.traffic_history import OTHERS
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.watched import SLOW_S
@@ -244,7 +244,7 @@ def _loop(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
 
 
 def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
-    sent = by("session", server.traffic_history.lately(1))
+    sent = server.traffic_history.by("session", 1)
     total = sum(grown.stanzas for grown in sent.values())
     for who, grown in sent.items():
         if who != OTHERS.session and grown.stanzas > max(MANY_STANZAS, total * A_THIRD):

@@ -74,6 +74,7 @@ class PresenceSubscribeHandler:
     Attributes:
         agrees: Whether a contact has agreed to a request beforehand, which says so itself, as that
             of somebody who was invited does; a plugin may put its own here.
+        stanzas: The number that have come to it.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class PresenceSubscribeHandler:
         self.accounts = accounts
         self.events = events
         self.agrees: Callable[[Presence], Awaitable[bool]] = does_not_agree
+        self.stanzas = 0
         self._turns = Locks()
 
     async def process(self, presence: Presence) -> None:
@@ -100,6 +102,7 @@ class PresenceSubscribeHandler:
                 guest; RESOURCE_CONSTRAINT: the roster is full, or too many requests wait there;
                 REMOTE_SERVER_NOT_FOUND, or another error of the route: the request cannot leave.
         """
+        self.stanzas += 1
         if presence.to is None:
             raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
         sender, to = presence.sender.to_bare(), presence.to.to_bare()

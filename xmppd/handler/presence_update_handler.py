@@ -45,6 +45,7 @@ class PresenceUpdateHandler:
 
     Attributes:
         settings: Whether repeated presence is suppressed (PU-16).
+        stanzas: The number that have come to it.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class PresenceUpdateHandler:
         self.flood = flood
         self.broadcast_counts = broadcast_counts
         self.events = events
+        self.stanzas = 0
 
     def use(self, settings: PresenceSettings) -> None:
         """Take other settings."""
@@ -76,6 +78,7 @@ class PresenceUpdateHandler:
         Raises:
             StanzaError: BAD_REQUEST: its priority is invalid.
         """
+        self.stanzas += 1
         session = self.sessions.session(presence.sender)
         if session is None or session.account is None:
             return None

@@ -152,15 +152,20 @@ class Metrics:
     def numbers(self, *, growing: bool = False) -> Iterator[tuple[str, float]]:
         """The same for people: each number with its name; of a histogram the count, and the sum."""
         for sample in self.samples(growing=growing):
-            name, labels = sample.metric.full_name, ""
-            if sample.labels:
-                pairs = zip(sample.metric.labels, sample.labels, strict=True)
-                labels = f"{{{','.join(f'{label.name}={value}' for label, value in pairs)}}}"
+            name = sample.metric.full_name
+            names = (label.name for label in sample.metric.labels)
+            labels = dict(zip(names, sample.labels, strict=True))
             if isinstance(sample.value, Histogram):
-                yield f"{name}_count{labels}", sample.value.count
-                yield f"{name}_sum{labels}", round(sample.value.total, 4)
+                yield series(f"{name}_count", labels), sample.value.count
+                yield series(f"{name}_sum", labels), round(sample.value.total, 4)
             else:
-                yield f"{name}{labels}", sample.value
+                yield series(name, labels), sample.value
+
+
+def series(name: str, labels: Mapping[str, str]) -> str:
+    """The name of one number among those of a metric, such as ``logins{result=failed}``."""
+    told = ",".join(f"{label}={value}" for label, value in labels.items())
+    return f"{name}{{{told}}}" if told else name
 
 
 def _samples(metric: Metric) -> Iterator[Sample]:
@@ -178,4 +183,4 @@ def _samples(metric: Metric) -> Iterator[Sample]:
         yield Sample(metric, values, number)
 
 
-__all__ = ["Histogram", "Label", "Metric", "Metrics", "Sample"]
+__all__ = ["Histogram", "Label", "Metric", "Metrics", "Sample", "series"]

@@ -1,6 +1,7 @@
 """Rates: how much what is counted has grown within the last minute."""
 
 from collections import deque
+from collections.abc import Mapping
 
 from xmppd.host.metrics import Metrics
 
@@ -29,16 +30,26 @@ class Rates:
             self._looks.popleft()
         self._looks.append((now, dict(self._metrics.numbers(growing=True))))
 
-    def per_minute(self, now: float) -> dict[str, float]:
-        """By how much each counter has grown in the last minute; nothing in the first seconds."""
+    def per_minute(self, now: float, numbers: Mapping[str, float]) -> dict[str, float]:
+        """By how much each counter has grown in the last minute; nothing in the first seconds.
+
+        Args:
+            now: The time.
+            numbers: All of now; what is no counter is left out.
+        """
         if not self._looks or now <= self._looks[0][0]:
             return {}
         since, before = self._looks[0]
         scale = WINDOW_S / (now - since)
         return {
-            name: round(scale * (value - before.get(name, 0.0)), 2)
-            for name, value in self._metrics.numbers(growing=True)
+            name: round(scale * (numbers[name] - before.get(name, 0.0)), 2)
+            for name in self._looks[-1][1]
+            if name in numbers
         }
+
+    def lately(self) -> dict[str, float]:
+        """The same as of the latest look, a few seconds ago: nothing is added up for it."""
+        return self.per_minute(*self._looks[-1]) if self._looks else {}
 
 
 __all__ = ["LOOKED_AT_EACH_S", "WINDOW_S", "Rates"]

@@ -23,6 +23,9 @@ class OfflineMessageStrategy(Follower):
 
     It is a stage, and no follower, since its refusal is told to the sender; but it explains itself
     like a follower.
+
+    Attributes:
+        stanzas: The number of messages that have come to it.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class OfflineMessageStrategy(Follower):
         self.privacy_lists = privacy_lists
         self.wall_clock = wall_clock
         self.settings = settings
+        self.stanzas = 0
 
     def use(self, settings: OfflineSettings) -> None:
         """Take other limits; stored messages stay."""
@@ -102,6 +106,7 @@ class OfflineMessageStrategy(Follower):
         Raises:
             StanzaError: It is bounced.
         """
+        self.stanzas += 1
         if decision.bounced:
             raise decision.refusal()
 
@@ -115,6 +120,7 @@ class OfflineMessageStrategy(Follower):
         Raises:
             StanzaError: It is bounced.
         """
+        self.stanzas += 1
         to = message.to
         assert to is not None, "it is addressed"
         lines = self.flood.lines

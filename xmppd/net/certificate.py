@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
 import idna
@@ -39,6 +40,11 @@ class Identity:
     certificate: x509.Certificate
     intermediates: tuple[x509.Certificate, ...]
     key: PrivateKey
+
+    @cached_property
+    def ends(self) -> float:
+        """The time when the certificate ends, in seconds since 1970."""
+        return self.certificate.not_valid_after_utc.timestamp()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IAddress,
     IListeningPort,
     IProtocolFactory,
     IReactorCore,
@@ -47,6 +48,7 @@ class ListenEndpoint:
         listen: Its configuration.
         endpoint: Twisted's, made from it.
         port: None while it is closed.
+        where: The address it listens on, such as ``127.0.0.1:5222``; empty while it is closed.
     """
 
     def __init__(
@@ -54,19 +56,9 @@ class ListenEndpoint:
     ) -> None:
         self.listen = listen
         self.port: IListeningPort | None = None
+        self.where = ""
         self._factory: IProtocolFactory | None = None
         self.endpoint = _endpoint(listen, stream, reactor)
-
-    @property
-    def where(self) -> str:
-        """The address it listens on, such as ``127.0.0.1:5222``; empty while it is closed."""
-        if self.port is None:
-            return ""
-        host = self.port.getHost()
-        name, number = getattr(host, "host", None), getattr(host, "port", None)
-        if number is None:
-            return str(host)
-        return f"[{name}]:{number}" if ":" in str(name) else f"{name}:{number}"
 
     async def open(self, factory: IProtocolFactory) -> None:
         """Listen.
@@ -88,6 +80,7 @@ class ListenEndpoint:
                 f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
                 f"{advice}"
             ) from error
+        self.where = _named(self.port.getHost())
 
     async def open_again(self) -> None:
         """Listen again, if it was closed.
@@ -101,8 +94,16 @@ class ListenEndpoint:
     async def close(self) -> None:
         """Stop listening."""
         if self.port is not None:
-            port, self.port = self.port, None
+            port, self.port, self.where = self.port, None, ""
             await maybeDeferred(port.stopListening)
+
+
+def _named(host: IAddress) -> str:
+    """An address as people write it."""
+    name, number = getattr(host, "host", None), getattr(host, "port", None)
+    if number is None:
+        return str(host)
+    return f"[{name}]:{number}" if ":" in str(name) else f"{name}:{number}"
 
 
 def _endpoint(

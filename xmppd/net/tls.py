@@ -231,7 +231,7 @@ class TLS:
     def expires(self, domain: str) -> float | None:
         """The time when a domain's certificate ends, in seconds since 1970; None without one."""
         found = self.identity(domain)
-        return None if found is None else found[1].certificate.not_valid_after_utc.timestamp()
+        return None if found is None else found[1].ends
 
     def context_factory(self, kind: Kind, *, direct_tls: bool = False) -> ContextFactory:
         """The context factory for ``startTLS``.

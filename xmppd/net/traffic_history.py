@@ -1,8 +1,9 @@
 """TrafficHistory: who has caused how much, over the last minutes."""
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from heapq import nlargest
+from types import MappingProxyType
 from typing import NamedTuple
 
 from xmppd.net.connection_handler import ConnectionHandler
@@ -64,6 +65,7 @@ class TrafficHistory:
         self._minute: Growths = {}
         self._minute_ends = 0.0
         self._minutes: deque[Growths] = deque(maxlen=MINUTES - 1)
+        self._sums: dict[tuple[str, int], Mapping[str, Growth]] = {}  # that were asked for
 
     def gone(self, handler: ConnectionHandler) -> None:
         """Note what a connection that is lost has caused since it was looked at."""
@@ -87,6 +89,7 @@ class TrafficHistory:
         self._keep(Look(now, _pruned(grown)))
 
     def _keep(self, look: Look) -> None:
+        self._sums.clear()
         self._looks.append(look)
         while look.at - self._looks[0].at >= MINUTE_S:
             self._looks.popleft()
@@ -106,6 +109,15 @@ class TrafficHistory:
         for before in tuple(self._minutes)[1 - minutes :]:
             _add_all(total, before)
         return total
+
+    def by(self, part: str, minutes: int) -> Mapping[str, Growth]:
+        """The sums of the last minutes by one part of a peer, such as ``account``; added up once
+        for all who ask before the next look.
+        """
+        known = self._sums.get((part, minutes))
+        if known is None:
+            known = self._sums[part, minutes] = MappingProxyType(by(part, self.lately(minutes)))
+        return known
 
 
 def by(part: str, growths: Growths) -> dict[str, Growth]:

@@ -37,6 +37,7 @@ class PresenceManager:
         remote: The presences of contacts elsewhere that sessions were sent.
         last_presences: Of accounts that are away.
         privacy_lists: Those that hide accounts.
+        stanzas: The number of probes that have come to it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class PresenceManager:
         self.accounts = accounts
         self.last_presences = LastPresences(store, shared=introductions.directory.shared)
         self.privacy_lists = privacy_lists
+        self.stanzas = 0
         self.clocks = clocks
         self._departures: Cache[tuple[LastPresence, float]] = Cache(MAX_DEPARTURES)
         self.directed = DirectedPresences()
@@ -299,6 +301,7 @@ class PresenceManager:
             probe: The probe.
             elsewhere: Whether the account may have sessions on other nodes that are to be seen.
         """
+        self.stanzas += 1
         account, prober = probe.to, probe.sender
         if account is None:
             return None

@@ -83,6 +83,7 @@ class RoutingTable:
         ways: By which nodes messages went lately.
         copy_counts: How many sessions have a message, if some of them are on other nodes.
         origins: Which sessions here have had a message that came by other nodes.
+        stanzas: The number that it was to deliver.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
@@ -104,6 +105,7 @@ class RoutingTable:
         self.ways = Ways()
         self.copy_counts = CopyCounts()
         self.origins = Origins(cluster.membership.id)
+        self.stanzas = 0
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -204,6 +206,7 @@ class RoutingTable:
         Returns:
             Whether it arrived; if not, the router decides what that means (RT-15).
         """
+        self.stanzas += 1
         to = stanza.to
         if to is None:
             return False

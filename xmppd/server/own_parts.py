@@ -201,6 +201,14 @@ def _metrics(server: Wiring) -> Iterator[Metric]:
     yield from measures.session_metrics(server.session_manager)
     yield from measures.connection_metrics(carried)
     yield from measures.stanza_metrics(carried, server.packet_router, server.broadcast_counts)
+    yield from measures.stage_metrics(
+        carried,
+        server.packet_router,
+        server.offline_message_strategy,
+        server.presence_update_handler,
+        server.presence_subscribe_handler,
+        server.stage_samples,
+    )
     yield from clients.login_queue.metrics()
     yield from measures.login_metrics(clients, server.authentication, server.resumption)
     yield from measures.loop_metrics(server.loop_watch, server.clock)

@@ -50,10 +50,13 @@ from xmppd.host.loop_watch import LoopWatch
 from xmppd.host.machine import Descriptors
 from xmppd.host.metrics import Metrics
 from xmppd.host.rates import Rates
+from xmppd.host.seldom import Seldom
+from xmppd.host.stage_samples import StageSamples
 from xmppd.host.turns import Turns
 from xmppd.login.authentication import Authentication
 from xmppd.login.fast import FAST
 from xmppd.login.resumption import Resumption
+from xmppd.measures import STAGES
 from xmppd.message.follower import Followers
 from xmppd.message.held_messages import HeldMessages
 from xmppd.message.muting import Muting
@@ -241,7 +244,7 @@ class Wiring:
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()
         self.ended_sessions = EndedSessions(self.clock.seconds)
-        self.traffic_history, self.rates = self._history(), Rates(self.metrics)
+        self.traffic_history, self.rates, self.stage_samples = self._history()
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
         self.node_loss, self.reassertions, self.stored_messages, self.directory_sweep = (
             self._losses()
@@ -255,6 +258,7 @@ class Wiring:
 
     def _commands(self) -> tuple[CommandTable, CommandForms]:
         commands = CommandTable(self.domains, Roles(self.admins, self.config.role))
+        commands.untold = Seldom(self.clock.seconds).untold
         commands.audit = Audit(self.store.audit, self.cluster.membership.id.name)
         return commands, CommandForms(commands)
 
@@ -653,8 +657,8 @@ class Wiring:
         )
         return health, counts, LoopWatch(SWEEP_S)
 
-    def _history(self) -> TrafficHistory:
-        """What all peers have caused lately."""
+    def _history(self) -> tuple[TrafficHistory, Rates, StageSamples]:
+        """What all peers have caused lately, what has grown, and which stages were at work."""
         places = (
             self.client_connections,
             self.server_connections,
@@ -664,7 +668,7 @@ class Wiring:
         history = TrafficHistory([place.handlers for place in places])
         for place in places:
             place.on_closed = history.gone
-        return history
+        return history, Rates(self.metrics), StageSamples(STAGES)
 
     def _nodes(self) -> tuple[PluginMessages, ComponentEntries, Arrivals, Moves]:
         """What nodes tell each other."""

@@ -112,6 +112,7 @@ class Watched(Database):
         voice: An awaitable until it may, which need not come.
         took_s: The time that each of :data:`OPERATIONS` has taken, with its wait for a turn.
         under_way: The number of calls that have not ended.
+        failures: How often each of :data:`OPERATIONS` has failed.
     """
 
     def __init__(self, database: Database, clock: IReactorTime) -> None:
@@ -124,6 +125,7 @@ class Watched(Database):
         self._is_abandoned = False
         self.took_s = {operation: Histogram(*BOUNDS_S) for operation in OPERATIONS}
         self.under_way = 0
+        self.failures = dict.fromkeys(OPERATIONS, 0)
         self._lately_s = self._ended = 0.0
         self.may_write: Callable[[], bool] = lambda: True
         self.voice: Callable[[], defer.Deferred[None]] = lambda: defer.succeed(None)
@@ -170,7 +172,7 @@ class Watched(Database):
         try:
             rows = await self._database.read(query, parameters)
         except StoreError as error:
-            self._reading.failed(error)
+            self._failed("read", self._reading, error)
             raise
         finally:
             self._end("read", began)
@@ -192,7 +194,7 @@ class Watched(Database):
         except NotNow:
             raise
         except StoreError as error:
-            self._writing.failed(error)
+            self._failed("write", self._writing, error)
             raise
         finally:
             self._end("write", began)
@@ -219,7 +221,7 @@ class Watched(Database):
         except NotNow:
             raise
         except StoreError as error:
-            self._writing.failed(error)
+            self._failed("append", self._writing, error)
             raise
         finally:
             self._end("append", began)
@@ -236,6 +238,10 @@ class Watched(Database):
         took_s = self._ended - began
         self.took_s[operation].observe(took_s)
         self._lately_s += LATELY * (took_s - self._lately_s)
+
+    def _failed(self, operation: str, episode: Episode, error: StoreError) -> None:
+        self.failures[operation] += 1
+        episode.failed(error)
 
     def _if_allowed(self, change: Callable[[Connection], T], connection: Connection) -> T:
         """Make a change, in a thread, if this node may act when its turn has come (ST-11)."""

@@ -13,6 +13,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
 from xmppd.command.roles import Roles
 from xmppd.config.config import RoleSettings
+from xmppd.host.seldom import EACH_S, Seldom
 from xmppd.stanza import JID, Condition, StanzaError
 from xmppd.testing.client import done
 
@@ -53,6 +54,29 @@ class PlaceTests(TableCase):
         self.assertEqual(self.run_as(SHELL, "ball dance"), ["left", "right"])
         undo()
         self.assertEqual(self.refusal(SHELL, "ball dance"), Condition.ITEM_NOT_FOUND)
+
+    def test_logged(self) -> None:
+        """Who gives a command is logged; the same question only now and then, with how many lines
+        were left out; what changes something always is.
+        """
+        now = [0.0]
+        self.table.untold = Seldom(lambda: now[0]).untold
+        for about in (
+            Description("ball dance", "dance"),
+            Description("ball end", "end it", effect="changes"),
+        ):
+            self.table.put(Command(about, dance), "ball")
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.run_as(SHELL, "ball dance")
+                self.run_as(SHELL, "ball end")
+            now[0] += EACH_S
+            self.run_as(SHELL, "ball dance")
+        said = [(event["command"], event["more"]) for event in events]
+        left_out = " (lines like this that were left out: 2)"
+        self.assertEqual(
+            said, [("ball dance", ""), *[("ball end", "")] * 3, ("ball dance", left_out)]
+        )
 
     def test_taken(self) -> None:
         """No name is given twice, nor one that continues another, nor one that is none."""

@@ -80,10 +80,10 @@ class ConfigurationTests(SynchronousTestCase):
         """Of whoever names a file, the text is wanted: the server need not see that file."""
         about = self.office.table.commands["config plan"].about
         request = ControlRequest(words=["config", "plan", "new.toml"])
-        asked = read(request, [about])
+        asked = read(request, {about.name: about})
         assert isinstance(asked, Answer)
         self.assertEqual(asked.document, "new.toml")
         request.document = "[log]"
-        wanted = read(request, [about])
+        wanted = read(request, {about.name: about})
         assert isinstance(wanted, WantedCommand)
         self.assertEqual(wanted.given, {"text": "[log]"})

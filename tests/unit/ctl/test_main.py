@@ -26,7 +26,7 @@ from xmppd.ctl.completion import place_of
 from xmppd.ctl.main import Typed, secret, words_of
 
 ROOT = Path(__file__).parents[3]
-OURS = CommandLine(DESCRIPTIONS.values())
+OURS = CommandLine(DESCRIPTIONS)
 HEAVY = ("twisted", "msgspec", "sqlalchemy", "cryptography", "lxml", "argparse", "pathlib",
          "asyncio", "inspect", "logging", "xmppd.stanza", "xmppd.config", "xmppd.server",
          "wcwidth")  # fmt: skip
@@ -169,7 +169,8 @@ class CommandLineTests(SynchronousTestCase):
     def test_values(self) -> None:
         """Options have their values behind a blank or an equals sign, anywhere behind the words."""
         arguments = (Argument("book", "100% leather"), Argument("--times", "", Number(1, 9)))
-        line = CommandLine([Description("guest book sign", "sign", arguments)])
+        about = Description("guest book sign", "sign", arguments)
+        line = CommandLine({about.name: about})
         for words in (["red", "--times", "2"], ["--times=2", "red"], ["--times", "2", "--", "red"]):
             found = asked("guest", "book", "sign", *words, line=line)
             self.assertEqual(found.given, {"book": "red", "times": "2"})
