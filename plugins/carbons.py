@@ -11,6 +11,7 @@ from xmppd.message.follower import ANSWERED, Course, Follower, Followers, Remark
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.peer_counts import fan_out
 from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
@@ -133,9 +134,10 @@ class Carbons(Follower):
         copy = carbon(message, self._inside, direction, sessions[0].jid.to_bare())
         copy.payload.copies = shared
         head, tail = copy.around_to()
-        arrived = [session.deliver(copy, head + session.jid.wire + tail) for session in sessions]
+        arrived = sum(session.deliver(copy, head + session.jid.wire + tail) for session in sessions)
+        fan_out.more += arrived
         if shared is not None:
-            shared.left += sum(arrived)
+            shared.left += arrived
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         names = " and ".join(session.jid.full for session in self._others(course))

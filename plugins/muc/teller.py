@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from xmppd.cluster.node import NodeId
 from xmppd.router.packet_router import PacketRouter
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.peer_counts import fan_out
 from xmppd.stanza import JID, Stanza, StanzaError
 
 from .effects import Effect
@@ -40,6 +41,7 @@ class RoomTeller:
                 else:
                     there.setdefault(session.node, []).append(session.jid)
             self.routing_table.tell(stanza, here)
+            fan_out.more += max(len(here) - 1, 0)
             for node, sessions in there.items():
                 self.routing_table.tell_at(node, stanza, sessions)
 

@@ -84,6 +84,13 @@ def in_a_word(stanza: str) -> str:
 class CopyTests(CarbonsTestCase):
     """Who gets a copy, and what it looks like."""
 
+    def test_counted(self) -> None:
+        """Copies are counted for who has sent what they are of."""
+        before = self.romeo.handler.counts.so_far()
+        self.romeo.send(message(f"juliet@{DOMAIN}/a"))
+        grown = self.romeo.handler.counts.so_far()
+        self.assertEqual(grown.deliveries - before.deliveries, 3)
+
     def test_disco(self) -> None:
         """The server says that it knows carbons, and by which rules (§3, §6.2)."""
         info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"

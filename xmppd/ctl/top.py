@@ -51,6 +51,7 @@ class PeerCauses(Row, frozen=True):
     presences: int
     iqs: int
     got: int
+    deliveries: int
     bytes: int
     busy_ms: int
     slowed: int
@@ -147,6 +148,7 @@ def _row(who: str, grown: Growth, percent: float) -> PeerCauses:
         presences=grown.presences,
         iqs=grown.iqs,
         got=grown.got,
+        deliveries=grown.deliveries,
         bytes=grown.bytes,
         busy_ms=round(1_000 * grown.busy_s),
         slowed=grown.slowed,

@@ -23,6 +23,7 @@ from xmppd.auth.bearer import BearerMechanism
 from xmppd.auth.login import Login, UserAgent
 from xmppd.auth.mechanisms import offered
 from xmppd.config.config import AuthSettings
+from xmppd.session.peer_counts import Growth, Peer
 from xmppd.stanza import JID, StreamCondition, StreamError
 from xmppd.stream.stream_feature import Negotiation, Stream
 
@@ -83,6 +84,7 @@ class Authentication:
     Attributes:
         outcomes: How often each mechanism has ended in each of :data:`OUTCOMES`; a name that nobody
             was offered counts as :data:`OTHER`.
+        on_failed: Called with who has failed to log in, by the account that was tried.
     """
 
     def __init__(
@@ -102,6 +104,7 @@ class Authentication:
         self.tls_required = tls_required
         self.exchange_of = exchange_of
         self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.on_failed: Callable[[Peer, Growth], None] = lambda peer, grown: None
         self._attempts: WeakKeyDictionary[Negotiation, Attempt] = WeakKeyDictionary()
 
     def use(self, settings: AuthSettings) -> None:
@@ -203,19 +206,21 @@ class Authentication:
         attempt = self._attempts[negotiation]
         tried = OTHER if attempt.underway is None else attempt.underway.name
         self.outcomes[tried, "failed"] += 1
-        negotiation.session.connection.counts.failed_logins += 1
         attempt.underway = None
         attempt.failures += 1
         if isinstance(error, BindingRefused):
             # COMPAT slixmpp 1.8 (poezio): it tries each mechanism with tls-unique, which TLS 1.3
             # does not have, and then those without channel binding.
             attempt.unbound |= {tried}
+        session = negotiation.session
         account, address = error.account or "", attempt.exchange.address
+        peer = Peer(session.jid.full, account, address, session.agent, session.jid.domain)
+        self.on_failed(peer, Growth(failed_logins=1))
         if account:
             self.limiter.note(account, address, tried, error.condition)
         _log.info(
             "{id} {address} failed to log in as {account}: {condition}",
-            id=negotiation.session.id, address=address, account=account or "nobody",
+            id=session.id, address=address, account=account or "nobody",
             condition=error.condition,
         )  # fmt: skip
         if attempt.failures >= self.settings.attempts_per_stream + len(attempt.unbound):

@@ -29,6 +29,7 @@ RANKS: dict[str, Callable[[Growth], float]] = {
     "presences": lambda grown: grown.presences,
     "iqs": lambda grown: grown.iqs,
     "bytes": lambda grown: grown.bytes,
+    "deliveries": lambda grown: grown.deliveries,
     "busy": lambda grown: grown.busy_s,
     "slowed": lambda grown: grown.slowed,
     "failed-logins": lambda grown: grown.failed_logins,
@@ -71,10 +72,13 @@ class TrafficHistory:
         """Note what a connection that is lost has caused since it was looked at."""
         grown = handler.counts.grown()
         if grown is not None:
-            peer = handler.peer
-            if len(self._gone) >= MAX_GONE and peer not in self._gone:
-                peer = OTHERS
-            _add(self._gone, peer, grown)
+            self.note(handler.peer, grown)
+
+    def note(self, peer: Peer, grown: Growth) -> None:
+        """Note what somebody has caused, apart from what connections count that are there."""
+        if len(self._gone) >= MAX_GONE and peer not in self._gone:
+            peer = OTHERS
+        _add(self._gone, peer, grown)
 
     def look(self, now: float) -> None:
         """Note what the next part of all connections has caused since it was looked at."""

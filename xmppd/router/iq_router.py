@@ -41,6 +41,7 @@ class IQRouter:
 
     Attributes:
         handlers: By ``{namespace}name`` of the query.
+        stanzas: The number that it was given.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class IQRouter:
         self.sessions = sessions
         self.disco = disco
         self.handlers: dict[str, IQHandler] = {}
+        self.stanzas = 0
         self._owners: dict[str, str] = {}
 
     def put(self, part: IQHandler, owner: str) -> Undo:

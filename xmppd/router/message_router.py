@@ -21,6 +21,7 @@ from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import SILENT, RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
+from xmppd.session.peer_counts import fan_out
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
@@ -51,6 +52,7 @@ class MessageRouter:
 
     Attributes:
         admins: The administrators, who get messages to the server itself (MR-4).
+        stanzas: The number that it was given.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class MessageRouter:
         self.followers = followers
         self.admins = admins
         self.events = events
+        self.stanzas = 0
         self._followers_of = followers.of
         self._lines = offline.flood.lines
         self._origins = routing_table.origins
@@ -289,6 +292,7 @@ class MessageRouter:
             if not got:
                 message.payload.copies = None
                 return False
+            fan_out.more += len(got) - 1
         copies.left = len(got)
         if asked is None or course is None:
             if len(got) == 1:

@@ -25,7 +25,13 @@ _log = Logger()
 
 
 class Router(Protocol):
-    """The router of one kind of stanza."""
+    """The router of one kind of stanza.
+
+    Attributes:
+        stanzas: The number that it was given.
+    """
+
+    stanzas: int
 
     def route(self, stanza: Any, /) -> Later:
         """Route a stanza of its kind; raises the errors that are answered."""
@@ -38,7 +44,6 @@ class PacketRouter:
         on_taken_back: Called when all stanzas that were taken back have been routed.
         not_stored: The number of messages that were bounced since the store failed.
         homeless: The number of stanzas that were taken back and have not been routed yet.
-        routed: The number of stanzas that were given to a router, by the place of their kind.
         errors: How often each condition was answered.
     """
 
@@ -50,6 +55,7 @@ class PacketRouter:
         interceptors: InterceptorManager,
         clocks: Clocks,
     ) -> None:
+        self.message_router = message_router
         self.presence_router = presence_router
         self.iq_router = iq_router
         self.routing_table = message_router.routing_table
@@ -59,7 +65,6 @@ class PacketRouter:
         self.on_taken_back: Callable[[], None] = _nothing_to_do
         self.not_stored = self.homeless = 0
         self.errors: Counter[Condition] = Counter()
-        self.routed = [0, 0, 0]
         self._taking_back: dict[Deferred[None], set[str]] = {}  # with the senders, full JIDs
         self._routers: dict[type[Stanza], Router] = {
             Message: message_router,
@@ -107,12 +112,18 @@ class PacketRouter:
         """Route a stanza that has come in before, here or at another node. It never raises, and its
         result never fails.
         """
-        self.routed[stanza.place] += 1
+        router = self._routers[stanza.__class__]
+        router.stanzas += 1
         try:
-            later = self._routers[stanza.__class__].route(stanza)
+            later = router.route(stanza)
         except Exception as error:
             return self._answer_failure(stanza, error)
         return None if later is None else self._finish(stanza, later)
+
+    @property
+    def stanzas(self) -> int:
+        """The number that all routers were given."""
+        return sum(router.stanzas for router in self._routers.values())
 
     def take_back(
         self, unread: Iterable[Waiting], session: JID, stood: Mapping[Stanza, Stood] = _NOWHERE

@@ -10,7 +10,11 @@ from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 
 
 class PresenceRouter:
-    """Finds whose job a presence is (PR-4 to PR-14)."""
+    """Finds whose job a presence is (PR-4 to PR-14).
+
+    Attributes:
+        stanzas: The number that it was given.
+    """
 
     def __init__(
         self,
@@ -25,6 +29,7 @@ class PresenceRouter:
         self.presences = presences
         self.rosters = rosters
         self.routing_table = routing_table
+        self.stanzas = 0
 
     def route(self, presence: Presence) -> Later:
         """Give a presence to the handler of its type, or deliver it.

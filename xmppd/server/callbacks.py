@@ -33,6 +33,7 @@ def call_back(server: Wiring) -> None:
         server.held_messages.origin_of = server.routing_table.origins.of
     server.drain.hand_over = server.moves.hand_over
     server.saved_sessions.copy_counts = server.routing_table.copy_counts
+    server.authentication.on_failed = server.traffic_history.note
     server.http_connections.on_sweep += (
         server.loop_watch.look,
         server.traffic_history.look,

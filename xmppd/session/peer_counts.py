@@ -9,6 +9,22 @@ PLACE = bytes({ord("m"): 0, ord("p"): 1, ord("i"): 2}.get(letter, 3) for letter 
 presence, an iq, or none of these."""
 
 
+class FanOut:
+    """What stanzas have become beyond one delivery each, so far.
+
+    Attributes:
+        more: The deliveries. Whoever handles a stanza sees by how much they grow meanwhile.
+    """
+
+    __slots__ = ("more",)
+
+    def __init__(self) -> None:
+        self.more = 0
+
+
+fan_out = FanOut()
+
+
 class Peer(NamedTuple):
     """Who is at the other end of a connection.
 
@@ -39,8 +55,10 @@ class Growth(NamedTuple):
         went_bytes: The bytes that it was sent.
         slowed: How often it was read more slowly, since it was too fast.
         errors: Its stanzas that were answered with an error by us.
-        failed_logins: Its failed attempts to log in.
         busy_s: The time for which its stanzas have kept the server busy, in seconds.
+        fan_out: The deliveries that its stanzas became at once, beyond one each.
+        failed_logins: Its failed attempts to log in, which are noted one by one: each may be for
+            another account.
     """
 
     messages: int = 0
@@ -51,8 +69,14 @@ class Growth(NamedTuple):
     went_bytes: int = 0
     slowed: int = 0
     errors: int = 0
-    failed_logins: int = 0
     busy_s: float = 0.0
+    fan_out: int = 0
+    failed_logins: int = 0
+
+    @property
+    def deliveries(self) -> int:
+        """What all that it has sent became: to several recipients, or to one."""
+        return self.stanzas + self.fan_out
 
     @property
     def stanzas(self) -> int:
@@ -79,8 +103,8 @@ class PeerCounts:
         went_bytes: Those that were written.
         slowed: How often it was read more slowly, since it was too fast.
         errors: Its stanzas that were answered with an error by us.
-        failed_logins: Attempts to log in that have failed.
         busy_s: The time for which what came has kept the server busy.
+        fan_out: The deliveries that it became at once, beyond one for each stanza.
         seen: All that there was at the last look.
         mark: The sum of what can grow by itself, then: if it is the same, nothing has.
     """
@@ -90,7 +114,7 @@ class PeerCounts:
         "came",
         "came_bytes",
         "errors",
-        "failed_logins",
+        "fan_out",
         "mark",
         "seen",
         "slowed",
@@ -102,7 +126,7 @@ class PeerCounts:
         self.came = [0, 0, 0]
         self.went = [0, 0, 0, 0]
         self.came_bytes = self.went_bytes = 0
-        self.slowed = self.errors = self.failed_logins = 0
+        self.slowed = self.errors = self.fan_out = 0
         self.busy_s = 0.0
         self.seen, self.mark = NOTHING, 0
 
@@ -121,8 +145,8 @@ class PeerCounts:
         self.went_bytes += other.went_bytes
         self.slowed += other.slowed
         self.errors += other.errors
-        self.failed_logins += other.failed_logins
         self.busy_s += other.busy_s
+        self.fan_out += other.fan_out
 
     def so_far(self) -> Growth:
         """All since the start."""
@@ -136,8 +160,8 @@ class PeerCounts:
             self.went_bytes,
             self.slowed,
             self.errors,
-            self.failed_logins,
             self.busy_s,
+            self.fan_out,
         )
 
     @property
@@ -161,4 +185,4 @@ class PeerCounts:
 
 NOTHING = Growth()
 
-__all__ = ["NOTHING", "PLACE", "Growth", "Peer", "PeerCounts"]
+__all__ = ["NOTHING", "PLACE", "FanOut", "Growth", "Peer", "PeerCounts", "fan_out"]

@@ -29,6 +29,15 @@ class TalkingTests(RoomsCase):
             self.assertIn("<occupant-id xmlns='urn:xmpp:occupant-id:0'", heard)
             self.assertIn("<body>But soft!</body>", heard)
 
+    def test_counted(self) -> None:
+        """What is said is counted for who says it by how many hear it."""
+        romeo, *_ = self.opened("romeo", "juliet", "nurse")
+        before = romeo.handler.counts.so_far()
+        self.say(romeo, "But soft!")
+        grown = romeo.handler.counts.so_far()
+        self.assertEqual(grown.stanzas - before.stanzas, 1)
+        self.assertEqual(grown.deliveries - before.deliveries, 3)
+
     def test_forged(self) -> None:
         """What only the room may say is taken out (RM-41)."""
         romeo, juliet = self.opened("romeo", "juliet")

@@ -1,5 +1,7 @@
 """Who has sent how much, in the last minutes."""
 
+from base64 import b64encode
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
@@ -133,6 +135,40 @@ class TopTests(HistoryCase):
         self.wait()
         row = self.top(by="address", of="failed-logins")["203.0.113.7"]
         self.assertEqual((row["failed_logins"], row["percent"]), (1, 100.0))
+
+    def test_failed_logins_of_accounts(self) -> None:
+        """They are told by the account that was tried, one stream for several; also after it has
+        left, and by the whole domain.
+        """
+        client = self.house.unauthenticated("203.0.113.7", encrypted=True)
+        client.open("verona.lit")
+        for name in ("romeo", "romeo", "paris"):
+            tried = b64encode(f"\0{name}\0thorn".encode()).decode()
+            client.send(
+                f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{tried}</auth>"
+            )
+            self.wait()  # guesses take a while each
+        client.abort()
+        self.wait()
+        found = self.top(by="account", of="failed-logins")
+        self.assertEqual(found["romeo@verona.lit"]["failed_logins"], 2)
+        self.assertEqual(found["paris@verona.lit"]["failed_logins"], 1)
+        self.assertEqual(self.top(by="domain")["verona.lit"]["failed_logins"], 3)
+
+    def test_deliveries(self) -> None:
+        """What somebody sends is told by what it becomes: one stanza for each who gets it."""
+        self.house = House("verona.lit", romeo={"juliet": "both"}, juliet={})
+        self.office = Office(self.house)
+        romeo, _, _ = self.house.connect("romeo", "juliet/1", "juliet/2")
+        self.wait(70)
+        romeo.send("<presence><show>away</show></presence>")
+        self.wait()
+        sent = self.top(of="deliveries")["romeo@verona.lit/1"]
+        self.assertEqual((sent["stanzas"], sent["deliveries"]), (1, 3))  # and himself
+        romeo.send("<message to='juliet@verona.lit' type='chat'><body>hi</body></message>")
+        self.wait()
+        sent = self.top(of="deliveries")["romeo@verona.lit/1"]
+        self.assertEqual((sent["stanzas"], sent["deliveries"]), (2, 3 + 2))
 
     def test_other_servers(self) -> None:
         """Another server and a component are told by their domain."""

@@ -110,6 +110,7 @@ class WatchedTests(SynchronousTestCase):
             self.write()
             self.clock.advance(CALM_S)
         self.assertIn("100 calls failed", formatEvent(lines[0]) or "")
+        self.assertEqual(self.database.failures, {"read": 0, "write": 100, "append": 0})
 
     def test_apart(self) -> None:
         """A disk that is full may still be read: the two are told apart."""
