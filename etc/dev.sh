@@ -347,6 +347,11 @@ faketime_is_there() {
     ls /usr/lib/*/faketime/libfaketimeMT.so.1
 }
 
+# Shells that complete the words of xmppctl.
+shells() {
+    need "command -v zsh && command -v fish" zsh fish
+}
+
 trial() {
     lane=$1
     shift
@@ -407,6 +412,7 @@ tests() {
     proxies
     need faketime_is_there faketime
     need net_xmpp_is_there libnet-xmpp-perl
+    shells
     need_redis
     start_postgres
     passed=0 failed=0 skipped=0
@@ -539,6 +545,7 @@ coverage() {
     proxies
     need faketime_is_there faketime
     need net_xmpp_is_there libnet-xmpp-perl
+    shells
     need_redis
     start_postgres
     "$BIN/coverage" erase

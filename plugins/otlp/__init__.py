@@ -61,7 +61,7 @@ def plug(
     secret = secret_in("otlp", settings.secret_file)
     node = cluster.node or gethostname()
     sender = SpanSender(caller, settings.url, secret, node, Seldom(clocks.seconds))
-    sampler = Sampler(traces, lambda: sum(router.routed), settings.one_in, sender, clock, clocks)
+    sampler = Sampler(traces, lambda: router.stanzas, settings.one_in, sender, clock, clocks)
 
     async def stop() -> None:
         sampler.stop()

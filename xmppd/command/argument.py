@@ -20,6 +20,7 @@ class Argument(Struct, frozen=True):
         kind: Checks its values.
         most: The number that may be given; :data:`MANY` where it does not matter.
         scope: What its actor must have beside the scope of the command; empty for nothing.
+        unless: The key of a flag in place of which it stands: one of both has to be given.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Argument(Struct, frozen=True):
     kind: ArgumentKind = Text()
     most: int = 1
     scope: str = ""
+    unless: str = ""
 
     @property
     def key(self) -> str:
@@ -35,8 +37,8 @@ class Argument(Struct, frozen=True):
 
     @property
     def required(self) -> bool:
-        """Whether it is required."""
-        return not self.name.startswith("--") and not self.kind.optional
+        """Whether it is required, whatever else is given."""
+        return not (self.name.startswith("--") or self.kind.optional or self.unless)
 
     @property
     def secret(self) -> bool:
@@ -93,6 +95,9 @@ class Arguments:
                 self._values[key] = _checked(argument, given[key], surface)
             elif argument.required:
                 raise _blamed(key, f"{key} is missing")
+        for key, argument in known.items():
+            if argument.unless and self.given(key) is self.flag(argument.unless):
+                raise _blamed(key, f"either {key} or {argument.unless} has to be given")
 
     def given(self, key: str) -> bool:
         """Whether there was such an argument."""

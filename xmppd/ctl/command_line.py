@@ -251,7 +251,10 @@ def _read(about: Description, words: Sequence[str]) -> WantedCommand:
             placed.append(word)
     _place(asked, placed)
     secret = next((each for each in about.arguments if each.secret), None)
-    if secret is not None and (secret.required or asked.from_stdin):
+    is_wanted = secret is not None and (
+        secret.required or (secret.unless and secret.unless not in asked.given)
+    )
+    if is_wanted or asked.from_stdin:
         asked.secret = secret
     return asked
 

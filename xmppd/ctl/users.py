@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from secrets import choice
+
+from msgspec.structs import replace
 
 from xmppd.account.accounts import Accounts
 from xmppd.account.stream_ends import StreamsClosed
@@ -12,9 +15,9 @@ from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.exit_status import INCOMPLETE
-from xmppd.command.kinds import AccountName, Secret
+from xmppd.command.kinds import AccountName, Flag, Secret
 from xmppd.command.refused import Refused
-from xmppd.command.reply import Replies
+from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
@@ -25,6 +28,20 @@ MAX_ACCOUNTS_AT_ONCE = 100
 ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
 ACCOUNTS = Argument("account", ACCOUNT.help, AccountName(), MAX_ACCOUNTS_AT_ONCE)
 PASSWORD = Argument("password", "a password to log in with", Secret())
+GENERATE = Argument("--generate", "have a password made, and told once", Flag())
+
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Of generated passwords: none that is taken for another one."""
+
+GROUPS, GROUP_LETTERS = 4, 4
+"""Of a generated password, which has some 79 bits."""
+
+
+class PasswordMade(Row, frozen=True):
+    """A password that was generated; nobody can be shown it again."""
+
+    account: str
+    password: str
 
 
 @dataclass(frozen=True)
@@ -66,12 +83,16 @@ class UserCommands:
 
     async def password(self, context: CommandContext) -> Replies:
         """Set a password; all streams are closed but the asker's own."""
-        account, asker = context.arguments.jid("account"), self._asker(context.actor)
+        told = context.arguments
+        account, asker = told.jid("account"), self._asker(context.actor)
         address = None if context.actor.jid is None else self._address(asker)
+        made = generated() if told.flag("generate") else ""
         with judged():
             ended = await self.accounts.set_password(
-                account, context.arguments.text("password"), spare=asker, address=address
+                account, made or told.text("password"), spare=asker, address=address
             )
+        if made:
+            yield PasswordMade(account.bare, made)
         yield f"the password of {account} was changed; {closed(ended)}"
         check_asked(ended.unasked)
 
@@ -120,6 +141,12 @@ class UserCommands:
     def _address(self, asker: LocalClientSession | None) -> str:
         """The address of the administrator's client; empty if it is not here."""
         return "" if asker is None else asker.connection.address
+
+
+def generated() -> str:
+    """A password that can be read out, and typed."""
+    groups = ("".join(choice(LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS))
+    return "-".join(groups)
 
 
 def closed(ended: StreamsClosed) -> str:
@@ -190,12 +217,13 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
         Description(
             "user password",
             "give an account another password",
-            (ACCOUNT, PASSWORD),
+            (ACCOUNT, replace(PASSWORD, unless=GENERATE.key), GENERATE),
             "changes",
             needs="store",
             area="accounts",
         ),
         UserCommands.password,
+        (PasswordMade,),
         why_not=UserCommands.why_no_password,
     ),
     Declared(

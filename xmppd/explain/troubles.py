@@ -263,7 +263,7 @@ def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
 
 
 def _logins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
-    failed = by("address", server.traffic_history.lately(1))
+    failed = server.traffic_history.by("address", 1)
     total = sum(grown.failed_logins for grown in failed.values())
     if total >= MANY_LOGINS:
         address = max(failed, key=lambda each: failed[each].failed_logins)

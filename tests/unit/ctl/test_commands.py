@@ -119,6 +119,25 @@ class UserTests(OfficeCase):
         for client in (romeo, other):
             self.assertIn(b"<reset", client.raw())
 
+    def test_password_generated(self) -> None:
+        """A password may be generated: it is told once, is another each time, and lets in."""
+        found = list[str]()
+        for _ in range(2):
+            made, said = self.office.replies("user password", account="romeo", generate="true")
+            assert isinstance(made, dict)
+            self.assertEqual(made["account"], "romeo@montague.lit")
+            found.append(str(made["password"]))
+            self.assertRegex(found[-1], r"\A[a-z2-9]{4}(-[a-z2-9]{4}){3}\Z")
+            self.assertIn("was changed", str(said))
+        self.assertNotEqual(*found)
+        provider = self.office.house.server.auth_provider
+        self.assertTrue(done(provider.check_password("romeo@montague.lit", found[-1])))
+        for refusal in (
+            self.office.refusal("user password", account="romeo"),
+            self.office.refusal("user password", account="romeo", generate="true", password="x"),
+        ):
+            self.assertIn("either password or generate", refusal)
+
     def test_disable(self) -> None:
         """Who is disabled is out until enabled."""
         (romeo,) = self.house.connect("romeo")

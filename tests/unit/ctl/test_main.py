@@ -211,6 +211,8 @@ class CommandLineTests(SynchronousTestCase):
         assert found.secret is not None
         self.assertEqual((found.secret.key, found.from_stdin), ("password", False))
         self.assertTrue(asked("user", "add", "romeo", "--stdin").from_stdin)
+        self.assertIsNotNone(asked("user", "password", "romeo").secret)
+        self.assertIsNone(asked("user", "password", "romeo", "--generate").secret)
 
     def test_quick(self) -> None:
         """What asks a server loads nothing of it, and nothing that takes long."""

@@ -1,8 +1,12 @@
 """The manual of commands and options, and what shells complete."""
 
 import ast
+import os
+import pty
+import select
 import subprocess
 from pathlib import Path
+from typing import IO
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -14,6 +18,8 @@ from xmppd.manual import PAGES
 from xmppd.stanza import Condition
 
 ROOT = Path(__file__).parents[3]
+
+SHOWN_WITHIN_S = 60.0
 
 
 class ManualTests(SynchronousTestCase):
@@ -85,3 +91,73 @@ class CompletionFileTests(SynchronousTestCase):
             ["bash", "-c", script], check=True, capture_output=True, text=True
         ).stdout.split()
         self.assertEqual(found, ["verona.lit", "romeo@verona.lit", "rosaline@verona.lit"])
+
+    def test_fish(self) -> None:
+        """So does fish, which asks with all words, the last of which is being written."""
+        place, asked = self.xmppctl()
+        script = f"source {ROOT}/etc/completion/xmppctl.fish; complete -C 'xmppctl user show ro'"
+        found = subprocess.run(
+            ["fish", "--no-config", "-c", script],
+            check=True, capture_output=True, text=True, env=self.environment(place),
+        ).stdout.split()  # fmt: skip
+        self.assertEqual(found, ["romeo@verona.lit", "rosaline@verona.lit"])
+        self.assertEqual(asked.read_text(), "--complete|user|show|ro\n")
+
+    def test_zsh(self) -> None:
+        """And zsh, as somebody types at a terminal: what a tab makes of the line is what is run."""
+        place, asked = self.xmppctl()
+        (place / ".zshrc").write_text(
+            f"fpath=({ROOT}/etc/completion $fpath); autoload -Uz compinit; compinit -u -D\n"
+            "PS1='what now? '\n"
+        )
+        ours, theirs = pty.openpty()
+        shell = subprocess.Popen(
+            ["zsh", "-d", "-i"], stdin=theirs, stdout=theirs, stderr=theirs,
+            start_new_session=True, env=self.environment(place) | {"ZDOTDIR": str(place)},
+        )  # fmt: skip
+        os.close(theirs)
+        self.addCleanup(shell.kill)
+        with os.fdopen(ours, "r+b", buffering=0) as terminal:
+            read_until(terminal, b"what now? ")
+            terminal.write(b"xmppctl user show rom\t\rexit\r")
+            read_until(terminal, None)
+        self.assertEqual(shell.wait(), 0)
+        self.assertEqual(
+            asked.read_text(), "--complete|user|show|rom\nuser|show|romeo@verona.lit\n"
+        )
+
+    def xmppctl(self) -> tuple[Path, Path]:
+        """A directory with a program of this name, and the file in which it writes its words."""
+        place = Path(self.mktemp())
+        place.mkdir()
+        asked = place.absolute() / "asked"
+        (place / "xmppctl").write_text(
+            f"#!/bin/sh\n(IFS='|'; echo \"$*\" >>{asked})\n"
+            f"last=$(tail -n 1 {asked}); last=${{last##*|}}\n"
+            '[ "$1" = --complete ] || exit 0\n'
+            "for word in romeo@verona.lit rosaline@verona.lit; do\n"
+            '    case $word in "$last"*) echo $word ;; esac\n'
+            "done\n"
+        )
+        (place / "xmppctl").chmod(0o755)
+        return place.absolute(), asked
+
+    def environment(self, place: Path) -> dict[str, str]:
+        """One in which that program is found, and nothing of whoever runs the tests."""
+        return {"PATH": f"{place}:{os.environ['PATH']}", "HOME": str(place), "TERM": "xterm"}
+
+
+def read_until(terminal: IO[bytes], wanted: bytes | None) -> None:
+    """Read what a terminal shows until something is there; None for its end."""
+    shown = b""
+    while wanted is None or wanted not in shown:
+        if not select.select([terminal], [], [], SHOWN_WITHIN_S)[0]:
+            raise AssertionError(f"it waits, and shows {shown!r}")
+        try:
+            more = terminal.read(4_096)
+        except OSError:  # nobody is at the other end
+            more = b""
+        if not more:
+            assert wanted is None, shown
+            return
+        shown += more
