@@ -487,6 +487,12 @@ drill() {
         ${WORDS:-}
 }
 
+doubles() {
+    clients
+    need "command -v profanity" profanity
+    "$BIN/python" -m tests.clients.doubles
+}
+
 attack() {
     workspace
     export XMPPD_API_EXAMPLES="${EXAMPLES:-200}" SEED="${SEED:-1}"
@@ -589,7 +595,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | drill | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | drill | doubles | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
