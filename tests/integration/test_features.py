@@ -1,6 +1,8 @@
 """What clients ask of a server beside messages and presence, with slixmpp."""
 
 import asyncio
+import re
+from pathlib import Path
 
 from slixmpp.exceptions import IqError
 
@@ -8,6 +10,25 @@ from tests.integration.people import PASSWORD, Person, Refused, ServerCase, peop
 
 ADMIN = "http://jabber.org/protocol/admin"
 BOSS = "escalus@verona.lit"
+MANUAL = Path(__file__).parents[2] / "docs" / "administration.md"
+GAJIM = {
+    "XEP-0045: Multi-User Chat": ("conference", "http://jabber.org/protocol/muc"),
+    "XEP-0054: vcard-temp": ("server", "vcard-temp"),
+    "XEP-0077: In-Band Registration": ("server", "jabber:iq:register"),
+    "XEP-0163: Personal Eventing Protocol": ("account", "pubsub/pep"),
+    "XEP-0163: #publish-options": ("account", "http://jabber.org/protocol/pubsub#publish-options"),
+    "XEP-0191: Blocking Command": ("server", "urn:xmpp:blocking"),
+    "XEP-0198: Stream Management": ("stream", "urn:xmpp:sm:3"),
+    "XEP-0258: Security Labels in XMPP": ("server", "urn:xmpp:sec-label:0"),
+    "XEP-0280: Message Carbons": ("server", "urn:xmpp:carbons:2"),
+    "XEP-0313: Message Archive Management": ("account", "urn:xmpp:mam:2"),
+    "XEP-0363: HTTP File Upload": ("upload", "urn:xmpp:http:upload:0"),
+    "XEP-0398: Avatar Conversion": ("account", "urn:xmpp:pep-vcard-conversion:0"),
+    "XEP-0411: Bookmarks Conversion": ("account", "urn:xmpp:bookmarks-conversion:0"),
+    "XEP-0402: Bookmarks Compat": ("account", "urn:xmpp:bookmarks:1#compat"),
+    "XEP-0402: Bookmarks Compat PEP": ("account", "urn:xmpp:bookmarks:1#compat-pep"),
+}
+"""The rows of "Server Info" of Gajim 1.7, and by what it ticks them."""
 
 
 class FeatureTests(ServerCase):
@@ -32,6 +53,27 @@ class FeatureTests(ServerCase):
             self.assertIn(feature, info["disco_info"]["features"])
         version = await romeo["xep_0092"].get_version("verona.lit")
         self.assertEqual(version["software_version"]["name"], "xmppd")
+
+    @people
+    async def test_server_info(self) -> None:
+        """Each row that Gajim's "Server Info" shows is ticked, but what the manual says is not a
+        feature.
+        """
+        (romeo,) = await self.arrivals("romeo")
+        domain, account = "verona.lit", romeo.boundjid.bare
+        told: dict[str, set[str]] = {}
+        for address in (domain, account, f"conference.{domain}", f"upload.{domain}"):
+            info = (await romeo["xep_0030"].get_info(jid=address))["disco_info"]
+            told[address] = info["features"] | {"/".join(each[:2]) for each in info["identities"]}
+        features = [each.xml for each in romeo.inbox if each.name == "features"][-1]
+        told["stream"] = {each.tag[1:].partition("}")[0] for each in features}
+        places = {"conference": f"conference.{domain}", "upload": f"upload.{domain}",
+                  "server": domain, "account": account, "stream": "stream"}  # fmt: skip
+        rows = dict(re.findall(r"^\| (XEP-[^|]*) \| ([^|]*) \|$", MANUAL.read_text(), re.MULTILINE))
+        self.assertEqual(list(rows), list(GAJIM))
+        for row, (place, feature) in GAJIM.items():
+            is_ticked = feature in told[places[place]]
+            self.assertEqual(is_ticked, "is not a feature" not in rows[row], row)
 
     @people
     async def test_capabilities(self) -> None:
