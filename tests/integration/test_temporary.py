@@ -264,6 +264,12 @@ class TemporaryTests(SynchronousTestCase):
 
 
 class TemporaryServerTests(DirectoryCase):
+    def test_all_is_well(self) -> None:
+        """A server for tests has nothing to warn of."""
+        with TemporaryServer(self.directory) as server:
+            said = server.tell("status")
+        self.assertIn("all is well", str(said))
+
     def test_certificate(self) -> None:
         """A certificate expires for clients that trust the authority, until that is taken back."""
         with TemporaryServer(self.directory) as server:

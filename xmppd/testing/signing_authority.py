@@ -43,7 +43,7 @@ class SigningAuthority:
         self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def issue(
-        self, domain: str, *names: str, days: float = 5, directory: Path | None = None
+        self, domain: str, *names: str, days: float = 90, directory: Path | None = None
     ) -> tuple[Path, Path]:
         """Write a certificate and its key.
 

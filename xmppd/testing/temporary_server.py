@@ -27,7 +27,7 @@ FAULTS = "faults"
 LAST_SHOWN = 10
 """Of the elements, when somebody has waited in vain."""
 
-UNKNOWN = "the server knows no command"
+UNKNOWN = "unknown command"
 
 Settings = Mapping[str, object] | object
 
