@@ -11,7 +11,6 @@ from xmppd.message.follower import ANSWERED, Course, Follower, Followers, Remark
 from xmppd.plugin.place import AtUnload, Part
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.peer_counts import fan_out
 from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
@@ -135,7 +134,7 @@ class Carbons(Follower):
         copy.payload.copies = shared
         head, tail = copy.around_to()
         arrived = sum(session.deliver(copy, head + session.jid.wire + tail) for session in sessions)
-        fan_out.more += arrived
+        self.routing_table.note_fan_out(message.sender, arrived)
         if shared is not None:
             shared.left += arrived
 

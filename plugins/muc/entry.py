@@ -68,7 +68,7 @@ class RoomEntry:
                 return self._available(room, presence)
             case "unavailable" if room is not None and session is not None:
                 shown = self._shown(room, presence, session.occupant.role)
-                self.hall.tell(room, room.leave(session, shown))
+                self.hall.tell(room, room.leave(session, shown), presence.sender)
             case "probe" if room is not None and session is not None:
                 self._probe(room, session, presence)
         return None
@@ -207,7 +207,7 @@ class RoomEntry:
         said = self._said(room, presence, role)
         session, told = room.enter(sender, said, nick, id, role)
         session.heard, session.node = self.hall.clocks.seconds(), node_of(presence)
-        self.hall.tell(room, told)
+        self.hall.tell(room, told, sender)
         if presence.payload.tree.get("to", nick.full) != nick.full:
             codes += (RENAMED_BY_US,)
         self._show(room, session, join, codes, log)
@@ -248,13 +248,13 @@ class RoomEntry:
         said = self._said(room, presence, occupant.role)
         if nick == occupant.jid:
             if is_new or said.presence.payload.raw != session.presence.payload.raw:
-                self.hall.tell(room, room.update(session, said))
+                self.hall.tell(room, room.update(session, said), session.jid)
             return
         check_role(room.standing(session.jid), RolePrivilege.CHANGE_NICK, room.config)
         if room.config.lock_nicks:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "who has entered keeps their nick here")
         self._check_nick(room, session.jid, nick)
-        self.hall.tell(room, room.rename(session, nick, said))
+        self.hall.tell(room, room.rename(session, nick, said), session.jid)
 
     def _probe(self, room: Room, session: OccupantSession, probe: Presence) -> None:
         """Show an occupant to one who asks."""

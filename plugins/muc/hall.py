@@ -196,9 +196,9 @@ class Hall:
         await self.rooms.destroy(room, where if where and where.forward else None, until)
         self.tell(room, room.close(destroyed(where or Destroyed(""), password)))
 
-    def tell(self, room: Room, effects: Iterable[Effect]) -> None:
-        """Tell people what has happened in a room."""
-        self.teller.tell(effects)
+    def tell(self, room: Room, effects: Iterable[Effect], cause: JID | None = None) -> None:
+        """Tell people what has happened in a room, by the session that has caused it."""
+        self.teller.tell(effects, cause)
 
     def history(self, room: Room, join: Tree) -> list[Message]:
         """What was said before, for who enters, as far as they ask for that (RM-45)."""

@@ -131,7 +131,8 @@ class RoomTalk:
         """Have all hear it, the sender included, in one order for all, when it is kept."""
         memory = self.hall.rooms.memory
         given = memory.remember(room, said, message.sender, message.payload.tree)
-        self.hall.tell(room, [*room.speaks(occupant), Effect(given, room.sessions.values())])
+        heard = Effect(given, room.sessions.values())
+        self.hall.tell(room, [*room.speaks(occupant), heard], message.sender)
         self.hall.events.fire(SaidToAll(room, given, occupant.person, message.payload.tree))
 
     # -- to one -----------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from twisted.internet.defer import Deferred
 from xmppd.cluster.node import NodeId
 from xmppd.router.packet_router import PacketRouter
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.peer_counts import fan_out
 from xmppd.stanza import JID, Stanza, StanzaError
 
 from .effects import Effect
@@ -28,8 +27,14 @@ class RoomTeller:
         self.router = router
         self.routing_table = router.routing_table
 
-    def tell(self, effects: Iterable[Effect]) -> None:
-        """Tell all of it, in order; who is just entering is told behind what it is shown first."""
+    def tell(self, effects: Iterable[Effect], cause: JID | None = None) -> None:
+        """Tell all of it, in order; who is just entering is told behind what it is shown first.
+
+        Args:
+            effects: What is told, and to whom.
+            cause: The session that has caused it.
+        """
+        told = 0
         for stanza, recipients in effects:
             here: list[JID] = []
             there: dict[NodeId, list[JID]] = {}
@@ -41,9 +46,11 @@ class RoomTeller:
                 else:
                     there.setdefault(session.node, []).append(session.jid)
             self.routing_table.tell(stanza, here)
-            fan_out.more += max(len(here) - 1, 0)
+            told += len(here)
             for node, sessions in there.items():
                 self.routing_table.tell_at(node, stanza, sessions)
+        if cause is not None and told:
+            self.routing_table.note_fan_out(cause, told - 1)
 
     def show(self, session: OccupantSession, entrance: Entrance) -> None:
         """Show a room to a session that has entered: one of ours pulls it as fast as it reads, with

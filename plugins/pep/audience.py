@@ -17,7 +17,6 @@ from xmppd.roster.roster import Roster
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.peer_counts import fan_out
 from xmppd.stanza import JID, Message, Payload
 from xmppd_plugins.caps.clients import ClientCapabilities
 from xmppd_plugins.pubsub.access import AccessModel, Affiliation
@@ -196,7 +195,6 @@ class EventAudience:
         if not sessions:
             return
         self.counts.told += len(sessions)
-        fan_out.more += len(sessions)
         head, tail = message.around_to()
         shared = message.for_several()
         for session in sessions:

@@ -36,7 +36,7 @@ from xmppd.net.token_bucket import TokenBucket
 from xmppd.net.transport import Contexts, Ranked, Returning, Transport, Watchable
 from xmppd.net.wire_counts import WireCounts
 from xmppd.net.wire_limits import WireLimits
-from xmppd.session.peer_counts import PLACE, Peer, PeerCounts, fan_out
+from xmppd.session.peer_counts import PLACE, Peer, PeerCounts
 from xmppd.stanza import StreamCondition, StreamError, ns
 from xmppd.stanza.jid import effort
 from xmppd.store.errors import STORE_FAILS, StoreError
@@ -317,7 +317,7 @@ class ConnectionHandler(Protocol):
         if not self.admission.membership.speaks:
             self._wait_for(self.admission.membership.voice())
             return
-        turn_ends, began, more = now + TURN_S, now, fan_out.more
+        turn_ends, began = now + TURN_S, now
         try:
             while not self._waiting and self._closing is None:
                 event = self.reader.next()
@@ -337,10 +337,7 @@ class ConnectionHandler(Protocol):
                     self._rest(owed_s)
         except Exception:
             self.close(self._stream_error(Failure()))
-        counts = self.counts
-        counts.busy_s += now - began
-        if fan_out.more != more:
-            counts.fan_out += fan_out.more - more
+        self.counts.busy_s += now - began
 
     def _owed_for_preparing(self, spent_us: int, now: float) -> float:
         return max(

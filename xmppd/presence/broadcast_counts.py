@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.peer_counts import fan_out
 from xmppd.stanza import Presence
 
 MINUTES = 10
@@ -107,7 +106,7 @@ class BroadcastCounts:
         """
         self.broadcasts += 1
         self.copies += copies
-        fan_out.more += copies - 1
+        session.connection.counts.fan_out += copies - 1
         number = self._now()
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(Minute(number))

@@ -21,7 +21,6 @@ from xmppd.message.follower import AccountFollowers, Course, Followers
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.routing.routing_table import SILENT, RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.session.peer_counts import fan_out
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
 from xmppd.stanza.stanza import Copies
@@ -292,7 +291,7 @@ class MessageRouter:
             if not got:
                 message.payload.copies = None
                 return False
-            fan_out.more += len(got) - 1
+            self.routing_table.note_fan_out(message.sender, len(got) - 1)
         copies.left = len(got)
         if asked is None or course is None:
             if len(got) == 1:

@@ -218,6 +218,12 @@ class RoutingTable:
         route = self.way_to(to.domain)
         return route is not None and route.deliver(stanza, stanza.wire())
 
+    def note_fan_out(self, sender: JID, more: int) -> None:
+        """Note that what a session has sent became so many deliveries more than one."""
+        session = self.bound.get(sender.full)
+        if isinstance(session, LocalClientSession):
+            session.connection.counts.fan_out += more
+
     # -- accounts on other nodes ------------------------------------------------------------------
 
     def lead(self, bare: str) -> NodeId | None:

@@ -9,22 +9,6 @@ PLACE = bytes({ord("m"): 0, ord("p"): 1, ord("i"): 2}.get(letter, 3) for letter 
 presence, an iq, or none of these."""
 
 
-class FanOut:
-    """What stanzas have become beyond one delivery each, so far.
-
-    Attributes:
-        more: The deliveries. Whoever handles a stanza sees by how much they grow meanwhile.
-    """
-
-    __slots__ = ("more",)
-
-    def __init__(self) -> None:
-        self.more = 0
-
-
-fan_out = FanOut()
-
-
 class Peer(NamedTuple):
     """Who is at the other end of a connection.
 
@@ -185,4 +169,4 @@ class PeerCounts:
 
 NOTHING = Growth()
 
-__all__ = ["NOTHING", "PLACE", "FanOut", "Growth", "Peer", "PeerCounts", "fan_out"]
+__all__ = ["NOTHING", "PLACE", "Growth", "Peer", "PeerCounts"]
