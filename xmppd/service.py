@@ -32,7 +32,7 @@ from xmppd.config.changes import changed, merged
 from xmppd.config.config import Config, name_server
 from xmppd.config.permissions import PRIVATE
 from xmppd.config.table import ConfigError
-from xmppd.ctl.check import check_providers, told
+from xmppd.ctl.check import check_names, check_providers, told
 from xmppd.ctl.commands import WITHOUT_SERVER, of_running, of_server
 from xmppd.ctl.control import Control, listen
 from xmppd.ctl.warned import warnings
@@ -138,6 +138,7 @@ class XMPPService(Service):
             self._files.note(_certificate_files(self.config))
             log.use(self.config.log, self.config.cluster.node)
             self._certificates = certificates(self.config)
+            check_names(path, self.config, self._certificates.tls)
             self.endpoints = listen_endpoints(self.config, reactor)
         self._directory = DataDirectory(Path(self.config.data))
 
@@ -482,8 +483,9 @@ class XMPPService(Service):
         """
         with told(self.path):
             read = certificates(new)
+            check_names(self.path, new, read.tls)
             if has_other_certificates(wanted, new):
-                certificates(wanted)
+                check_names(self.path, wanted, certificates(wanted).tls)
             listen_endpoints(wanted, self._reactor)
         return read
 

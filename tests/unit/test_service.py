@@ -82,6 +82,26 @@ class MistakeTests(ServiceCase):
         make_self_signed("localhost", self.directory / "b.crt", self.directory / "b.key")
         self.refused(SECURE.replace("localhost.key", "b.key"), "domain.key", "is not the key")
 
+    def test_other_name(self) -> None:
+        """A certificate is for another domain; one with a star is for what it stands for."""
+        for certified, domain, says in (
+            ("b.lit", "localhost", '"localhost" is for b.lit'),
+            ("*.b.lit", "b.lit", '"b.lit" is for *.b.lit'),
+            ("*.b.lit", "x.y.b.lit", "for *.b.lit"),
+            ("*.b.lit", "chat.b.lit", ""),
+            ("BÜCHER.example", "bücher.example", ""),
+        ):
+            with self.subTest(domain, certified=certified):
+                for name in ("b.crt", "b.key"):
+                    (self.directory / name).unlink(missing_ok=True)
+                make_self_signed(certified, self.directory / "b.crt", self.directory / "b.key")
+                text = SECURE.replace("localhost.", "b.").replace('"localhost"', f'"{domain}"')
+                text += '[[listen]]\nendpoint = "tcp:5222"\n'
+                if says:
+                    self.refused(text, "domain.certificate", says, f"for {domain}.")
+                else:
+                    self.made(text)
+
     def test_client_ca(self) -> None:
         """Whom to trust in is not there."""
         self.refused(SECURE + '[tls]\nclient_ca = "nobody.pem"\n', "tls.client_ca", "nobody.pem")
@@ -162,6 +182,18 @@ class ReloadTests(ServiceCase):
         make_self_signed(
             "localhost", self.directory / "localhost.crt", self.directory / "localhost.key"
         )
+
+    def test_other_name(self) -> None:
+        """A certificate for another domain changes nothing."""
+        before = self.shown()
+        for name in ("localhost.crt", "localhost.key"):
+            (self.directory / name).unlink()
+        make_self_signed(
+            "b.lit", self.directory / "localhost.crt", self.directory / "localhost.key"
+        )
+        error = self.failureResultOf(self.service.reload(), ConfigError).value
+        self.assertIn('"localhost" is for b.lit', str(error))
+        self.assertEqual(self.shown(), before)
 
     def damage(self) -> None:
         for name in ("localhost.crt", "localhost.key"):

@@ -18,9 +18,12 @@ from xmppd.ctl.warned import warnings
 from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor, Machine
+from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.listen_endpoint import ListenError, certificates, listen_endpoints
+from xmppd.net.tls import TLS
 from xmppd.plugin.plugin_error import PluginError, PluginTableError
 from xmppd.plugin.plugin_manager import PluginManager
+from xmppd.s2s.verification import is_for
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.store.errors import StoreError
 from xmppd.store.memory import MemoryDatabase
@@ -68,6 +71,31 @@ def check_providers(path: Path, server: XMPPServer) -> None:
         )
 
 
+def check_names(path: Path, config: Config, tls: TLS | None) -> None:
+    """Refuse a certificate that is not for its domain: no client and no server would believe it.
+    One that an authority has yet to sign is not there to be looked at.
+
+    Args:
+        path: The configuration file.
+        config: Its content.
+        tls: The certificates in its files; None if there are none.
+
+    Raises:
+        ConfigError: One sentence.
+    """
+    for domain in config.domain:
+        shown = None if tls is None or domain.acme else tls.identity(domain.name)
+        if shown is None:
+            continue
+        names = xmpp_addresses(shown[1].certificate)
+        if not is_for(names, domain.name):
+            listed = ", ".join(names.dns_names) or "no host"
+            raise ConfigError(
+                f'{path}: domain.certificate of "{domain.name}" is for {listed}, so clients and '
+                f"other servers would refuse it; name one that is for {domain.name}."
+            )
+
+
 async def check(path: Path, reactor: IReactor) -> list[str]:
     """Go through a start, as far as that leaves no trace; the database is not used.
 
@@ -85,6 +113,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
         with as_user(data.owner):
             found = config_file.load(path)
             read = certificates(found)
+            check_names(path, found, read.tls)
             closed = listen_endpoints(found, reactor)
             nobody_runs = data.is_free()
             await _load_plugins(path, found, reactor)
@@ -146,4 +175,4 @@ class _Nobody(Factory):
         return None
 
 
-__all__ = ["as_user", "check", "check_providers", "told"]
+__all__ = ["as_user", "check", "check_names", "check_providers", "told"]

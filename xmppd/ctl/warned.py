@@ -10,10 +10,8 @@ from xmppd.config.permissions import readable_by_others
 from xmppd.config.section import Section
 from xmppd.host.clocks import Clocks
 from xmppd.host.data_directory import DataDirectory
-from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.certificate_ends import CertificateEnds
 from xmppd.net.tls import TLS
-from xmppd.s2s.verification import is_for
 from xmppd.store.engine import has_password
 
 SQLITE = "sqlite:///"
@@ -33,7 +31,6 @@ def warnings(path: Path, config: Config, tls: TLS | None, clocks: Clocks) -> lis
     """
     found = [*exposed(path, config), *_contacts(config), *_rates(config, ""), *_plugins(config)]
     if tls is not None:
-        found += _other_names(config, tls)
         domains = tuple(domain.name for domain in config.domain if not domain.acme)
         found += (end.says for end in CertificateEnds(tls, domains, clocks).soon())
     return found
@@ -90,21 +87,6 @@ def _plugins(config: Config) -> Iterator[str]:
     directory = config.plugins.directory
     if directory and not Path(directory).is_dir():
         yield f"plugins.directory {directory} does not exist; make it, or remove the option"
-
-
-def _other_names(config: Config, tls: TLS) -> Iterator[str]:
-    """Certificates that are for other names than the domain's."""
-    for domain in config.domain:
-        shown = None if domain.acme else tls.identity(domain.name)
-        if shown is None:
-            continue
-        names = xmpp_addresses(shown[1].certificate)
-        if not is_for(names, domain.name):
-            listed = ", ".join(names.dns_names) or "no host"
-            yield (
-                f"the certificate of {domain.name} is for {listed}: others will refuse it; "
-                f"have one made for {domain.name}"
-            )
 
 
 __all__ = ["warnings"]

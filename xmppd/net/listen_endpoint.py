@@ -176,7 +176,7 @@ def listen_endpoints(config: Config, reactor: IReactorCore) -> list[ListenEndpoi
     """
     if not config.listen:
         raise ListenError(
-            'no listener is configured; add a [[listen]] table with endpoint = "epoll:5222".'
+            'no listener is configured; add a [[listen]] table with endpoint = "epoll:5222"'
         )
     return [ListenEndpoint(listen, config.stream, reactor) for listen in config.listen]
 
