@@ -102,6 +102,7 @@ class ServerProcess:
         self.domains = domains or ("localhost",)
         self.log = self.directory / "log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._notified: socket.socket | None = None
         self._held: list[socket.socket] = []
         weakref.finalize(self, _let_go, self._held)
         kinds = [each for each in PORT_KINDS if each.kind != "component" or "component" in settings]
@@ -144,14 +145,13 @@ class ServerProcess:
         Raises:
             NotStarted: It is not.
         """
-        path = self.directory / "started"
+        path = self.directory / "notified"
+        path.unlink(missing_ok=True)
         gone, held = os.pipe()  # the server holds one end, so the other tells when it ends
         try:
-            with (
-                socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as started,
-                self.log.open("ab") as log,
-            ):
-                started.bind(str(path))
+            with self.log.open("ab") as log:
+                self._notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self._notified.bind(str(path))  # for as long as it runs, as systemd's is
                 self._process = subprocess.Popen(  # noqa: S603  # no part of it came from outside
                     [sys.executable, "-c", TWISTD, *self._arguments()],
                     env=_environment(path),
@@ -161,10 +161,9 @@ class ServerProcess:
                     stderr=log,
                 )
                 os.close(held)
-                self._await(started, gone)
+                self._await(self._notified, gone)
         finally:
             os.close(gone)
-            path.unlink()
 
     def stop(self) -> None:
         """Stop it in order, and wait until it has ended; clients are told."""
@@ -251,6 +250,8 @@ class ServerProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._notified is not None:
+            self._notified.close()
 
     def _make_certificates(self) -> None:
         """Make a certificate for each domain that has none."""
