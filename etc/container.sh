@@ -6,8 +6,8 @@ XMPPD=${XMPPD_BIN:-/opt/xmppd/bin}
 HOME_DIRECTORY=${XMPPD_HOME:-/var/lib/xmppd}
 CONFIG=$HOME_DIRECTORY/xmppd.toml
 
-: "${XMPPD_DOORS:=clients clients-tls servers web:5443 metrics}"
-export XMPPD_DOORS
+: "${XMPPD_LISTENERS:=clients clients-tls servers web:5443 metrics}"
+export XMPPD_LISTENERS
 
 if [ ! -e "$CONFIG" ]; then
     "$XMPPD/xmppd" setup --yes --config "$CONFIG" --data "$HOME_DIRECTORY/data"

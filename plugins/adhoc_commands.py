@@ -32,7 +32,7 @@ EXECUTION_S = 600.0
 ROWS_PER_SCREEN = 50
 MAX_ROWS = 1_000
 INSTRUCTIONS = "Fill out this form."
-CONFIRM = "This cannot be taken back. Complete the command to do it, or cancel it."
+CONFIRM = "This cannot be undone. Complete the command to do it, or cancel it."
 
 Cells = Sequence[tuple[str, ...]]
 _log = Logger()
@@ -194,7 +194,7 @@ class IQCommandHandler(IQHandler):
         command = self._asked(iq, tree)
         action = tree.get("action", "execute")
         if action not in ACTIONS:
-            raise refusal("malformed-action", "there is no such action")
+            raise refusal("malformed-action", "unknown action")
         if tree.get("sessionid") is None:
             return await self._begin(command, iq, action)
         stage = self.executions.find(command.session_id, iq.sender, command.node).stage
@@ -204,7 +204,7 @@ class IQCommandHandler(IQHandler):
         if isinstance(stage, Screens):
             return self._turn(command, iq, stage, action)
         if action in ("prev", "next"):
-            raise refusal("bad-action", "this form has no other before or behind it")
+            raise refusal("bad-action", "this form has no previous or next one")
         values = read(tree, stage)
         return await self._run(replace(command, filled=replace(command.filled, values=values)), iq)
 
@@ -212,11 +212,11 @@ class IQCommandHandler(IQHandler):
         """The request, if the requester may make it."""
         node = tree.get("node")
         if not node:
-            raise StanzaError(Condition.BAD_REQUEST, "a command has a node")
+            raise StanzaError(Condition.BAD_REQUEST, "the command's node is missing")
         actor = self.forms.commands.actor(iq.sender)
         found = self.forms.find(node, actor)
         if found is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "unknown command")
         if not self.forms.may(actor, found):
             scope = self.forms.commands.commands[found.command].about.scope
             raise StanzaError(Condition.FORBIDDEN, str(lacking(scope)))
@@ -245,7 +245,7 @@ class IQCommandHandler(IQHandler):
 
     async def _begin(self, asked: AskedCommand, iq: IQ, action: str) -> Element:
         if action != "execute":
-            raise refusal("bad-action", "a command begins with execute")
+            raise refusal("bad-action", "start a command with execute")
         of = asked.form
         if not self._asks(of):
             return await self._run(asked, iq)
@@ -290,7 +290,7 @@ class IQCommandHandler(IQHandler):
             async with aclosing(self.forms.commands.replies(command, context)) as replies:
                 async for reply in replies:
                     if len(found) == most and command.about.effect == "reads":
-                        found.append(f"there is more; these are the first {most}")
+                        found.append(f"only the first {most} are shown")
                         break
                     found.append(reply)
         except Incomplete as error:
@@ -327,7 +327,7 @@ class IQCommandHandler(IQHandler):
     def _turn(self, asked: AskedCommand, iq: IQ, screens: Screens, action: str) -> Element:
         action = screens.actions[-1] if action == "execute" else action
         if action not in screens.actions:
-            raise refusal("bad-action", "there is no screen in that direction")
+            raise refusal("bad-action", "no form is in that direction")
         if action == "complete":
             self.executions.forget(asked.session_id)
             return answer(asked, "completed")

@@ -41,10 +41,10 @@ class AuthHTTPSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
-            raise ValueError("url has to begin with https://, unless it is on this machine")
+            raise ValueError("url must begin with https://, unless it is on this machine")
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
-                raise ValueError(f"{path} has to be an absolute path")
+                raise ValueError(f"{path} must be an absolute path")
 
 
 class HTTPAuthProvider(AuthProvider):
@@ -92,20 +92,20 @@ class HTTPAuthProvider(AuthProvider):
             self._failed(str(error))
             raise _away() from error
         if status not in (200, 403):
-            self._failed(f"it answers {status}")
+            self._failed(f"the answer is {status}")
             raise _away()
         self._failures = 0
         return status == 200
 
     def _failed(self, why: str) -> None:
         self._failures += 1
-        _log.warn("{url} does not check passwords: {why}", url=self._settings.url, why=why)
+        _log.warn("{url} cannot check passwords: {why}", url=self._settings.url, why=why)
         if self._failures >= self._settings.failures_before_pause:
             self._paused_until = self._clock.seconds() + self._settings.pause_s
 
 
 def _away() -> SASLError:
-    return SASLError("temporary-auth-failure", "Passwords cannot be checked just now.")
+    return SASLError("temporary-auth-failure", "The server cannot check passwords at the moment.")
 
 
 def plug(settings: AuthHTTPSettings, clock: IReactorTime) -> list[Part]:

@@ -107,12 +107,12 @@ def avatar_in(photo: Tree) -> Avatar | None:
     try:
         data = b64decode(text, validate=True)
     except (Error, ValueError) as error:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, "the photo is no base64") from error
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "the photo is not valid Base64") from error
     if len(data) > MAX_BYTES:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a photo has up to {MAX_BYTES} bytes")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a photo may have at most {MAX_BYTES} bytes")
     kind = next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), None)
     if kind is None:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, "the photo is no PNG, JPEG, GIF or WebP")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "the photo must be PNG, JPEG, GIF or WebP")
     hash = sha1(data, usedforsecurity=False).hexdigest()
     return Avatar(hash, kind, b64encode(data).decode())
 

@@ -102,7 +102,7 @@ class Blocklists:
         asked = iq.payload.tree[0]
         self.privacy_lists.check_length(len(asked))
         if any(item.tag != ITEM or not item.get("jid") for item in asked):
-            raise StanzaError(Condition.BAD_REQUEST, "items with a jid are expected")
+            raise StanzaError(Condition.BAD_REQUEST, "each item must have a jid")
         try:
             jids = await parse_all([item.attrib["jid"] for item in asked], self.turns.next)
         except ValueError as error:
@@ -143,7 +143,7 @@ class IQBlockHandler(IQHandler):
         account = asked.address
         blocked = await self.lists.named(iq)
         if not blocked:
-            raise StanzaError(Condition.BAD_REQUEST, "somebody is to be blocked")
+            raise StanzaError(Condition.BAD_REQUEST, "name at least one address to block")
         await self.lists.privacy_changes.block(account, blocked)
         self.lists.push(account, "block", blocked)
         for jid, item in blocked.items():

@@ -48,7 +48,7 @@ STORAGE = qname(OLD, "storage")
 CURRENT = "current"
 """The id of the one item of the old node."""
 
-ASIDE = "what is no bookmark of a room"
+ASIDE = "something that is not a room bookmark"
 """The key under which private storage keeps what cannot be an item."""
 
 MAX_BOOKMARKS = 1_000
@@ -153,7 +153,7 @@ class Bookmarks:
         name = NodeName(account.bare, NODE)
         await self._take_in(account)
         if not await self._fit(account):
-            most = f"bookmarks of more than {MAX_BYTES} bytes are read from {NODE} only"
+            most = f"bookmarks of more than {MAX_BYTES} bytes can only be read from {NODE}"
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, most)
         found: dict[str, Bookmark] = {}
         for item in await self.store.items.page(name, MAX_BOOKMARKS):
@@ -185,12 +185,12 @@ class Bookmarks:
         for each in storage:
             try:
                 if each.tag != qname(OLD, "conference"):
-                    raise ValueError("it is no room")
+                    raise ValueError("not a room")
                 found[JID.parse(each.get("jid") or "").bare] = Bookmark.of(each, OLD)
             except ValueError:
                 aside.append(_bytes(each))
         if len(found) > MAX_BOOKMARKS:
-            most = f"{MAX_BOOKMARKS} bookmarks at most"
+            most = f"at most {MAX_BOOKMARKS} bookmarks are allowed"
             raise StanzaError(Condition.NOT_ACCEPTABLE, most)
         return found, aside
 
@@ -261,12 +261,12 @@ class Bookmarks:
         if kind == "set" and action.tag == qname(PUBSUB, "publish"):
             storage = action.find(f"{qname(PUBSUB, 'item')}/{STORAGE}")
             if storage is None:
-                raise StanzaError(Condition.BAD_REQUEST, "bookmarks are in one <storage/>")
+                raise StanzaError(Condition.BAD_REQUEST, "put the bookmarks into one <storage/>")
             await self.all(account)
             await self._write(account, who, *self._read(storage))
             done = f"<publish node='{OLD}'><item id='{CURRENT}'/></publish>"
             return f"<pubsub xmlns='{PUBSUB}'>{done}</pubsub>".encode()
-        raise StanzaError(Condition.NOT_ALLOWED, f"bookmarks are changed in {escape(NODE)}")
+        raise StanzaError(Condition.NOT_ALLOWED, f"change bookmarks at {escape(NODE)}")
 
     async def _item(self, account: JID) -> NodeItem:
         now = self.clocks.wall_clock()

@@ -143,9 +143,9 @@ class Carbons(Follower):
         if not names or not self._is_eligible(course, _subject(course)):
             return ()
         if course.is_sent:
-            says = f"with carbons enabled, {names} sees what is sent"
+            says = f"carbons are on: {names} gets a copy of what is sent"
             return [Remark("sent_copied", says, "CA-2")]
-        return [Remark("copied", f"with carbons enabled, a copy goes to {names}", "CA-3")]
+        return [Remark("copied", f"carbons are on: a copy goes to {names}", "CA-3")]
 
 
 def _is_given_kept(session: Session) -> bool:

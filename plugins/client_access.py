@@ -31,7 +31,7 @@ from xmppd.stanza.form import Field, result
 
 NS = "urn:xmpp:cam:0"
 
-DEVICE = Field("device", "Its id, as the list has it", required=True)
+DEVICE = Field("device", "The id that the list shows", required=True)
 ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
 
 
@@ -47,7 +47,7 @@ class Access:
         asker = self.sessions.session(iq.sender)
         revoked = await self.devices.revoke(account, id, spare=asker)
         if revoked is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such client")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the client does not exist")
         return revoked
 
 
@@ -87,7 +87,7 @@ class IQClientRevocationHandler(IQHandler):
         if revoked.knows_password:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
-                "its sessions have ended, but it knows the password: change that",
+                "the client's sessions were ended, but it knows the password: change that",
                 application=(NS, "password-reset-required"),
             )
 
@@ -138,7 +138,7 @@ def listed(filled: Filled, replies: list[Reply]) -> Element:
 def sentence(device: dict[str, Any]) -> str:
     """A client in one line; its id comes first."""
     names = ", ".join(filter(None, (device["name"], device["software"]))) or "unnamed"
-    here = "here now" if device["sessions"] else f"last seen {device['last_seen']}"
+    here = "online now" if device["sessions"] else f"last seen {device['last_seen']}"
     how = ", ".join(device["mechanisms"])
     until = f", token until {device['token_expires']}" if device["token_expires"] else ""
     return f"{device['device']}: {names}, {here}{f' by {how}' if how else ''}{until}"

@@ -50,10 +50,14 @@ class Waking(Follower):
 
 
 def _remark(course: Course, session: LocalClientSession) -> Remark:
-    nobody = f"nobody looks at the client of {session.jid}"
+    nobody = f"the client of {session.jid} is in the background"
     if news_of(course.message, session.jid) is None:
-        return Remark("wakes", f"{nobody}: this wakes it, with all that waits", "CS-2")
-    return Remark("inactive", f"{nobody}: this waits, being only news", "CS-4")
+        return Remark(
+            "wakes", f"{nobody}: this message goes out at once, with all that waits", "CS-2"
+        )
+    return Remark(
+        "inactive", f"{nobody}: this presence waits until the client is active again", "CS-4"
+    )
 
 
 def plug(sessions: SessionManager) -> list[Part]:

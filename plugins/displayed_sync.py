@@ -150,7 +150,7 @@ class DisplayedAssist(PacketInterceptor):
 def _failed(failure: Failure) -> None:
     """Log a bug; failures of the store were logged, and refusals are the account's own affair."""
     if not failure.check(StoreError, StanzaError):
-        _log.failure("what was displayed could not be published", failure)
+        _log.failure("the displayed state could not be published", failure)
 
 
 def plug(

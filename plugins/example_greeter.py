@@ -105,21 +105,21 @@ class Greeter:
         greeting = context.arguments.text("greeting").strip()
         most = self.settings.max_greeting_bytes
         if not greeting or len(greeting.encode()) > most:
-            raise Refused(f"a greeting has 1 to {most} bytes")
+            raise Refused(f"a greeting may have 1 to {most} bytes")
         for domain in context.arguments.domains("domain"):
             try:
                 await self.keep(domain, "greeting", greeting.encode())
             except QuotaExceeded as error:
-                raise Refused(f"{domain} may store no more", Condition.NOT_ALLOWED) from error
-            yield f"newcomers to {domain} are greeted so from now on"
+                raise Refused(f"{domain} may store nothing more", Condition.NOT_ALLOWED) from error
+            yield f"new users of {domain} now get this greeting"
 
 
 CHANGE = Description(
     "greeting change",
-    "change how newcomers are greeted",
+    "change the greeting for new users",
     (
         Argument("greeting", "the text"),
-        Argument("--domain", "only at this domain", DomainName()),
+        Argument("--domain", "only for this domain", DomainName()),
     ),
     "changes",
 )

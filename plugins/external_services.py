@@ -52,13 +52,13 @@ class ServiceSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if not (self.type and self.host):
-            raise ValueError("a service has a type and a host")
+            raise ValueError("a service needs a type and a host")
         if self.port > MAX_PORT:
-            raise ValueError(f"{self.port} is no port")
+            raise ValueError(f"{self.port} is not a port number")
         if self.secret and self.secret_file:
-            raise ValueError("a service has either a secret or a secret_file")
+            raise ValueError("a service may have either a secret or a secret_file")
         if self.secret_file and not Path(self.secret_file).is_absolute():
-            raise ValueError(f"secret_file is an absolute path, not {self.secret_file}")
+            raise ValueError(f"secret_file must be an absolute path, not {self.secret_file}")
 
 
 class ExternalServicesSettings(Section, frozen=True):
@@ -68,7 +68,7 @@ class ExternalServicesSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if len(self.service) > MAX_SERVICES:
-            raise ValueError(f"there are {MAX_SERVICES} services at most")
+            raise ValueError(f"at most {MAX_SERVICES} services are allowed")
 
 
 def secret_of(service: ServiceSettings) -> str:
@@ -145,7 +145,7 @@ class ExternalServices:
             if secret and (each.type, each.host) == (kind, host) and port in ("", str(each.port))
         ]
         if not found:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there are no credentials for that")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no credentials exist for this service")
         inner = "".join(map(self._shown, found))
         return f"<credentials xmlns='{NS}'>{inner}</credentials>".encode()
 
@@ -221,7 +221,7 @@ class IQCredentialsHandler(IQHandler):
         _ = asked.session  # nobody else has any
         service = iq.query.find(qname(NS, "service"))
         if service is None or not (service.get("type") and service.get("host")):
-            raise StanzaError(Condition.BAD_REQUEST, "a service with type and host is missing")
+            raise StanzaError(Condition.BAD_REQUEST, "name a service, with type and host")
         kind, host = str(service.get("type")), str(service.get("host"))
         return self.services.credentials(kind, host, str(service.get("port", "")))
 

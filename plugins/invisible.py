@@ -33,7 +33,7 @@ class IQInvisibleHandler(IQHandler):
     def on_set(self, iq: IQ, asked: Asked) -> Awaitable[None]:
         probe = iq.payload.tree[0].get("probe", "false")
         if probe not in BOOLEANS:
-            raise StanzaError(Condition.BAD_REQUEST, "probe is true or false")
+            raise StanzaError(Condition.BAD_REQUEST, "probe must be true or false")
         return self.privacy_changes.hide(asked.session, probes=BOOLEANS[probe])
 
 

@@ -41,7 +41,7 @@ class IQLastActivityHandler(IQHandler):
             return element(NS, "query", seconds="0")
         last = await self.presences.last_presence(account)
         if last is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been here")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this account has never been online")
         return _seconds(self.presences.absent_s(account, last), last.status)
 
 

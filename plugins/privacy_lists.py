@@ -49,7 +49,7 @@ class IQPrivacyHandler(IQHandler):
             names = _named("active", active) + _named("default", known.default_name)
             return _query(names + "".join(_named("list", name) for name in known.lists))
         if len(named) != 1 or named[0].tag != LIST:
-            raise StanzaError(Condition.BAD_REQUEST, "one list is asked for at a time")
+            raise StanzaError(Condition.BAD_REQUEST, "ask for one list at a time")
         return _query(known.found(_name(named[0])).wire().decode())
 
     def on_set(self, iq: IQ, asked: Asked) -> Awaitable[None]:
@@ -57,7 +57,9 @@ class IQPrivacyHandler(IQHandler):
         session = asked.session
         named = list(iq.payload.tree[0])
         if len(named) != 1 or named[0].tag not in (LIST, ACTIVE, DEFAULT):
-            raise StanzaError(Condition.BAD_REQUEST, "one active, default or list is set at a time")
+            raise StanzaError(
+                Condition.BAD_REQUEST, "set one active list, default list or list at a time"
+            )
         if named[0].tag == LIST:
             return self._set_list(session, named[0])
         name = _name(named[0]) if "name" in named[0].attrib else None

@@ -75,7 +75,7 @@ class IQPrivateHandler(IQHandler):
         for tree in brought:
             values[tree.tag] = values.get(tree.tag, b"") + (b"" if is_empty(tree) else write(tree))
         if not values:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "there is nothing to keep")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "nothing to store")
         for value in values.values():
             self.items.check(value)
         for tree in brought:
@@ -113,7 +113,7 @@ class PrivateData(UserData):
         for each in tree:
             namespace = namespace_of(each.tag)
             if not namespace or namespace.startswith("jabber:"):
-                left_out.append(f"{each.tag}, which is in no namespace of its own")
+                left_out.append(f"{each.tag} needs a namespace of its own")
             elif not is_empty(each):
                 each.tail = None
                 values[each.tag] = values.get(each.tag, b"") + write(each)
@@ -133,13 +133,13 @@ def elements(iq: IQ) -> list[Tree]:
     """
     asked = list(iq.payload.tree[0])
     if len(asked) > MAX_ELEMENTS:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_ELEMENTS} elements at a time")
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"send at most {MAX_ELEMENTS} elements at a time"
+        )
     for tree in asked:
         namespace = namespace_of(tree.tag)
         if not namespace or namespace.startswith("jabber:"):  # §2.3, §3
-            raise StanzaError(
-                Condition.NOT_ACCEPTABLE, "an element is kept in a namespace of its own"
-            )
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "an element needs a namespace of its own")
     return asked
 
 

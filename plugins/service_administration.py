@@ -24,12 +24,12 @@ Answer = Callable[[Filled, list[Reply]], Element]
 
 ACCOUNT = Field("accountjid", "Account", "jid-single", required=True)
 ACCOUNTS = Field("accountjids", "Accounts", "jid-multi", required=True)
-SESSIONS = Field("accountjids", "Accounts, or sessions of theirs", "jid-multi", required=True)
+SESSIONS = Field("accountjids", "Accounts or their sessions", "jid-multi", required=True)
 PASSWORD = Field("password", "Password", "text-private", required=True)
 AGAIN = Field("password-verify", "Password again", "text-private", required=True)
 ANNOUNCEMENT = Field("announcement", "Announcement", "text-multi", required=True)
 CHOICES = ("25", "50", "75", "100", "150", "200", "none")
-MAX_ITEMS = Field("max_items", "How many at most", "list-single", options=CHOICES)
+MAX_ITEMS = Field("max_items", "Maximum number", "list-single", options=CHOICES)
 
 
 # -- arguments of commands --------------------------------------------------------------------

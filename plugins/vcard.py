@@ -85,7 +85,7 @@ class IQvCardHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Keep the sender's card."""
         if not asked.own:
-            raise StanzaError(Condition.FORBIDDEN, "this card is somebody else's")
+            raise StanzaError(Condition.FORBIDDEN, "this vCard belongs to someone else")
         card = iq.payload.tree[0]
         if self.cards.photos is not None:
             photo = card.find(PHOTO)

@@ -118,7 +118,7 @@ class IQvCard4Handler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         """Publish the owner's card."""
         if not asked.own:
-            raise StanzaError(Condition.FORBIDDEN, "this card is somebody else's")
+            raise StanzaError(Condition.FORBIDDEN, "this vCard belongs to someone else")
         name = NodeName(asked.address.bare, NODE)
         await self.requests.engine.publish(name, iq.sender, [(CURRENT, dump(iq.query))], None)
 

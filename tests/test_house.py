@@ -583,6 +583,136 @@ class WordTests(Rules):
         self.assert_none(broken, "A reference out of the project:")
 
 
+class OutwardTests(Rules):
+    """Whoever uses the server reads the words of docs/glossary.md, and none that it rules out."""
+
+    def test_glossary(self) -> None:
+        """No text that leaves the source has a word that the glossary rules out."""
+        broken = [
+            f"{name}:{line}: {word}"
+            for name, line, text in outward()
+            for word in sorted({found[0].lower() for found in ruled_out().finditer(text)})
+        ]
+        self.assert_none(broken, "A word that docs/glossary.md rules out:")
+
+    def test_it_without_a_noun(self) -> None:
+        """No sentence of the program begins with "it": its reader has seen no other before."""
+        broken = [
+            f"{name}:{line}: {text[:60]}"
+            for name, line, text in said()
+            if re.match(r"(it|its) [a-z]", text)
+        ]
+        self.assert_none(broken, 'A sentence that begins with "it", whatever that is:')
+
+    def test_rule_itself(self) -> None:
+        """The rule sees the words and not what looks like them, and no text that stays inside."""
+        self.assertEqual(
+            [found[0] for found in ruled_out().finditer("He told the door, which is no house")],
+            ["told", "door", "is no", "house"],
+        )
+        for text in (
+            "there is no listener",
+            "it is no longer open",
+            "a doorway",
+            "more than told-by",
+        ):
+            with self.subTest(text):
+                self.assertEqual(
+                    [found[0] for found in ruled_out().finditer(text) if found[0] != "told"], []
+                )
+        tree = ast.parse(
+            '"""A door."""\n'
+            "def f(door):\n"
+            '    """The wire."""\n'
+            '    assert door, "it is a door"\n'
+            '    raise ValueError(f"the {door.wire} is open" " for all")\n'
+            '    return "door"\n'
+        )
+        self.assertEqual(sentences(tree), [(5, "the … is open for all")])
+        page = "a\n```\ndoor\n```\nthe `door` of\n    door\n[b](door.md)\n"
+        self.assertEqual(ruled_out().findall(running_text(page)), [])
+        self.assertEqual(running_text(page).count("\n"), page.count("\n"))
+
+
+# Pages for those who change the source, and speak its words; and what is made of others.
+INWARD_PAGES = {"architecture", "pipeline", "words", "performance", "scaling", "glossary", "public"}
+# Where sentences are for those who write plugins and tests, with the words of the source.
+INWARD_CODE = ("xmppd/testing/", "xmppd/plugin/public.py")
+
+
+@cache
+def ruled_out() -> re.Pattern[str]:
+    """The words in the third column of the glossary's tables."""
+    glossary = read(ROOT / "docs" / "glossary.md")
+    rows = re.findall(r"^\|[^|\n]*\|[^|\n]*\|([^|\n]*)\|$", glossary, re.MULTILINE)
+    words = "|".join(
+        f"[{word[0].upper()}{word[0]}]{word[1:]}"
+        for row in rows
+        for word in re.findall(r"`([^`]+)`", row)
+    )
+    return re.compile(rf"(?<![Tt]here )\b(?:{words})\b(?! (?:longer|more than|less than)\b)")
+
+
+def outward() -> Iterator[tuple[str, int, str]]:
+    """Every line of text that users read, with its file and number."""
+    for path in tracked():
+        name = name_of(path)
+        pages = ("docs/", "newsfragments/", "README.md")
+        if name.startswith(pages) and path.suffix == ".md" and path.stem not in INWARD_PAGES:
+            text = running_text(read(path))
+        elif path.suffix == ".html" and name.startswith(("xmppd/", "plugins/")):
+            text = re.sub(r"<[^>]*>|\{\{.*?\}\}|\{%.*?%\}", " ", read(path))
+        elif name.startswith("etc/") and path.suffix in {".toml", ".1", ".5"}:
+            text = read(path)
+        else:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            yield name, number, line
+    yield from said()
+
+
+def said() -> Iterator[tuple[str, int, str]]:
+    """The sentences of the program: help texts, errors, log lines, titles of forms and pages."""
+    for name, tree in python(*SOURCE):
+        if not name.startswith(INWARD_CODE):
+            for number, text in sentences(tree):
+                yield name, number, text
+
+
+def sentences(tree: ast.Module) -> list[tuple[int, str]]:
+    """The strings of several words; neither docstrings nor what an assertion is sure of."""
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr | ast.Assert)
+        for part in (ast.walk(node) if isinstance(node, ast.Assert) else [node.value])
+    }
+    texts = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            inside.update(map(id, node.values))
+            text = "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            text = node.value
+        else:
+            continue
+        if id(node) not in inside and " " in text.strip():
+            texts.append((node.lineno, text))
+    return sorted(texts)
+
+
+def running_text(page: str) -> str:
+    """A page without code, addresses, comments, and headings that are a name; each line where it
+    was.
+    """
+    code = r"^#+ \w+$|^```.*?^```$|^:::.*?$|`[^`]*`|^    [^\n]*$|\]\([^)]*\)|<!--.*?-->"
+    return re.sub(
+        code, lambda found: "\n" * found[0].count("\n"), page, flags=re.MULTILINE | re.DOTALL
+    )
+
+
 def defined(tree: ast.Module) -> Iterator[str]:
     """What a file gives a name: classes, functions, arguments, variables and attributes."""
     for node in ast.walk(tree):

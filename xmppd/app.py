@@ -120,16 +120,16 @@ def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="xmppd", description="An XMPP server")
     parser.add_argument("--version", action="version", version=f"xmppd {version()}")
     words = parser.add_subparsers(dest="word", required=True)
-    _add_setup(words.add_parser("setup", help="ask a few questions, and set a server up"))
+    _add_setup(words.add_parser("setup", help="ask a few questions, and set up a server"))
     start = words.add_parser("run", help="run a server until Ctrl-C")
     start.add_argument("--config", type=Path, help="the configuration file")
-    new = words.add_parser("new-plugin", help="write the beginning of a plugin, with its test")
+    new = words.add_parser("new-plugin", help="create a new plugin, with a test")
     new.add_argument("name", help="the plugin's name, such as word_filter")
     new.add_argument(
-        "--directory", type=Path, default=Path(), help="where xmppd-NAME is made (default: here)"
+        "--directory", type=Path, default=Path(), help="where to create xmppd-NAME (default: here)"
     )
     temporary.add_options(
-        words.add_parser("temporary", help="run a server for tests, until the parent ends")
+        words.add_parser("temporary", help="run a server for tests, until the parent process ends")
     )
     return parser
 
@@ -151,17 +151,28 @@ def main() -> None:
 
 def _add_setup(make: argparse.ArgumentParser) -> None:
     """The options of a set-up: one for each question, but for the password."""
-    make.add_argument("--config", type=Path, default=CONFIG_FILES[-1], help="what is written")
+    make.add_argument(
+        "--config", type=Path, default=CONFIG_FILES[-1], help="the configuration file to write"
+    )
     make.add_argument("--data", type=Path, default=DATA, help="the data directory")
     make.add_argument("--answers", type=Path, metavar="FILE", help="answers, in TOML")
     make.add_argument("--stdin", action="store_true", help="read the password from standard input")
-    make.add_argument("--yes", action="store_true", help="ask nothing; what is missing ends it")
+    make.add_argument(
+        "--yes", action="store_true", help="ask nothing; fail if an answer is missing"
+    )
     for question in QUESTIONS:
         if not question.hidden:
             make.add_argument(f"--{question.name}", help=question.text)
-    trial = make.add_argument_group("a server for trying things out on this machine, unasked")
-    trial.add_argument("--trial", action="store_true", help="make what is missing, nothing twice")
-    trial.add_argument("--directory", type=Path, default=Path("run"), help="where (default: run)")
+    trial = make.add_argument_group("set up a trial server on this machine, without questions")
+    trial.add_argument(
+        "--trial", action="store_true", help="keep existing files, and make only what is missing"
+    )
+    trial.add_argument(
+        "--directory",
+        type=Path,
+        default=Path("run"),
+        help="the directory of the trial server (default: run)",
+    )
 
 
 def setup(arguments: argparse.Namespace) -> None:
@@ -188,7 +199,7 @@ def make_trial(directory: Path) -> None:
     try:
         made = _missing(directory)
     except OSError as error:
-        sys.exit(f"{error.filename} cannot be made ({error.strerror}).")
+        sys.exit(f"{error.filename} cannot be created ({error.strerror}).")
     for path in made:
         sys.stdout.write(f"made {path}\n")
 

@@ -21,8 +21,8 @@ FILES = {
     "/etc/xmppd/xmppd.toml": "The configuration, if no other is named; see xmppd.toml (5).",
     "/var/lib/xmppd": "The data directory, if the configuration names no other.",
 }
-STATUS = {"0": "it is done", "1": "it cannot be done; a sentence on standard error says why",
-          "2": "the words are not understood"}  # fmt: skip
+STATUS = {"0": "success", "1": "failure; a sentence on standard error says why",
+          "2": "unknown words or options"}  # fmt: skip
 
 
 def xmppd_page() -> str:

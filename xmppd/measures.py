@@ -354,7 +354,7 @@ def login_metrics(
     )
     yield Metric(
         "login",
-        "The time from a login's turn to its end: with all contacts told, or resumed.",
+        "The time from a login's turn to its end: all contacts notified, or the session resumed.",
         "histogram",
         lambda: {(kind,): took_s for kind, took_s in connections.login_s.items()},
         "seconds",
@@ -362,7 +362,8 @@ def login_metrics(
     )
     yield Metric(
         "resumptions",
-        "Requests to resume a session: resumed; gone, so that the client binds anew; or refused.",
+        "Requests to resume a session: resumed; gone, so that the client must bind again; or "
+        "refused.",
         "counter",
         lambda: {(outcome,): resumption.outcomes[outcome] for outcome in RESUMPTIONS},
         labels=(Label("result", RESUMPTIONS),),

@@ -225,7 +225,7 @@ class XMPPService(Service):
         self._opened.callback(globalLogPublisher.removeObserver, watch)
         self._descriptors = Descriptors.of_this_process()
         _log.info(
-            "{clients} clients fit into the limit of open files",
+            "the limit of open files allows {clients} clients",
             clients=self._descriptors.for_connections,
         )
         self._opened.callback(os.umask, os.umask(PRIVATE))
@@ -365,7 +365,7 @@ class XMPPService(Service):
 
     def _begin_anew(self, fenced: XMPPServer) -> None:
         beginning = self._living.run(lambda: Deferred.fromCoroutine(self._live_again(fenced)))
-        beginning.addErrback(lambda failure: _log.failure("a node did not begin anew", failure))
+        beginning.addErrback(lambda failure: _log.failure("a node could not start again", failure))
 
     async def _live_again(self, fenced: XMPPServer) -> None:
         if self.server is not fenced:
@@ -379,7 +379,7 @@ class XMPPService(Service):
                 _log.error("{error}", error=error)
                 await deferLater(self._reactor, AGAIN_AFTER_S)
             else:
-                _log.info("this node has begun anew")
+                _log.info("this node has started again")
                 return
 
     def _finder(self, attempts: Attempts, directions: Directions) -> Finder:
@@ -410,7 +410,7 @@ class XMPPService(Service):
 
     def _out_of_memory(self) -> None:
         """Stop as at SIGTERM, but with status 1, so that a service manager starts us again."""
-        _log.critical("there is no memory left: the server stops")
+        _log.critical("out of memory: the server is stopping")
         atexit.register(_end_process)
         self._reactor.callLater(LAST_RESORT_S, _end_process)
         self.stop()
@@ -419,7 +419,7 @@ class XMPPService(Service):
         """Stop, since another server has the database: two on one would undo each other's work
         (ST-4).
         """
-        _log.critical("{why} This server stops.", why=why)
+        _log.critical("{why} The server is stopping.", why=why)
         self.stop()
 
     async def reload(self) -> tuple[list[str], list[str]]:
@@ -449,11 +449,11 @@ class XMPPService(Service):
         self.config, self._files = new, files
         if now or later:
             _log.info(
-                "the configuration was read again; changed: {now}; needs a restart: {later}",
+                "reloaded the configuration; changed: {now}; needs a restart: {later}",
                 now=", ".join(now) or "nothing", later=", ".join(later) or "nothing",
             )  # fmt: skip
         else:
-            _log.info("the configuration was read again; nothing changed")
+            _log.info("reloaded the configuration; nothing changed")
         self._warn(read)
         return now, later
 
@@ -491,7 +491,7 @@ class XMPPService(Service):
 
     def _hung_up(self) -> None:
         Deferred.fromCoroutine(self._read_again()).addErrback(
-            lambda failure: _log.failure("the configuration was not read again", failure)
+            lambda failure: _log.failure("the configuration could not be reloaded", failure)
         )
 
     async def _read_again(self) -> None:
@@ -504,7 +504,7 @@ class XMPPService(Service):
         try:
             await self.plugins.use_settings()
         except PluginError as error:
-            _log.error("a plugin does not go by the new configuration: {error}", error=error)
+            _log.error("a plugin does not apply the new configuration: {error}", error=error)
 
     async def _change_plugins(self, new: Config) -> None:
         """Load what is new, then unload what is no longer named; or, if one fails, none of it."""
@@ -532,7 +532,7 @@ class XMPPService(Service):
         for endpoint in self.endpoints:
             kind = endpoint.listen.kind
             _log.info(
-                "{whoever} come in at {where} (TLS: {tls})",
+                "listening for {whoever} at {where} (TLS: {tls})",
                 whoever="web clients" if kind == "http" else f"{kind}s",
                 where=endpoint.where,
                 tls=endpoint.listen.tls,

@@ -22,10 +22,10 @@ MAX_ROWS = 10_000
 ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
 RESET = Description(
     "user reset",
-    "make a link with which the owner of an account chooses a new password",
+    "create a link with which the owner of an account can choose a new password",
     (
         ACCOUNT,
-        Argument("--expires", "for how long it holds, such as 12h", Duration(MAX_LIFETIME_S)),
+        Argument("--expires", "how long the link is valid, such as 12h", Duration(MAX_LIFETIME_S)),
     ),
     effect="changes",
     answers="record",
@@ -33,7 +33,7 @@ RESET = Description(
 )
 ENDING = Description(
     "user ending",
-    "list accounts whose owners want them to end, and when they do",
+    "list the accounts that their owners want to remove, and when that happens",
     (Argument("--rows", "how many at most", Number(1, MAX_ROWS)),),
     area="accounts",
 )
@@ -91,7 +91,7 @@ class AccountPageCommands:
         if why := self.passwords.why_not(account.domain):
             raise Refused(why, argument="account")
         if not self.url(account.domain, ""):
-            raise Refused("nobody knows the address of this page: set web.url")
+            raise Refused("the address of this page is unknown: set web.url")
         lifetime_s = context.arguments.number("expires", int(self.endings.settings.reset_s))
         token, expires = await self.resets.make(account, lifetime_s)
         yield ResetRow(account.bare, self.url(account.domain, token), date_time(expires))

@@ -54,7 +54,7 @@ class AccountEndings:
             connection.execute(END.on(connection), row)
 
         await self._database.write(save)
-        _log.info("{account} is to be removed", account=account.bare)
+        _log.info("{account} will be removed", account=account.bare)
         return due
 
     async def take_back(self, account: JID) -> None:
@@ -64,7 +64,7 @@ class AccountEndings:
             connection.execute(STAY, {"whose": digest(account.bare)})
 
         await self._database.write(forget)
-        _log.info("{account} is to stay", account=account.bare)
+        _log.info("{account} will not be removed", account=account.bare)
 
     async def due(self, account: JID) -> float | None:
         """When an account ends, in seconds since 1970; None if it does not."""

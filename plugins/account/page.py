@@ -110,7 +110,7 @@ class AccountPage:
         Raises:
             Refused: It cannot be done.
         """
-        assert click.actor is not None, "only who has logged in comes here"
+        assert click.actor is not None, "only logged-in users get here"
         asked = self._commands.asked(name, given, click.actor)
         found: Rows = []
         try:
@@ -138,7 +138,7 @@ class AccountPage:
         """Another password, for whoever knows the present one; all else that knew it is out."""
         account, new = _owner(click), click.field("new")
         if not self._registration.settings.change_password:
-            return await self._wrong(click, "Passwords are not changed here.", 403)
+            return await self._wrong(click, "You cannot change your password here.", 403)
         if await self._registration.passwords.keeper(account.bare):
             return await self._wrong(click, "", 403)  # the page says where it is changed
         if new != click.field("again"):
@@ -156,19 +156,19 @@ class AccountPage:
             return await self._wrong(click, _said(error), 401)
         visitor = self._visitors.find(cookie)
         if visitor is not None:
-            visitor.tell("The password is changed. Your other devices have to log in with it.")
+            visitor.tell("Your password was changed. Your other devices need it to log in again.")
         return click.away(ROOT, headers=(set_cookie(click.request, cookie),))
 
     async def revoke(self, click: Click) -> HTTPResponse:
         """A device is out, and has no token any more."""
         given = {"account": _owner(click).bare, "device": click.field("device")}
-        said = "The device is out. If it knows the password, change that as well."
+        said = "The device was logged out. If it knows the password, change that as well."
         return await self._done(click, said, "devices", "device revoke", **given)
 
     async def delete_file(self, click: Click) -> HTTPResponse:
         """A file is deleted."""
         given = {"account": _owner(click).bare, "id": click.field("id")}
-        return await self._done(click, "The file is deleted.", "files", "upload delete", **given)
+        return await self._done(click, "The file was deleted.", "files", "upload delete", **given)
 
     async def invite(self, click: Click) -> HTTPResponse:
         """An invitation, whose link is shown this once."""
@@ -180,13 +180,13 @@ class AccountPage:
 
     async def revoke_invitation(self, click: Click) -> HTTPResponse:
         """Nobody comes by an invitation any more."""
-        said, given = "The invitation is revoked.", {"id": click.field("id")}
+        said, given = "The invitation was revoked.", {"id": click.field("id")}
         return await self._done(click, said, "invitations", "invite revoke", **given)
 
     async def end(self, click: Click) -> HTTPResponse:
         """The account ends in a week, which whoever knows the password may ask for."""
         if not self._registration.settings.remove_account:
-            return await self._wrong(click, "Accounts are not removed here.", 403, "end")
+            return await self._wrong(click, "You cannot remove your account here.", 403, "end")
         try:
             await self._prove(click)
         except SASLError as error:
@@ -197,7 +197,7 @@ class AccountPage:
     async def stay(self, click: Click) -> HTTPResponse:
         """It does not."""
         await self._endings.take_back(_owner(click))
-        return click.away(ROOT, "Your account stays.")
+        return click.away(ROOT, "Your account will not be removed.")
 
     async def _prove(self, click: Click) -> None:
         """Have the present password given.
@@ -205,7 +205,7 @@ class AccountPage:
         Raises:
             SASLError: It is not the right one.
         """
-        assert click.visitor is not None, "only who has logged in comes here"
+        assert click.visitor is not None, "only logged-in users get here"
         await self._visitors.prove(click.visitor, click.field("current"), click.request)
 
     async def _wrong(
@@ -215,7 +215,7 @@ class AccountPage:
 
 
 def _owner(click: Click) -> JID:
-    assert click.visitor is not None, "only who has logged in comes here"
+    assert click.visitor is not None, "only logged-in users get here"
     return click.visitor.account
 
 
@@ -225,10 +225,10 @@ def _may(actor: Actor) -> bool:
 
 def _said(error: SASLError) -> str:
     if error.condition == "temporary-auth-failure":
-        return "Too many attempts: wait a little, and try again."
+        return "Too many attempts: wait a little, then try again."
     if error.condition == NO_PASSWORDS:
-        return "You came here some time ago, and have no password: come by a new link to do this."
-    return "The present password is not right."
+        return "You logged in some time ago, without a password: open a new link to do this."
+    return "The current password is wrong."
 
 
 def _lead(there: str, request: HTTPRequest) -> HTTPResponse:

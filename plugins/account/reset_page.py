@@ -117,7 +117,7 @@ def _token(text: str) -> str:
 
 def _not_valid(click: Click) -> HTTPResponse:
     """The one page for all links that are none, or not any more."""
-    return click.page("reset.html", status=404, said="This link is not valid (any more).")
+    return click.page("reset.html", status=404, said="This link is invalid or has expired.")
 
 
 __all__ = ["MAX_WRONG_PER_HOUR", "PATH", "ResetPage"]

@@ -44,7 +44,7 @@ class PasswordResets:
             connection.execute(RESET.on(connection), row)
 
         await self._database.write(save)
-        _log.info("a link for a new password of {account} was made", account=account.bare)
+        _log.info("a link to reset the password of {account} was created", account=account.bare)
         return token, expires
 
     async def whose(self, token: str) -> JID | None:

@@ -213,12 +213,12 @@ class Archive(Follower):
         if is_paused != self.is_paused:
             if is_paused:
                 _log.critical(
-                    "less than {least} bytes are free on the disk of the database: nothing is "
-                    "archived any more; messages are delivered",
+                    "less than {least} bytes are free on the database's disk: messages are still "
+                    "delivered, but no longer archived",
                     least=least,
                 )
             else:
-                _log.info("there is room on the disk again: messages are archived")
+                _log.info("the database's disk has room again: messages are archived")
         self.is_paused = is_paused
 
     @property
@@ -261,7 +261,7 @@ class Archive(Follower):
             StoreError: One has not; whoever asks is told to try again, and misses nothing.
         """
         if not await self.ask_others(JID.prepared(owner), Settle(owner)):
-            raise StoreError("Another node has not written what it has for the archive.")
+            raise StoreError("Another node has not written its part of the archive yet.")
 
     async def settle(self, settle: Settle) -> None:
         """Write what was accepted here for an archive, since it is read at another node.
@@ -394,7 +394,7 @@ class Archive(Follower):
         """Say whether the message would be archived at this end."""
         if course.decision.bounced or not self._takes(course):
             return ()
-        return [Remark("archived", f"it is in the archive of {course.account}", "AR-2")]
+        return [Remark("archived", f"the message goes to the archive of {course.account}", "AR-2")]
 
 
 def _accepted(position: int, wire: bytes, message: Message) -> Accepted:

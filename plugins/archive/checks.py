@@ -60,12 +60,12 @@ async def find_damage(
 
 def _says(stanza: bytes | None) -> str:
     if stanza is None:
-        return "it is missing"
+        return "the message is missing"
     try:
         check_whole(stanza)
         read_back(stanza)
     except (ValueError, KeyError) as error:
-        return f"it is no message any more: {error}"
+        return f"the message is damaged: {error}"
     return ""
 
 

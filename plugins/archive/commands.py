@@ -28,18 +28,19 @@ from .importing import MESSAGES_PER_SLICE, Imported, keep, read_result, read_res
 ENTRIES_PER_PAGE = 200
 PIE = "urn:xmpp:pie:0"
 
-ACCOUNT = Argument("account", "whose archive it is", AccountName())
+ACCOUNT = Argument("account", "the account whose archive it is", AccountName())
 SHOW = Description(
     "archive show",
-    "show how much an archive has",
+    "show the size of an archive",
     (ACCOUNT,),
     who="owner",
     area="data",
-    empty="no message is archived there",
+    empty="the archive is empty",
 )
 EXPORT = Description(
     "archive export",
-    "write an archive as XML (XEP-0227); administrators do that at the server's own machine",
+    "export an archive as XML (XEP-0227); administrators can do this only on the server's own "
+    "machine",
     (ACCOUNT,),
     who="owner",
     answers="sentences",
@@ -47,11 +48,13 @@ EXPORT = Description(
 )
 DELETE = Description(
     "archive delete",
-    "delete messages from an archive; those in the archives of others stay",
+    "delete messages from an archive; copies in the archives of others stay",
     (
         ACCOUNT,
-        Argument("--with", "only those of a conversation with this address", Address()),
-        Argument("--before", "only those before a moment, such as 2026-10-31T12:00:00Z", Moment()),
+        Argument("--with", "only messages to and from this address", Address()),
+        Argument(
+            "--before", "only messages before this time, such as 2026-10-31T12:00:00Z", Moment()
+        ),
         DRY_RUN,
     ),
     effect="ends",
@@ -60,19 +63,19 @@ DELETE = Description(
 )
 EXPIRE = Description(
     "archive expire",
-    "delete now what is too old, or too much, by the configuration",
+    "delete now what exceeds the configured age or size",
     (DRY_RUN,),
     "ends",
     area="data",
 )
 IMPORT = Description(
     "archive import",
-    "add what another server has exported (XEP-0227) to an archive, from a file of this machine",
-    (ACCOUNT, Argument("file", "which the server can read", FileName())),
+    "import an archive that another server exported (XEP-0227), from a file on this machine",
+    (ACCOUNT, Argument("file", "a file that the server can read", FileName())),
     effect="changes",
     area="data",
 )
-CHECK = Description("archive check", "look for damage in all archives", area="data")
+CHECK = Description("archive check", "check all archives for damage", area="data")
 
 
 class ArchiveRow(Row, frozen=True):
@@ -150,7 +153,7 @@ class ArchiveCommands:
         """Write it, a line for each message."""
         account = context.arguments.jid("account")
         if context.actor.jid is not None and not context.actor.owns(account):
-            raise Refused("what others have said is not for you", Condition.FORBIDDEN)
+            raise Refused("you may not read the archives of others", Condition.FORBIDDEN)
         async for line in exported(self.archive, account):
             yield line
 
@@ -170,10 +173,12 @@ class ArchiveCommands:
                     count += await self.keep(owner, batch)
             count += await self.keep(owner, batch)
         except (OSError, ValueError) as error:
-            raise Refused(f"messages that were added: {count}; then {error}") from error
-        yield f"messages that were added to the archive of {owner}: {count}"
+            raise Refused(f"messages added: {count}; then {error}") from error
+        yield f"messages added to the archive of {owner}: {count}"
         if unread:
-            yield f"messages that could not be read, or are not of {owner}: {unread}"
+            yield (
+                f"messages skipped, because they are unreadable or not from or to {owner}: {unread}"
+            )
 
     async def begin(self, owner: str) -> None:
         """Be ready to add messages to an archive: nobody is to get what somebody has left who had
@@ -208,12 +213,12 @@ class ArchiveCommands:
             until = f" before {arguments.text('before')}" if arguments.given("before") else ""
             whom = "" if peer is None else f" with {peer}"
             yield (
-                f"of the {count} messages in the archive of {owner}, {which}{until}{whom} would be "
-                "deleted"
+                f"would delete {which} of the {count} messages in the archive of "
+                f"{owner}{until}{whom}"
             )
             return
         count = await self.expiry.delete(self.archive.ids.number(owner), before, peer)
-        yield f"messages that were deleted from the archive of {owner}: {count}"
+        yield f"messages deleted from the archive of {owner}: {count}"
 
     async def expire(self, context: CommandContext) -> Replies:
         """Delete what the hourly run would."""
@@ -227,7 +232,7 @@ class ArchiveCommands:
                 f"{limits.max_bytes or 'without limit'}; and those of nobody"
             )
             return
-        yield f"messages that were deleted: {await self.expiry.expire()}"
+        yield f"messages deleted: {await self.expiry.expire()}"
 
     async def check(self, context: CommandContext) -> Replies:
         """Read all archives."""
@@ -238,7 +243,7 @@ class ArchiveCommands:
             id = self.archive.ids.id_of(damage.archive, damage.position)
             at = exact_date_time(time_of(damage.position))
             yield DamageRow(damage.owner, id, at, damage.says)
-        yield f"messages that are damaged: {found}"
+        yield f"damaged messages: {found}"
 
 
 async def everything(archive: Archive, account: JID) -> AsyncIterator[ArchiveEntry]:
@@ -285,7 +290,8 @@ class ArchiveData(UserData):
         for at in range(0, len(sound), MESSAGES_PER_SLICE):
             await self._commands.keep(account.bare, sound[at : at + MESSAGES_PER_SLICE])
         count = len(read) - len(sound)
-        return [f"messages that cannot be read, or are not of {account}: {count}"] * bool(count)
+        skipped = f"messages skipped, because they are unreadable or not from or to {account}"
+        return [f"{skipped}: {count}"] * bool(count)
 
 
 async def exported(archive: Archive, owner: JID) -> AsyncIterator[str]:

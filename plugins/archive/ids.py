@@ -95,8 +95,8 @@ class PositionClock:
         if ticks > STEP_BACK_S * _TICKS_PER_S and not self._is_behind:
             self._is_behind = True
             _log.warn(
-                "the clock is {s} s behind the last message in the archive: until it has caught "
-                "up, messages are stamped with that one's time",
+                "the clock is {s} s behind the last message in the archive: until it catches up, "
+                "new messages get the time of that message",
                 s=round(ticks / _TICKS_PER_S),
             )
 

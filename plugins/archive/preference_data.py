@@ -32,7 +32,7 @@ class PreferenceData(UserData):
         """Go by it from now on."""
         wanted = read(tree)
         if not self._preferences.may_change and wanted != self._preferences.everybodys:
-            return ["all accounts of this server have the same"]
+            return ["all accounts of this server share one setting"]
         await self._preferences.set(account, wanted)
         return ()
 

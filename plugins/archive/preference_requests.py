@@ -36,7 +36,9 @@ class IQArchivePreferencesHandler(IQHandler):
         check_has_archive(asked.address)
         wanted = read(iq.payload.tree[0])
         if not self.preferences.may_change:
-            raise StanzaError(Condition.NOT_ALLOWED, "all accounts of this server have the same")
+            raise StanzaError(
+                Condition.NOT_ALLOWED, "all accounts of this server share one setting"
+            )
         await self.preferences.set(asked.address, wanted)
         return written(wanted)
 
@@ -59,10 +61,12 @@ def read(tree: Tree) -> Preference:
     """
     default = _DEFAULTS.get(tree.get("default", ""))
     if default is None:
-        raise StanzaError(Condition.BAD_REQUEST, f"the default is one of {', '.join(_DEFAULTS)}")
+        raise StanzaError(
+            Condition.BAD_REQUEST, f"the default must be one of {', '.join(_DEFAULTS)}"
+        )
     named = {name: list(tree.iterfind(f"{qname(MAM, name)}/{_JID}")) for name in _LISTS}
     if sum(map(len, named.values())) > MAX_JIDS:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_JIDS} JIDs may be named")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_JIDS} JIDs are allowed")
     limit_us = effort.spent_us + MAX_PREPARING_US
     always, never = (frozenset(_prepared(each, limit_us) for each in named[n]) for n in _LISTS)
     return Preference(default, always, never)
@@ -70,9 +74,7 @@ def read(tree: Tree) -> Preference:
 
 def _prepared(named: Tree, limit_us: int) -> str:
     if effort.spent_us >= limit_us:
-        raise StanzaError(
-            Condition.NOT_ACCEPTABLE, "too many addresses with letters beyond ASCII are named"
-        )
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "too many addresses with non-ASCII letters")
     try:
         return JID.parse((named.text or "").strip()).full
     except ValueError as error:

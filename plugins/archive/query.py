@@ -335,7 +335,7 @@ def _beyond(selection: Selection, position: int, *, backwards: bool) -> Selectio
 
 
 def _not_found() -> StanzaError:
-    return StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id in the archive")
+    return StanzaError(Condition.ITEM_NOT_FOUND, "the archive has no message with this id")
 
 
 __all__ = [

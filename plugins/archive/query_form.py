@@ -72,7 +72,8 @@ def read_query(tree: Tree, *, full_text: bool) -> Query:
     page = page_request(tree, usual=USUAL_RESULTS, most=MAX_RESULTS)
     if page is not None and page.skipped is not None:
         raise StanzaError(
-            Condition.FEATURE_NOT_IMPLEMENTED, "no page is found by the index of its first message"
+            Condition.FEATURE_NOT_IMPLEMENTED,
+            "the server cannot find a page by the index of its first message",
         )
     return Query(_filters(values), page or PageRequest(USUAL_RESULTS))
 
@@ -83,12 +84,10 @@ def _values(form: Tree, *, full_text: bool) -> Values:
     for field in form.iterfind(qname(DATA, "field")):
         name = field.get("var", "")
         if name in values:
-            raise _unclear(name, "is there twice")
+            raise _unclear(name, "appears twice")
         is_known = name in _FIELDS or name == "FORM_TYPE" or (full_text and name == _WORDS)
         if not is_known:
-            raise StanzaError(
-                Condition.FEATURE_NOT_IMPLEMENTED, f"there is no field {name[:100]} in this form"
-            )
+            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, f"unknown field {name[:100]}")
         found = [value.text or "" for value in field.iterfind(_VALUE)]
         values[name] = [value.strip() for value in found if value.strip()]
     form_type = values.pop("FORM_TYPE", [MAM])
@@ -100,7 +99,7 @@ def _values(form: Tree, *, full_text: bool) -> Values:
 def _filters(values: Values) -> Filters:
     ids = values.get("ids") or None
     if ids is not None and len(ids) > MAX_IDS:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"ids has {MAX_IDS} values at most")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"ids may have at most {MAX_IDS} values")
     groupchat = _one(values, "include-groupchat", _boolean)
     return Filters(
         peer=_one(values, "with", JID.parse),
@@ -120,32 +119,32 @@ def _one(values: Values, name: str, read: Callable[[str], T]) -> T | None:
     if not found:
         return None
     if len(found) > 1:
-        raise _unclear(name, "has one value")
+        raise _unclear(name, "must have one value")
     try:
         return read(found[0])
     except ValueError as error:
-        raise _unclear(name, f"has no such value ({error})") from error
+        raise _unclear(name, f"has an invalid value ({error})") from error
 
 
 def _sought(text: str) -> tuple[str, ...]:
     words = tuple(words_in(text))
     if not words:
-        raise ValueError("there is no word in it")
+        raise ValueError("contains no word")
     if len(words) > MAX_SOUGHT:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"at most {MAX_SOUGHT} words are sought")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"may have at most {MAX_SOUGHT} words")
     return words
 
 
 def _boolean(text: str) -> bool:
     if text not in _BOOLEANS:
-        raise ValueError("it is true or false")
+        raise ValueError("must be true or false")
     return _BOOLEANS[text]
 
 
 def _moment(text: str) -> int:
     moment = microseconds_of(text)
     if moment < 0:
-        raise ValueError("nothing was said before 1970")
+        raise ValueError("must be after 1970")
     return moment
 
 

@@ -159,7 +159,7 @@ def tombstone(
 def failed(failure: Failure) -> None:
     """Log that a message was not taken back."""
     if not failure.check(StoreError):  # which the store has logged; the message stays
-        _log.failure("a message was not taken back in the archive", failure)
+        _log.failure("a retracted message could not be removed from the archive", failure)
 
 
 __all__ = [

@@ -122,7 +122,7 @@ def read_back(wire: bytes) -> Message:
     """
     start = _START(wire)
     if start is None:
-        raise ValueError("it does not begin as a message that was routed")
+        raise ValueError("not the start of a routed message")
     attributes = {
         name.decode(): unescape((single or double).decode())
         for name, single, double in _ATTRIBUTE(start[1])

@@ -42,9 +42,9 @@ class ArchiveSearch(Follower):
             entry = await self.find(owner.bare, peer.bare, sought.id, sought.sender.bare)
             if entry is not None:
                 id = self.archive.id_of(owner.bare, entry.position)
-                says = f"it is in the archive of {owner.bare} as {id}"
+                says = f"the message is in the archive of {owner.bare} as {id}"
                 if entry.is_tombstone:
-                    says += ", but its sender has retracted what it said"
+                    says += ", but its sender has retracted it"
                 remarks.append(Remark("archived", says, "AR-2"))
         return remarks
 

@@ -39,7 +39,7 @@ class ArchiveSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if self.flush_ms > MAX_FLUSH_MS:
-            raise ValueError(f"messages are written after {MAX_FLUSH_MS} ms at most")
+            raise ValueError(f"flush_ms must be at most {MAX_FLUSH_MS}")
         if self.max_age_days > MAX_AGE_DAYS:
             raise ValueError(f"messages are kept for at most {MAX_AGE_DAYS} days, or for ever")
 

@@ -30,7 +30,7 @@ RETRY_S = 1.0
 ROOM_S = 10.0
 """The time for which a sender waits for room."""
 
-NO_ROOM = "The archive has more to write than the database takes."
+NO_ROOM = "The archive has more to write than the database can take."
 MAX_KNOWN_ARCHIVES = 100_000
 MAX_BEGUN = 10_000
 """Archives that began a moment ago: of these an earlier message may be on its way."""

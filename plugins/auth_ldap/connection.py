@@ -152,7 +152,7 @@ class LDAPConnection(LDAPClient):
             LDAPLost: The connection is, perhaps since the certificate is not.
         """
         if not self.is_open:
-            raise LDAPLost("it ends the connection")
+            raise LDAPLost("the directory closed the connection")
         if not self._is_secured:
             self._handshake = Deferred()
             await self._handshake
@@ -165,9 +165,9 @@ class LDAPConnection(LDAPClient):
         """
         response = await self.send(pureldap.LDAPStartTLSRequest())
         if response.resultCode != SUCCESS:
-            raise LDAPFails(f"it refuses StartTLS ({_reason(response)})")
+            raise LDAPFails(f"the directory refused StartTLS ({_reason(response)})")
         if self.buffer:
-            raise LDAPFails("it says something before TLS has begun")
+            raise LDAPFails("the directory sent something before TLS started")
         self.transport.startTLS(options)
         await self.secured()
 
@@ -297,14 +297,14 @@ def _cookie(controls: _Controls) -> bytes:
                 decoded, _ = pureber.berDecodeObject(pureber.BERDecoderContext(), value)
                 return bytes(decoded[1].value)
             except (*_NOT_LDAP, pureber.BERExceptionInsufficientData) as error:
-                raise LDAPFails("its pages cannot be read") from error
-    raise LDAPFails("it does not know pages of results")
+                raise LDAPFails("the pages of results are unreadable") from error
+    raise LDAPFails("the directory does not support paged results")
 
 
 def _reason(response: pureldap.LDAPResult) -> str:
     """What it says, for the log."""
     text = bytes(response.errorMessage or b"").decode("utf-8", "replace")[:200]
-    return f"it answers {int(response.resultCode)}{f': {text}' if text else ''}"
+    return f"the directory answered {int(response.resultCode)}{f': {text}' if text else ''}"
 
 
 __all__ = [

@@ -83,7 +83,7 @@ class LDAPDirectory:
         try:
             await self._turns.acquire().addTimeout(self._settings.timeout_s, self._reactor)
         except DeferredTimeoutError as error:
-            raise LDAPAway("too many questions wait") from error
+            raise LDAPAway("too many requests are waiting") from error
         try:
             return await self._ask(question, within_s or self._settings.timeout_s)
         finally:
@@ -98,7 +98,7 @@ class LDAPDirectory:
             except (LDAPFails, ConnectError, UnsupportedAddressFamily) as error:
                 self._failed(server, str(error))
             except DeferredTimeoutError:
-                self._failed(server, f"it takes longer than {self._settings.timeout_s:g} s")
+                self._failed(server, f"no answer within {self._settings.timeout_s:g} s")
         raise LDAPAway("no server answers")
 
     def _failed(self, server: "_Server", why: str) -> None:
@@ -201,7 +201,9 @@ class _Server:
             elif self.address.kind == "ldaps":
                 await connection.secured()
             if self._reader is not None and await connection.bind(*self._reader) != SUCCESS:
-                raise LDAPFails("it refuses auth_ldap.bind_dn with the password in secret_file")
+                raise LDAPFails(
+                    "the directory rejects auth_ldap.bind_dn with the password in secret_file"
+                )
         except BaseException:
             self._end(connection)
             raise

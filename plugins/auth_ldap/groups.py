@@ -89,12 +89,12 @@ class DirectoryGroups:
         try:
             found = await self._found()
         except (LDAPAway, TooMany) as error:
-            _log.warn("groups of the directory stay as they were: {why}", why=str(error))
+            _log.warn("groups of the directory were not updated: {why}", why=str(error))
             return
         for name in [name for name in self._changes.groups.groups if name.startswith(PREFIX)]:
             if name not in found:
                 await self._changes.delete(name)
-                _log.info("the group {name} is gone from the directory", name=name)
+                _log.info("group {name} is no longer in the directory", name=name)
         for name, members in found.items():
             known = self._changes.groups.groups.get(name)
             display = name.removeprefix(PREFIX)
@@ -172,7 +172,9 @@ class DirectoryGroups:
                 page = await self._page(asked, wanted, cookie)
                 entries += page.entries
                 if len(entries) > limit:
-                    raise TooMany(f"there are more than auth_ldap.{limit_name}, which is {limit}")
+                    raise TooMany(
+                        f"the directory has more than auth_ldap.{limit_name} allows ({limit})"
+                    )
                 if not page.cookie:
                     return entries
                 cookie = page.cookie
@@ -196,7 +198,7 @@ def _name(entry: LDAPEntry, attribute: str) -> str | None:
             name = value.decode()
             check_group_name(PREFIX + name)
         except (UnicodeDecodeError, StanzaError) as error:
-            _log.warn("the group {dn} of the directory is left out: {why}", dn=entry.dn, why=error)
+            _log.warn("skipped group {dn} of the directory: {why}", dn=entry.dn, why=error)
             return None
         return name
     return None

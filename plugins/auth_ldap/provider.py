@@ -58,7 +58,7 @@ class LDAPAuthProvider(AuthProvider):
             is_right = await self._is_right(account, password)
         except LDAPAway as error:
             raise SASLError(
-                "temporary-auth-failure", "Passwords cannot be checked just now."
+                "temporary-auth-failure", "The server cannot check passwords at the moment."
             ) from error
         if not is_right:
             await self._until_refused(began)
@@ -90,7 +90,7 @@ class LDAPAuthProvider(AuthProvider):
 
         entries = (await self._reading.ask(find)).entries
         if len(entries) > 1:
-            _log.warn("several entries of the directory are {account}", account=account)
+            _log.warn("the directory has several entries for {account}", account=account)
             return None
         for entry in entries:
             if account in accounts_of(entry, self._settings, (jid.domain,)):

@@ -66,14 +66,14 @@ class AuthLDAPSettings(Section, frozen=True):
             self._check_server(url)
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
-                raise ValueError(f"{path} has to be an absolute path")
+                raise ValueError(f"{path} must be an absolute path")
         if bool(self.bind_dn) != bool(self.secret_file):
-            raise ValueError("bind_dn and secret_file belong together: a name and its password")
+            raise ValueError("bind_dn and secret_file go together: set both, or neither")
         for key in ("base", "bind_dn", "group_base"):
             value = getattr(self, key)
             if "=" not in value and (value or key == "base"):
                 raise ValueError(
-                    f'{key} has to be the name of an entry, such as "ou=people,dc=example,dc=org"'
+                    f'{key} must be the name of an entry, such as "ou=people,dc=example,dc=org"'
                 )
 
     def _check_server(self, url: str) -> None:
@@ -83,7 +83,7 @@ class AuthLDAPSettings(Section, frozen=True):
             raise ValueError(f'servers has "{url}": {error}') from error
         if not server.is_here and server.kind == "ldap" and not self.tls:
             raise ValueError(
-                f'tls = false would send passwords to "{url}" in the clear; leave it out, or use '
+                f'tls = false would send passwords to "{url}" unencrypted; remove it, or use '
                 "ldaps://"
             )
 
@@ -118,10 +118,10 @@ class LDAPServer:
             return cls(url, "ldapi", path=unquote(parts.netloc))
         if parts.scheme not in ("ldap", "ldaps") or not parts.hostname:
             raise ValueError(
-                "a server is ldaps://HOST, ldap://HOST or ldapi://%2Fpath%2Fof%2Fsocket"
+                "write it as ldaps://HOST, ldap://HOST or ldapi://%2Fpath%2Fof%2Fsocket"
             )
         if parts.path.strip("/") or parts.query:
-            raise ValueError("what is behind the host has a key of its own, such as base")
+            raise ValueError("the URL ends after the host; use options such as base instead")
         port = parts.port or (636 if parts.scheme == "ldaps" else 389)
         return cls(url, parts.scheme, parts.hostname, port)
 

@@ -74,7 +74,7 @@ class Issuer:
             await self._reading.run(self._read_keys, self._keys)
             keys = self._fresh_keys()
         if keys is None:
-            raise IssuerAway("its keys cannot be read")
+            raise IssuerAway("the issuer's keys are unreadable")
         return keys
 
     def _fresh_keys(self) -> Keys | None:
@@ -92,7 +92,7 @@ class Issuer:
             url = self._settings.keys_url or await self._said("jwks_uri")
             status, said = await self._ask("GET", url)
             if status != 200 or not isinstance(said.get("keys"), list):
-                self._fails(url, f"it answers {status}, or has no keys")
+                self._fails(url, f"the issuer answered {status}, or sent no keys")
             self._keys = Keys(cast(list[object], said["keys"])), self._clock.seconds()
 
         return Deferred.fromCoroutine(read()).addErrback(lambda why: why.trap(IssuerAway) and None)
@@ -112,7 +112,7 @@ class Issuer:
         }
         status, said = await self._ask("POST", url, body, headers)
         if status != 200 or not isinstance(said.get("active"), bool):
-            self._fails(url, f"it answers {status} to a question about a token")
+            self._fails(url, f"the issuer answered {status} to a request about a token")
         return said
 
     async def _said(self, name: str) -> str:
@@ -122,11 +122,11 @@ class Issuer:
         if self._metadata is None or now - self._metadata[1] >= KEYS_KEPT_S:
             status, said = await self._ask("GET", url)
             if status != 200 or said.get("issuer") != self._settings.issuer:
-                self._fails(url, f"it answers {status}, or as another issuer")
+                self._fails(url, f"the issuer answered {status}, or under another name")
             self._metadata = said, now
         found = self._metadata[0].get(name)
         if not isinstance(found, str) or not is_safe(found):
-            self._fails(url, f"it has no {name} with https")
+            self._fails(url, f"the issuer has no {name} with https")
         return found
 
     # -- requests ---------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Issuer:
         try:
             await self._turns.acquire().addTimeout(self._settings.timeout_s, self._clock)
         except DeferredTimeoutError as error:
-            raise IssuerAway("too many questions wait") from error
+            raise IssuerAway("too many requests are waiting") from error
         sent = {"Accept": "application/json", **(headers or {})}
         try:
             status, said = await self._caller.ask(method, url, body, sent)
@@ -152,7 +152,7 @@ class Issuer:
         return status, decoded if isinstance(decoded, dict) else {}
 
     def _fails(self, url: str, why: str) -> NoReturn:
-        _log.warn("{url} does not say whose tokens are whose: {why}", url=url, why=why)
+        _log.warn("{url} cannot verify tokens: {why}", url=url, why=why)
         raise IssuerAway(why)
 
 

@@ -59,7 +59,7 @@ class Keys:
         """
         key = self._of(name_of_key(token))
         if key is None:
-            raise BadToken("it is signed by a key that the issuer does not have")
+            raise BadToken("the issuer does not have the key that signed the token")
         try:
             claims: Mapping[str, object] = jwt.decode(
                 token,
@@ -76,7 +76,7 @@ class Keys:
                 },
             )
         except (jwt.PyJWTError, ValueError, TypeError) as error:
-            raise BadToken(f"its signature is not good ({error})") from error
+            raise BadToken(f"the signature is invalid ({error})") from error
         return claims
 
 
@@ -89,7 +89,7 @@ def name_of_key(token: str) -> str | None:
     try:
         name = jwt.get_unverified_header(token).get("kid")
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
-        raise BadToken("it is no signed token") from error
+        raise BadToken("not a signed token") from error
     return name if isinstance(name, str) else None
 
 

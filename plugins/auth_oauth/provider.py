@@ -78,11 +78,11 @@ class OAuthProvider(AuthProvider):
             self._check(claims)
             account = self._account(claims, domain)
         except BadToken as error:
-            _log.info("a token for {domain} is refused: {why}", domain=domain, why=str(error))
+            _log.info("refused a token for {domain}: {why}", domain=domain, why=str(error))
             return None
         except IssuerAway as error:
             raise SASLError(
-                "temporary-auth-failure", "Tokens cannot be checked just now."
+                "temporary-auth-failure", "The server cannot check tokens at the moment."
             ) from error
         proof = sha256(token.encode()).hexdigest()[:32]
         use = TokenUse(proof, account, token, _number(claims, "exp"))
@@ -101,7 +101,7 @@ class OAuthProvider(AuthProvider):
     async def _introspected(self, token: str) -> Mapping[str, object]:
         said = await self._issuer.introspect(token)
         if said["active"] is not True:
-            raise BadToken("the issuer says that it is not good any more")
+            raise BadToken("the issuer says that the token is no longer valid")
         return {"iss": self._settings.issuer, **said}
 
     def _check(self, claims: Mapping[str, object]) -> None:
@@ -111,19 +111,19 @@ class OAuthProvider(AuthProvider):
             BadToken: It is not.
         """
         if claims.get("iss") != self._settings.issuer:
-            raise BadToken("it is of another issuer")
+            raise BadToken("the token is from another issuer")
         audience = claims.get("aud")
         if self._settings.audience not in (audience if isinstance(audience, list) else [audience]):
-            raise BadToken("it is for somebody else (aud)")
+            raise BadToken("the token is for another service (aud)")
         if self._now() >= _number(claims, "exp") + SKEW_S:
-            raise BadToken("it has expired")
+            raise BadToken("the token has expired")
         for name in ("nbf", "iat"):
             if name in claims and self._now() < _number(claims, name) - SKEW_S:
-                raise BadToken(f"it is not good yet ({name})")
+                raise BadToken(f"the token is not valid yet ({name})")
         scope = claims.get("scope")
         scopes = scope.split(" ") if isinstance(scope, str) else []
         if self._settings.scope and self._settings.scope not in scopes:
-            raise BadToken("it is good for something else (scope)")
+            raise BadToken("the token is for something else (scope)")
 
     def _account(self, claims: Mapping[str, object], domain: str) -> str:
         """The one account that an identity is: two that differ are never one (AU-8).
@@ -133,14 +133,19 @@ class OAuthProvider(AuthProvider):
         """
         said = claims.get(self._settings.claim)
         if not isinstance(said, str) or not said:
-            raise BadToken(f"it has no {self._settings.claim}")
+            raise BadToken(f"the token has no {self._settings.claim}")
         address = said if self._settings.name == "address" else f"{said}@{domain}"
         try:
             jid = JID.parse(address)
         except ValueError as error:
-            raise BadToken(f"its {self._settings.claim} is no name of an account") from error
+            raise BadToken(
+                f"the token's {self._settings.claim} is not a valid account name"
+            ) from error
         if not jid.local or jid.domain != domain or jid.bare != address:
-            raise BadToken(f"its {self._settings.claim} is no account of {domain} as it is written")
+            raise BadToken(
+                f"the token's {self._settings.claim} is not an account of {domain} in its normal "
+                "form"
+            )
         return jid.bare
 
     # -- tokens in use ----------------------------------------------------------------------------
@@ -155,7 +160,7 @@ class OAuthProvider(AuthProvider):
         try:
             await self._uses.write()
         except StoreError as error:
-            _log.warn("tokens in use cannot be written yet: {why}", why=str(error))
+            _log.warn("tokens in use could not be written yet: {why}", why=str(error))
 
     async def look_after(self) -> None:
         """End the access of those whose token was revoked since, and forget tokens that are over.
@@ -221,7 +226,7 @@ class OAuthProvider(AuthProvider):
         for device in await self._uses.devices(use):
             await self._devices.revoke(account, opaque(account, device or use.proof))
         _log.info(
-            "{account} has no access any more by a token of the issuer: it is over",
+            "closed the sessions of {account}: the issuer's token has expired",
             account=use.account,
         )
 
@@ -234,7 +239,7 @@ def _number(claims: Mapping[str, object], name: str) -> float:
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadToken(f"it does not say when ({name})")
+        raise BadToken(f"the token does not say when ({name})")
     return float(value)
 
 

@@ -58,11 +58,11 @@ class AuthOAuthSettings(Section, frozen=True):
         for key in ("issuer", "keys_url", "introspection_url"):
             url = getattr(self, key)
             if (url or key == "issuer") and not is_safe(url):
-                raise ValueError(f"{key} has to begin with https://, unless it is on this machine")
+                raise ValueError(f"{key} must begin with https://, unless it is on this machine")
         if not self.audience:
             raise ValueError(
-                "audience is empty; name whom the issuer's tokens for this server are for, or a "
-                "token for another service would do here"
+                "audience is empty; set it to the audience of the tokens for this server, or "
+                "tokens for other services would be valid here"
             )
         for algorithm in self.algorithms:
             if algorithm not in ALGORITHMS:
@@ -71,16 +71,18 @@ class AuthOAuthSettings(Section, frozen=True):
                 )
         if not self.claim or self.claim in _MAIL:
             raise ValueError(
-                f'claim cannot be "{self.claim}": mail addresses are given away again; use "sub", '
-                'or "preferred_username" if the issuer never gives that to somebody else'
+                f'claim must not be "{self.claim}", because mail addresses can be reassigned; '
+                'use "sub", or "preferred_username" if the issuer never reassigns it'
             )
         if bool(self.client_id) != bool(self.secret_file):
-            raise ValueError("client_id and secret_file belong together: a name and its password")
+            raise ValueError("client_id and secret_file go together: set both, or neither")
         if self.asks and not self.client_id:
-            raise ValueError("client_id is missing: the issuer is asked about tokens by that name")
+            raise ValueError(
+                "client_id is missing: the server needs it to ask the issuer about tokens"
+            )
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
-                raise ValueError(f"{path} has to be an absolute path")
+                raise ValueError(f"{path} must be an absolute path")
 
     @property
     def asks(self) -> bool:

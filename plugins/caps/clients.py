@@ -306,7 +306,7 @@ def _wanted(features: Iterable[str]) -> frozenset[str]:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("a client's capabilities could not be learned", failure)
+    _log.failure("a client's capabilities could not be found out", failure)
 
 
 __all__ = ["ANSWER_S", "MAX_ASKED", "MAX_ASKED_PER_MINUTE", "ClientCapabilities"]

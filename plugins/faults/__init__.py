@@ -53,8 +53,8 @@ def check_is_here(config: Config) -> None:
     for listen in config.listen:
         if not any(word in listen.endpoint for word in HERE):
             raise PluginError(
-                f"the plugin faults is for tests: {listen.endpoint} can be reached from other "
-                "machines; add :interface=127.0.0.1, or do not load it"
+                f"plugin faults is for tests, but other machines can reach {listen.endpoint}; "
+                "add :interface=127.0.0.1, or do not load the plugin"
             )
 
 

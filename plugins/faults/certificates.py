@@ -53,5 +53,5 @@ def expired(file: Path, present: Identity) -> Identity:
         return Identity(load_authorities(file)[0], present.intermediates, present.key)
     except ValueError as error:
         raise Refused(
-            f"there is no expired certificate to show ({error})", Condition.ITEM_NOT_FOUND
+            f"no expired certificate could be made ({error})", Condition.ITEM_NOT_FOUND
         ) from error

@@ -34,22 +34,22 @@ STREAM_CONDITIONS = tuple(condition.value for condition in StreamCondition)
 
 WHOM = Argument(
     "address",
-    "of an account or one of its sessions, or the domain of a component or another server",
+    "the address of an account or a session, or the domain of a component or another server",
     Address(),
 )
 ACCOUNT = Argument("address", "such as romeo@localhost", AccountName())
-DIRECTION = Argument("--direction", "what the client got, or sent", Choice(DIRECTIONS))
+DIRECTION = Argument("--direction", "received or sent by the client", Choice(DIRECTIONS))
 ELEMENT = Argument("--element", "the name of the element, such as message or a")
-CONTAINING = Argument("--containing", "what its XML contains")
+CONTAINING = Argument("--containing", "a text that the element contains")
 MEANT = (DIRECTION, ELEMENT, CONTAINING)
-TIMES = Argument("--times", "so often, once without this", Number(1, MAX_TIMES))
+TIMES = Argument("--times", "how many times; 1 by default", Number(1, MAX_TIMES))
 AT = Argument(
     "--at",
-    "of the next such element; without this and the next three, at once",
+    "when, in relation to the next matching element; at once by default",
     Choice(POINTS),
 )
-MILLISECONDS = Argument("milliseconds", "by which all is late", Number(1, MAX_DELAY_MS, "ms"))
-TEXT = Argument("--text", "told beside the condition")
+MILLISECONDS = Argument("milliseconds", "the delay", Number(1, MAX_DELAY_MS, "ms"))
+TEXT = Argument("--text", "a text to send with the condition")
 
 
 class FaultRow(Row, frozen=True):
@@ -134,7 +134,7 @@ class FaultCommands:
         condition, host = StreamCondition(told.text("condition")), told.text("host")
         if (condition is StreamCondition.SEE_OTHER_HOST) != bool(host):
             raise Refused(
-                "see-other-host needs a host, and nothing else has one",
+                "only see-other-host needs a host, and takes one",
                 Condition.BAD_REQUEST, argument="host",
             )  # fmt: skip
         fault = self.table.numbered(
@@ -163,7 +163,7 @@ class FaultCommands:
             match = replace(match, direction=match.direction or "got")
             if match.direction == "sent":
                 raise Refused(
-                    "of what a client sends, nothing is handled before it is whole: say before",
+                    "the server handles an element only when it is complete: say before",
                     Condition.BAD_REQUEST, argument="at",
                 )  # fmt: skip
         says = f"{name} {at} the next {match}"
@@ -214,7 +214,7 @@ class FaultCommands:
         """End the tokens that were given out up to now."""
         account = context.arguments.jid("address").bare
         return self.table.add(
-            Fault("token", account, "its tokens have expired", since=self.wall_clock())
+            Fault("token", account, "the tokens have expired", since=self.wall_clock())
         )
 
     def certificate(self, context: CommandContext) -> Fault:
@@ -250,7 +250,7 @@ class FaultCommands:
         thawed = self.wires.thaw(whom)
         if any(fault.name == "certificate" for fault in gone):
             self.certificates.show_right()
-        yield f"faults that were cleared: {len(gone)}; connections that go on: {thawed}"
+        yield f"faults cleared: {len(gone)}; connections resumed: {thawed}"
 
 
 def row(fault: Fault) -> FaultRow:
@@ -297,30 +297,30 @@ FAULTS = (
     ),
     FaultKind(
         "freeze",
-        "let nothing through a connection, which stays, until that is cleared",
+        "freeze a connection: it stays open, but nothing gets through",
         (WHOM, AT, *MEANT),
         FaultCommands.freeze,
     ),
     FaultKind(
         "drop",
-        "drop elements, which then never arrive",
+        "drop elements, so that they never arrive",
         (WHOM, *MEANT, TIMES),
         FaultCommands.drop,
     ),
     FaultKind(
         "delay",
-        "have all be late, in both directions",
+        "delay everything, in both directions",
         (WHOM, MILLISECONDS),
         FaultCommands.delay,
     ),
-    FaultKind("split", "send what somebody gets byte by byte", (WHOM,), FaultCommands.split),
+    FaultKind("split", "send everything byte by byte", (WHOM,), FaultCommands.split),
     FaultKind(
         "end",
         "end streams with an error",
         (
             WHOM,
             Argument("condition", "the stream error", Choice(STREAM_CONDITIONS)),
-            Argument("--host", "where to connect, with see-other-host"),
+            Argument("--host", "the other host, with see-other-host"),
             TEXT,
         ),
         FaultCommands.end,
@@ -333,13 +333,13 @@ FAULTS = (
     ),
     FaultKind(
         "iq",
-        "answer requests of an account with an error, or never",
+        "answer an account's requests with an error, or never",
         (
             ACCOUNT,
-            Argument("--namespace", "of what is asked for; without this, of anything"),
+            Argument("--namespace", "the namespace of the requests; by default, all"),
             Argument(
                 "--condition",
-                "the error; without this there is never an answer",
+                "the error; by default, the server never answers",
                 Choice(STANZA_CONDITIONS),
             ),
             TEXT,
@@ -347,31 +347,31 @@ FAULTS = (
         ),
         FaultCommands.iq,
     ),
-    FaultKind(
-        "token", "end the tokens of an account that were given out", (ACCOUNT,), FaultCommands.token
-    ),
+    FaultKind("token", "expire an account's tokens", (ACCOUNT,), FaultCommands.token),
     FaultKind(
         "certificate",
-        "show a certificate that has expired",
-        (Argument("address", "one of those served here", DomainName()),),
+        "use an expired certificate",
+        (Argument("address", "a domain of this server", DomainName()),),
         FaultCommands.certificate,
     ),
-    FaultKind("offline", "keep no more messages for an account", (ACCOUNT,), FaultCommands.offline),
-    FaultKind("store", "have each call of the store be slow", (MILLISECONDS,), FaultCommands.store),
+    FaultKind(
+        "offline", "make an account's message storage full", (ACCOUNT,), FaultCommands.offline
+    ),
+    FaultKind("store", "make each call of the store slow", (MILLISECONDS,), FaultCommands.store),
     FaultKind(
         "outage",
-        "have a component or another server be away",
-        (Argument("address", "its domain", DomainName(ours=False)),),
+        "make a component or another server unreachable",
+        (Argument("address", "the domain", DomainName(ours=False)),),
         FaultCommands.outage,
     ),
 )
 """All kinds of faults."""
 
-LIST = Description("fault list", "list the faults that are there", empty="there is no fault")
+LIST = Description("fault list", "list the active faults", empty="no fault is active")
 CLEAR = Description(
     "fault clear",
-    "take faults back, and have what is frozen go on",
-    (Argument("--address", "only those of this one", Address()),),
+    "clear faults, and resume frozen connections",
+    (Argument("--address", "only faults of this address", Address()),),
     "changes",
     audited=False,
 )

@@ -31,8 +31,7 @@ class Parent:
             self._process = os.pidfd_open(pid)
         except OSError as error:
             raise PluginError(
-                f"the plugin faults: the process {pid}, whose server this is, "
-                f"cannot be watched ({error.strerror})"
+                f"plugin faults: cannot watch the parent process {pid} ({error.strerror})"
             ) from error
         self._directory = directory
         self._poll = select.poll()
@@ -42,7 +41,7 @@ class Parent:
         """End, as by a power failure, if the process is gone."""
         if not self._poll.poll(0):
             return
-        _log.info("the process whose server this is has ended")
+        _log.info("the parent process has ended")
         if self._directory:
             rmtree(Path(self._directory), ignore_errors=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -124,7 +124,8 @@ class SeenRecord:
                 return element
             if len(self._waiting) >= self.max_waiting:
                 raise Refused(
-                    f"{self.max_waiting} others wait for elements", Condition.RESOURCE_CONSTRAINT
+                    f"{self.max_waiting} other commands are waiting for elements",
+                    Condition.RESOURCE_CONSTRAINT,
                 )
             more: defer.Deferred[None] = defer.Deferred()
             self._waiting.add(more)
@@ -132,7 +133,7 @@ class SeenRecord:
                 await more.addTimeout(until - self._clock.seconds(), self._clock)
             except defer.TimeoutError as error:
                 raise Refused(
-                    f"there was no {match} in {seconds:g} s, of {address}", code="timeout"
+                    f"{address} had no {match} within {seconds:g} s", code="timeout"
                 ) from error
             finally:
                 self._waiting.discard(more)

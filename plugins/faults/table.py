@@ -126,7 +126,7 @@ class FaultTable:
         """
         if len(self.faults) >= self.max_faults:
             raise Refused(
-                f"there are {self.max_faults} faults; clear some", Condition.RESOURCE_CONSTRAINT
+                f"{self.max_faults} faults are active; clear some", Condition.RESOURCE_CONSTRAINT
             )
         self.faults.append(self.numbered(fault))
         return fault

@@ -21,10 +21,10 @@ USUAL_WAIT_S = 10
 
 WHOSE = Argument(
     "address",
-    "of an account or one of its sessions, or a domain for all of its accounts",
+    "the address of an account or a session, or a domain for all of its accounts",
     Address(),
 )
-AFTER = Argument("--after", "only elements behind the one of this number", Number(0, MAX_NUMBER))
+AFTER = Argument("--after", "only elements after this number", Number(0, MAX_NUMBER))
 
 
 class SeenRow(Row, frozen=True):
@@ -55,7 +55,7 @@ class SeenCommands:
             Command(
                 Description(
                     "seen list",
-                    "list what somebody got and sent, element by element",
+                    "list the elements that an account received and sent",
                     (
                         WHOSE,
                         *MEANT,
@@ -63,7 +63,7 @@ class SeenCommands:
                         Argument("--last", "only the last ones", Number(1, MAX_ELEMENTS)),
                     ),
                     area="content",
-                    empty="there is no such element",
+                    empty="no element matches",
                 ),
                 self.list_all,
                 (SeenRow,),
@@ -71,7 +71,7 @@ class SeenCommands:
             Command(
                 Description(
                     "seen wait",
-                    "wait for an element that somebody got or sent, or is about to",
+                    "wait for an element that an account receives or sends",
                     (WHOSE, *MEANT, AFTER, Argument("--seconds", "at most", Number(1, MAX_WAIT_S))),
                     area="content",
                 ),

@@ -162,9 +162,9 @@ class Guestbook(Owned):
     def _checked(self, words: str) -> str:
         most = self.settings.max_entry_bytes
         if not 0 < len(words.encode()) <= most:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, f"an entry has 1 to {most} bytes")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, f"an entry may have 1 to {most} bytes")
         if find_unwritable(words):
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "an entry is text")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "an entry must be text")
         return words
 
     async def _add(self, owner: JID, guest: JID, words: str) -> Entry:

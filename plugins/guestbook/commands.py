@@ -15,7 +15,7 @@ from xmppd.stanza.form import Field
 from .book import NS, Guestbook
 from .entries import LATEST
 
-ACCOUNT = Argument("account", "whose book it is", AccountName())
+ACCOUNT = Argument("account", "the account whose guestbook it is", AccountName())
 NUMBER = Number(1, LATEST)
 SIGN = Description(
     "guestbook sign",
@@ -28,7 +28,7 @@ SIGN = Description(
 LIST = Description(
     "guestbook list",
     "show an account's guestbook, the latest entries first",
-    (ACCOUNT, Argument("--before", "only entries before that of this number", NUMBER)),
+    (ACCOUNT, Argument("--before", "only entries before this number", NUMBER)),
     who="everybody",
     area="data",
     empty="nobody has signed",
@@ -77,9 +77,9 @@ def commands(guestbook: Guestbook) -> list[Command]:
         number = arguments.number("number", 0) or None
         if context.dry_run:
             what = "all entries" if number is None else f"entry {number}"
-            yield f"{what} of the guestbook of {account} would be erased"
+            yield f"would erase {what} of the guestbook of {account}"
             return
-        yield f"entries that were erased: {await guestbook.entries.erase(account, number)}"
+        yield f"entries erased: {await guestbook.entries.erase(account, number)}"
 
     return [Command(SIGN, sign), Command(LIST, show, (EntryRow,)), Command(ERASE, erase)]
 

@@ -43,7 +43,7 @@ class IQGuestbookHandler(BookHandler):
     async def on_get(self, iq: IQ, asked: Asked) -> Element:
         before = iq.payload.tree[0].get("before", str(LATEST))
         if not (before.isascii() and before.isdecimal() and len(before) <= len(str(LATEST))):
-            raise StanzaError(Condition.BAD_REQUEST, "before is the number of an entry")
+            raise StanzaError(Condition.BAD_REQUEST, "before must be the number of an entry")
         owner = await self.owner(iq, asked)
         answer = element(NS, "guestbook")
         for entry in await self.guestbook.page(owner, min(int(before), LATEST)):

@@ -59,7 +59,7 @@ class GuestbookPage:
         except (KeyError, UnicodeDecodeError):
             raise HTTPError(400, "Write something.") from None
         except StanzaError as error:
-            raise HTTPError(409, f"This cannot be written: {error}.") from error
+            raise HTTPError(409, f"Your entry was refused: {error}.") from error
         return HTTPResponse(303, headers=(("Location", request.path),))
 
 

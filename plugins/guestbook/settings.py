@@ -24,7 +24,7 @@ class GuestbookSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if self.max_entries > MAX_ENTRIES:
-            raise ValueError(f"a guestbook has at most {MAX_ENTRIES} entries")
+            raise ValueError(f"a guestbook may have at most {MAX_ENTRIES} entries")
 
 
 __all__ = ["GuestbookSettings"]

@@ -83,7 +83,7 @@ class Watchers(Follower):
     async def explain(self, course: Course) -> Sequence[Remark]:
         if course.is_sent or course.account not in self.sessions:
             return ()
-        return [Remark("visited", f"its sender becomes a visitor of {course.account}")]
+        return [Remark("visited", f"the sender becomes a visitor of {course.account}")]
 
     def state(self) -> SessionState:
         """Whether a session watches, after a restart as well."""

@@ -68,8 +68,9 @@ def plug(
         return []  # without a listener for HTTP nobody could come
     if database.shared and not (settings.shared or settings.is_elsewhere):
         raise PluginError(
-            "the nodes of a service need one directory for files: mount it at each, name it in "
-            "http_upload.directory, and set http_upload.shared = true; or do not load http_upload"
+            "the nodes of a service need a shared directory for files: mount it at each node, "
+            "name it in http_upload.directory, and set http_upload.shared = true; or do not load "
+            "http_upload"
         )
     uploads = Uploads(database, run_in_thread, clocks, settings)
 

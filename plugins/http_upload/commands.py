@@ -10,26 +10,24 @@ from xmppd.stanza.date_time import date_time
 
 from .uploads import Uploads
 
-ACCOUNT = Argument("account", "whose files they are", AccountName())
+ACCOUNT = Argument("account", "the account whose files they are", AccountName())
 LIST = Description(
     "upload list",
-    "show the files of an account",
+    "list the files of an account",
     (ACCOUNT,),
     who="owner",
     area="data",
-    empty="there is no file",
+    empty="the account has no files",
 )
 DELETE = Description(
     "upload delete",
     "delete a file of an account",
-    (ACCOUNT, Argument("id", 'as "upload list" shows it, or "all"', Text()), DRY_RUN),
+    (ACCOUNT, Argument("id", 'the id that "upload list" shows, or "all"', Text()), DRY_RUN),
     effect="ends",
     who="owner",
     area="data",
 )
-EXPIRE = Description(
-    "upload expire", "delete now the files whose time is over", (DRY_RUN,), "ends", area="data"
-)
+EXPIRE = Description("upload expire", "delete expired files now", (DRY_RUN,), "ends", area="data")
 
 
 class UploadRow(Row, frozen=True):
@@ -74,22 +72,22 @@ def commands_on(uploads: Uploads) -> list[Command]:
             return
         if id == "all":
             await uploads.end_all(account)
-            yield f"the files of {account.bare} are deleted"
+            yield f"deleted the files of {account.bare}"
             return
         if not any(each.id.hex() == id for each in await uploads.of_account(account)):
             raise Refused(f"{account.bare} has no file {id}")
         if context.dry_run:
-            yield f"the file {id} would be deleted"
+            yield f"would delete file {id}"
             return
         await uploads.remove(bytes.fromhex(id))
-        yield f"the file {id} is deleted"
+        yield f"deleted file {id}"
 
     async def expire(context: CommandContext) -> Replies:
         if context.dry_run:
-            yield f"files whose time is over, and that would be deleted: {await uploads.over()}"
+            yield f"expired files that would be deleted: {await uploads.over()}"
             return
         await uploads.sweep()
-        yield "the files whose time is over are deleted"
+        yield "deleted the expired files"
 
     return [Command(LIST, show, (UploadRow,)), Command(DELETE, delete), Command(EXPIRE, expire)]
 

@@ -48,12 +48,14 @@ class IQSlotHandler(IQHandler):
 
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         if asked.asker is None:
-            raise StanzaError(Condition.NOT_ALLOWED, "only accounts of this server upload files")
+            raise StanzaError(
+                Condition.NOT_ALLOWED, "only accounts of this server may upload files"
+            )
         base = self.base_url(self.domain)
         if base is None:
             raise StanzaError(
                 Condition.SERVICE_UNAVAILABLE,
-                "this server has no address on the web; its administrator sets web.url",
+                "this server has no web address; its administrator must set web.url",
             )
         slot = await self.uploads.slot(iq.sender.to_bare(), _wish(iq.query))
         return self._answer(slot, base)
@@ -118,7 +120,7 @@ def _wish(request: Element) -> Wish:
     if not name:
         raise StanzaError(Condition.BAD_REQUEST, "filename is missing")
     if not (size.isascii() and size.isdigit() and 0 < len(size) < 19 and int(size)):
-        raise StanzaError(Condition.BAD_REQUEST, "size is no number of bytes")
+        raise StanzaError(Condition.BAD_REQUEST, "size must be a number of bytes")
     purpose, expires = _purpose(request)
     return Wish(name, int(size), request.get("content-type", ""), purpose, expires)
 
@@ -131,14 +133,16 @@ def _purpose(request: Element) -> tuple[Purpose, float | None]:
     if not found:
         return "message", None
     if len(found) > 1 or str(found[0].tag) not in _PURPOSES:
-        raise StanzaError(Condition.BAD_REQUEST, "this purpose is not known here")
+        raise StanzaError(Condition.BAD_REQUEST, "unknown purpose")
     purpose = _PURPOSES[str(found[0].tag)]
     if purpose != "ephemeral":
         return purpose, None
     try:
         return purpose, microseconds_of(found[0].get("expire-before", "")) / 1e6
     except ValueError:
-        raise StanzaError(Condition.BAD_REQUEST, "expire-before is no date and time") from None
+        raise StanzaError(
+            Condition.BAD_REQUEST, "expire-before is not a valid date and time"
+        ) from None
 
 
 __all__ = ["SUBDOMAIN", "UploadService"]

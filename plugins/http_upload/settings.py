@@ -46,16 +46,18 @@ class UploadSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         for name in ("max_account_bytes", "max_account_bytes_per_day"):
             if getattr(self, name) < self.max_file_bytes:
-                raise ValueError(f"{name} is less than one file of max_file_bytes may have")
+                raise ValueError(f"{name} must be at least max_file_bytes")
         if self.external_url and self.s3_url:
-            raise ValueError("files go to external_url or to s3_url, not to both")
+            raise ValueError("set either external_url or s3_url, not both")
         for url in (self.external_url, self.s3_url):
             if url and not (url.startswith(("https://", "http://")) and "?" not in url):
-                raise ValueError(f"{url} is no URL of a service, such as https://files.example.org")
+                raise ValueError(
+                    f"{url} is not a service URL; write it as https://files.example.org"
+                )
         if self.is_elsewhere and not Path(self.secret_file).is_absolute():
-            raise ValueError("secret_file has to be the absolute path of the storage's secret")
+            raise ValueError("secret_file must be the absolute path of the storage's secret")
         if self.s3_url and not self.s3_key:
-            raise ValueError("s3_key is missing: the id of the key in secret_file")
+            raise ValueError("s3_key is missing; set it to the id of the key in secret_file")
 
     @property
     def is_elsewhere(self) -> bool:

@@ -67,20 +67,20 @@ class SlotSigner:
             WrongToken: It is none of ours, or no longer good.
         """
         if len(token) > MAX_TOKEN_CHARACTERS:
-            raise WrongToken("it is too long")
+            raise WrongToken("the token is too long")
         try:
             data = urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except ValueError:
-            raise WrongToken("it is no token") from None
+            raise WrongToken("not a token") from None
         signature, said = data[:SIGNATURE_BYTES], data[SIGNATURE_BYTES:]
         if not hmac.compare_digest(signature, self._signature(said)):
-            raise WrongToken("it is not signed by this server")
+            raise WrongToken("this server did not sign the token")
         try:
             slot = self._decoder.decode(said)
         except (DecodeError, ValidationError):
-            raise WrongToken("it is of another version of this server") from None
+            raise WrongToken("the token is from another version of this server") from None
         if slot.until < now:
-            raise WrongToken("it is too late: ask for another slot")
+            raise WrongToken("the slot has expired: ask for another one")
         return slot
 
     def _signature(self, said: bytes) -> bytes:

@@ -46,7 +46,7 @@ class FileTooLarge(StanzaError):
     def __init__(self, most: int) -> None:
         super().__init__(
             Condition.NOT_ACCEPTABLE,
-            f"a file has {most} bytes at most",
+            f"a file may have at most {most} bytes",
             application=(NS, "file-too-large"),
         )
         self.inner = f"<max-file-size>{most}</max-file-size>"
@@ -61,7 +61,7 @@ class WrongSize(ValueError):
 
     def __init__(self, said: int, *, is_larger: bool) -> None:
         super().__init__(
-            f"the slot is for {said} bytes, and this is {'more' if is_larger else 'less'}"
+            f"the slot is for {said} bytes, but this file has {'more' if is_larger else 'fewer'}"
         )
         self.is_larger = is_larger
 
@@ -223,11 +223,11 @@ class Uploads:
         if wish.size > most:
             raise FileTooLarge(most)
         if wish.type and not is_media_type(wish.type):
-            raise StanzaError(Condition.BAD_REQUEST, "content-type is no media type")
+            raise StanzaError(Condition.BAD_REQUEST, "content-type is not a media type")
         if wish.purpose == "permanent" and not self.settings.permanent:
-            raise StanzaError(Condition.NOT_ALLOWED, "no file is kept for ever here")
+            raise StanzaError(Condition.NOT_ALLOWED, "this server does not keep files for ever")
         if wish.expires is not None and wish.expires <= self.wall_clock():
-            raise StanzaError(Condition.BAD_REQUEST, "expire-before is past")
+            raise StanzaError(Condition.BAD_REQUEST, "expire-before is in the past")
 
     async def _check_room(self, account: JID, size: int, now: float) -> None:
         if self.storage is None:
@@ -297,7 +297,7 @@ class Uploads:
             if written > size:
                 raise WrongSize(size, is_larger=True)
             if self.clocks.seconds() > until:
-                raise QuotaExceeded("this has taken too long")
+                raise QuotaExceeded("the upload took too long")
             await self.run_in_thread(part.write, piece)
         if written < size:
             raise WrongSize(size, is_larger=False)
@@ -386,15 +386,15 @@ def _check_quota(
     total, _ = connection.execute(t.ALL, {"account_": account}).one()
     if total + size > most.max_account_bytes:
         raise QuotaExceeded(
-            f"your files have {total} bytes, and {most.max_account_bytes} at most; some have to go"
+            f"your files have {total} bytes, of at most {most.max_account_bytes}; delete some first"
         )
     lately, count, _ = connection.execute(
         t.LATELY, {"account_": account, "since": now - DAY_S}
     ).one()
     if count >= most.max_account_files_per_day:
-        raise QuotaExceeded(f"{most.max_account_files_per_day} files a day are enough")
+        raise QuotaExceeded(f"at most {most.max_account_files_per_day} files a day are allowed")
     if lately + size > most.max_account_bytes_per_day:
-        raise QuotaExceeded(f"{most.max_account_bytes_per_day} bytes a day are enough")
+        raise QuotaExceeded(f"at most {most.max_account_bytes_per_day} bytes a day are allowed")
 
 
 def _reserve(connection: Connection, slot: Slot, now: float, most: UploadSettings) -> None:
@@ -410,7 +410,7 @@ def _reserve(connection: Connection, slot: Slot, now: float, most: UploadSetting
         "expires": slot.expires,
     }
     if connection.execute(t.ADD.on(connection), row).one_or_none() is None:
-        raise AlreadyThere("this slot is used")
+        raise AlreadyThere("this slot was already used")
 
 
 def _take(connection: Connection, slot: Slot, now: float, most: UploadSettings) -> None:

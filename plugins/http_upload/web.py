@@ -55,7 +55,7 @@ class UploadPath:
         _id(request)
         if request.method == "PUT":
             if self.uploads.storage is not None:
-                raise HTTPError(403, "Files are uploaded elsewhere: ask for a slot.")
+                raise HTTPError(403, "This is not an upload URL: ask for a slot.")
             self._slot(request)
 
     async def answer(self, request: HTTPRequest) -> HTTPResponse:
@@ -64,7 +64,7 @@ class UploadPath:
             return await self._take(request)
         found = await self.uploads.find(_id(request))
         if found is None:
-            raise HTTPError(404, "There is no such file.")
+            raise HTTPError(404, "This file does not exist.")
         if self.uploads.storage is not None:
             return self._sent_to(self.uploads.storage, _id(request), found)
         return await file_out(
@@ -83,7 +83,7 @@ class UploadPath:
         """Where another service has it."""
         url = storage.read_url(id, found.name, found.type)
         if url is None:
-            raise HTTPError(404, "There is no such file.")
+            raise HTTPError(404, "This file does not exist.")
         return HTTPResponse(302, headers=(("Location", url), ("Cache-Control", "no-store")))
 
     def _slot(self, request: HTTPRequest) -> Slot:
@@ -93,9 +93,9 @@ class UploadPath:
         try:
             slot = self.uploads.signer.slot(said.removeprefix(BEARER), self.uploads.wall_clock())
         except WrongToken as error:
-            raise HTTPError(403, f"The Authorization is not valid: {error}.") from None
+            raise HTTPError(403, f"The Authorization is invalid: {error}.") from None
         if slot.id != _id(request):
-            raise HTTPError(403, "The Authorization is that of another file.")
+            raise HTTPError(403, "The Authorization is for another file.")
         return slot
 
     async def _take(self, request: HTTPRequest) -> HTTPResponse:
@@ -103,15 +103,15 @@ class UploadPath:
         try:
             await self.uploads.take(slot, request.stream)
         except AlreadyThere:
-            raise HTTPError(409, "This file was uploaded before.") from None
+            raise HTTPError(409, "This file was already uploaded.") from None
         except QuotaExceeded as error:
-            raise HTTPError(413, f"There is no room: {error}.") from None
+            raise HTTPError(413, f"The server refuses the file: {error}.") from None
         except WrongSize as error:
             raise HTTPError(413 if error.is_larger else 400, f"{error}.".capitalize()) from None
         except StoreError:
-            raise HTTPError(503, "This server cannot store anything just now.") from None
+            raise HTTPError(503, "This server cannot store anything at the moment.") from None
         except OSError:
-            raise HTTPError(507, "This server's disk does not take it.") from None
+            raise HTTPError(507, "This server's disk refuses the file.") from None
         return HTTPResponse(201, headers=(("Location", url_path(slot.id, slot.name)),))
 
 
@@ -122,7 +122,7 @@ def _id(request: HTTPRequest) -> bytes:
     except ValueError:
         id = b""
     if len(id) != ID_BYTES or id.hex() != text:
-        raise HTTPError(404, "There is no such file.")
+        raise HTTPError(404, "This file does not exist.")
     return id
 
 

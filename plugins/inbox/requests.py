@@ -39,7 +39,7 @@ class IQInboxHandler(IQHandler):
 
     async def on_get(self, iq: IQ, asked: Asked) -> Pulling:
         if is_guest(asked.address.bare):
-            raise StanzaError(Condition.SERVICE_UNAVAILABLE, "nothing is kept for guests")
+            raise StanzaError(Condition.SERVICE_UNAVAILABLE, "guests cannot use this")
         tree, owner = iq.payload.tree[0], asked.address
         unread_only = _said(tree, "unread-only", usual=False)
         with_messages = _said(tree, "messages", usual=True)
@@ -115,7 +115,7 @@ class IQInboxHandler(IQHandler):
             position = self.inbox.unread.archive.position_of(owner, id)
             if position is not None:
                 return position
-        raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such message")
+        raise StanzaError(Condition.ITEM_NOT_FOUND, "the message does not exist")
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _said(tree: Tree, name: str, *, usual: bool) -> bool:
     if text is None:
         return usual
     if text not in _BOOLEANS:
-        raise StanzaError(Condition.BAD_REQUEST, f"{name} is true or false")
+        raise StanzaError(Condition.BAD_REQUEST, f"{name} must be true or false")
     return _BOOLEANS[text]
 
 

@@ -171,8 +171,8 @@ class UnreadMessages(Follower):
         if position is None or row is None:
             return ()
         if position <= row.displayed:
-            return [Remark("read", f"{owner} has read it", "UN-3")]
-        return [Remark("unread", f"{owner} has not read it", "UN-3")]
+            return [Remark("read", f"{owner} has read the message", "UN-3")]
+        return [Remark("unread", f"{owner} has not read the message", "UN-3")]
 
     async def explain(self, course: Course) -> Sequence[Remark]:
         own = course.is_sent or course.message.sender.bare == course.account
@@ -192,7 +192,7 @@ def _counts(entry: ArchiveEntry) -> bool:
 def _failed(failure: Failure) -> None:
     """Log a bug; failures of the store were logged."""
     if not failure.check(StoreError):
-        _log.failure("what was read could not be noted", failure)
+        _log.failure("read messages could not be recorded", failure)
 
 
 __all__ = ["UnreadMessages"]

@@ -21,21 +21,23 @@ MAX_LIFETIME_S = 366 * 86_400
 MAX_USES = 1_000
 MAX_GROUPS = 20
 
-ID = Argument("id", 'as "invite list" shows it')
+ID = Argument("id", 'the id that "invite list" shows')
 CREATE = Description(
     "invite create",
-    "invite somebody, who may make an account by it",
+    "create an invitation, with which someone can create an account",
     (
-        Argument("--from", "who invites; you, if you are a person", AccountName(), scope=SCOPE),
+        Argument("--from", "who invites; you by default, if you are a user", AccountName(),
+                 scope=SCOPE),
         Argument("--name", "the name that the account must have", scope=SCOPE),
-        Argument("--domain", "where the account is made", DomainName(), scope=SCOPE),
+        Argument("--domain", "the domain of the new account", DomainName(), scope=SCOPE),
         Argument(
-            "--group", "a shared group that it joins; may be repeated", GroupName(), MAX_GROUPS,
+            "--group", "a shared group that the account joins; may be repeated", GroupName(),
+            MAX_GROUPS,
             scope=SCOPE,
         ),
-        Argument("--uses", "how many may come; one without it", Number(1, MAX_USES)),
-        Argument("--expires", "for how long it holds, such as 7d", Duration(MAX_LIFETIME_S)),
-        Argument("--no-contact", "who comes does not become a contact of who invites", Flag()),
+        Argument("--uses", "how many may use the invitation; 1 by default", Number(1, MAX_USES)),
+        Argument("--expires", "how long it is valid, such as 7d", Duration(MAX_LIFETIME_S)),
+        Argument("--no-contact", "do not make the invited person a contact of the inviter", Flag()),
     ),
     effect="changes",
     answers="record",
@@ -44,20 +46,20 @@ CREATE = Description(
 )  # fmt: skip
 LIST = Description(
     "invite list",
-    "list invitations: your own; all, if you may",
+    "list your invitations, or all of them if you may",
     (
         Argument("--from", "only records of this account", AccountName()),
-        Argument("--all", "also those that are over", Flag()),
+        Argument("--all", "also those that are no longer valid", Flag()),
     ),
     who="everybody",
     area="invitations",
 )
 SHOW = Description(
-    "invite show", "show who has come by an invitation", (ID,), who="everybody", area="invitations"
+    "invite show", "show who has used an invitation", (ID,), who="everybody", area="invitations"
 )
 REVOKE = Description(
     "invite revoke",
-    "let nobody come by an invitation any more",
+    "revoke an invitation",
     (ID, DRY_RUN),
     effect="ends",
     who="everybody",
@@ -65,7 +67,7 @@ REVOKE = Description(
 )
 WHO = Description(
     "invite who",
-    "say who has invited the owner of an account",
+    "show who invited the owner of an account",
     (Argument("account", "such as romeo@example.org", AccountName()),),
     area="invitations",
 )
@@ -150,7 +152,7 @@ class InviteCommands:
         lifetime_s = told.number("expires", int(settings.lifetime_s))
         if not may and lifetime_s > settings.lifetime_s:
             most = f"{settings.lifetime_s / 86_400:g} days"
-            raise Refused(f"your invitations hold for {most} at most", argument="expires")
+            raise Refused(f"your invitations may be valid for at most {most}", argument="expires")
         for name in told.texts("group"):
             if not self.has_group(name):
                 raise Refused(f"group {name} does not exist", Condition.ITEM_NOT_FOUND)
@@ -181,7 +183,7 @@ class InviteCommands:
         if context.arguments.given("from"):
             asked = context.arguments.jid("from").bare
             if whose not in (None, asked):
-                raise Refused("these are somebody else's invitations", Condition.FORBIDDEN)
+                raise Refused("these invitations belong to someone else", Condition.FORBIDDEN)
             whose = asked
         async for each in self.invitations.all_of(whose):
             if context.arguments.flag("all") or each.state(self.invitations.now()) == "open":
@@ -199,19 +201,19 @@ class InviteCommands:
         invitation = await self._own(context)
         state = invitation.state(self.invitations.now())
         if state != "open":
-            raise Refused(f"invitation {invitation.id} is {state} already", Condition.CONFLICT)
+            raise Refused(f"invitation {invitation.id} is already {state}", Condition.CONFLICT)
         if context.dry_run:
             yield f"invitation {invitation.id} would be revoked"
             return
         await self.invitations.revoke(invitation.id)
-        yield f"invitation {invitation.id} is revoked"
+        yield f"invitation {invitation.id} was revoked"
 
     async def who(self, context: CommandContext) -> Replies:
         """Say by whose invitation the owner of an account has come."""
         account = context.arguments.jid("account")
         found = await self.invitations.invited_by(account)
         if found is None:
-            raise Refused(f"{account} has not come by an invitation", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"{account} was not invited", Condition.ITEM_NOT_FOUND)
         inviter, invitation, since = found
         yield InviterRow(account.bare, inviter, invitation, date_time(since))
 
@@ -219,7 +221,7 @@ class InviteCommands:
         actor, told = context.actor, context.arguments
         inviter = told.jid("from") if told.given("from") else actor.jid and actor.jid.to_bare()
         if inviter is not None and not await self.invitations.accounts.store.exists(inviter.bare):
-            raise Refused(f"there is no account {inviter}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"{inviter} does not exist", Condition.ITEM_NOT_FOUND)
         return inviter
 
     async def _own(self, context: CommandContext) -> Invitation:
@@ -227,7 +229,7 @@ class InviteCommands:
         found = await self.invitations.find(context.arguments.text("id"))
         whose = self._whose(context)
         if found is None or whose not in (None, found.inviter):
-            raise Refused("there is no such invitation", Condition.ITEM_NOT_FOUND, argument="id")
+            raise Refused("the invitation does not exist", Condition.ITEM_NOT_FOUND, argument="id")
         return found
 
     def _whose(self, context: CommandContext) -> str | None:
@@ -259,7 +261,7 @@ def _name(text: str) -> str:
     try:
         return prepare_local(text) if text else ""
     except ValueError as error:
-        raise Refused(f'"{text}" is no name ({error})', argument="name") from error
+        raise Refused(f'"{text}" is not a valid name ({error})', argument="name") from error
 
 
 __all__ = ["InviteCommands", "NewInvitationRow"]

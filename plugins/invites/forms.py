@@ -33,17 +33,17 @@ def _account(filled: Filled) -> Mapping[str, object]:
 
 
 INVITE = CommandForm(
-    f"{NS}#invite", "Invite somebody", CREATE.name, INVITATION, _nothing, answer=_answer
+    f"{NS}#invite", "Invite someone", CREATE.name, INVITATION, _nothing, answer=_answer
 )
 CREATE_ACCOUNT = CommandForm(
     f"{NS}#create-account",
-    "Invite somebody to make an account",
+    "Invite someone to create an account",
     CREATE.name,
     INVITATION,
     _account,
     (
         Field("username", "The name that the account must have"),
-        Field("roster-subscription", "Whoever comes becomes your contact", "boolean"),
+        Field("roster-subscription", "The invited person becomes your contact", "boolean"),
     ),
     _answer,
     admins_only=True,

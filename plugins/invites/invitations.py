@@ -54,7 +54,7 @@ MAX_SHOWN = 10_000
 """Clients that have shown a token; who did so first has to show it again."""
 
 PAGE_ROWS = 100
-NOT_VALID = "This invitation is not valid (any more)."
+NOT_VALID = "This invitation is invalid or has expired."
 _log = Logger()
 
 
@@ -161,7 +161,7 @@ class Invitations:
                 week = {"owner": owner, "after": made.made - WEEK_S}
                 count = connection.execute(MADE, week).scalar_one()
                 if count + made.max_uses > most:
-                    raise QuotaExceeded(f"an account may invite {most} in a week")
+                    raise QuotaExceeded(f"an account may invite at most {most} people a week")
             connection.execute(ADD, {**made.row, "digest": _digest(token), "owner": owner})
 
         try:
@@ -176,7 +176,7 @@ class Invitations:
         if self.accounts.names.is_reserved(account):
             raise StanzaError(Condition.NOT_ACCEPTABLE, "this name is reserved")
         if await self.accounts.store.exists(account.bare) or await self.is_promised(account):
-            raise StanzaError(Condition.CONFLICT, "this name is taken")
+            raise StanzaError(Condition.CONFLICT, "this name is already in use")
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -202,7 +202,7 @@ class Invitations:
                 that are none.
         """
         if address and self._wrong.reached(address, MAX_WRONG_PER_HOUR):
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "Too many tokens. Wait an hour.")
+            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "Too many attempts. Wait an hour.")
         found = await self._find(BY_DIGEST, {"digest": _digest(token[:MAX_TOKEN_LENGTH])})
         if found is None or found.state(self.now()) != "open":
             if address:
@@ -328,9 +328,9 @@ class Invitations:
             await self._database.write(note)
             await self._welcome.greet(invitation, account)
         except (StanzaError, StoreError):  # the account is made, and stays
-            _log.failure("{account} was not welcomed in full", account=account.bare)
+            _log.failure("part of the welcome for {account} failed", account=account.bare)
         _log.info(
-            "{account} has come by invitation {invitation}",
+            "{account} was created with invitation {invitation}",
             account=account.bare, invitation=invitation.id,
         )  # fmt: skip
 
@@ -344,7 +344,7 @@ class Invitations:
             connection.execute(REVOKE, change)
 
         await self._database.write(revoke)
-        _log.info("invitation {invitation} is revoked", invitation=id)
+        _log.info("invitation {invitation} was revoked", invitation=id)
 
     async def sweep(self) -> None:
         """Forget invitations that are over for long."""

@@ -32,7 +32,7 @@ class IQPreauthHandler(IQHandler):
         """Take the token; registering comes next, by :xep:`0077`."""
         session = client(asked)
         if session.account is not None:
-            raise StanzaError(Condition.UNEXPECTED_REQUEST, "you have an account")
+            raise StanzaError(Condition.UNEXPECTED_REQUEST, "you already have an account")
         if self.tls_required and not session.connection.encrypted:
             raise StanzaError(Condition.NOT_AUTHORIZED, "start TLS first")
         await self.invitations.show(session, iq.payload.tree[0].get("token", ""))

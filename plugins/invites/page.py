@@ -156,7 +156,7 @@ def _account(name: str, domain: str) -> JID:
     try:
         return JID.of(name, domain)
     except ValueError as error:
-        raise StanzaError(Condition.JID_MALFORMED, f"This cannot be a name: {error}.") from error
+        raise StanzaError(Condition.JID_MALFORMED, f"This is not a valid name: {error}.") from error
 
 
 def _not_valid(click: Click, error: StanzaError) -> HTTPResponse:

@@ -195,7 +195,7 @@ def _is_lost(error: Stanza, conditions: frozenset[str]) -> bool:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("an absent occupant could not be looked after", failure)
+    _log.failure("checking an absent occupant failed", failure)
 
 
 __all__ = ["AbsentOccupants"]

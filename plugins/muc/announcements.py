@@ -44,9 +44,9 @@ async def announce(messages: PluginMessages, service: JID, hall: Hall, said: Mes
         StanzaError: NOT_ACCEPTABLE: it has no text; POLICY_VIOLATION: it is too long.
     """
     if not said.payload.tree.findtext("body"):
-        raise StanzaError(Condition.NOT_ACCEPTABLE, "what is announced has a text")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "an announcement needs a text")
     if len(said.payload.raw) > hall.settings.max_message_bytes:
-        text = f"a message here has {hall.settings.max_message_bytes} bytes at most"
+        text = f"a message may have at most {hall.settings.max_message_bytes} bytes"
         raise StanzaError(Condition.POLICY_VIOLATION, text)
     left = said.without_children(lambda child: is_forged(child, service.full))
     id, payload = said.id or token_hex(8), left.payload.without_to()
@@ -85,7 +85,7 @@ class Announcements:
                 await waiting
             given = memory.remember(room, own, room.jid, own.payload.tree)
         except StoreError:
-            _log.warn("{room} could not keep an announcement, and was not told it", room=name)
+            _log.warn("{room} could not store an announcement, and did not get it", room=name)
             return
         self.hall.tell(room, [Effect(given, tuple(room.sessions.values()))])
 

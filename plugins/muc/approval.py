@@ -60,7 +60,8 @@ class OpenRequests:
         if before is not None and now - before.asked < AGAIN_S:
             left = AGAIN_S - (now - before.asked)
             raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"you have asked; ask again in {left:.0f} seconds"
+                Condition.RESOURCE_CONSTRAINT,
+                f"you have already asked; ask again in {left:.0f} seconds",
             )
         asked.pop(who, None)
         while len(asked) >= MAX_OPEN:
@@ -75,7 +76,7 @@ class OpenRequests:
         """
         found = self._asked.get(room, {}).get(who)
         if found is None or found.what is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "somebody has answered that already")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "someone has already answered this request")
         what, found.what = found.what, None
         return what
 
@@ -97,7 +98,7 @@ def decision(form: Tree, form_type: str, allow: str, who: str) -> tuple[bool, st
         is_allowed = FlagField().read(values.get(allow, []))
         (about,) = values.get(who, [])
     except ValueError as error:
-        text = f"{allow} is true or false, and {who} one address or nick"
+        text = f"{allow} must be true or false, and {who} must be one address or nick"
         raise StanzaError(Condition.BAD_REQUEST, text) from error
     return is_allowed, about
 

@@ -84,7 +84,7 @@ class RoomAsker:
         """
         found = self.services.get(room.domain)
         if found is None or room.local is None or not room.is_bare:
-            text = f"{room} is no room; rooms are at {', '.join(self.services)}"
+            text = f"{room} is not a room; rooms are at {', '.join(self.services)}"
             raise StanzaError(Condition.ITEM_NOT_FOUND, text)
         return found
 
@@ -106,7 +106,7 @@ class RoomAsker:
         room = read_room(asked.line)
         rooms, name = self.service(room.jid).hall.rooms, room.jid.bare
         if rooms.loaded.get(name) is not None:
-            raise StanzaError(Condition.CONFLICT, f"there is a room {name} already")
+            raise StanzaError(Condition.CONFLICT, f"room {name} already exists")
         try:
             await rooms.create(room)
         finally:

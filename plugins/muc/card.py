@@ -44,7 +44,7 @@ class IQRoomCardHandler(IQHandler):
         card = iq.payload.tree[0]
         kept = write(card) if len(card) else b""
         if len(kept) > MAX_CARD_BYTES:
-            text = f"the card of a room has {MAX_CARD_BYTES} bytes at most"
+            text = f"a room's vCard may have at most {MAX_CARD_BYTES} bytes"
             raise StanzaError(Condition.NOT_ACCEPTABLE, text)
         config = replace(room.config, avatarhash=_hash(card))
         await self.hall.change(room, RoomChange(config=config, card=kept), iq.sender)
@@ -62,7 +62,7 @@ def _hash(card: Tree) -> str:
     try:
         picture = b64decode("".join(text.split()), validate=True)
     except ValueError as error:
-        raise StanzaError(Condition.BAD_REQUEST, "the picture is not in Base64") from error
+        raise StanzaError(Condition.BAD_REQUEST, "the picture is not valid Base64") from error
     return sha1(picture, usedforsecurity=False).hexdigest() if picture else ""
 
 

@@ -43,7 +43,7 @@ class IQRoomCommandHandler(IQHandler):
         """
         found = self.hall.room_commands.get(node)
         if found is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "a room has no such command")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "unknown command for a room")
         found.check(room, actor)
         return found
 
@@ -63,7 +63,7 @@ class IQRoomCommandHandler(IQHandler):
         if action == "cancel":
             return _answer(command, session_id, "canceled")
         if action not in _LAST:
-            raise refusal("bad-action", "a command of a room has one form")
+            raise refusal("bad-action", "a room's command has only one form")
         filled, shown = tree.find(_FORM), command.form(room)
         if shown is not None and filled is None:
             answer = _answer(command, session_id, "executing")

@@ -29,39 +29,39 @@ HIDDEN = "muc#roomconfig_roomsecret"
 
 _AFFILIATIONS = tuple(each.value for each in RoomAffiliation)
 _ROOM = Argument("room", "such as coven@conference.example.org", Address())
-_REASON = Argument("--reason", "told to who is in")
+_REASON = Argument("--reason", "a reason, which the occupants see")
 _SERVICE = Argument(
-    "--service", "such as conference.example.org; without it, all", DomainName(ours=False)
+    "--service", "a service, such as conference.example.org; all by default", DomainName(ours=False)
 )
 LIST = Description(
     "room list",
-    "list the rooms of a service, or of all",
+    "list the rooms of a service, or of all services",
     (
         _SERVICE,
-        Argument("--orphans", "only those that nobody owns", Flag()),
+        Argument("--orphans", "only rooms without an owner", Flag()),
     ),
     area="rooms",
-    empty="there is no such room",
+    empty="the room does not exist",
 )
 SHOW = Description(
     "room show",
-    "show what a room is, and who is in",
+    "show a room and its occupants",
     (_ROOM,),
     area="rooms",
 )
 CREATE = Description(
     "room create",
-    "make a room that stays when nobody is in it",
-    (_ROOM, Argument("owner", "who owns it", Address())),
+    "create a room that stays when it is empty",
+    (_ROOM, Argument("owner", "the owner's account", Address())),
     effect="changes",
     area="rooms",
 )
 DESTROY = Description(
     "room destroy",
-    "destroy a room, with all that belongs to it",
+    "destroy a room, with everything in it",
     (
         _ROOM,
-        Argument("--forward", "another room, where its people go", Address()),
+        Argument("--forward", "another room to go to", Address()),
         _REASON,
         DRY_RUN,
     ),
@@ -70,7 +70,7 @@ DESTROY = Description(
 )
 AFFILIATION = Description(
     "room affiliation",
-    "have somebody, or a whole domain, be something to a room",
+    "change the affiliation of an account, or of a whole domain",
     (
         _ROOM,
         Argument("person", "such as romeo@example.org", Address()),
@@ -82,36 +82,36 @@ AFFILIATION = Description(
 )
 KICK = Description(
     "room kick",
-    "have somebody leave a room",
-    (_ROOM, Argument("nick", "theirs in the room"), _REASON),
+    "remove an occupant from a room",
+    (_ROOM, Argument("nick", "the occupant's nick"), _REASON),
     effect="changes",
     area="rooms",
 )
 CONFIG = Description(
     "room config",
-    "show how a room is configured, or change that",
-    (_ROOM, Argument("--set", "a field and its value, such as maxusers=50", Hidden(), MANY)),
+    "show or change a room's configuration",
+    (_ROOM, Argument("--set", "a field and its new value, such as maxusers=50", Hidden(), MANY)),
     effect="changes",
     area="rooms",
 )
 ANNOUNCE = Description(
     "room announce",
-    "say something in all rooms in which somebody is",
-    (Argument("text", "what is said"), _SERVICE),
+    "send a message to all rooms that are not empty",
+    (Argument("text", "the message"), _SERVICE),
     effect="changes",
     area="rooms",
 )
 EXPORT = Description(
     "room export",
-    "write rooms without what was said there, a line of JSON for each",
-    (Argument("--room", "only this one", Address()),),
+    "export rooms without their messages, as a line of JSON for each room",
+    (Argument("--room", "only this room", Address()),),
     answers="sentences",
     area="content",
 )
 IMPORT = Description(
     "room import",
-    "make the rooms that were written so, from a file of this machine",
-    (Argument("file", "which the server can read", FileName()),),
+    "import rooms from such a file on this machine",
+    (Argument("file", "a file that the server can read", FileName()),),
     effect="changes",
     area="rooms",
 )
@@ -212,7 +212,7 @@ class RoomCommands:
             "made", f"{date_time(room.created)} by {room.creator or 'an administrator'}"
         )
         if room.locked:
-            yield RoomFactRow("locked", "until its owner has configured it")
+            yield RoomFactRow("locked", "until its owner configures it")
         for each in room.affiliated:
             more = f", {each.nick}" if each.nick else ""
             why = f" ({each.reason})" if each.reason else ""
@@ -226,7 +226,7 @@ class RoomCommands:
         jid = context.arguments.jid("room")
         room = await self.store.load(jid)
         if room is None or not jid.is_bare:
-            raise Refused(f"there is no room {jid}", Condition.ITEM_NOT_FOUND)
+            raise Refused(f"room {jid} does not exist", Condition.ITEM_NOT_FOUND)
         return room
 
     # -- what is done -----------------------------------------------------------------------------
@@ -239,14 +239,14 @@ class RoomCommands:
         await _done(
             self.asker.make(KeptRoom(jid, config, new_key(), self.now(), affiliated=(listed,)))
         )
-        yield f"room {jid} was made, and is owned by {owner.bare}"
+        yield f"room {jid} was created; its owner is {owner.bare}"
 
     async def destroy(self, context: CommandContext) -> Replies:
         """Destroy one."""
         jid, arguments = context.arguments.jid("room"), context.arguments
         if context.dry_run:
             await self._room(context)
-            yield f"room {jid} would be destroyed, for all who are in and all who know it"
+            yield f"room {jid} would be destroyed, for everyone"
             return
         forward = arguments.jid("forward").bare if arguments.given("forward") else ""
         where = Destroyed(forward, arguments.text("reason", ""))
@@ -259,13 +259,13 @@ class RoomCommands:
         wanted = RoomAffiliation(context.arguments.text("affiliation"))
         reason = context.arguments.text("reason", "")
         await _done(self.asker.affiliate(jid, person, wanted, reason))
-        yield f"{person.bare} is {wanted.value} of {jid} from now on"
+        yield f"{person.bare} is now {wanted.value} of {jid}"
 
     async def kick(self, context: CommandContext) -> Replies:
         """Kick somebody."""
         jid, nick = context.arguments.jid("room"), context.arguments.text("nick")
         await _done(self.asker.kick(jid, nick, context.arguments.text("reason", "")))
-        yield f"{nick} has left {jid}"
+        yield f"{nick} was removed from {jid}"
 
     async def config(self, context: CommandContext) -> Replies:
         """Change some fields, then a row for each."""
@@ -274,7 +274,7 @@ class RoomCommands:
         for each in context.arguments.texts("set"):
             field, equals, value = each.partition("=")
             if not equals:
-                raise Refused(f"{each} is no field=value", Condition.BAD_REQUEST)
+                raise Refused(f"{each} is not in the form field=value", Condition.BAD_REQUEST)
             values.setdefault(field, []).extend([value] if value else [])
         if values:
             await _done(self.asker.configure(jid, values))
@@ -286,14 +286,16 @@ class RoomCommands:
         """Say something in all rooms."""
         for service in self._services(context):
             await _done(self.asker.announce(service, context.arguments.text("text")))
-            yield f"it was said in all rooms of {service} in which somebody is"
+            yield f"sent to all rooms of {service} that are not empty"
 
     # -- out and in -------------------------------------------------------------------------------
 
     async def export(self, context: CommandContext) -> Replies:
         """Write them, a line for each."""
         if context.actor.way == "ad-hoc":
-            raise Refused("rooms are exported at the server's own machine", Condition.FORBIDDEN)
+            raise Refused(
+                "rooms can be exported only on the server's own machine", Condition.FORBIDDEN
+            )
         if context.arguments.given("room"):
             yield written(await self._room(context)).decode()
             return
@@ -318,10 +320,10 @@ class RoomCommands:
                         await self.asker.make(read_room(line))
                         made += 1
                     except (ValueError, StanzaError) as error:
-                        yield f"line {number} made no room: {_said(error)}"
+                        yield f"line {number} was skipped: {_said(error)}"
         except OSError as error:
-            raise Refused(f"rooms that were made: {made}; then {error}") from error
-        yield f"rooms that were made: {made}"
+            raise Refused(f"rooms created: {made}; then {error}") from error
+        yield f"rooms created: {made}"
 
 
 async def _done(work: Awaitable[T]) -> T:

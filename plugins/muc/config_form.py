@@ -79,45 +79,49 @@ _FIELDS = (
     RoomField("roomname", "Name", LineField()),
     RoomField("roomdesc", "Description", LineField()),
     RoomField("lang", "Language", LineField()),
-    RoomField("pubsub", "Node that belongs to the room", LineField()),
-    RoomField("contactjid", "Whom to ask", AddressesField()),
-    RoomField("persistentroom", "Stays when nobody is in it", FlagField()),
-    RoomField("publicroom", "Is listed for everybody", FlagField()),
-    RoomField("membersonly", "For members only", FlagField()),
-    RoomField("allow_registration", "Who registers becomes a member at once", FlagField()),
-    RoomField("moderatedroom", "Who has no affiliation needs voice", FlagField()),
-    RoomField("passwordprotectedroom", "Has a password", FlagField()),
-    RoomField("roomsecret", "The password", LineField("text-private")),
-    RoomField("whois", "Who sees JIDs", ChoiceField(Whois)),
+    RoomField("pubsub", "PubSub node of the room", LineField()),
+    RoomField("contactjid", "Contact addresses", AddressesField()),
+    RoomField("persistentroom", "Room stays when it is empty", FlagField()),
+    RoomField("publicroom", "Room is listed publicly", FlagField()),
+    RoomField("membersonly", "Only members may enter", FlagField()),
+    RoomField("allow_registration", "Registration makes someone a member at once", FlagField()),
+    RoomField("moderatedroom", "Room is moderated: new occupants have no voice", FlagField()),
+    RoomField("passwordprotectedroom", "Room has a password", FlagField()),
+    RoomField("roomsecret", "Password", LineField("text-private")),
+    RoomField("whois", "Who may see real addresses", ChoiceField(Whois)),
     RoomField("changesubject", "Participants may change the subject", FlagField()),
-    RoomField("allowinvites", "Members may invite where only members enter", FlagField()),
-    RoomField("allow_voice_requests", "Visitors may ask for voice", FlagField()),
-    RoomField("allow_visitor_status", "The status of visitors is shown", FlagField()),
+    RoomField("allowinvites", "Members may invite others", FlagField()),
+    RoomField("allow_voice_requests", "Visitors may request voice", FlagField()),
+    RoomField("allow_visitor_status", "Visitors may show a status", FlagField()),
     RoomField("allow_visitor_nickchange", "Visitors may change their nick", FlagField()),
     RoomField("allowpm", "Who may send private messages", ChoiceField(AllowPM)),
-    RoomField("presencebroadcast", "Whose presence is shown", ChoicesField(_ROLES)),
+    RoomField("presencebroadcast", "Roles whose presence is sent", ChoicesField(_ROLES)),
     RoomField(
-        "maxusers", "Most occupants", CountField(1, MAX_OCCUPANTS, "none", (*_OFFERED, "none"))
+        "maxusers",
+        "Maximum number of occupants",
+        CountField(1, MAX_OCCUPANTS, "none", (*_OFFERED, "none")),
     ),
-    RoomField("getmemberlist", "Members who may read their list", ChoicesField(_ROLES)),
-    RoomField("enablelogging", "Is logged where others can read it", FlagField()),
-    RoomField("mam", "Has an archive", FlagField(), f"{PREFIX}enablearchiving"),
+    RoomField("getmemberlist", "Who may read the member list", ChoicesField(_ROLES)),
+    RoomField("enablelogging", "Conversations are logged publicly", FlagField()),
+    RoomField("mam", "Conversations are archived", FlagField(), f"{PREFIX}enablearchiving"),
     RoomField(
         "maxhistoryfetch",
-        "Messages that are sent at most to who enters",
+        "Maximum number of history messages at entry",
         CountField(0, MAX_FETCHED),
         MAX_HISTORY,
     ),
     RoomField(
         "slow_mode_duration",
-        "Seconds from one message of an occupant to its next",
+        "Minimum seconds between messages of an occupant",
         CountField(0, MAX_SLOW_S),
     ),
-    RoomField("show_unavailable_members", "Members who are not in are shown", FlagField()),
-    RoomField("lock_nicks", "Occupants keep their nick", FlagField()),
-    RoomField("hats", "Occupants wear hats", FlagField()),
-    RoomField("tell_affected", "Who becomes something while not in is told", FlagField()),
-    RoomField("mentions", "Who is mentioned while not in is told", FlagField()),
+    RoomField("show_unavailable_members", "Absent members are shown", FlagField()),
+    RoomField("lock_nicks", "Occupants may not change their nick", FlagField()),
+    RoomField("hats", "Occupants may have hats", FlagField()),
+    RoomField(
+        "tell_affected", "Absent users are notified when their affiliation changes", FlagField()
+    ),
+    RoomField("mentions", "Absent users are notified when they are mentioned", FlagField()),
 )
 _ADMINS = RoomField("roomadmins", "Admins", AddressesField())
 _OWNERS = RoomField("roomowners", "Owners", AddressesField())
@@ -171,13 +175,13 @@ def filled_form(config: RoomConfig, answer: Tree | Element) -> FilledForm:
     if unknown:
         named = ", ".join(unknown[:MAX_NAMED])
         _log.info(
-            "fields of a room's form are not known, {number} of them: {named}",
+            "{number} fields of a room's form are unknown: {named}",
             number=len(unknown),
             named=named,
         )
     admins, owners = _people(_ADMINS, changes), _people(_OWNERS, changes)
     if owners == ():
-        raise StanzaError(Condition.CONFLICT, "a room has an owner")
+        raise StanzaError(Condition.CONFLICT, "a room needs an owner")
     return FilledForm(_with_password(config, changes), admins, owners)
 
 
@@ -190,7 +194,7 @@ def changes_form(values: Mapping[str, Sequence[str]]) -> Element:
     fields = {each.name: each for each in _FIELDS}
     for name in values:
         if name not in fields:
-            text = f"a room has no {name}, but {', '.join(fields)}"
+            text = f"unknown field {name}; use one of {', '.join(fields)}"
             raise StanzaError(Condition.NOT_ACCEPTABLE, text)
     lines = [Field(fields[name].written_var, values=tuple(value)) for name, value in values.items()]
     return submission(ROOM_CONFIG, *lines)
@@ -209,11 +213,11 @@ def _people(field: RoomField, changes: dict[str, object]) -> tuple[str, ...] | N
     if field.name not in changes:
         return None
     listed = changes.pop(field.name)
-    assert isinstance(listed, tuple), "they are addresses"
+    assert isinstance(listed, tuple), "must be addresses"
     found = [JID.prepared(each) for each in listed]
     for jid in found:
         if jid.local is None:
-            text = f"{field.written_var} has people only, and {jid} is none"
+            text = f"{field.written_var} must contain accounts, but {jid} is not one"
             raise StanzaError(Condition.NOT_ACCEPTABLE, text)
     return tuple(dict.fromkeys(jid.bare for jid in found))
 
@@ -226,7 +230,7 @@ def _with_password(config: RoomConfig, changes: dict[str, object]) -> RoomConfig
     if not changed.passwordprotectedroom:
         return msgspec.structs.replace(changed, roomsecret="")
     if not changed.roomsecret:
-        text = f"{PREFIX}roomsecret is missing, and the room is to have a password"
+        text = f"{PREFIX}roomsecret is missing: the room needs its password"
         raise StanzaError(Condition.NOT_ACCEPTABLE, text)
     return changed
 

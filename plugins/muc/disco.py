@@ -74,7 +74,9 @@ def _form(room: Room, more: Iterable[Field]) -> Element:
         Field("muc#roominfo_occupants", "Occupants", values=(str(len(room.occupants)),)),
         Field("muc#roominfo_lang", "Language", values=(config.lang,)),
         Field("muc#roominfo_avatarhash", "Hash of the avatar", values=(config.avatarhash,)),
-        Field("muc#roominfo_contactjid", "Whom to ask", "jid-multi", values=config.contactjid),
+        Field(
+            "muc#roominfo_contactjid", "Contact addresses", "jid-multi", values=config.contactjid
+        ),
         Field(
             "muc#roominfo_changesubject",
             "Participants may change the subject",
@@ -83,7 +85,7 @@ def _form(room: Room, more: Iterable[Field]) -> Element:
         ),
         Field(
             "muc#roominfo_slow_mode_duration",
-            "Seconds from one message to the next",
+            "Minimum seconds between messages",
             values=(str(config.slow_mode_duration),),
         ),
         Field("hats#hash", "Hash of the hats", values=(room.hats.hash,)),
@@ -104,11 +106,13 @@ class IQRoomItemsHandler(IQHandler):
     async def on_get(self, iq: IQ, asked: Asked) -> bytes:
         query = iq.payload.tree[0]
         if query.get("node"):
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the node does not exist")
         request = page_request(query, usual=MAX_LISTED, most=MAX_LISTED)
         page = request or PageRequest(MAX_LISTED)
         if page.is_backwards or page.skipped is not None:
-            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "rooms are listed forwards")
+            raise StanzaError(
+                Condition.FEATURE_NOT_IMPLEMENTED, "rooms can only be listed forwards"
+            )
         found = await self._listed(asked.address, iq.sender, page)
         names = [item.jid.full for item in found]
         if request is None and len(found) < MAX_LISTED:

@@ -162,7 +162,7 @@ class RoomEntry:
             StanzaError: NOT_ALLOWED: it may not.
         """
         if sender.domain in self.hall.settings.blocked_domains:
-            text = f"nobody of {sender.domain} enters rooms here"
+            text = f"users of {sender.domain} may not enter rooms here"
             raise StanzaError(Condition.NOT_ALLOWED, text)
 
     def _check_nick(self, room: Room, sender: JID, nick: JID) -> None:
@@ -175,12 +175,12 @@ class RoomEntry:
         check_nick(name)
         holder, own = room.reserved(name), room.affiliated.get(sender.bare)
         if holder is not None and holder != sender.bare:
-            raise StanzaError(Condition.CONFLICT, "this nick is kept for somebody else")
+            raise StanzaError(Condition.CONFLICT, "this nick is reserved for someone else")
         if room.config.lock_nicks and own is not None and own.nick and holder != sender.bare:
             raise StanzaError(Condition.NOT_ACCEPTABLE, f"your nick here is {own.nick}")
         occupant = room.occupant(name)
         if occupant is not None and occupant.person != sender.to_bare():
-            raise StanzaError(Condition.CONFLICT, "somebody else has this nick, or one like it")
+            raise StanzaError(Condition.CONFLICT, "someone else has this nick, or a similar one")
 
     async def _create(self, presence: Presence, nick: JID, join: Tree) -> None:
         """Make the room that somebody enters, and is the owner of (RM-24)."""
@@ -252,7 +252,7 @@ class RoomEntry:
             return
         check_role(room.standing(session.jid), RolePrivilege.CHANGE_NICK, room.config)
         if room.config.lock_nicks:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "who has entered keeps their nick here")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "you cannot change your nick in this room")
         self._check_nick(room, session.jid, nick)
         self.hall.tell(room, room.rename(session, nick, said), session.jid)
 

@@ -19,11 +19,11 @@ from .store import RoomStore
 
 EXPLAIN = Description(
     "explain room",
-    "why somebody is not in a room, or does not hear somebody there",
+    "show why someone cannot enter a room, or does not get messages there",
     (
         Argument("room", "such as coven@conference.example.org", Address()),
-        Argument("person", "who is not in, or does not hear", Address()),
-        Argument("--speaker", "whom they do not hear", Address()),
+        Argument("person", "the account that cannot enter or gets no messages", Address()),
+        Argument("--speaker", "the account whose messages are missing", Address()),
     ),
     answers="sentences",
     area="trace",
@@ -65,7 +65,7 @@ class RoomExplanations:
         except StanzaError as error:
             raise Refused(error.text or error.condition.tag, error.condition) from error
         if room is None:
-            yield RoomFindingRow("no_room", "RM-10", f"There is no room {jid}.")
+            yield RoomFindingRow("no_room", "RM-10", f"Room {jid} does not exist.")
             return
         here = _sessions(seen, person)
         if not here:
@@ -73,7 +73,7 @@ class RoomExplanations:
                 yield finding
             return
         nicks = ", ".join(dict.fromkeys(each.nick for each in here))
-        says = f"{person} is in, as {nicks}, with {here[0].role} for a role."
+        says = f"{person} is in the room as {nicks}, with the role {here[0].role}."
         yield RoomFindingRow("is_in", "RM-13", says)
         if told.given("speaker"):
             for finding in why_unheard(room, told.jid("speaker"), seen):
@@ -96,23 +96,23 @@ def why_out(room: KeptRoom, person: JID, occupants: int) -> list[RoomFindingRow]
         why = f": {entry.reason}" if entry.reason else ""
         found.append(RoomFindingRow("banned", "RM-10", f"{entry.jid} is banned{by}{why}."))
     elif first_role(affiliation, config) is Role.NONE:
-        says = f"{room.jid} is for members only, and {who} is none."
+        says = f"{room.jid} is for members only, and {who} is not a member."
         found.append(RoomFindingRow("members_only", "RM-10", says))
     if room.locked:
         says = f"{room.jid} is locked until its owner has configured it."
         found.append(RoomFindingRow("locked", "RM-24", says))
     if config.passwordprotectedroom:
-        says = f"{room.jid} has a password, which {who} has to bring."
+        says = f"{room.jid} has a password, which {who} needs to enter."
         found.append(RoomFindingRow("password", "RM-10", says))
     if config.lock_nicks and entry is not None and entry.nick:
-        says = f"{who} has to enter as {entry.nick}."
+        says = f"{who} must use the nick {entry.nick}."
         found.append(RoomFindingRow("nick", "RM-10", says))
     is_full = config.maxusers is not None and occupants >= config.maxusers
     if is_full and not affiliation.leads:
-        says = f"{room.jid} is full: it takes {config.maxusers}."
+        says = f"{room.jid} is full: at most {config.maxusers} occupants are allowed."
         found.append(RoomFindingRow("full", "RM-10", says))
     if not found:
-        says = f"{who} may enter {room.jid}, and has not, or has left."
+        says = f"{who} may enter {room.jid}, but has not done so, or has left."
         found.append(RoomFindingRow("may_enter", "RM-10", says))
     return found
 
@@ -121,12 +121,12 @@ def why_unheard(room: KeptRoom, speaker: JID, seen: Sequence[Seen]) -> list[Room
     """What keeps somebody from being heard by those in a room."""
     here = _sessions(seen, speaker)
     if not here:
-        says = f"{speaker} is not in, and what they say there is refused."
+        says = f"{speaker} is not in the room, so the room rejects the messages."
         return [RoomFindingRow("speaker_out", "RM-40", says)]
     if not may(Role(here[0].role), RolePrivilege.SPEAK, room.config):
-        says = f"{speaker} is a {here[0].role}, and has no voice."
+        says = f"{speaker} is a {here[0].role} without voice."
         return [RoomFindingRow("no_voice", "RM-40", says)]
-    says = f"What {speaker} says is sent to all who are in."
+    says = f"The room sends the messages of {speaker} to all occupants."
     return [RoomFindingRow("heard", "RM-40", says)]
 
 

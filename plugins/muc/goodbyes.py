@@ -88,7 +88,7 @@ class Goodbyes:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("rooms could not be told who has left", failure)
+    _log.failure("rooms could not be notified of who left", failure)
 
 
 __all__ = ["AGAIN_S", "MAX_SESSIONS", "MAX_TRIES", "Goodbyes"]

@@ -196,7 +196,7 @@ def _start(work: Coroutine[Any, Any, None]) -> None:
 
 def _failed(failure: Failure) -> None:
     if not failure.check(StanzaError):  # then nobody has the room, and it is asked who is in it
-        _log.failure("who is in a room could not be said", failure)
+        _log.failure("the occupants of a room could not be listed", failure)
 
 
 __all__ = ["RollAnswer", "RoomGuests", "SessionAt"]

@@ -87,7 +87,7 @@ class Hall:
         """
         room = self.rooms.loaded.get(jid.bare)
         if room is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such room")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the room does not exist")
         return room
 
     def is_admin(self, person: JID) -> bool:
@@ -143,7 +143,9 @@ class Hall:
         allowed = self.settings.create
         is_ours = who.domain in self.commands.domains
         if not (allowed == "all" or (allowed == "local" and is_ours) or self.is_admin(who)):
-            raise StanzaError(Condition.NOT_ALLOWED, "there is no such room, and you may make none")
+            raise StanzaError(
+                Condition.NOT_ALLOWED, "the room does not exist, and you may not create one"
+            )
 
     async def create(self, jid: JID, owner: JID) -> Room:
         """Make a room; it is locked, unless rooms are open at once."""

@@ -40,9 +40,9 @@ class HatCommand(RoomCommand):
 
     def check(self, room: Room, actor: JID) -> None:
         if not room.config.hats:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there are no hats in this room")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this room has no hats")
         if not self.hall.affiliation(room, actor).leads:
-            raise StanzaError(Condition.FORBIDDEN, "only admins and owners look after hats")
+            raise StanzaError(Condition.FORBIDDEN, "only admins and owners may manage hats")
 
     async def change(self, room: Room, actor: JID, hat: Hat) -> None:
         """Have a hat be so from now on; if it is already, nothing is told."""
@@ -68,7 +68,7 @@ class CreateHat(HatCommand):
         _check(title, _TITLE, MAX_TITLE_BYTES)
         known = room.hats.by_uri.get(uri)
         if known is None and len(room.hats.by_uri) >= MAX_HATS:
-            text = f"a room has {MAX_HATS} hats at most; destroy another one first"
+            text = f"a room may have at most {MAX_HATS} hats; destroy another one first"
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, text)
         people = () if known is None else known.people
         await self.change(room, actor, Hat(uri, title, _hue(value(values, _HUE)), people))
@@ -99,7 +99,7 @@ class AssignHat(HatCommand):
         hat, person = _found(room, values), _person(values)
         if person not in hat.people:
             if len(hat.people) >= MAX_PEOPLE:
-                text = f"{MAX_PEOPLE} people have this hat, which is all that may"
+                text = f"{MAX_PEOPLE} people already have this hat, which is the maximum"
                 raise StanzaError(Condition.RESOURCE_CONSTRAINT, text)
             people = tuple(sorted((*hat.people, person)))
             await self.change(room, actor, replace(hat, people=people))
@@ -116,7 +116,7 @@ class UnassignHat(HatCommand):
     async def run(self, room: Room, actor: JID, values: Values) -> None:
         hat, person = _found(room, values), _person(values)
         if person not in hat.people:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "they do not have this hat")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this user does not have the hat")
         people = tuple(each for each in hat.people if each != person)
         await self.change(room, actor, replace(hat, people=people))
 
@@ -128,11 +128,11 @@ class ListHats(HatCommand):
 
     def check(self, room: Room, actor: JID) -> None:
         if not room.config.hats:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there are no hats in this room")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this room has no hats")
         standing = self.hall.standing(room, actor)
         is_in = standing.role is not Role.NONE
         if not is_in and not standing.affiliation.is_above(RoomAffiliation.NONE):
-            raise StanzaError(Condition.FORBIDDEN, "this is for those who belong to the room")
+            raise StanzaError(Condition.FORBIDDEN, "only occupants and members may do this")
 
     async def run(self, room: Room, actor: JID, values: Values) -> Element:
         hats = sorted(room.hats.by_uri.values(), key=lambda each: each.uri)
@@ -142,12 +142,12 @@ class ListHats(HatCommand):
 class ListAssignedHats(ListHats):
     """Tell who has which hat, to who is shown JIDs."""
 
-    node, title = f"{COMMANDS}:list-assigned", "List who has hats"
+    node, title = f"{COMMANDS}:list-assigned", "List users with hats"
 
     def check(self, room: Room, actor: JID) -> None:
         super().check(room, actor)
         if not sees_jids(self.hall.standing(room, actor), room.config):
-            raise StanzaError(Condition.FORBIDDEN, "this is for those who are shown addresses")
+            raise StanzaError(Condition.FORBIDDEN, "only those who may see addresses may do this")
 
     async def run(self, room: Room, actor: JID, values: Values) -> Element:
         hats = sorted(room.hats.by_uri.values(), key=lambda each: each.uri)
@@ -171,14 +171,14 @@ def _hats(room: Room) -> Field:
 def _found(room: Room, values: Values) -> Hat:
     found = room.hats.by_uri.get(value(values, _URI))
     if found is None:
-        raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such hat in this room")
+        raise StanzaError(Condition.ITEM_NOT_FOUND, "this room does not have that hat")
     return found
 
 
 def _person(values: Values) -> str:
     person = JID.prepared(value(values, _JID))
     if person.local is None:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, "hats are for people, not for whole domains")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "hats are for users, not for whole domains")
     return person.bare
 
 

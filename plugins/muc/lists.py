@@ -109,9 +109,9 @@ class WantedChanges:
         occupant = None if nick is None else self.room.occupant(nick)
         if text is None:
             if nick is None:
-                raise StanzaError(Condition.BAD_REQUEST, "an item says whom it is about")
+                raise StanzaError(Condition.BAD_REQUEST, "an item must have an address")
             if occupant is None:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")
             return occupant.person
         try:
             person = JID.parse(text).to_bare()
@@ -158,7 +158,7 @@ class WantedChanges:
             raise StanzaError(Condition.NOT_ACCEPTABLE, "whose role it is, is said by their nick")
         occupant = self.room.occupant(nick)
         if occupant is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")
         role, _ = self._wanted.roles.get(occupant, (occupant.role, ""))
         target = RoomStanding(self.room.affiliation(occupant.person), role)
         is_self = occupant.person.bare == self.actor.bare

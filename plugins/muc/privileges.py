@@ -292,7 +292,7 @@ def check_read_list(
 class By(Enum):
     """Who may change an affiliation into another one."""
 
-    NOBODY = "there is nothing to change"
+    NOBODY = "nothing to change"
     ADMIN = "admins and owners"
     OWNER = "owners"
 
@@ -341,13 +341,15 @@ def check_affiliation_change(
     if is_self and wanted is _OUTCAST:
         raise StanzaError(Condition.CONFLICT, "you cannot ban yourself")
     if actor is not _OWNER and wanted.leads:
-        raise StanzaError(Condition.FORBIDDEN, f"only owners may make somebody {wanted.value}")
+        raise StanzaError(Condition.FORBIDDEN, f"only owners may make someone {wanted.value}")
     if actor is not _OWNER and CHANGES[before][wanted] is By.OWNER:
         raise StanzaError(
             Condition.NOT_ALLOWED, f"only owners may change the affiliation of an {before.value}"
         )
     if is_last_owner and before is _OWNER and wanted is not _OWNER:
-        raise StanzaError(Condition.CONFLICT, "a room has an owner; make somebody else one first")
+        raise StanzaError(
+            Condition.CONFLICT, "a room needs an owner; make someone else an owner first"
+        )
 
 
 def check_affiliated(who: JID, wanted: RoomAffiliation) -> None:
@@ -358,7 +360,7 @@ def check_affiliated(who: JID, wanted: RoomAffiliation) -> None:
     """
     if who.local is None and wanted.leads:
         raise StanzaError(
-            Condition.NOT_ACCEPTABLE, f"the whole of {who.bare} cannot be {wanted.value}"
+            Condition.NOT_ACCEPTABLE, f"a whole domain ({who.bare}) cannot be {wanted.value}"
         )
 
 
@@ -394,7 +396,7 @@ def check_role_change(
 
 def _check_kick(actor: RoomStanding, target: RoomStanding) -> None:
     if target.affiliation.is_above(actor.affiliation):
-        raise StanzaError(Condition.NOT_ALLOWED, "their affiliation is above yours")
+        raise StanzaError(Condition.NOT_ALLOWED, "this user's affiliation is higher than yours")
     is_equal = target.affiliation is actor.affiliation and target.role is Role.MODERATOR
     if is_equal and not actor.affiliation.leads:
         raise StanzaError(Condition.NOT_ALLOWED, "you cannot kick another moderator")
@@ -405,9 +407,9 @@ def _check_moderator(actor: RoomStanding, target: RoomStanding, wanted: Role) ->
         raise StanzaError(Condition.NOT_ALLOWED, "moderators keep their voice")
     if not actor.affiliation.leads and wanted is not target.role:
         if target.affiliation.is_above(actor.affiliation):
-            raise StanzaError(Condition.NOT_ALLOWED, "their affiliation is above yours")
+            raise StanzaError(Condition.NOT_ALLOWED, "this user's affiliation is higher than yours")
         raise StanzaError(
-            Condition.FORBIDDEN, "only admins and owners may make moderators, or end their being so"
+            Condition.FORBIDDEN, "only admins and owners may add or remove moderators"
         )
     if target.affiliation.leads and wanted is not Role.MODERATOR:
         raise StanzaError(Condition.NOT_ALLOWED, "admins and owners are always moderators")

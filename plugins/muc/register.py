@@ -67,10 +67,10 @@ class IQRoomRegisterHandler(IQHandler):
             child(answer, "registered")
             child(answer, "username", known.nick)
             return answer
-        child(answer, "instructions", "Choose the nick that is to be yours in this room.")
+        child(answer, "instructions", "Choose your nick for this room.")
         field = Field(NICK, "Nick", required=True)
         title = f"Registration with {room.config.roomname or room.jid.full}"
-        answer.append(form(REGISTER, title, "Choose the nick that is to be yours.", field))
+        answer.append(form(REGISTER, title, "Choose your nick.", field))
         return answer
 
     async def on_set(self, iq: IQ, asked: Asked) -> None:
@@ -81,7 +81,7 @@ class IQRoomRegisterHandler(IQHandler):
             return
         filled = query.find(_FORM)
         if filled is None or filled.get("type") != "submit":
-            raise StanzaError(Condition.BAD_REQUEST, f"this takes a form with {NICK}")
+            raise StanzaError(Condition.BAD_REQUEST, f"send a form with {NICK}")
         nick = self._free_nick(room, iq.sender, values_of(filled, REGISTER).get(NICK, []))
         known = room.affiliated.get(iq.sender.bare)
         if known is not None:
@@ -104,7 +104,7 @@ class IQRoomRegisterHandler(IQHandler):
         if holder not in (None, who.bare) or (
             occupant is not None and occupant.person.bare != who.bare
         ):
-            raise StanzaError(Condition.CONFLICT, "somebody else has this nick, or one like it")
+            raise StanzaError(Condition.CONFLICT, "someone else has this nick, or a similar one")
         return nick
 
     async def _keep(self, room: Room, known: Affiliated, nick: str, who: JID) -> None:
@@ -135,11 +135,11 @@ class IQRoomRegisterHandler(IQHandler):
         self.open.ask(room, who.bare, nick)
         asked = form(
             REGISTER,
-            "Request to be a member",
-            "Say whether this person becomes a member of the room.",
+            "Request for membership",
+            "Decide whether this user becomes a member of the room.",
             Field(_JID, "JID", "jid-single", values=(who.bare,)),
             Field(NICK, "Nick", values=(nick,)),
-            Field(ALLOW, "Do they?", "boolean", values=("0",)),
+            Field(ALLOW, "Grant membership?", "boolean", values=("0",)),
         )
         message = Message.make(None, room.jid, dump(asked))
         leaders = [
@@ -163,7 +163,7 @@ class IQRoomRegisterHandler(IQHandler):
             StanzaError: FORBIDDEN: they do not; or it decides about nobody.
         """
         if not self.hall.affiliation(room, sender).leads:
-            raise StanzaError(Condition.FORBIDDEN, "only admins and owners make members")
+            raise StanzaError(Condition.FORBIDDEN, "only admins and owners may add members")
         is_allowed, text = decision(filled, REGISTER, ALLOW, _JID)
         try:
             who = JID.parse(text)

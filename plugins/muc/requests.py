@@ -50,7 +50,7 @@ class IQRoomOwnerHandler(IQHandler):
         if destroy is not None:
             await self._destroy(room, destroy)
         elif form is None:
-            raise StanzaError(Condition.BAD_REQUEST, "this takes a form, or destroy")
+            raise StanzaError(Condition.BAD_REQUEST, "send a form, or destroy")
         elif form.get("type") == "cancel":
             await self._cancel(room)
         else:
@@ -115,7 +115,7 @@ class IQRoomAdminHandler(IQHandler):
         try:
             wanted = Role(role) if role is not None else RoomAffiliation(affiliation)
         except ValueError as error:
-            raise StanzaError(Condition.BAD_REQUEST, "which affiliation, or role?") from error
+            raise StanzaError(Condition.BAD_REQUEST, "name an affiliation or a role") from error
         check_read_list(standing, wanted, room.config)
         answer = element(MUC_ADMIN, "query")
         if isinstance(wanted, Role):

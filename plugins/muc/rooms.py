@@ -30,7 +30,7 @@ configured is there at all."""
 PAGE = 500
 """Rooms that are taken up before it is asked for more."""
 
-MOVED = "another node of the service has this room by now; try again"
+MOVED = "another node of the service took over this room; try again"
 
 
 class Rooms(Owned):
@@ -246,7 +246,7 @@ class Rooms(Owned):
         )
         if new and len(room.affiliated) + new > most:
             raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"the lists of a room have {most} people at most"
+                Condition.RESOURCE_CONSTRAINT, f"a room's lists may have at most {most} people"
             )
 
     def _token(self, name: str) -> int:

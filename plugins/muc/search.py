@@ -37,7 +37,7 @@ MAX_SEARCHED = 5_000
 MAX_WORDS = 10
 MIN_WORD_LENGTH = 2
 PER_READ = 500
-WRONG_WORDS = f"search for 1 to {MAX_WORDS} words of {MIN_WORD_LENGTH} letters or more"
+WRONG_WORDS = f"search for 1 to {MAX_WORDS} words of at least {MIN_WORD_LENGTH} letters"
 
 _IN_NAME, _IN_DESCRIPTION, _IN_ADDRESS = "sinname", "sindescription", "sinaddress"
 PLACES = (_IN_NAME, _IN_DESCRIPTION, _IN_ADDRESS)
@@ -139,10 +139,10 @@ def _words(values: Mapping[str, Sequence[str]]) -> list[str]:
     text = " ".join(values.get("q", ()))
     if _flag(values, "all", default=False):
         if text:
-            raise _wrong("conflicting-fields", "rooms are searched for by words, or all wanted")
+            raise _wrong("conflicting-fields", "search for words, or ask for all rooms")
         return []
     if "q" not in values:
-        raise _wrong("no-search-conditions", "say what is searched for, or that all are wanted")
+        raise _wrong("no-search-conditions", "choose what to search, or ask for all rooms")
     words = words_of(text)
     if not words:
         raise _wrong("invalid-search-terms", WRONG_WORDS)

@@ -169,7 +169,9 @@ class RoomService(Service):
             StanzaError: RESOURCE_CONSTRAINT: too much waits.
         """
         if not self.deliver(stanza, stanza.wire()):
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for this room")
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, "too many requests are waiting for this room"
+            )
         return RoomAccepted()
 
     # -- its work ---------------------------------------------------------------------------------
@@ -201,7 +203,7 @@ class RoomService(Service):
         if message.type != "groupchat":
             return super().message(message)
         if not self.hall.is_admin(message.sender):
-            raise StanzaError(Condition.FORBIDDEN, "only administrators speak to all rooms")
+            raise StanzaError(Condition.FORBIDDEN, "only administrators may send to all rooms")
         return announce(self.messages, self.jid, self.hall, message)
 
     def presence(self, presence: Presence) -> Later:
@@ -222,7 +224,7 @@ class RoomService(Service):
             raise StanzaError(condition, "enter the room first")
         asked = room.occupant(to.resource or "")
         if asked is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")
         if tag == _PING and asked is session.occupant:
             self.send(iq.result())  # RM-34
         else:

@@ -47,17 +47,17 @@ class RoomSettings(Section, frozen=True):
             try:
                 prepared = prepare_domain(domain)
             except ValueError as error:
-                text = f"blocked_domains has {domain!r}, which is no domain ({error})"
+                text = f"blocked_domains: {domain!r} is not a domain ({error})"
                 raise ValueError(text) from error
             if prepared != domain:
-                raise ValueError(f"blocked_domains are written as {prepared}, not {domain}")
+                raise ValueError(f"blocked_domains: write {prepared} instead of {domain}")
         for admin in self.admins:
             try:
                 jid = JID.parse(admin)
             except ValueError as error:
-                raise ValueError(f"admins has {admin!r}, which is no address ({error})") from error
+                raise ValueError(f"admins: {admin!r} is not an address ({error})") from error
             if jid.full != admin or jid.local is None or not jid.is_bare:
-                raise ValueError(f"admins are bare JIDs, such as {jid.bare}, not {admin}")
+                raise ValueError(f"admins: write the bare JID {jid.bare} instead of {admin}")
 
 
 __all__ = ["RoomSettings"]

@@ -133,7 +133,7 @@ class Snapshot:
         try:
             await self._write(room)
         except (StoreError, Deposed, NoSuchRoom):
-            _log.warn("who is in {room} may not be kept", room=room.jid)
+            _log.warn("the occupants of {room} may not have been stored", room=room.jid)
         self.forget(room)
 
     async def _write(self, room: Room) -> None:
@@ -183,7 +183,7 @@ class Snapshot:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("who is in rooms could not be kept", failure)
+    _log.failure("the occupants of rooms could not be stored", failure)
 
 
 __all__ = ["MAX_CHANGED", "MAX_ROWS", "WITHIN_S", "Snapshot"]

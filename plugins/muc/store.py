@@ -120,7 +120,7 @@ class RoomStore:
             if made.creator:
                 maker = {"maker_": lock_owner(connection, made.creator)}
                 if connection.execute(t.COUNT_MADE, maker).scalar_one() >= max_rooms:
-                    raise QuotaExceeded(f"you have made {max_rooms} rooms already")
+                    raise QuotaExceeded(f"you have already created {max_rooms} rooms")
             connection.execute(t.ADD_ROOM, _room_row(made))
             lists = RoomChange(noted=made.affiliated, hats=made.hats, came=made.occupants)
             _change(connection, made.jid, lists)

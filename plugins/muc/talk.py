@@ -54,7 +54,7 @@ class RoomTalk:
             StanzaError: Its sender may not say that.
         """
         if room is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such room")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the room does not exist")
         nick = None if message.to is None else message.to.resource
         if nick is None and message.type != "groupchat":
             return self.errands.take_errand(room, message)
@@ -70,7 +70,7 @@ class RoomTalk:
         most = self.hall.settings.max_message_bytes
         if len(message.payload.raw) > most:
             raise StanzaError(
-                Condition.POLICY_VIOLATION, f"a message here has {most} bytes at most"
+                Condition.POLICY_VIOLATION, f"a message may have at most {most} bytes"
             )
 
     def _check_rate(self, occupant: Occupant) -> None:
@@ -82,7 +82,7 @@ class RoomTalk:
             occupant.bucket.take(-1, now)  # what is refused costs nothing
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"{settings.messages_per_s:g} messages a second are enough; wait a moment",
+                f"at most {settings.messages_per_s:g} messages a second are allowed; wait a moment",
             )
 
     def _check_slow(self, room: Room, occupant: Occupant, tree: Tree) -> None:
@@ -95,7 +95,7 @@ class RoomTalk:
         now = self.hall.clocks.seconds()
         left_s = room.slow_mode.speak(occupant.person.bare, now, every_s)
         if left_s:
-            text = f"one message in {every_s} s may be said here; wait {ceil(left_s)} s"
+            text = f"at most one message every {every_s} s is allowed here; wait {ceil(left_s)} s"
             raise StanzaError(Condition.POLICY_VIOLATION, text, type=ErrorType.WAIT)
 
     # -- to all -----------------------------------------------------------------------------------
@@ -141,11 +141,11 @@ class RoomTalk:
         self, room: Room, session: OccupantSession, message: Message, nick: str
     ) -> None:
         if message.type == "groupchat":
-            raise StanzaError(Condition.BAD_REQUEST, "what is for all is sent to the room itself")
+            raise StanzaError(Condition.BAD_REQUEST, "send messages to all to the room itself")
         check_role(room.standing(session.jid), RolePrivilege.PRIVATE_MESSAGE, room.config)
         reader = room.occupant(nick)
         if reader is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")
         self._check_size(message)
         self._check_rate(session.occupant)
         said = _in_name_of(session.occupant, room, message).with_child(user())

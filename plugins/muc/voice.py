@@ -42,28 +42,28 @@ class VoiceRequests:
         elif values.get(_ROLE) == [Role.PARTICIPANT.value]:
             self._ask(room, session)
         else:
-            raise StanzaError(Condition.BAD_REQUEST, f"{_ROLE} is {Role.PARTICIPANT.value}")
+            raise StanzaError(Condition.BAD_REQUEST, f"{_ROLE} must be {Role.PARTICIPANT.value}")
 
     def _ask(self, room: Room, session: OccupantSession) -> None:
         visitor = session.occupant
         if not room.config.allow_voice_requests:
-            raise StanzaError(Condition.FORBIDDEN, "nobody may ask for voice here")
+            raise StanzaError(Condition.FORBIDDEN, "this room does not allow requests for voice")
         if visitor.role is not Role.VISITOR:
-            raise StanzaError(Condition.NOT_ALLOWED, "you have voice")
+            raise StanzaError(Condition.NOT_ALLOWED, "you already have voice")
         moderators = [
             each for each in room.sessions.values() if each.occupant.role is Role.MODERATOR
         ]
         if not moderators:
-            raise StanzaError(Condition.RECIPIENT_UNAVAILABLE, "no moderator is here just now")
+            raise StanzaError(Condition.RECIPIENT_UNAVAILABLE, "no moderator is here at the moment")
         self.open.ask(room, visitor.person.bare, visitor.nick)
         asked = form(
             REQUEST,
             "Request for voice",
-            "Say whether this visitor may speak to all.",
+            "Decide whether this visitor may send messages to all.",
             Field(_ROLE, "Role", "list-single", values=(Role.PARTICIPANT.value,)),
             Field("muc#jid", "JID", "jid-single", values=(session.jid.full,)),
             Field(_NICK, "Nick", values=(visitor.nick,)),
-            Field(ALLOW, "May they speak?", "boolean", values=("0",)),
+            Field(ALLOW, "Grant voice?", "boolean", values=("0",)),
         )
         self.hall.tell(room, [Effect(Message.make(None, room.jid, dump(asked)), moderators)])
 
@@ -72,7 +72,7 @@ class VoiceRequests:
         is_allowed, nick = decision(filled, REQUEST, ALLOW, _NICK)
         visitor = room.occupant(nick)
         if visitor is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is nobody of this nick any more")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick any more")
         self.open.answer(room, visitor.person.bare)
         if is_allowed and visitor.role is Role.VISITOR:
             self.hall.tell(room, room.change_role(visitor, Role.PARTICIPANT))

@@ -19,7 +19,7 @@ from .tables import KIND
 WAIT_S = 5.0
 """How long a stanza waits for a room that no node has."""
 
-NOBODY_HAS_IT = "no part of the service has this room just now; try again"
+NOBODY_HAS_IT = "the node with this room does not answer; try again"
 
 T = TypeVar("T")
 _KINDS: dict[str, type[Stanza]] = {kind.name: kind for kind in (Message, Presence, IQ)}

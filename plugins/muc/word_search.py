@@ -41,7 +41,7 @@ class IQWordSearchHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> Element:
         filled = iq.payload.tree[0].find(_FORM)
         if filled is None:
-            raise StanzaError(Condition.BAD_REQUEST, "rooms are searched for by the form")
+            raise StanzaError(Condition.BAD_REQUEST, "use the form to search for rooms")
         words = words_of(" ".join(values_of(filled, NS).get(_WORDS.var, ())))
         if not words:
             raise StanzaError(Condition.NOT_ACCEPTABLE, WRONG_WORDS)

@@ -72,9 +72,9 @@ def read_room(line: bytes) -> KeptRoom:
     found = _decoder.decode(line)
     jid = JID.parse(found.room)
     if jid.local is None or not jid.is_bare:
-        raise ValueError(f"{found.room} is no address of a room")
+        raise ValueError(f"{found.room} is not the address of a room")
     if found.key and len(found.key) != KEY_BYTES:
-        raise ValueError(f"the key of a room has {KEY_BYTES} bytes")
+        raise ValueError(f"a room's key must have {KEY_BYTES} bytes")
     return KeptRoom(
         jid,
         filled_form(RoomConfig(), submission(ROOM_CONFIG, *config_fields(found.config))).config,

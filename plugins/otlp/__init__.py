@@ -40,9 +40,9 @@ class OTLPSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError("url has to begin with http:// or https://")
+            raise ValueError("url must begin with http:// or https://")
         if self.one_in < 1:
-            raise ValueError("one_in has to be 1 or more")
+            raise ValueError("one_in must be 1 or more")
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
                 raise ValueError(f"{path} has to be an absolute path")

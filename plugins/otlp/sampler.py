@@ -150,16 +150,16 @@ class SpanSender:
                     "POST", self.url, self._body(spans), self._headers
                 )
             except NotAnswered as error:
-                self._failed(f"it does not answer ({error})")
+                self._failed(f"no answer ({error})")
                 return
             if status in _TRY_AGAIN:
-                self._failed(f"it answers {status}")
+                self._failed(f"the answer is {status}")
                 return
             for _ in range(len(spans) - (self.dropped - before)):  # some may have made room
                 self.waiting.popleft()
             if status != 200:
                 self.dropped += len(spans)
-                self._failed(f"it refuses them, and answers {status}")
+                self._failed(f"the traces were refused with {status}")
 
     def _body(self, spans: list[Span]) -> bytes:
         scope: Mapping[str, object] = {"scope": {"name": "xmppd"}, "spans": spans}
@@ -169,7 +169,7 @@ class SpanSender:
     def _failed(self, why: str) -> None:
         if self.seldom.untold(why) is not None:
             _log.warn(
-                "{url} takes no traces: {why}; dropped so far: {dropped}",
+                "{url} does not accept traces: {why}; dropped so far: {dropped}",
                 url=self.url, why=why, dropped=self.dropped,
             )  # fmt: skip
 

@@ -66,7 +66,7 @@ class AccountApprovals(PacketInterceptor):
 def _failed(failure: Failure) -> None:
     """Log a bug; the store has logged what it failed at, and the owner may answer again."""
     if not failure.check(StoreError):
-        _log.failure("an answer to who wants to subscribe could not be taken", failure)
+        _log.failure("an answer to a subscription request could not be handled", failure)
 
 
 __all__ = ["AccountApprovals"]

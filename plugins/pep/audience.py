@@ -162,14 +162,17 @@ class EventAudience:
         roster = await self.presences.rosters.roster(account)
         lists = await self.presences.privacy_lists.lists(account)
         if not _is_shown(lists.in_force(account, roster), viewer):
-            return NotTold("PE-8", f"{account.bare} blocks it, or a list of it does")
+            return NotTold("PE-8", f"{account.bare} or its privacy list blocks this address")
         if viewer.bare == account.bare:
             return None
         if not roster.may_be_seen_by(viewer):
-            return NotTold("PE-5", f"it does not see {account.bare}: see explain presence")
+            return NotTold(
+                "PE-5",
+                f"{account.bare} is not visible to this address: see xmppctl explain presence",
+            )
         if not self._may_read(roster, state.config, state.affiliation(viewer), viewer):
             model = state.config.access_model.value
-            return NotTold("PE-7", f"the node is for others: its access model is {model}")
+            return NotTold("PE-7", f"the node's access model, {model}, excludes this address")
         return None
 
     def told(self, event: EventTold) -> None:

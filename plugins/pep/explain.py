@@ -16,11 +16,11 @@ from .audience import EventAudience
 
 EXPLAIN = Description(
     "explain event",
-    "why somebody is told of what an account publishes, or is not",
+    "show whether someone gets what an account publishes, and why",
     (
-        Argument("owner", "who publishes, such as romeo@example.org", AccountName()),
-        Argument("watcher", "who is told, or is not", Address()),
-        Argument("node", "where it is published, such as urn:xmpp:avatar:metadata"),
+        Argument("owner", "the account that publishes, such as romeo@example.org", AccountName()),
+        Argument("watcher", "the account that should get it", Address()),
+        Argument("node", "the node, such as urn:xmpp:avatar:metadata"),
     ),
     needs="store",
     answers="sentences",
@@ -74,9 +74,7 @@ class EventExplanations:
             yield EventFindingRow("subscribed", "PE-5", f"{bare} has subscribed to {node}.")
         refusal = await self.audience.why_not(state, owner, watcher)
         if refusal is not None and not (is_subscribed and refusal.rule != "PE-8"):
-            yield EventFindingRow(
-                "not_told", refusal.rule, f"{bare} is told nothing: {refusal.says}."
-            )
+            yield EventFindingRow("not_told", refusal.rule, f"{bare} gets nothing: {refusal.says}.")
             return
         async for finding in self._clients(node, watcher, is_subscribed=is_subscribed):
             yield finding
@@ -89,7 +87,9 @@ class EventExplanations:
         if not table.is_local(watcher):
             wanting = capabilities.wanted_elsewhere(watcher.bare, node)
             says = (
-                f"told at {', '.join(wanting)}" if wanting else "told nowhere: no client wants it"
+                f"notified at {', '.join(wanting)}"
+                if wanting
+                else "notified nowhere: no client of the account wants this"
             )
             yield EventFindingRow("elsewhere", "PE-9", f"{watcher.bare} is {says}.")
             return
@@ -97,17 +97,18 @@ class EventExplanations:
         for session in sessions:
             jid = session.jid.full
             if is_subscribed or node in capabilities.wanted(session):
-                yield EventFindingRow("told", "PE-5", f"{jid} is told.")
+                yield EventFindingRow("told", "PE-5", f"{jid} is notified.")
             elif session.capabilities is None:
-                says = f"{jid} says nothing of what it can do, so it is not told."
+                says = f"{jid} has not announced its capabilities, so it is not notified."
                 yield EventFindingRow("no_capabilities", "EC-1", says)
             else:
                 yield EventFindingRow(
-                    "not_wanted", "PE-5", f"{jid} does not want to be told of {node}."
+                    "not_wanted", "PE-5", f"{jid} does not want notifications of {node}."
                 )
         if not sessions:
             says = (
-                f"{watcher.bare} is not available here; it is sent the newest item when it comes."
+                f"{watcher.bare} is not available here; it gets the newest item when it comes "
+                "online."
             )
             yield EventFindingRow("not_here", "PE-14", says)
 

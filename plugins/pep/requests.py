@@ -86,7 +86,7 @@ class IQPEPHandler(IQHandler):
 
     async def on_set(self, iq: IQ, asked: Asked) -> bytes | None:
         if asked.own and not await self.accounts.exists(asked.address.bare):
-            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests cannot store anything")
         return await self._ask("set", iq, asked)
 
     async def _ask(self, kind: str, iq: IQ, asked: Asked) -> bytes | None:

@@ -151,7 +151,7 @@ class PubSubActions:
         ids = [each.get("id") or "" for each in items_in(asked, MAX_IDS)]
         newest = number(asked, "max_items")
         if ids and newest is not None:
-            raise StanzaError(Condition.BAD_REQUEST, "items are asked for by number, or by id")
+            raise StanzaError(Condition.BAD_REQUEST, "ask for items either by number or by id")
         host = self._host(request)
         around = element(NS, "pubsub")
         around.extend(each for each in request.beside.values())
@@ -297,12 +297,12 @@ def read_request(kind: str, query: Element) -> tuple[Element, Ask]:
     if len(query) == 1 and not found:
         raise unsupported(local(query[0]))
     if len(found) != 1:
-        raise StanzaError(Condition.BAD_REQUEST, "a request asks for one thing")
+        raise StanzaError(Condition.BAD_REQUEST, "a request must contain exactly one action")
     ((action, ask),) = found
     for each in query:
         if each is not action and local(each) not in ask.beside:
             raise StanzaError(
-                Condition.BAD_REQUEST, f"{local(each)} does not stand beside {local(action)}"
+                Condition.BAD_REQUEST, f"{local(each)} is not allowed beside {local(action)}"
             )
     return action, ask
 
@@ -326,7 +326,9 @@ def items_in(action: Element, most: int = MAX_PER_PUBLISH) -> list[Element]:
     """
     found = [each for each in action if each.tag == ITEM]
     if len(found) > most:
-        raise refused(Condition.NOT_ALLOWED, "max-items-exceeded", f"{most} items at most at once")
+        raise refused(
+            Condition.NOT_ALLOWED, "max-items-exceeded", f"at most {most} items are allowed at once"
+        )
     return found
 
 
@@ -337,7 +339,9 @@ def published(item: Element) -> Submitted:
         StanzaError: BAD_REQUEST: it has more than one payload.
     """
     if len(item) > 1:
-        raise refused(Condition.BAD_REQUEST, "invalid-payload", "an item has one payload")
+        raise refused(
+            Condition.BAD_REQUEST, "invalid-payload", "an item must have exactly one payload"
+        )
     return item.get("id"), dump(item[0]) if len(item) else None
 
 
@@ -368,7 +372,7 @@ def number(found: Element, name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(2**31))):
-        raise StanzaError(Condition.BAD_REQUEST, f"{name} is a number")
+        raise StanzaError(Condition.BAD_REQUEST, f"{name} must be a number")
     return int(text)
 
 
@@ -392,7 +396,7 @@ def word(found: Element, name: str, words: dict[str, T]) -> T:
     """
     value = words.get(found.get(name) or "")
     if value is None:
-        raise StanzaError(Condition.BAD_REQUEST, f"{name} is one of {', '.join(words)}")
+        raise StanzaError(Condition.BAD_REQUEST, f"{name} must be one of {', '.join(words)}")
     return value
 
 

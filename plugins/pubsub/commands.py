@@ -24,15 +24,15 @@ LIST = Description(
     "list the nodes of a service",
     (SERVICE,),
     area="data",
-    empty="there is no node",
+    empty="the service has no nodes",
 )
-SHOW = Description("pubsub config", "show how a node is configured", (SERVICE, NODE), area="data")
+SHOW = Description("pubsub config", "show a node's configuration", (SERVICE, NODE), area="data")
 ITEMS = Description(
     "pubsub items",
     "list the newest items of a node",
     (SERVICE, NODE, Argument("--most", "how many", Number(1, MAX_LISTED))),
     area="content",
-    empty="there is no item",
+    empty="the node has no items",
 )
 DELETE = Description(
     "pubsub delete",
@@ -128,7 +128,7 @@ class PubSubCommands:
         host = JID.prepared(name.host)
         if context.dry_run:
             count = (await self.store.items.totals(name)).items
-            yield f"node {name.node} of {host} would be deleted, with {count} items"
+            yield f"node {name.node} of {host} would be deleted; number of its items: {count}"
             return
         query = element(OWNER, "pubsub")
         child(query, "delete", node=name.node)
@@ -144,7 +144,7 @@ class PubSubCommands:
             return self.served.host(jid.full).jid
         except StanzaError as error:
             known = ", ".join(self.served.hosts)
-            raise Refused(f"{jid} has no nodes; those that have are: {known}", NOT_FOUND) from error
+            raise Refused(f"{jid} has no nodes; these services have: {known}", NOT_FOUND) from error
 
     async def _node(self, context: CommandContext) -> NodeState:
         name = NodeName(self._service(context).full, context.arguments.text("node"))

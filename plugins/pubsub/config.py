@@ -180,32 +180,44 @@ class NodeForm:
             ConfigField("description", "Description", LineField()),
             ConfigField("language", "Language of the payloads", LineField()),
             ConfigField("type", "Namespace of the payloads", LineField()),
-            ConfigField("contact", "Whom to ask", AddressesField()),
+            ConfigField("contact", "Contact addresses", AddressesField()),
             ConfigField("access_model", "Who may subscribe and read", ChoiceField(access_models)),
-            ConfigField("roster_groups_allowed", "Groups that may", LinesField()),
+            ConfigField("roster_groups_allowed", "Roster groups that may subscribe", LinesField()),
             ConfigField("publish_model", "Who may publish", ChoiceField(PublishModel)),
-            ConfigField("max_items", "How many items are kept", CountField(0, max_items, MAX)),
-            ConfigField("publish_node_full", "When there is one more", ChoiceField(WhenFull)),
-            ConfigField("item_expire", "Seconds for which each is", CountField(1, MAX_NUMBER, MAX)),
-            ConfigField("persist_items", "Whether items are kept", FlagField()),
+            ConfigField("max_items", "Maximum number of items", CountField(0, max_items, MAX)),
+            ConfigField(
+                "publish_node_full", "What happens when that is exceeded", ChoiceField(WhenFull)
+            ),
+            ConfigField(
+                "item_expire", "Seconds until an item expires", CountField(1, MAX_NUMBER, MAX)
+            ),
+            ConfigField("persist_items", "Items are stored", FlagField()),
             ConfigField(
                 "max_payload_size",
-                "Bytes of a payload",
+                "Maximum bytes of a payload",
                 CountField(1, max_payload_bytes),
             ),
-            ConfigField("deliver_notifications", "Whether subscribers are told", FlagField()),
-            ConfigField("deliver_payloads", "Whether they are told the payload", FlagField()),
+            ConfigField("deliver_notifications", "Subscribers are notified", FlagField()),
+            ConfigField("deliver_payloads", "Notifications contain the payload", FlagField()),
             ConfigField("notification_type", "Type of messages", ChoiceField(NotificationType)),
-            ConfigField("notify_config", "Whether a new configuration is told", FlagField()),
-            ConfigField("notify_delete", "Whether it is told when it is deleted", FlagField()),
-            ConfigField("notify_retract", "Whether retracted items are told", FlagField()),
-            ConfigField("notify_sub", "Whether owners hear of subscriptions", FlagField()),
-            ConfigField("presence_based_delivery", "Only those who are available", FlagField()),
+            ConfigField(
+                "notify_config", "Subscribers are notified of a new configuration", FlagField()
+            ),
+            ConfigField(
+                "notify_delete", "Subscribers are notified when the node is deleted", FlagField()
+            ),
+            ConfigField(
+                "notify_retract", "Subscribers are notified of retracted items", FlagField()
+            ),
+            ConfigField("notify_sub", "Owners are notified of subscriptions", FlagField()),
+            ConfigField(
+                "presence_based_delivery", "Only available subscribers are notified", FlagField()
+            ),
             ConfigField(
                 "send_last_published_item", "When the last item is sent", ChoiceField(send_last)
             ),
-            ConfigField("subscribe", "Whether there are subscriptions", FlagField()),
-            ConfigField("itemreply", "Whom an item names", ChoiceField(ItemReply)),
+            ConfigField("subscribe", "Subscriptions are possible", FlagField()),
+            ConfigField("itemreply", "The publisher that an item names", ChoiceField(ItemReply)),
         )
         self.fields = {each.var: each for each in fields if each.var not in without}
 
@@ -253,7 +265,7 @@ class NodeForm:
 
 def precondition_not_met(var: str) -> StanzaError:
     """The refusal of a publish option."""
-    return refused(Condition.CONFLICT, "precondition-not-met", f"{var} is not met")
+    return refused(Condition.CONFLICT, "precondition-not-met", f"{var} does not match")
 
 
 def meta_data(config: NodeConfig, *more: Field) -> Element:

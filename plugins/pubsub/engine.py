@@ -56,7 +56,7 @@ class Engine:
         """
         async with self.nodes.alone(name) as host:
             if await self.nodes.find(name) is not None:
-                raise StanzaError(Condition.CONFLICT, "there is a node of this name")
+                raise StanzaError(Condition.CONFLICT, "a node with this name already exists")
             config = host.defaults(name.node)
             if form is not None:
                 config = host.form.filled(config, form)
@@ -79,7 +79,7 @@ class Engine:
         try:
             await self.store.create(state, self.nodes.token(name), max_nodes=host.max_nodes)
         except NodeExists as error:
-            raise StanzaError(Condition.CONFLICT, "there is a node of this name") from error
+            raise StanzaError(Condition.CONFLICT, "a node with this name already exists") from error
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         self.nodes.remember(state)
@@ -227,7 +227,7 @@ class Engine:
             if payload is None and config.deliver_payloads:
                 raise refused(Condition.BAD_REQUEST, "payload-required")
             if payload is not None and len(payload) > config.max_payload_size:
-                most = f"a payload has {config.max_payload_size} bytes at most"
+                most = f"a payload may have at most {config.max_payload_size} bytes"
                 raise refused(Condition.NOT_ACCEPTABLE, "payload-too-big", most)
             id = id_wanted or new_name()
             check_name(id)
@@ -238,7 +238,7 @@ class Engine:
         """Let nobody take the place of an item of somebody else's."""
         for item in (await self.store.items.heads_by_id(name, ids)).values():
             if item.publisher != who.bare:
-                raise StanzaError(Condition.FORBIDDEN, f"{item.id} is somebody else's item")
+                raise StanzaError(Condition.FORBIDDEN, f"item {item.id} belongs to someone else")
 
     async def _keep(
         self, host: Host, state: NodeState, new: Sequence[NewItem]
@@ -314,7 +314,7 @@ class Engine:
                 await self._check_own(name, who, ids)
             gone = await self.store.items.retract(name, self.nodes.token(name), ids)
             if not gone:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "the item does not exist")
             if tell or state.config.notify_retract:
                 await self._tell(host, state, events.retracted(name.node, gone))
 

@@ -116,7 +116,7 @@ def approval_wanted(node: str, jid: str) -> bytes:
     return dump(
         form(
             SUBSCRIBE_AUTHORIZATION,
-            "Somebody wants to subscribe",
+            "A user wants to subscribe",
             "Approve or deny it.",
             Field(f"{PREFIX}node", "Node", values=(node,)),
             Field(f"{PREFIX}subscriber_jid", "Who", "jid-single", values=(jid,)),

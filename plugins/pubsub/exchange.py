@@ -31,11 +31,11 @@ ITEMS_PER_PAGE = 100
 PAGE_BYTES = 1 << 20
 PIE = "urn:xmpp:pie:0"
 
-ACCOUNT = Argument("account", "who publishes", AccountName())
+ACCOUNT = Argument("account", "the account", AccountName())
 EXPORT = Description(
     "pubsub export",
-    "write what an account publishes as XML (XEP-0227); administrators do that at the server's own"
-    " machine",
+    "export an account's nodes and items as XML (XEP-0227); administrators can do this only on "
+    "the server's own machine",
     (ACCOUNT,),
     who="owner",
     answers="sentences",
@@ -43,9 +43,9 @@ EXPORT = Description(
 )
 IMPORT = Description(
     "pubsub import",
-    "add nodes and items that another server has exported (XEP-0227), from a file of this machine;"
-    " nobody is told, and what is there stays",
-    (ACCOUNT, Argument("file", "which the server can read", FileName())),
+    "import nodes and items that another server exported (XEP-0227), from a file on this "
+    "machine; sends no notifications, and keeps existing items",
+    (ACCOUNT, Argument("file", "a file that the server can read", FileName())),
     effect="changes",
     area="data",
 )
@@ -72,7 +72,7 @@ class NodeExchange:
         """Write it: how each node is, and what is in it."""
         account = context.arguments.jid("account")
         if context.actor.jid is not None and not context.actor.owns(account):
-            raise Refused("what others have published is not for you", Condition.FORBIDDEN)
+            raise Refused("you may not read what others published", Condition.FORBIDDEN)
         yield (
             f"<server-data xmlns='{PIE}'><host jid='{escape(account.domain)}'>"
             f"<user name='{escape(account.local or '')}'>"
@@ -128,11 +128,11 @@ class NodeExchange:
                 done = await self.take(host, NodeName(account.bare, node), tree)
                 made, added = made + (done and not is_item), added + (done and is_item)
         except (OSError, ValueError, QuotaExceeded) as error:
-            said = f"nodes that were made: {made}, items that were added: {added}; then {error}"
+            said = f"nodes created: {made}, items added: {added}; then {error}"
             raise Refused(said) from error
         finally:
             self.nodes.forget_host(account.to_bare())
-        yield f"nodes that were made: {made}, items that were added: {added}"
+        yield f"nodes created: {made}, items added: {added}"
 
     async def take(self, host: Host, name: NodeName, tree: Tree) -> bool:
         """Take something of a node; whether that made the node, or added an item.
@@ -155,7 +155,7 @@ class NodeExchange:
                 config = host.form.filled(config, form)
             host.check_config(name.node, config)
         except StanzaError as error:
-            raise ValueError(f"node {name.node} cannot be so: {error.text or error}") from error
+            raise ValueError(f"node {name.node} was refused: {error.text or error}") from error
         state = NodeState(name, config, self.nodes.now(), name.host)
         state.affiliations[name.host] = Affiliation.OWNER
         try:
@@ -222,7 +222,7 @@ class NodeData(UserData):
         try:
             host = exchange.nodes.host(account.bare)
         except StanzaError as error:
-            raise ValueError("accounts have no nodes here; load the plugin pep") from error
+            raise ValueError("accounts have no nodes here; load plugin pep") from error
         try:
             for node, each in _of_nodes(tree):
                 name = NodeName(account.bare, node)
@@ -232,7 +232,9 @@ class NodeData(UserData):
                     left_out.append(f"{node}: {error}")
                     continue
                 if not is_new and each.tag == qname(NS, "item"):
-                    left_out.append(f"an item of {node}, which is not there or has it already")
+                    left_out.append(
+                        f"skipped an item of {node}, which does not exist or already has it"
+                    )
         finally:
             exchange.nodes.forget_host(account.to_bare())
         return left_out

@@ -63,7 +63,7 @@ class Following:
             model = state.config.access_model
             pending = check_subscribe(model, await self.nodes.standing(host, state, who))
             if before is None and len(state.follows) >= MAX_SUBSCRIPTIONS:
-                most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
+                most = f"a node may have at most {MAX_SUBSCRIPTIONS} subscriptions"
                 raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
             options = wanted.applied(FollowOptions() if before is None else before.options)
             to = FollowState.PENDING if pending else FollowState.SUBSCRIBED
@@ -75,7 +75,7 @@ class Following:
     def _check_jid(self, who: JID, jid: JID) -> None:
         """Let people subscribe themselves only."""
         if jid.bare != who.bare or (jid.resource is not None and jid != who):
-            raise refused(Condition.BAD_REQUEST, "invalid-jid", "that is somebody else's address")
+            raise refused(Condition.BAD_REQUEST, "invalid-jid", "this is someone else's address")
 
     async def _save(self, state: NodeState, *follows: Follow) -> None:
         await self.store.follow(state.name, self.nodes.token(state.name), follows)
@@ -185,7 +185,7 @@ class Following:
             state = await self._managed(host, name, who)
             before = state.follows.get(jid.full)
             if before is None or before.state is not FollowState.PENDING:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, f"{jid} has not asked")
+                raise StanzaError(Condition.ITEM_NOT_FOUND, f"{jid} has not asked to subscribe")
             to = FollowState.SUBSCRIBED if allowed else FollowState.NONE
             follow = Follow(jid.full, to, before.options, before.expires)
             await self._save(state, follow)
@@ -226,7 +226,7 @@ class Following:
             state = await self._managed(host, name, who)
             added = {jid.full for jid, to in changes if to is not FollowState.NONE}
             if len(added | state.follows.keys()) > MAX_SUBSCRIPTIONS:
-                most = f"a node has {MAX_SUBSCRIPTIONS} subscriptions at most"
+                most = f"a node may have at most {MAX_SUBSCRIPTIONS} subscriptions"
                 raise refused(Condition.RESOURCE_CONSTRAINT, "too-many-subscriptions", most)
             follows = [Follow(jid.full, to) for jid, to in changes]
             await self._save(state, *follows)
@@ -255,11 +255,11 @@ class Following:
             state = await self._managed(host, name, who)
             after = {**state.affiliations, **changes}
             if not any(each is Affiliation.OWNER for each in after.values()):
-                raise StanzaError(Condition.NOT_ACCEPTABLE, "a node has an owner")
+                raise StanzaError(Condition.NOT_ACCEPTABLE, "a node needs an owner")
             if len(after) > MAX_AFFILIATIONS:
                 raise StanzaError(
                     Condition.RESOURCE_CONSTRAINT,
-                    f"a node has {MAX_AFFILIATIONS} affiliations at most",
+                    f"a node may have at most {MAX_AFFILIATIONS} affiliations",
                 )
             await self._affiliate(state, changes)
             for jid, affiliation in changes.items():

@@ -298,7 +298,7 @@ class PublishedItems:
             }
             ((last, count),) = _COUNT_ON.on(connection, {**node_key(name), **new})
             if count > most and when_full is WhenFull.REJECT:
-                raise NodeFull(f"{name.node} has {most} items already")
+                raise NodeFull(f"{name.node} already has {most} items")
             # The oldest go before the new ones come, of which there are no more than it keeps.
             gone = _drop_oldest(connection, name, count - most)
             if host_bytes is not None and more_bytes > 0:
@@ -382,7 +382,7 @@ def _check_bytes(connection: Connection, name: NodeName, most: int) -> None:
     ((taken,),) = _HOST_BYTES.on(connection, {"host_": digest(name.host)})
     if taken > most:
         raise QuotaExceeded(
-            f"the items of all nodes of {name.host} have {most} bytes at most together: "
+            f"the items of all nodes of {name.host} may have at most {most} bytes together: "
             "retract some, or delete a node"
         )
 

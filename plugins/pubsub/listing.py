@@ -60,7 +60,7 @@ async def list_items(
     if at:
         known = await items.heads_by_id(name, (at,))
         if at not in known:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the item does not exist")
         position = known[at].position
     if page.is_backwards:
         heads = await items.heads(name, page.most, before=position or LATER_THAN_ALL)
@@ -73,7 +73,9 @@ async def list_items(
 
 def _check_page(page: PageRequest | None) -> None:
     if page is not None and page.skipped is not None:
-        raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "pages have no index here")
+        raise StanzaError(
+            Condition.FEATURE_NOT_IMPLEMENTED, "paging by index is not supported here"
+        )
 
 
 def _given(ids: list[str], count: int | None = None) -> bytes:

@@ -44,7 +44,7 @@ def check_name(name: str) -> None:
         StanzaError: NOT_ACCEPTABLE: it is empty, or too long.
     """
     if not 0 < len(name.encode()) <= MAX_NAME_BYTES:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a name has 1 to {MAX_NAME_BYTES} bytes")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a name may have 1 to {MAX_NAME_BYTES} bytes")
 
 
 __all__ = [

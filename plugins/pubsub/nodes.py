@@ -18,7 +18,7 @@ from .store import PubSubStore
 from .subscription_forms import SubscriptionForm
 from .tables import KIND
 
-MOVED = "another node of the service has it by now; try again"
+MOVED = "another node of the service took it over; try again"
 
 MAX_IN_MEMORY = 10_000
 """Nodes whose affiliations and subscriptions are in memory; the one used longest ago makes room."""
@@ -184,7 +184,7 @@ class ServedNodes(Owned):
         """
         state = await self.find(name)
         if state is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "the node does not exist")
         return state
 
     def remember(self, state: NodeState) -> None:

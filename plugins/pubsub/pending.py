@@ -10,7 +10,7 @@ from .requests import PubSubRequests
 
 COMMANDS = "http://jabber.org/protocol/commands"
 GET_PENDING = f"{NS}#get-pending"
-TITLE = "Subscriptions that wait for your approval"
+TITLE = "Subscription requests that wait for your approval"
 
 
 class IQPendingHandler(IQHandler):
@@ -29,7 +29,7 @@ class IQPendingHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> Element:
         """Begin with the list, or go on with the node that was chosen."""
         if iq.query.get("node") != GET_PENDING:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such command")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "unknown command")
         filled = iq.query.find(qname(DATA, "x"))
         if iq.query.get("action") == "cancel":
             return _answer(iq, "canceled")
@@ -37,7 +37,7 @@ class IQPendingHandler(IQHandler):
             return await self._list(iq, asked.address)
         nodes = submitted(filled, SUBSCRIBE_AUTHORIZATION).get(f"{PREFIX}node", [])
         if len(nodes) != 1:
-            raise StanzaError(Condition.BAD_REQUEST, f"{PREFIX}node is one node")
+            raise StanzaError(Condition.BAD_REQUEST, f"{PREFIX}node must be one node")
         await self.requests.tell_pending(asked.address, nodes[0], iq.sender)
         return _answer(iq, "completed")
 
@@ -45,7 +45,7 @@ class IQPendingHandler(IQHandler):
         nodes = await self.requests.pending(host, iq.sender)
         if not nodes:
             answer = _answer(iq, "completed")
-            child(answer, "note", "nothing waits for your approval", type="info")
+            child(answer, "note", "no request waits for your approval", type="info")
             return answer
         answer = _answer(iq, "executing")
         child(child(answer, "actions", execute="complete"), "complete")

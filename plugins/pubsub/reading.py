@@ -90,7 +90,9 @@ class Reading:
 
     async def _page(self, name: NodeName, page: PageRequest) -> ItemPage:
         if page.skipped is not None:
-            raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "pages have no index here")
+            raise StanzaError(
+                Condition.FEATURE_NOT_IMPLEMENTED, "paging by index is not supported here"
+            )
         items, room = self.store.items, MAX_ANSWER_BYTES
         count = (await items.totals(name)).items
         after = page.after or page.before
@@ -98,7 +100,7 @@ class Reading:
         if after:
             known = await items.heads_by_id(name, (after,))
             if after not in known:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item")
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "the item does not exist")
             position = known[after].position
         if page.before is None:
             found = await items.page(name, page.most, room_bytes=room, before=position)

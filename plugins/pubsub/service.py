@@ -172,8 +172,8 @@ class PubSubService(Service):
             return
         if who_may != "local" or who.domain not in self.commands.domains:
             if by_publishing:
-                raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such node")
-            raise StanzaError(Condition.FORBIDDEN, "you may not make nodes here")
+                raise StanzaError(Condition.ITEM_NOT_FOUND, "the node does not exist")
+            raise StanzaError(Condition.FORBIDDEN, "you may not create nodes here")
 
     def check_config(self, node: str, config: NodeConfig) -> None:
         """Do nothing: here any node may be as its owner wants."""

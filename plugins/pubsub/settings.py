@@ -25,7 +25,7 @@ class PubSubSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if self.max_items > 1_000_000:
-            raise ValueError("max_items is 1000000 at most")
+            raise ValueError("max_items must be at most 1000000")
 
 
 __all__ = ["PubSubSettings"]

@@ -252,7 +252,7 @@ class PubSubStore:
             if connection.execute(_NODE, key).first() is not None:
                 raise NodeExists(name.node)
             if connection.execute(_COUNT_NODES, {"host_": key["host_"]}).scalar_one() >= max_nodes:
-                raise QuotaExceeded(f"there are {max_nodes} nodes already")
+                raise QuotaExceeded(f"{max_nodes} nodes already exist")
             row = {
                 **node_columns(name),
                 "host": name.host,

@@ -72,11 +72,16 @@ class SubscriptionForm:
         options = follow.options
         expires = () if follow.expires is None else (date_time(follow.expires),)
         lines = {
-            "deliver": ("Be told?", "boolean", (), FlagField().write(options.deliver)),
+            "deliver": ("Get notifications?", "boolean", (), FlagField().write(options.deliver)),
             "expire": ("Until when", "text-single", (), expires),
-            "include_body": ("In words?", "boolean", (), FlagField().write(options.include_body)),
+            "include_body": (
+                "With a text?",
+                "boolean",
+                (),
+                FlagField().write(options.include_body),
+            ),
             "show-values": (
-                "While showing oneself so",
+                "Only with this presence",
                 "list-multi",
                 SHOW_VALUES,
                 options.show_values or SHOW_VALUES,
@@ -92,13 +97,13 @@ class SubscriptionForm:
 
 def _moment(values: list[str]) -> float:
     if len(values) != 1:
-        raise ValueError("is one moment")
+        raise ValueError("must be one date and time")
     return microseconds_of(values[0]) / 1_000_000
 
 
 def _shown(values: list[str]) -> tuple[str, ...]:
     if not set(values) <= set(SHOW_VALUES):
-        raise ValueError(f"are some of {', '.join(SHOW_VALUES)}")
+        raise ValueError(f"must be among {', '.join(SHOW_VALUES)}")
     found = tuple(sorted(set(values)))
     return () if found == SHOW_VALUES else found
 

@@ -43,9 +43,18 @@ def metrics(publisher: Publisher) -> list[Metric]:
 
     return [
         Metric(
-            "push_sent", "Notifications taken by push services.", "counter", lambda: publisher.sent
+            "push_sent",
+            "Notifications that push services accepted.",
+            "counter",
+            lambda: publisher.sent,
         ),
-        Metric("push_failed", "Notifications that were not.", "counter", failed, labels=(FAILURE,)),
+        Metric(
+            "push_failed",
+            "Notifications that push services did not accept.",
+            "counter",
+            failed,
+            labels=(FAILURE,),
+        ),
     ]
 
 

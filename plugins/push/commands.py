@@ -14,7 +14,7 @@ LIST = Description(
     (Argument("account", "such as romeo@example.org", AccountName()),),
     who="owner",
     area="accounts",
-    empty="no client has asked to be woken",
+    empty="no client has registered for push",
 )
 
 

@@ -33,7 +33,7 @@ class IQPushEnableHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         session = asked.session
         if is_guest(session.jid.bare):
-            raise StanzaError(Condition.NOT_ALLOWED, "nothing is kept for guests")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests cannot use this")
         account, service = session.jid.bare, service_of(iq).full
         options, device = options_of(iq.query), device_of(session)
         registration = Registration(account, service, node_of(iq) or "", options, device)
@@ -69,7 +69,7 @@ def service_of(iq: IQ) -> JID:
     """
     text = iq.payload.tree[0].get("jid")
     if not text:
-        raise StanzaError(Condition.BAD_REQUEST, "a push service is named by its jid")
+        raise StanzaError(Condition.BAD_REQUEST, "name the push service by its jid")
     try:
         return JID.parse(text)
     except ValueError as error:
@@ -84,7 +84,9 @@ def node_of(iq: IQ) -> str | None:
     """
     node = iq.payload.tree[0].get("node")
     if node is not None and len(node.encode()) > MAX_NODE_BYTES:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a node has at most {MAX_NODE_BYTES} bytes")
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"a node's name may have at most {MAX_NODE_BYTES} bytes"
+        )
     return node
 
 
@@ -99,10 +101,10 @@ def options_of(query: Element) -> bytes:
         return b""
     types = form.xpath("d:field[@var='FORM_TYPE']/d:value/text()", namespaces={"d": DATA})
     if types != [_OPTIONS]:
-        raise StanzaError(Condition.BAD_REQUEST, f"the form is of the type {_OPTIONS}")
+        raise StanzaError(Condition.BAD_REQUEST, f"the form must have the type {_OPTIONS}")
     options = dump(form)
     if len(options) > MAX_OPTIONS_BYTES:
-        text = f"options have at most {MAX_OPTIONS_BYTES} bytes"
+        text = f"options may have at most {MAX_OPTIONS_BYTES} bytes"
         raise StanzaError(Condition.NOT_ACCEPTABLE, text)
     return options
 

@@ -254,7 +254,7 @@ class Publisher:
         account, service = registration.account, registration.service
         if await self.registrations.remove(account, service, registration.node):
             _log.info(
-                "{account} is not pushed to {service} any more: {reason}",
+                "{service} gets no more notifications for {account}: {reason}",
                 account=account,
                 service=service,
                 reason=reason,

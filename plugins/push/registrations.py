@@ -183,7 +183,9 @@ class Registrations:
             owner = lock_owner(connection, registration.account)
             key = {"of_owner": owner, "of_key": registration.key}
             if connection.execute(_OTHERS, key).scalar_one() >= MAX_REGISTRATIONS:
-                raise QuotaExceeded(f"an account has at most {MAX_REGISTRATIONS} push services")
+                raise QuotaExceeded(
+                    f"an account may have at most {MAX_REGISTRATIONS} push services"
+                )
             row = {"owner": owner, "target": registration.key, "since": now}
             row |= {name: getattr(registration, name) for name in Registration.__struct_fields__}
             row |= {name: getattr(PushRecord(), name) for name in PushRecord.__struct_fields__}

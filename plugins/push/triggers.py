@@ -234,7 +234,7 @@ class PushTriggers(Follower):
         """End registrations that their service does not want any more."""
         for registration in await self.of(course.account):
             if is_dismissed(course, registration):
-                await self.publisher.end(registration, "its service has ended it")
+                await self.publisher.end(registration, "the push service ended the registration")
 
     def asked(self, event: SubscriptionAsked) -> None:
         """Tell of a request to see an account's presence."""
@@ -449,7 +449,7 @@ class PushTriggers(Follower):
         if notice_of(course, "nothing") is None:
             return ()
         if await self._is_muted(course):
-            says = f"{course.account} has muted the conversation, so no push service is told"
+            says = f"{course.account} has muted the conversation, so push services get nothing"
             return [Remark("muted", says, "PN-8")]
         return [self._remark(course.account, each) for each in await self.of(course.account)]
 
@@ -463,22 +463,34 @@ class PushTriggers(Follower):
                 if each.key in self._watched.get(session, {})
             ]
             if watching:
-                says = f"{each.service} is told if {watching[0]} acknowledges nothing"
+                says = (
+                    f"{each.service} gets a notification if {watching[0]} does not acknowledge "
+                    "the message"
+                )
                 remarks.append(Remark("pushed_late", says, "PN-3"))
             elif told in self._told or told in self._told_before:
-                says = f"it was told to {each.service}, or acknowledged by its device before"
+                says = f"{each.service} was notified, or the device acknowledged the message first"
                 remarks.append(Remark("pushed", says, "PN-3"))
         return remarks
 
     def _remark(self, account: str, registration: Registration) -> Remark:
         service, sessions = registration.service, self._sessions(account, registration)
         if not sessions:
-            return Remark("pushed", f"{service} is told, since a device is away", "PN-3")
+            return Remark(
+                "pushed", f"{service} gets a notification, because a device is offline", "PN-3"
+            )
         name = sessions[0].jid.full
         if isinstance(sessions[0], LocalClientSession) and sessions[0].detached:
-            return Remark("pushed", f"{service} is told, since {name} sleeps", "PN-3")
+            return Remark(
+                "pushed",
+                f"{service} gets a notification, because {name} is in the background",
+                "PN-3",
+            )
         late_s = self.publisher.settings.unacked_s
-        says = f"{service} is told if {name} has not acknowledged it after {late_s:g} s"
+        says = (
+            f"{service} gets a notification if {name} does not acknowledge the message within "
+            f"{late_s:g} s"
+        )
         return Remark("pushed_late", says, "PN-3")
 
 

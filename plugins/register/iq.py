@@ -97,12 +97,12 @@ class IQRegisterHandler(IQHandler):
         self, account: JID, session: LocalClientSession, fields: Tree
     ) -> None:
         if not self.registration.settings.change_password:
-            raise StanzaError(Condition.NOT_ALLOWED, "passwords are not changed here")
+            raise StanzaError(Condition.NOT_ALLOWED, "you cannot change your password here")
         name, password = field(fields, "username"), field(fields, "password")
         if not name or not password:
             raise StanzaError(Condition.BAD_REQUEST, "a name and a password are required")
         if account_of(name, account.domain) != account:
-            raise StanzaError(Condition.FORBIDDEN, "this is not your name")
+            raise StanzaError(Condition.FORBIDDEN, "this is not your user name")
         self.registration.check_password(password)
         try:
             await self.registration.accounts.set_password(
@@ -116,9 +116,9 @@ class IQRegisterHandler(IQHandler):
     async def _remove(self, account: JID, iq: IQ, fields: Tree) -> None:
         """End the account (§3.2); the answer leaves before the stream is closed."""
         if len(fields) != 1:
-            raise StanzaError(Condition.BAD_REQUEST, "remove stands alone")
+            raise StanzaError(Condition.BAD_REQUEST, "remove must be alone in the request")
         if not self.registration.settings.remove_account:
-            raise StanzaError(Condition.NOT_ALLOWED, "accounts are not removed here")
+            raise StanzaError(Condition.NOT_ALLOWED, "you cannot remove your account here")
         try:
             await self.registration.accounts.remove(account, request=iq)
         except NoSuchAccount as error:  # another stream of the account was quicker
@@ -145,7 +145,7 @@ def field(fields: Tree, name: str) -> str:
     """
     found = [tree.text or "" for tree in fields.iterfind(qname(NS, name))]
     if len(found) > 1:
-        raise StanzaError(Condition.BAD_REQUEST, f"there are two fields {name}")
+        raise StanzaError(Condition.BAD_REQUEST, f"field {name} appears twice")
     return found[0] if found else ""
 
 

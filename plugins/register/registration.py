@@ -186,7 +186,7 @@ class SelfRegistration:
                 await self.passwords.create(account.bare, password)
         except AccountExists as error:
             self.taken.count(address)
-            raise StanzaError(Condition.CONFLICT, "This name is taken.") from error
+            raise StanzaError(Condition.CONFLICT, "This name is already in use.") from error
         except ValueError as error:
             raise StanzaError(Condition.NOT_ACCEPTABLE, str(error)) from error
         self.accounts.attempts.succeeded(account.bare, address)  # its user has chosen it

@@ -16,7 +16,7 @@ from xmppd_plugins.muc.names import SUBDOMAIN
 
 ARCHIVE = Description(
     "room archive",
-    "write what was said in a room as XML (XEP-0227), also of one that was destroyed and is kept",
+    "export a room's archive as XML (XEP-0227), also of a destroyed room that is still stored",
     (Argument("room", "such as coven@conference.example.org", Address()),),
     answers="sentences",
     area="content",
@@ -42,12 +42,12 @@ class RoomArchiveCommands:
     async def export(self, context: CommandContext) -> Replies:
         """Write it, a line for each message."""
         if context.actor.way == "ad-hoc":
-            text = "archives of rooms are exported at the server's own machine"
+            text = "archives of rooms can be exported only on the server's own machine"
             raise Refused(text, Condition.FORBIDDEN)
         room = context.arguments.jid("room")
         services = {SUBDOMAIN + domain for domain in self.hall.commands.domains}
         if room.local is None or not room.is_bare or room.domain not in services:
-            text = f"{room} is no room; rooms are at {', '.join(sorted(services))}"
+            text = f"{room} is not a room; rooms are at {', '.join(sorted(services))}"
             raise Refused(text, Condition.ITEM_NOT_FOUND)
         try:
             await self.archive.catch_up(room.bare)

@@ -36,7 +36,7 @@ class ModerateAll(RoomCommand):
         moderation: Takes back one message.
     """
 
-    node, title = "xmppd#moderate-all", "Take back all that somebody has said today"
+    node, title = "xmppd#moderate-all", "Remove all messages of a user from today"
     form_type = "xmppd#moderate-all"
 
     def __init__(self, hall: Hall, entries: ArchiveEntries, moderation: Moderation) -> None:
@@ -51,9 +51,9 @@ class ModerateAll(RoomCommand):
 
     def fields(self, room: Room) -> tuple[Field, ...]:
         return (
-            Field("who", "Whose messages: a nick, or an address", required=True),
-            Field("reason", "Why, for all"),
-            Field("ban", "Ban them as well", "boolean", values=("0",)),
+            Field("who", "Nick or address of the user", required=True),
+            Field("reason", "Reason that everyone sees"),
+            Field("ban", "Ban the user as well", "boolean", values=("0",)),
         )
 
     async def run(self, room: Room, actor: JID, values: Values) -> str:
@@ -67,8 +67,8 @@ class ModerateAll(RoomCommand):
         found, is_all = await self._said_by(room, person, since)
         for entry in found:
             await self.moderation.take_back(room, actor, entry, reason)
-        more = "" if is_all else "; there are more, give the command again"
-        return f"messages that were taken back: {len(found)}{more}"
+        more = "" if is_all else "; there are more: run the command again"
+        return f"messages removed: {len(found)}{more}"
 
     async def _person(self, room: Room, text: str, since: int) -> JID:
         """Whom a nick is of, or was of last in the archive; or the account of that address.
@@ -90,7 +90,7 @@ class ModerateAll(RoomCommand):
         except ValueError:
             person = room.jid.to_bare()
         if person.local is None or person.bare == room.jid.bare:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, f"nobody was {text} here in the last day")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, f"no user was {text} here in the last day")
         return person.to_bare()
 
     async def _ban(self, room: Room, actor: JID, person: JID, reason: str) -> None:

@@ -22,7 +22,7 @@ OLD_MODERATE = "urn:xmpp:message-moderate:0"
 OLD_RETRACT = "urn:xmpp:message-retract:0"
 FASTEN = "urn:xmpp:fasten:0"
 MAX_REASON_BYTES = 4_096
-_NO_TEXT = "only what has a text is taken back"
+_NO_TEXT = "only messages with a text can be removed"
 
 
 def check_reason(reason: str) -> None:
@@ -32,7 +32,7 @@ def check_reason(reason: str) -> None:
         StanzaError: NOT_ACCEPTABLE: it is too long.
     """
     if len(reason.encode()) > MAX_REASON_BYTES:
-        text = f"a reason has up to {MAX_REASON_BYTES} bytes"
+        text = f"a reason may have at most {MAX_REASON_BYTES} bytes"
         raise StanzaError(Condition.NOT_ACCEPTABLE, text)
 
 
@@ -93,7 +93,7 @@ class Moderation:
         """Take back what only the room's memory has, since it has no archive."""
         found = room.history.find(id)
         if found is None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no message of this id here")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "no message here has this id")
         if not _has_text(found.message.payload.tree):
             raise StanzaError(Condition.NOT_ALLOWED, _NO_TEXT)
         room.history.forget(id)
@@ -151,7 +151,7 @@ class IQModerateHandler(IQHandler):
     async def on_set(self, iq: IQ, asked: Asked) -> None:
         tree = iq.payload.tree[0]
         if tree.find(qname(RETRACT, "retract")) is None:
-            raise StanzaError(Condition.BAD_REQUEST, "to moderate is to retract something")
+            raise StanzaError(Condition.BAD_REQUEST, "a moderation request must retract something")
         room = self.moderation.hall.found(asked.address)
         reason = tree.findtext(qname(MODERATE, "reason")) or ""
         await self.moderation.moderate(room, iq.sender, tree.get("id", ""), reason)
@@ -170,7 +170,7 @@ class IQOldModerateHandler(IQHandler):
         tree = iq.payload.tree[0]
         moderate = tree.find(qname(OLD_MODERATE, "moderate"))
         if moderate is None or moderate.find(qname(OLD_RETRACT, "retract")) is None:
-            raise StanzaError(Condition.BAD_REQUEST, "to moderate is to retract something")
+            raise StanzaError(Condition.BAD_REQUEST, "a moderation request must retract something")
         room = self.moderation.hall.found(asked.address)
         reason = moderate.findtext(qname(OLD_MODERATE, "reason")) or ""
         await self.moderation.moderate(room, iq.sender, tree.get("id", ""), reason)

@@ -107,7 +107,7 @@ def _of_room(query: Query, room: Room, begins: int, *, sees: bool) -> Query:
     filters = replace(query.filters, by_full=True, groupchat=True, since=since)
     if peer is not None and peer.bare != room.jid.full:
         if not sees:
-            text = f"here others are known by their nicks: {room.jid.full}/nick"
+            text = f"address others here by their nick: {room.jid.full}/nick"
             raise StanzaError(Condition.FORBIDDEN, text)
         filters = replace(filters, peer=None, author=peer)
     return query._replace(filters=filters)

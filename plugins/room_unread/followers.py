@@ -249,7 +249,7 @@ def _follower(bookmark: Bookmark) -> RoomFollower:
 
 def _failed(failure: Failure) -> None:
     """Log a bug: failures of the store were logged."""
-    _log.failure("it could not be kept which rooms an account follows", failure)
+    _log.failure("the rooms that an account follows could not be stored", failure)
 
 
 __all__ = ["FollowerChanged", "FollowerGone", "RoomFollowers"]

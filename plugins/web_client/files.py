@@ -66,7 +66,7 @@ class ClientFiles:
         """
         file = self.files.get(name)
         if file is None:
-            raise HTTPError(404, "There is nothing here.")
+            raise HTTPError(404, "Not found.")
         kind = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or _ANY
         headers: Pairs = (("Cache-Control", "no-cache"), ("Vary", "Accept-Encoding"), *self.headers)
         packed = self.files.get(f"{name}.gz")

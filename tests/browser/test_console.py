@@ -211,7 +211,7 @@ class DayTests(ConsoleCase):
         page.get_by_role("button", name="Plan").click()
         expect(page.get_by_label("What it would change").first).to_contain_text("log.level")
         page.get_by_role("button", name="Apply").click()
-        expect(page.get_by_role("status").first).to_contain_text("log.level holds now")
+        expect(page.get_by_role("status").first).to_contain_text("log.level takes effect now")
         self.assertIn('level = "debug"', text.input_value())
 
 

@@ -109,7 +109,7 @@ async def pause_long(field: Field) -> None:
     await _is_lost(field, "b")
     await field.chat(20.0)
     field["b"].go_on()
-    await field.line(field["b"], "this node has begun anew")
+    await field.line(field["b"], "this node has started again")
     await field.all_back()
 
 
@@ -120,7 +120,7 @@ async def _cut(field: Field, direction: Direction) -> None:
     await field.chat(3.0)
     field.mend_links()
     for name, other in (("a", "b"), ("b", "a")):
-        await field.line(field[name], f"there is a connection with node {other}")
+        await field.line(field[name], f"connected to node {other}")
     _nobody_lost(field)
 
 

@@ -20,7 +20,7 @@ class RedisNodesTests(NodesCase):
         c.stop()
         self.wait_for(lambda: a.logged(r"node c\.1 has left") and b.logged(r"node c\.1 has left"))
         self.assertEqual(a.logged("is lost") + b.logged("is lost"), [])
-        self.assertTrue(c.logged("unloaded the plugin disco"))  # the last one
+        self.assertTrue(c.logged("unloaded plugin disco"))  # the last one
         self.assertEqual(c.logged("messages are missing from the archive"), [])
 
     def test_one_service(self) -> None:
@@ -99,7 +99,7 @@ class RedisNodesTests(NodesCase):
         said = romeo.until(b"</stream:error>")
         self.assertIn(b"<reset ", said)
         self.assertNotIn(b"id='p'", said)
-        self.wait_for_line(b, "this node has begun anew")
+        self.wait_for_line(b, "this node has started again")
         self.wait_for_line(a, r"node b\.2 is in")
         port, direct = b.ports("client")
         self.assertGreater(port, 0)

@@ -83,7 +83,7 @@ class RoomNodesTests(NodesCase):
                 self.say(here[number % 2], text, here[(number + 1) % 2])
             node.go_on()
             self.assertIn(b"<reset ", self.people[node].until(b"</stream:error>"))
-            self.wait_for_line(node, "this node has begun anew")
+            self.wait_for_line(node, "this node has started again")
             for each in left:
                 self.wait_for_line(each, rf"node {node.name}\.2 is in")
             node.ports("client")

@@ -68,5 +68,5 @@ class OutOfMemoryTests(SynchronousTestCase):
         assert process is not None
         self.assertEqual(process.wait(30), 1)
         log = server.log.read_text()
-        self.assertIn("there is no memory left: the server stops", log)
-        self.assertIn("1 sessions were saved", log)
+        self.assertIn("out of memory: the server is stopping", log)
+        self.assertIn("saved 1 sessions", log)

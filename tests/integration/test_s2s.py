@@ -171,7 +171,7 @@ class PolicyTests(Towns):
         """Where TLS is required, nothing is said in the clear."""
         verona = await self.town(BY_DNS, self.authority.sign("verona.lit"))
         await self.town(IN_CLEAR, "mantua.lit", tls="none")
-        self.assertIn("it offers no TLS", await self.answer(verona))
+        self.assertIn("the other server offers no TLS", await self.answer(verona))
 
     async def test_not_found(self) -> None:
         """There is no such server."""

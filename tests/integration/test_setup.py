@@ -43,7 +43,7 @@ class SetupTests(ProcessCase):
         answers = self.directory / "answers.toml"
         answers.write_text(
             f'domain = "chat.example"\nadmin = "romeo"\npassword = "but soft"\nterms = "yes"\n'
-            f'doors = "{self.doors}"\nauthority = "{pebble.url}"\n'
+            f'listeners = "{self.doors}"\nauthority = "{pebble.url}"\n'
             f'authorities = "{pebble.authority.file}"\n',
             encoding="utf-8",
         )
@@ -86,7 +86,7 @@ class SetupTests(ProcessCase):
         with socket.create_server(("0.0.0.0", 0)) as taken:  # as the server will
             port = taken.getsockname()[1]
             said = self.refused(
-                "--domain", "chat.example", "--certificate", "self-signed", "--doors",
+                "--domain", "chat.example", "--certificate", "self-signed", "--listeners",
                 f"clients:{port}",
             )  # fmt: skip
         self.assertIn(f'"epoll:{port}" cannot be opened', said)
@@ -95,7 +95,7 @@ class SetupTests(ProcessCase):
     def test_password_made(self) -> None:
         """Without a password one is made, and shown once; the certificate is our own."""
         ended = self.set_up(
-            "--domain", "chat.example", "--certificate", "self-signed", "--doors",
+            "--domain", "chat.example", "--certificate", "self-signed", "--listeners",
             f"clients:{free_port()}", "--yes",
         )  # fmt: skip
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)

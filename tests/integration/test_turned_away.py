@@ -389,9 +389,9 @@ class NextDoorTests(TurnedAway):
 
         for answer, why in (
             (garbage, "TLS failed"),
-            (proceed_and_leave, "TLS did not come to a stream"),
-            (refuse, "it cannot begin TLS"),
-            (Gate.close, "it did not begin TLS"),
+            (proceed_and_leave, "no stream was opened after TLS"),
+            (refuse, "the other server cannot start TLS"),
+            (Gate.close, "the other server did not start TLS"),
         ):
             with self.subTest(why):
                 first = self.mantua()
@@ -410,9 +410,9 @@ class NextDoorTests(TurnedAway):
             gate.send(f"{HEADER}<stream:features/>")
 
         for answer, why in (
-            (Gate.close, "it did not answer our stream header"),
+            (Gate.close, "the other server did not answer the stream header"),
             (unknown, "host-unknown"),
-            (in_clear, "it offers no TLS"),
+            (in_clear, "the other server offers no TLS"),
             (lambda gate: gate.send("HTTP/1.1 400 Bad Request"), "not-well-formed"),
         ):
             with self.subTest(why):

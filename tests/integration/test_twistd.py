@@ -49,7 +49,7 @@ class StartTests(ProcessCase):
             self.assertEqual(systemd.recv(100), b"STOPPING=1")
         romeo.close()
         self.assertEqual(process.wait(20), -signal.SIGTERM)  # as twistd ends
-        for words in ("user add you@localhost", "XML is read by expat", "clients fit"):
+        for words in ("user add you@localhost", "the XML parser is expat", "clients fit"):
             self.assertIn(words, self.text())
         self.assertRegex(
             self.text(), r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} info +xmppd\.service: "
@@ -153,7 +153,7 @@ class StartTests(ProcessCase):
         text = self.config.read_text()
         self.config.write_text(f'admins = ["Nobody@localhost", "nobody@elsewhere.lit"]\n{text}')
         said = self.ctl("config", "check")
-        self.assertIn("admins names nobody@localhost, who has no account", said)
+        self.assertIn("admins names nobody@localhost, which has no account", said)
         self.assertNotIn("elsewhere", said)
 
     def test_daemon_that_cannot_start(self) -> None:
@@ -309,7 +309,7 @@ class ReloadTests(ProcessCase):
         self.assertIn("example_greeter.greetin is not an option", self.ctl("reload", status=1))
         self.config.write_text(text + '[example_greeter]\ngreeting = "Ha!"\n')
         (row, *_) = self.rows("reload")
-        self.assertEqual(row, {"key": "example_greeter.greeting", "effect": "in effect now"})
+        self.assertEqual(row, {"key": "example_greeter.greeting", "effect": "takes effect now"})
 
     def test_what_changes(self) -> None:
         """A reload tells what holds now, and what needs a restart."""
@@ -323,8 +323,8 @@ class ReloadTests(ProcessCase):
         self.assertEqual(
             effects,
             {
-                "plugins.load": "in effect now",
-                "log.level": "in effect now",
+                "plugins.load": "takes effect now",
+                "log.level": "takes effect now",
                 "auth.scram_iterations": "needs a restart",
             },
         )

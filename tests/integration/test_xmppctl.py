@@ -176,7 +176,7 @@ class OnlineTests(ProcessCase):
         self.assertEqual(
             says.splitlines()[:2],
             [
-                "it is kept for juliet@localhost until they come (OM-2).",
+                "the message is stored until juliet@localhost comes online (OM-2).",
                 "juliet@localhost is not connected (RT-18).",
             ],
         )

@@ -233,7 +233,7 @@ class WayToRedis:
         """
         answer: Deferred[tuple[T | None, Exception | None]] = Deferred()
         if self.away:
-            raise RedisAway("it does not answer")
+            raise RedisAway("no answer")
         if self.is_quick:
             return work()
         time, longest_s = self.state.time, QUICK_S
@@ -264,7 +264,7 @@ class WayToRedis:
 
     def _give_up(self, answer: Deferred[object]) -> None:
         if not answer.called:
-            answer.callback((None, RedisAway("it does not answer", tried=True)))
+            answer.callback((None, RedisAway("no answer", tried=True)))
 
 
 class SimulatedRedis:

@@ -68,7 +68,7 @@ class MistakeTests(ServiceCase):
         """A value is of the wrong kind."""
         self.refused(
             DOMAIN + '[sessions]\nmax_per_account = "ten"\n',
-            "sessions.max_per_account", "make it an integer",
+            "sessions.max_per_account", "it must be an integer",
         )  # fmt: skip
 
     def test_impossible_combination(self) -> None:

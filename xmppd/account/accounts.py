@@ -104,7 +104,7 @@ class Accounts:
         ended = await self.ends.end(
             account, StreamCondition.NOT_AUTHORIZED, "this account is disabled"
         )
-        _log.info("{account} is disabled", account=account.bare)
+        _log.info("{account} was disabled", account=account.bare)
         return ended
 
     async def enable(self, account: JID) -> None:
@@ -114,7 +114,7 @@ class Accounts:
             NoSuchAccount: There is none of this name.
         """
         await self.store.set_disabled(account.bare, False)
-        _log.info("{account} is enabled", account=account.bare)
+        _log.info("{account} was enabled", account=account.bare)
 
     async def remove(self, account: JID, *, request: IQ | None = None) -> StreamsClosed:
         """Remove an account and all it owns, and take it out of its contacts' rosters.
@@ -148,7 +148,7 @@ class Accounts:
             asker.deliver(answer, answer.wire())
         last = await self.ends.end(account, StreamCondition.NOT_AUTHORIZED, removed, removed=True)
         self.forget(account)
-        _log.info("{account} is removed", account=account.bare)
+        _log.info("{account} was removed", account=account.bare)
         return StreamsClosed(first.streams + last.streams, last.unasked)
 
     async def clear(self, account: JID) -> None:

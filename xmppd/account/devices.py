@@ -109,7 +109,7 @@ class Devices:
         others = await self.ends.ask(entry)
         if device is None and not others.streams:
             return None
-        _log.info("{account} has device {device} revoked", account=account.bare, device=id)
+        _log.info("device {device} of {account} was revoked", account=account.bare, device=id)
         knows = others.by_password or (device is not None and device.knows_password)
         return Revoked(StreamsClosed(here.streams + others.streams, others.unasked), knows)
 

@@ -125,8 +125,8 @@ class Authority:
             session.answer_challenge(offered, challenge.response(key))
             return
         raise NotIssued(
-            f"the authority does not look at {name} by {self._shown.kind}; "
-            "add a listener for another kind of challenge, or choose another acme.directory"
+            f"the authority does not offer {self._shown.kind} for {name}; add a listener for "
+            "another kind of challenge, or choose another acme.directory"
         )
 
     def _wait_for_names(
@@ -140,7 +140,7 @@ class Authority:
                 body = session.poll(found)[0].body
             if body.status != messages.STATUS_VALID:
                 said = (each.error for each in body.challenges if each.error is not None)
-                refused[body.identifier.value] = next(map(_detail, said), "it does not say why")
+                refused[body.identifier.value] = next(map(_detail, said), "no reason given")
         if refused:
             each = "; ".join(f"{name}: {why}" for name, why in refused.items())
             raise NotIssued(
@@ -168,7 +168,7 @@ class Authority:
 
     def _pause(self, until: float) -> None:
         if time.monotonic() > until:
-            raise NotIssued(f"the authority has not decided within {ORDER_S:g} s")
+            raise NotIssued(f"the authority did not decide within {ORDER_S:g} s")
         if self._stopping.wait(POLL_S):
             raise Stopped
 
@@ -235,9 +235,7 @@ class Authority:
             for needed in ("newNonce", "newAccount", "newOrder"):
                 directory[needed]
         except (errors.ClientError, JOSEError, *_NO_ACME) as error:
-            raise NotIssued(
-                f"what answers at {url} is no authority that speaks ACME; correct acme.directory"
-            ) from error
+            raise NotIssued(f"{url} is not an ACME directory; correct acme.directory") from error
         return directory
 
     def _account_key(self) -> ec.EllipticCurvePrivateKey:
@@ -246,7 +244,10 @@ class Authority:
             write_private(self._account_file, _pem(ec.generate_private_key(ec.SECP256R1())))
         key = serialization.load_pem_private_key(self._account_file.read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise NotIssued(f"{self._account_file} is no key for ECDSA; remove it to have one made")
+            raise NotIssued(
+                f"{self._account_file} is not an ECDSA key; remove it, and the server makes a "
+                "new one"
+            )
         return key
 
     @contextmanager
@@ -258,7 +259,7 @@ class Authority:
         except messages.Error as error:
             raise NotIssued(_refusal(error), _subproblems(error)) from error
         except errors.IssuanceError as error:
-            raise NotIssued(f"the authority refuses: {_detail(error.error)}") from error
+            raise NotIssued(f"the authority refused: {_detail(error.error)}") from error
         except requests.exceptions.SSLError as error:
             raise NotIssued(
                 f"the certificate of the authority at {url} is not trusted; correct "
@@ -268,7 +269,7 @@ class Authority:
             raise NotIssued(f"the authority at {url} does not answer ({_reason(error)})") from error
         except (errors.Error, JOSEError) as error:
             raise NotIssued(
-                f"the authority at {url} says what makes no sense ({type(error).__name__})"
+                f"the authority at {url} sent an invalid answer ({type(error).__name__})"
             ) from error
         except OSError as error:
             raise NotIssued(f"{error.filename} cannot be used ({error.strerror})") from error
@@ -329,10 +330,10 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 def _refusal(error: messages.Error) -> str:
     if error.code == "rateLimited":
-        return f"the authority has had too many requests of us: {_detail(error)}"
+        return f"the authority refused too many requests: {_detail(error)}"
     if error.code == "badNonce":
-        return "the authority rejects each nonce that it has given"
-    return f"the authority refuses: {_detail(error)}"
+        return "the authority rejects its own nonces"
+    return f"the authority refused: {_detail(error)}"
 
 
 def _subproblems(error: messages.Error) -> dict[str, str]:
@@ -353,13 +354,13 @@ def _detail(error: messages.Error) -> str:
 def _reason(error: requests.exceptions.RequestException) -> str:
     """The reason why nothing was answered, without the objects that the library names."""
     if isinstance(error, requests.exceptions.Timeout):
-        return f"not within {ANSWER_S} s"
+        return f"no answer within {ANSWER_S} s"
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return "the connection fails"
+    return "the connection failed"
 
 
 __all__ = ["Authority"]

@@ -62,7 +62,7 @@ class Challenges:
     def _answer(self, request: HTTPRequest) -> HTTPResponse:
         text = self._texts.get(request.path.removeprefix(PATH))
         if text is None:
-            raise HTTPError(404, "No challenge of this name is under way.")
+            raise HTTPError(404, "No such challenge is in progress.")
         headers = (("Content-Type", "application/octet-stream"),)
         return HTTPResponse(200, text.encode(), headers)
 

@@ -102,7 +102,9 @@ class Renewals:
     def start(self) -> None:
         """Begin to look after certificates; what is missing is had at once."""
         self._looking.start(LOOK_S).addErrback(
-            lambda failure: _log.failure("certificates are looked after no more", failure)
+            lambda failure: _log.failure(
+                "the renewal of certificates failed and has stopped", failure
+            )
         )
 
     def stop(self) -> None:
@@ -168,7 +170,7 @@ class Renewals:
                 raise
             for name in refused:
                 _log.warn(
-                    "the certificate of {domain} will not name {name}: {why}",
+                    "the certificate of {domain} will not include {name}: {why}",
                     domain=upkeep.name, name=name, why=error.names[name],
                 )  # fmt: skip
             others = [name for name in names if name not in refused]
@@ -194,12 +196,13 @@ class Renewals:
         days, minutes = int(self.left_s(upkeep) // 86_400), round(wait_s / 60)
         if self.left_s(upkeep) < PRESSING_S:
             _log.error(
-                "the certificate of {domain} ends in {days} days, and is not renewed: {why}",
+                "the certificate of {domain} expires in {days} days, and could not be renewed: "
+                "{why}",
                 domain=upkeep.name, why=why, days=days,
             )  # fmt: skip
         else:
             _log.warn(
-                "the certificate of {domain} is not renewed yet, which is tried again in {minutes} "
+                "the certificate of {domain} could not be renewed; trying again in {minutes} "
                 "min: {why}",
                 domain=upkeep.name, why=why, minutes=minutes,
             )  # fmt: skip

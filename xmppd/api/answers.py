@@ -46,7 +46,7 @@ async def in_one(replies: Replies, *, reads: bool) -> bytes:
                 if reads:
                     raise Problem(
                         400,
-                        f"There are more than {MAX_ROWS} rows: ask for fewer, or with Accept: "
+                        f"There are more than {MAX_ROWS} rows: ask for fewer, or send Accept: "
                         f"{NDJSON}.",
                     )
                 left_out += 1
@@ -59,7 +59,7 @@ async def in_one(replies: Replies, *, reads: bool) -> bytes:
             raise
         notes.append(str(error))
     if left_out:
-        notes.append(f"replies that are left out here: {left_out}")
+        notes.append(f"replies left out here: {left_out}")
     return json.encode({"rows": rows, "notes": notes})
 
 

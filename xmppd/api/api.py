@@ -131,7 +131,7 @@ class API:
     def _later(self, command: Command, context: CommandContext) -> HTTPResponse:
         """Begin a job, and say how to ask for it."""
         if command.about.answers == "stream" and command.about.effect == "reads":
-            raise Problem(400, "This has no end, so it is no job.")
+            raise Problem(400, "This command never ends, so it cannot be a job.")
         job = self._jobs.begin(command, context)
         headers = (("Content-Type", JSON), ("Location", f"{ROOT}job/show?job={job.id}"))
         return HTTPResponse(202, json.encode({"job": job.id}), headers)
@@ -143,9 +143,9 @@ class API:
         command = None if " " in path else self._commands.commands.get(name)
         if command is None:
             shown = name[:100] if name.isprintable() else "?"
-            raise Problem(404, f'The server knows no command "{shown}".')
+            raise Problem(404, f'Unknown command "{shown}".')
         if request.method == "GET" and not may_be_got(command):
-            raise Problem(405, "This command is given by POST.", headers=(("Allow", "POST"),))
+            raise Problem(405, "Give this command with POST.", headers=(("Allow", "POST"),))
         return command
 
     async def _by_line(
@@ -153,7 +153,7 @@ class API:
     ) -> HTTPResponse:
         """The answer line by line, for which a place is kept until its end."""
         if self._streams >= MAX_STREAMS:
-            raise Problem(429, f"{MAX_STREAMS} answers are on their way line by line.")
+            raise Problem(429, f"{MAX_STREAMS} streamed answers are already in progress.")
         self._take_place()
         self._streams += 1
         is_over = False
@@ -198,7 +198,7 @@ class API:
             if now - looked_at >= LOOK_AT_KEY_EVERY_S:
                 looked_at = now
                 if not await self._may_still(key, scope):
-                    raise Refused("this key is not known any more, or may not do this any more")
+                    raise Refused("this key was revoked, or lost the right to do this")
             yield reply
 
     async def _may_still(self, key: str, scope: str) -> bool:
@@ -213,7 +213,7 @@ class API:
     def _take_place(self) -> None:
         """Take a place among the commands under way, which has to be given back."""
         if self._under_way >= MAX_COMMANDS:
-            raise Problem(429, f"{MAX_COMMANDS} commands are under way; try again later.")
+            raise Problem(429, f"{MAX_COMMANDS} commands are in progress; try again later.")
         self._under_way += 1
 
     async def _actor(self, request: HTTPRequest) -> Actor:
@@ -223,13 +223,13 @@ class API:
             Problem: It is none, came in clear text, or somebody guesses there.
         """
         if not request.encrypted and not _is_here(request.address):
-            raise Problem(403, "This key came in clear text: use https, and make another key.")
+            raise Problem(403, "This key was sent unencrypted: use https, and make a new key.")
         try:
             return await self._keys.actor(_key(request), request.address)
         except WrongKey:
-            raise Problem(401, "This key is not known, or is over.", headers=_WRONG) from None
+            raise Problem(401, "This key is unknown, or has expired.", headers=_WRONG) from None
         except SASLError as error:
-            raise Problem(429, "Too many keys that are wrong came from there.") from error
+            raise Problem(429, "Your network sent too many wrong keys.") from error
         except StoreError as error:
             raise Problem(503, STORE_FAILS) from error
 
@@ -247,7 +247,7 @@ def shows_key(request: HTTPRequest) -> None:
         Problem: There is none.
     """
     if not _key(request):
-        raise Problem(401, "Show a key, as Authorization: Bearer xmppd_….", headers=_UNKNOWN)
+        raise Problem(401, "Send a key, as in Authorization: Bearer xmppd_….", headers=_UNKNOWN)
 
 
 def _key(request: HTTPRequest) -> str:
@@ -266,7 +266,7 @@ def _request_name(request: HTTPRequest) -> str:
     name = request.header("idempotency-key")
     if len(name) > MAX_REQUEST_NAME_LENGTH or find_unwritable(name):
         raise Problem(
-            400, f"An Idempotency-Key has up to {MAX_REQUEST_NAME_LENGTH} characters of text."
+            400, f"An Idempotency-Key may have up to {MAX_REQUEST_NAME_LENGTH} characters."
         )
     return name
 

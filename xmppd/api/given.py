@@ -28,7 +28,7 @@ def of_query(about: Description, query: str) -> Mapping[str, object]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=2 * MANY)
     except ValueError as error:
-        raise Problem(400, f"The query cannot be read ({error}).") from error
+        raise Problem(400, f"The query is malformed ({error}).") from error
     texts: dict[str, list[str]] = {}
     for name, value in pairs:
         texts.setdefault(name, []).append(value)
@@ -38,7 +38,7 @@ def of_query(about: Description, query: str) -> Mapping[str, object]:
     several = {argument.key for argument in about.arguments if argument.most > 1}
     for name, values in texts.items():
         if len(values) > 1 and name not in several:
-            raise Problem(400, f"At most 1 of {name} at a time.", name)
+            raise Problem(400, f"{name} may be given only once.", name)
     return {name: values if name in several else values[0] for name, values in texts.items()}
 
 
@@ -50,16 +50,16 @@ async def of_body(about: Description, request: HTTPRequest, max_bytes: int) -> M
         HTTPError: The body is too large, or no object of JSON.
     """
     if request.query:
-        raise Problem(400, "A POST has its arguments in its body, not in its URL.")
+        raise Problem(400, "Put the arguments of a POST in its body, not in its URL.")
     body = await _read(request, min(max_bytes, MAX_BODY_BYTES))
     if not body:
         return {}
     if request.header("content-type").partition(";")[0].strip().lower() != JSON:
-        raise Problem(415, f"A body is an object of JSON, with Content-Type: {JSON}.")
+        raise Problem(415, f"The body must be a JSON object, with Content-Type: {JSON}.")
     try:
         given = _object.decode(body)
     except (DecodeError, ValidationError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem(400, f"The body is no object of JSON ({error}).") from error
+        raise Problem(400, f"The body is not a JSON object ({error}).") from error
     known = {argument.key: argument for argument in about.arguments}
     return {
         key: _value(known[key], value) if key in known else value for key, value in given.items()
@@ -70,7 +70,7 @@ def _value(argument: Argument, value: object) -> object:
     if argument.most == 1:
         return _one(argument, value)
     if not isinstance(value, list):
-        raise Problem(400, f"{argument.key} is a list.", argument.key)
+        raise Problem(400, f"{argument.key} must be a list.", argument.key)
     return [_one(argument, each) for each in value]
 
 
@@ -84,7 +84,7 @@ def _one(argument: Argument, value: object) -> object:
 def _check_text(key: str, text: str) -> None:
     """Let pass what a form could have, and a terminal: no database takes a NUL."""
     if not text.isprintable() and find_unwritable(text):
-        raise Problem(400, f"{key} has characters that no text has.", key)
+        raise Problem(400, f"{key} has invalid characters.", key)
 
 
 async def _read(request: HTTPRequest, most: int) -> bytes:

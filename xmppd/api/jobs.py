@@ -90,7 +90,9 @@ class Jobs:
         """
         running = sum(job.state == RUNS for job in self._jobs.values())
         if running >= MAX_RUNNING:
-            raise Refused(f"{MAX_RUNNING} jobs run; try again later", Condition.RESOURCE_CONSTRAINT)
+            raise Refused(
+                f"{MAX_RUNNING} jobs are running; try again later", Condition.RESOURCE_CONSTRAINT
+            )
         arguments = command.about.arguments
         further = {each.scope for each in arguments if context.arguments.is_set(each.key)}
         scopes = frozenset({command.about.scope, *further} - {""})
@@ -122,7 +124,7 @@ class Jobs:
         except Refused as error:
             state = f"{DONE}, but {error}" if error.status == INCOMPLETE else f"refused: {error}"
         except CancelledError:
-            _log.info("the job {id}, {command}, was cancelled", id=job.id, command=job.command.name)
+            _log.info("job {id} ({command}) was cancelled", id=job.id, command=job.command.name)
         job.state, job.work, job.ended = state, None, self._clocks.seconds()
 
     def _forget(self) -> None:

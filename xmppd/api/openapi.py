@@ -37,7 +37,10 @@ _PROBLEM: Schema = {
 _REQUEST_NAME: Schema = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Your name for this request: it is done once, and a second time is a conflict.",
+    "description": (
+        "Your name for this request: the server runs it once, and answers a second one with a "
+        "conflict."
+    ),
     "schema": {"type": "string", "maxLength": 200},
 }
 
@@ -45,12 +48,12 @@ _REQUEST_NAME: Schema = {
 _PREFER: Schema = {
     "name": "Prefer",
     "in": "header",
-    "description": "With `respond-async` it is done as a job, for which nobody waits.",
+    "description": "With `respond-async` the command runs as a job in the background.",
     "schema": {"type": "string"},
 }
 
 _JOB: Schema = {
-    "description": "It has begun; the header Location says where what it answers can be read.",
+    "description": "The command has started; the header Location says where to read its answer.",
     "content": {
         JSON: {
             "schema": {
@@ -156,7 +159,7 @@ def _responses(command: Command, rows: Mapping[type[Row], Schema], method: str) 
     refusals = [status for status in REFUSALS if method == "post" or status not in _OF_BODIES]
     refusals.append(_BEFORE_IT_IS_READ)
     return {
-        "200": {"description": "It is done.", "content": _content(command, rows)},
+        "200": {"description": "The command is done.", "content": _content(command, rows)},
         **({"202": _JOB} if method == "post" else {}),
         **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},
     }

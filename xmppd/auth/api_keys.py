@@ -83,7 +83,7 @@ class APIKeys:
             expires=now + lifetime_s,
         )
         if not await self.scopes_of(key):
-            raise KeyRefused(f"{key.account} has no account here, so nobody would be behind it.")
+            raise KeyRefused(f"{key.account} does not exist, so the key would have no owner.")
         await self.store.add_api_key(key)
         return key, text
 
@@ -100,7 +100,7 @@ class APIKeys:
         """
         found = _TEXT.fullmatch(text)
         if found is None:
-            raise WrongKey("this is no key")
+            raise WrongKey("not a key")
         guessed = f"key {found[1]}"  # no account is called so
         await self._attempts.turn(guessed, address)
         try:
@@ -110,10 +110,10 @@ class APIKeys:
             raise
         if key is None or not hmac.compare_digest(key.digest, _digest(text)):
             await self._attempts.failed(guessed, address)
-            raise WrongKey("there is no such key")
+            raise WrongKey("unknown key")
         self._attempts.succeeded(guessed, address)
         if key.expires <= self._now():
-            raise WrongKey(f"the key {key.name} is over")
+            raise WrongKey(f"key {key.name} has expired")
         scopes = await self.scopes_of(key)
         await self._note_use(key)
         return Actor(None, scopes, "rest", f"key {key.name}", address, key.account)

@@ -128,7 +128,7 @@ class AuthProvider:
         For an account that does not exist keys nobody can satisfy, always the same for the same
         name, so that it looks like any other.
         """
-        raise SASLError("invalid-mechanism", "There are no keys.")
+        raise SASLError("invalid-mechanism", "The account has no keys.")
 
     async def check_password(self, account: str, password: str) -> bool:
         """Whether this is the account's password, in the same time whether it exists or not.
@@ -156,7 +156,7 @@ class AuthProvider:
         Raises:
             SASLError: ``temporary-auth-failure``: nobody can say now.
         """
-        raise SASLError("invalid-mechanism", "No tokens are taken.")
+        raise SASLError("invalid-mechanism", "This server does not accept tokens.")
 
     def token_hints(self, domain: str) -> Mapping[str, str]:
         """What a client is told whose token does not do, such as where it gets one

@@ -68,7 +68,7 @@ def _token(auth: str) -> str:
     if not auth.strip():
         return ""
     if not auth.lower().startswith(_SCHEME.strip()):
-        raise SASLError("malformed-request", "Only bearer tokens are taken.")
+        raise SASLError("malformed-request", "The server accepts only bearer tokens.")
     return auth[len(_SCHEME) :].strip()
 
 

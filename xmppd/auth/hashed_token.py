@@ -85,7 +85,7 @@ class HashedTokenMechanism:
         if held is None:
             raise not_authorized(account)
         if held.ended:
-            raise SASLError("credentials-expired", "This token is not valid any more.")
+            raise SASLError("credentials-expired", "This token is no longer valid.")
         await admit(self._provider, account)
         if not await self._tokens.redeem(account, self._claim.device, held, self._claim.count):
             raise not_authorized(account)

@@ -27,7 +27,7 @@ def malformed(what: str) -> SASLError:
 
 def not_authorized(account: str | None = None) -> SASLError:
     """The one error for a wrong password and an unknown account."""
-    return SASLError("not-authorized", "The credentials are not valid.", account=account)
+    return SASLError("not-authorized", "The credentials are invalid.", account=account)
 
 
 def account_of(username: str, domain: str) -> str:
@@ -49,7 +49,7 @@ def check_authzid(authzid: str, account: str) -> None:
         SASLError: ``invalid-authzid`` (:rfc:`6120#section-6.5.6`).
     """
     if authzid and address_of(authzid) != account:
-        raise SASLError("invalid-authzid", "You may act for yourself only.")
+        raise SASLError("invalid-authzid", "You may act only for yourself.")
 
 
 def address_of(authzid: str) -> str:

@@ -195,7 +195,7 @@ class Passwords:
             AccountExists: There is one of this name.
         """
         if is_guest(account):
-            raise ValueError("names of this form are given to guests")
+            raise ValueError("names of this form are reserved for guests")
         self._refuse_elsewhere(account)
         await self._store.create_account(account, await self.keys(password))
 
@@ -214,7 +214,7 @@ class Passwords:
         if self.are_kept(domain):
             return ""
         names = " or ".join(self._keepers(domain))
-        return f"{names} knows the people of {domain}: accounts and passwords are changed there"
+        return f"{names} manages the accounts of {domain}: change accounts and passwords there"
 
     def _refuse_elsewhere(self, account: str) -> None:
         why = self.why_not(account.partition("@")[2])

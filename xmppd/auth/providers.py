@@ -62,7 +62,7 @@ class AuthProviders(AuthProvider):
             ValueError: It has no name, or that of another.
         """
         if not part.name or part.name in self._there:
-            raise ValueError(f'there is a provider "{part.name}" already, or that is no name')
+            raise ValueError(f'provider "{part.name}" already exists, or its name is invalid')
         self._there[part.name] = part
         return partial(self._take_out, part.name)
 
@@ -165,7 +165,9 @@ class AuthProviders(AuthProvider):
     async def _is_known(self, name: str, account: str, password: str) -> bool:
         provider = self._there.get(name)
         if provider is None:
-            raise SASLError("temporary-auth-failure", "Passwords cannot be checked just now.")
+            raise SASLError(
+                "temporary-auth-failure", "The server cannot check passwords at the moment."
+            )
         if provider is self._internal:
             return await provider.check_password(account, password)
         if is_guest(account):
@@ -184,7 +186,9 @@ class AuthProviders(AuthProvider):
         if not await self._store.exists(account):
             with suppress(AccountExists):
                 await self._store.create_account(account, ())
-                _log.info("{account} was made, since {name} knows it", account=account, name=name)
+                _log.info(
+                    "{account} was created, because {name} has it", account=account, name=name
+                )
 
     def _remember(self, account: str, seal: bytes) -> None:
         self._seals.pop(account, None)

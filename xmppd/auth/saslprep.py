@@ -42,7 +42,7 @@ def _check_direction(prepared: str) -> None:
     if any(map(stringprep.in_table_d2, prepared)) or not (
         stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1])
     ):
-        raise ValueError("the text runs in two directions")
+        raise ValueError("the text mixes two writing directions")
 
 
 __all__ = ["saslprep"]

@@ -16,8 +16,8 @@ async def look(sight: Sight) -> Found:
                 "certs",
                 "bad",
                 domain.name,
-                "there is no certificate, so nobody comes in by TLS: set domain.certificate, or "
-                "domain.acme = true",
+                "no certificate is configured, so nobody can connect with TLS: set "
+                "domain.certificate, or domain.acme = true",
             )
             continue
         try:
@@ -32,7 +32,9 @@ async def look(sight: Sight) -> Found:
 def _unusable(domain: DomainSettings, why: str) -> str:
     if not domain.acme:
         return why
-    return f"{why}; start the server, and see xmppctl certificate list for what the authority says"
+    return (
+        f"{why}; start the server, then run xmppctl certificate list to see what the authority says"
+    )
 
 
 def _judge(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Checked]:
@@ -42,13 +44,16 @@ def _judge(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Che
     proof, own = sight.trust.proof(chain), identity.certificate
     flaw = proof.flaw
     if flaw and own.issuer == own.subject:
-        flaw = "only this server has signed it, so others do not trust it"
-        remedy = "get one from an authority, or set domain.acme = true"
+        flaw = "the certificate is self-signed, so others do not trust it"
+        remedy = "get a certificate from an authority, or set domain.acme = true"
     elif flaw and not identity.intermediates:
-        flaw = "the certificates that lead to its authority are missing"
-        remedy = f"put them behind it in {domain.chain_file} (certbot calls that fullchain.pem)"
+        flaw = "the certificate chain is incomplete"
+        remedy = (
+            f"put the missing certificates after it in {domain.chain_file} (certbot calls this "
+            "fullchain.pem)"
+        )
     else:
-        remedy = "get one that the machines of others trust"
+        remedy = "get a certificate that other machines trust"
     if flaw:
         found.append(Checked("certs", "bad", domain.name, f"{flaw}: {remedy}"))
     else:
@@ -60,13 +65,19 @@ def _judge(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Che
                 "certs",
                 "warn",
                 domain.name,
-                f"it ends in {left_s / 86_400:.0f} days: renew it, and give xmppctl reload",
+                f"the certificate expires in {left_s / 86_400:.0f} days: renew it, then run "
+                "xmppctl reload",
             )
         )
     if not found:
         days = left_s / 86_400
         found.append(
-            Checked("certs", "ok", domain.name, f"it is trusted, and good for {days:.0f} days")
+            Checked(
+                "certs",
+                "ok",
+                domain.name,
+                f"the certificate is trusted, and valid for {days:.0f} days",
+            )
         )
     return found
 
@@ -77,9 +88,16 @@ def _names(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Che
     wanted = names_of(domain.name, sight.domains, others, sight.config.acme.leave_out)
     missing = [name for name in wanted if proof.flaw_for(name)]
     if ascii_domain(domain.name) in missing:
-        says = f"it is for other names: have {domain.name} in it, which people type"
+        says = (
+            f"the certificate is for other names: get one for {domain.name}, which clients expect"
+        )
         return [Checked("certs", "bad", domain.name, says)]
     return [
-        Checked("certs", "warn", name, f"the certificate of {domain.name} does not name it: add it")
+        Checked(
+            "certs",
+            "warn",
+            name,
+            f"the certificate of {domain.name} does not include this name: add it",
+        )
         for name in missing
     ]

@@ -52,20 +52,20 @@ async def _look_at(sight: Sight, domain: str, way: ServiceWay) -> Found:
             yield found
         return
     except NoAnswer as error:
-        yield _bad(name, f"{error}: see that the name servers of this machine answer")
+        yield _bad(name, f"{error}: check that this machine's name servers answer")
         return
     if services.refused and ports:
         yield _bad(
             name,
-            "the record says that there is no such service (its target is a dot): "
+            "the record says that the domain does not offer this service (its target is a dot): "
             f"name a host and port {ports[0]}, or remove the record",
         )
     elif services.refused:
-        yield _ok(name, "there is no such service, as the record says")
+        yield _ok(name, "this service is off, as the record says")
     elif not ports:
         yield _bad(
             name,
-            "a record leads to a service that is not configured: add a listener of kind "
+            "the record leads to a service that is not configured: add a listener of kind "
             f'"{way.kind}" with tls = "{way.tls}", or remove the record',
         )
     else:
@@ -82,14 +82,18 @@ async def _without_record(sight: Sight, domain: str, way: ServiceWay, ports: lis
         # Nobody looks for direct TLS without a record, and for others only at the usual port.
         why = f"nobody finds port {ports[0]}" if way.port else f"{way.kind}s do not find direct TLS"
         result = _bad if way.port else _warn
-        yield result(name, f"there is no record, so {why}: add one such as {record}")
+        yield result(name, f"the record is missing, so {why}: add one such as {record}")
         return
     async for found in _host(sight, name, host):
         if found.result == "ok":
-            yield _ok(name, f"there is no record; port {way.port} of {host} is looked for instead")
+            yield _ok(name, f"the record is missing; others try port {way.port} of {host} instead")
         else:
             yield _bad(
-                name, f"there is no record, and no address of {host}: add one such as {record}"
+                name,
+                (
+                    f"the record is missing, and {host} has no address: add a record such as "
+                    f"{record}"
+                ),
             )
 
 
@@ -105,8 +109,8 @@ async def _targets(sight: Sight, name: str, services: Services, ports: list[int]
         if await sight.names.alias(target.host):
             yield _bad(
                 name,
-                f"the record names {target.host}, which is an alias (CNAME), so some do not follow "
-                "it: name the host that it stands for",
+                f"the record names {target.host}, an alias (CNAME) that some do not follow: name "
+                "the host that it stands for",
             )
         async for found in _host(sight, name, target.host):
             yield found
@@ -122,8 +126,8 @@ async def _host(sight: Sight, name: str, host: str) -> Found:
     if private:
         yield _warn(
             name,
-            f"{host} has the address {private[0]}, which is not public: others reach it only if "
-            "they are in the same network",
+            f"{host} has the address {private[0]}, which is not public: only machines in the "
+            "same network can reach it",
         )
     else:
         yield _ok(name, f"{host} has the address {', '.join(addresses)}")

@@ -57,11 +57,11 @@ def knock(address: str, port: int, domain: str, kind: str, *, direct_tls: bool) 
                 assert shown, "every server shows one"
                 return Welcome(x509.load_der_x509_certificate(shown), secure.version() or "")
     except TimeoutError as error:
-        raise Closed(f"nobody answers within {PATIENCE_S:g} s") from error
+        raise Closed(f"no answer within {PATIENCE_S:g} s") from error
     except ssl.SSLError as error:
         raise Closed(f"TLS fails ({error.reason or 'no reason given'})") from error
     except OSError as error:
-        raise Closed(error.strerror or "the connection is lost") from error
+        raise Closed(error.strerror or "the connection was lost") from error
 
 
 def unverified() -> ssl.SSLContext:
@@ -97,4 +97,4 @@ def _say(plain: socket.socket, text: str, end: str, *, needed: str) -> None:
         if not data or len(answer) > MAX_BYTES:
             break
     if needed.encode() not in answer:
-        raise Closed("what answers there offers no STARTTLS")
+        raise Closed("whatever answers there does not offer STARTTLS")

@@ -49,7 +49,7 @@ async def _visit(sight: Sight, domain: str, way: ServiceWay, target: Target) -> 
                 "ports",
                 "bad",
                 about,
-                f"{way.kind}s of {domain} cannot come in at {address} ({error}): start the server, "
+                f"{way.kind}s cannot reach {domain} at {address} ({error}): start the server, "
                 "and let the firewall and the router pass this port on to it",
             )
         else:
@@ -65,8 +65,8 @@ def _judge(sight: Sight, domain: str, way: ServiceWay, about: str, shown: Welcom
             "ports",
             "bad",
             about,
-            f"the certificate that is shown to {way.kind}s of {domain} is for "
-            f"{', '.join(sorted(names)) or 'nobody'}: see that the port leads to this server, and "
-            "give xmppctl reload if its certificate has changed",
+            f"{way.kind}s of {domain} get a certificate for "
+            f"{', '.join(sorted(names)) or 'nobody'}: check that the port leads to this server, "
+            "and run xmppctl reload if its certificate has changed",
         )
-    return Checked("ports", "ok", about, f"{way.kind}s of {domain} come in with {shown.version}")
+    return Checked("ports", "ok", about, f"{way.kind}s reach {domain} with {shown.version}")

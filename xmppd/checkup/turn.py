@@ -56,9 +56,12 @@ async def _server(sight: Sight, service: Mapping[str, object]) -> Checked:
     except NoRelay as error:
         return Checked("turn", "bad", about, str(error))
     except OSError as error:
-        says = f"it cannot be asked ({error.strerror}): see that it runs, and that the port is open"
+        says = (
+            f"cannot reach the relay ({error.strerror}): check that it is running and that the "
+            "port is open"
+        )
         return Checked("turn", "bad", about, says)
-    does = "it relays with our credentials" if secret else "it answers"
+    does = "the relay accepts this server's credentials" if secret else "the server answers"
     return Checked("turn", "ok", about, does)
 
 
@@ -95,10 +98,10 @@ def _why(told: Mapping[int, bytes]) -> str:
     code = error[2] * 100 + error[3] if len(error) > 3 else 0
     if code == _UNAUTHORIZED:
         return (
-            "it does not take our credentials: have external_services.service.secret be its "
-            "static-auth-secret, and see that both clocks are right"
+            "the relay rejects this server's credentials: set external_services.service.secret "
+            "to its static-auth-secret, and check that both clocks are right"
         )
-    return f"it relays nothing (error {code}): see its log"
+    return f"the relay refuses (error {code}): see its log"
 
 
 def _said(
@@ -124,7 +127,9 @@ def _said(
             continue
         if len(answer) >= _HEADER.size and answer[8:20] == transaction:
             return int.from_bytes(answer[:2]), dict(_attributes(answer[_HEADER.size :]))
-    raise NoRelay("it does not answer: see that it runs, and that its port is open for UDP")
+    raise NoRelay(
+        "the server does not answer: check that it is running, and that its port is open for UDP"
+    )
 
 
 def _attribute(number: int, value: bytes) -> bytes:

@@ -55,26 +55,29 @@ async def _host_meta(sight: Sight, domain: str) -> Found:
     except (NoWeb, LookupFailed) as error:
         yield _warn(
             url,
-            f"clients in browsers do not find this server ({error}): add a listener at port 443, "
-            "or have the web server of the domain pass /.well-known/host-meta on",
+            f"clients in browsers cannot find this server ({error}): add a listener at port 443, "
+            "or let the domain's web server pass on /.well-known/host-meta",
         )
         return
     if answer.status != 200:
         yield _warn(
             url,
-            f"it answers {answer.status}, so clients in browsers do not find this server: have the "
-            "web server of the domain pass /.well-known/host-meta and host-meta.json on",
+            f"the answer is {answer.status}, so clients in browsers cannot find this server: let "
+            "the domain's web server pass on /.well-known/host-meta and host-meta.json",
         )
         return
     if answer.headers.get("access-control-allow-origin") != "*":
         yield _bad(
             url,
-            "pages of other sites may not read it: have the web server of the domain send "
-            '"Access-Control-Allow-Origin: *" with it, or pass it on as it is',
+            "pages of other sites may not read it: let the domain's web server send "
+            '"Access-Control-Allow-Origin: *" with it, or pass the answer on unchanged',
         )
     socket = _web_socket(answer.body)
     if not socket:
-        yield _bad(url, "it names no WebSocket: remove the file of this name, or write it anew")
+        yield _bad(
+            url,
+            "host-meta does not name a WebSocket: remove the file of this name, or write it again",
+        )
         return
     async for found in _reach(sight, socket):
         yield found
@@ -95,7 +98,7 @@ async def _reach(sight: Sight, url: str) -> Found:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or sight.https_port
     if parts.scheme != "wss":
-        yield _bad(url, "browsers do not go there from pages with TLS: set web.url to https://…")
+        yield _bad(url, "browsers refuse this from pages with TLS: set web.url to https://…")
         return
     wanted = {
         "Upgrade": "websocket",
@@ -107,16 +110,19 @@ async def _reach(sight: Sight, url: str) -> Found:
     try:
         answer = await _ask(sight, host, port, parts.path, headers=wanted)
     except (NoWeb, LookupFailed) as error:
-        yield _bad(url, f"no WebSocket opens ({error}): see that web.url leads to this server")
+        yield _bad(
+            url,
+            f"the WebSocket cannot be opened ({error}): check that web.url leads to this server",
+        )
         return
     if answer.status != 101 or answer.headers.get("sec-websocket-protocol") != "xmpp":
         yield _bad(
             url,
-            f"no WebSocket opens (it answers {answer.status}): have the proxy pass on the headers "
-            "Upgrade, Connection and Sec-WebSocket-Protocol",
+            f"the WebSocket cannot be opened (the answer is {answer.status}): let the proxy pass "
+            "on the headers Upgrade, Connection and Sec-WebSocket-Protocol",
         )
     else:
-        yield Checked("web", "ok", url, "a WebSocket opens")
+        yield Checked("web", "ok", url, "the WebSocket can be opened")
     if "http_upload" in sight.config.plugins.load:
         yield await _upload(sight, host, port)
 
@@ -131,7 +137,9 @@ async def _upload(sight: Sight, host: str, port: int) -> Checked:
     except Silent:
         return Checked("web", "ok", url, f"files of {size} bytes get through")
     except (NoWeb, LookupFailed) as error:
-        return _warn(url, f"files cannot be sent there ({error}): see that web.url leads here")
+        return _warn(
+            url, f"files cannot be uploaded ({error}): check that web.url leads to this server"
+        )
     if answer.status == 413:
         return _bad(
             url,
@@ -199,13 +207,13 @@ def _asked(
         body = b"" if response.status == 101 else response.read(MAX_BYTES)
         return SiteAnswer(response.status, found, body)
     except TimeoutError as error:
-        raise Silent(f"nobody answers within {PATIENCE_S:g} s") from error
+        raise Silent(f"no answer within {PATIENCE_S:g} s") from error
     except ssl.SSLError as error:
         raise NoWeb(f"TLS fails: {error.reason}") from error
     except OSError as error:
-        raise NoWeb(error.strerror or "the connection is lost") from error
+        raise NoWeb(error.strerror or "the connection was lost") from error
     except http.client.HTTPException as error:
-        raise NoWeb(f"what answers is no HTTP: {type(error).__name__}") from error
+        raise NoWeb(f"the answer is not HTTP: {type(error).__name__}") from error
     finally:
         connection.close()
 

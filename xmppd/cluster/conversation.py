@@ -244,14 +244,14 @@ class Conversation:
         if self._closed:
             return
         if not HEADER_BYTES <= len(frame) <= MAX_FRAME_BYTES:
-            raise BadFrame(f"it sends a frame of {len(frame)} bytes")
+            raise BadFrame(f"the frame has {len(frame)} bytes")
         kind, number, acknowledged = read_header(frame)
         if kind > FrameKind.ACKNOWLEDGEMENT:
-            raise BadFrame(f"it sends a frame of the unknown kind {kind}")
+            raise BadFrame(f"the frame has the unknown kind {kind}")
         self.acknowledge(acknowledged)
         if kind == FrameKind.ACKNOWLEDGEMENT:
             if number or len(frame) > HEADER_BYTES:
-                raise BadFrame("it sends an acknowledgement that is more")
+                raise BadFrame("the acknowledgement is malformed")
         elif not self._inbox.is_next(number, len(frame)):
             self._acknowledge_soon(1)  # it does not know that we have it
         elif kind == FrameKind.PART:

@@ -109,7 +109,7 @@ class Conversations(Bus):
     async def ask(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
         conversation = self.conversation(node)
         if conversation is None:
-            raise Unreachable(f"node {node} is not there")
+            raise Unreachable(f"node {node} is not running")
         return await conversation.ask(entry, within_s)
 
     @override

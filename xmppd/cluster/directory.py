@@ -38,7 +38,7 @@ class ResourceTaken(DirectoryError):
     """
 
     def __init__(self, holder: Location) -> None:
-        super().__init__(f"{holder.node} has a session of this resource")
+        super().__init__(f"{holder.node} has a session with this resource")
         self.holder = holder
 
 

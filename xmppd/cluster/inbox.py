@@ -74,8 +74,8 @@ class Inbox:
             raise BadFrame(f"frame {number} came after frame {self._received}")
         if self._bytes + size > MAX_UNHANDLED_BYTES or self.unhandled > MAX_UNHANDLED:
             raise BadFrame(
-                f"it sends more than may wait here: {self._bytes} bytes and {self.unhandled} "
-                "entries are not handled"
+                f"too much is waiting here: {self._bytes} bytes and {self.unhandled} entries are "
+                "not handled"
             )
         return True
 
@@ -101,9 +101,9 @@ class Inbox:
         try:
             entries = self.decoder.decode(body)
         except BadEntry as error:
-            raise BadFrame(f"it sends what is no entry: {error}") from error
+            raise BadFrame(f"the frame has an invalid entry: {error}") from error
         if not entries:
-            raise BadFrame("it sends a frame without entries")
+            raise BadFrame("the frame has no entries")
         self._part = bytearray()
         self._received = number
         taken = TakenFrame(number, len(entries), len(body))

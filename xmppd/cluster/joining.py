@@ -45,8 +45,8 @@ async def _join_when_name_is_free(membership: LeasedMembership, clock: IReactorT
         except NameTaken as error:
             if clock.seconds() >= until:
                 raise JoinError(
-                    f'cluster.node "{membership.node.id.name}" is the name of a node that is alive '
-                    "elsewhere; give this one another name, or stop that one"
+                    f'cluster.node "{membership.node.id.name}" is the name of another running '
+                    "node; give this one another name, or stop the other"
                 ) from error
             await deferLater(clock, RENEW_EVERY_S)
         else:
@@ -63,8 +63,8 @@ async def may_act(membership: Membership, clock: IReactorTime) -> None:
     while not membership.speaks:
         if membership.fenced:
             raise JoinError(
-                "this node took so long to start that the others have declared it dead; start it "
-                "again, and if that is not enough make cluster.lease_s longer"
+                "this node took so long to start that the others declared it dead; start it "
+                "again, and if that does not help, increase cluster.lease_s"
             )
         await deferLater(clock, LOOK_S)
 
@@ -81,28 +81,28 @@ def check_fits(node: Node, others: Iterable[Node]) -> None:
         name = other.id.name
         if other.secret != node.secret:
             raise JoinError(
-                f'cluster.secret_file is not that of node "{name}"; copy the file from there'
+                f'cluster.secret_file differs from that of node "{name}"; copy the file from there'
             )
         if other.domains != node.domains:
             raise JoinError(
-                f'[[domain]] names others than those of node "{name}"; have all nodes serve the '
-                "same domains"
+                f'[[domain]] differs from node "{name}"; all nodes must serve the same domains'
             )
         if other.database != node.database:
             raise JoinError(
-                f'storage.url names another database than that of node "{name}"; name the same one'
+                f'storage.url differs from node "{name}"; all nodes must use the same database'
             )
         if abs(other.protocol - node.protocol) > 1:
             older = "this node" if node.protocol < other.protocol else f'node "{name}"'
             raise JoinError(
-                f'node "{name}" speaks version {other.protocol} to other nodes, and this one '
-                f"version {node.protocol}; upgrade xmppd at {older} first, one release at a time"
+                f'node "{name}" uses version {other.protocol} of the protocol between nodes, and '
+                f"this node version {node.protocol}; upgrade xmppd at {older} first, one release "
+                "at a time"
             )
         if bool(other.address) != bool(node.address):
             theirs, ours = ("direct", "redis") if other.address else ("redis", "direct")
             raise JoinError(
-                f'cluster.links is "{ours}" here, and "{theirs}" at node "{name}"; make it the '
-                "same at all nodes"
+                f'cluster.links is "{ours}" here, but "{theirs}" at node "{name}"; all nodes '
+                "must use the same value"
             )
 
 

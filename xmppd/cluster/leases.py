@@ -222,7 +222,11 @@ class LeasedMembership(Membership):
             try:
                 await self.board.leave(self.id)
             except BoardAway as error:
-                _log.warn("node {id} has left, and cannot say so: {error}", id=self.id, error=error)
+                _log.warn(
+                    "node {id} has left, but could not record this in Redis: {error}",
+                    id=self.id,
+                    error=error,
+                )
 
     def _end(self) -> None:
         self._is_over = True
@@ -237,7 +241,7 @@ class LeasedMembership(Membership):
         if not self.fenced:
             self.fenced = True
             self._end()
-            _log.error("node {id} was fenced: it begins anew", id=self.id)
+            _log.error("the other nodes fenced node {id}: it starts again", id=self.id)
             self.on_silence()
             self._tell(NodeFenced(self.id))
 
@@ -370,7 +374,7 @@ class LeasedMembership(Membership):
         for node in self.nodes.values():
             was = before.get(node.id.name)
             if was is None or was.id != node.id:
-                _log.info("node {id} is in", id=node.id)
+                _log.info("node {id} has joined", id=node.id)
                 self._tell(NodeJoined(node))
 
     def _awaited_of(self, on_board: Mapping[str, Node], state: BoardState) -> Iterator[Node]:
@@ -411,7 +415,7 @@ class LeasedMembership(Membership):
 
     def _begin_era(self, era: str, began_at: float) -> None:
         """Enter all sessions again: what was written before may be lost (CL-64)."""
-        _log.warn("Redis may have lost what was there: all sessions are entered again")
+        _log.warn("Redis may have lost its data: this node enters all sessions again")
         self.era = era
         self._steady_since = began_at
         self._version = -1  # whoever was in may be missing
@@ -474,7 +478,7 @@ class LeasedMembership(Membership):
             self._renewed_by_others_since = now
         elif not self._is_isolated and now - since >= self.isolation_s:
             self._is_isolated = True
-            _log.error("Redis answers other nodes, and not node {id}: it drains", id=self.id)
+            _log.error("Redis answers other nodes, but not node {id}, which now drains", id=self.id)
             self.on_isolation(True)
 
     async def _ask(self, links: NodeLinks, node: NodeId) -> LeaseState:

@@ -118,7 +118,7 @@ class Link:
     def take_detour(self, detour: Callable[[Conversation], Carrier]) -> None:
         """Have the frames carried in another way, until there is a connection again (CL-88)."""
         if self.conversation.carrier is None:
-            _log.warn("what node {node} is told takes a detour", node=self.node.id)
+            _log.warn("entries for node {node} go through Redis for now", node=self.node.id)
             self.conversation.carry(detour(self.conversation))
 
     def opened(self, connection: LinkProtocol, hello: LinkHello) -> None:
@@ -142,7 +142,7 @@ class Link:
             before.close("there is another connection")
         if self._trouble:
             self._trouble = ""
-            _log.info("there is a connection with node {node}", node=self.node.id)
+            _log.info("connected to node {node}", node=self.node.id)
         self.conversation.carry(connection)
 
     def closed(self, connection: LinkProtocol, why: str) -> None:
@@ -197,7 +197,7 @@ class Link:
         now = self.clock.seconds()
         if now - self._told_at >= LOG_EVERY_S or not self._trouble:
             self._told_at = now
-            _log.warn("there is no connection with node {node}: {why}", node=self.node.id, why=why)
+            _log.warn("not connected to node {node}: {why}", node=self.node.id, why=why)
         self._trouble = why
         if self._retry is None:
             self._retry = self.clock.callLater(self._retry_s, self.dial)

@@ -264,11 +264,14 @@ class LinkBus(Conversations, LinkEnd):
     def refusal(self, hello: LinkHello, certificate: str) -> str:
         sender, receiver = hello.sender, hello.receiver
         if not compare_digest(hello.proof, self._proof(sender, receiver)):
-            return "it does not know the secret of this service"
+            return "the peer does not know the secret of this service"
         if abs(hello.protocol - PROTOCOL) > 1:
-            return f"it speaks version {hello.protocol} and node {self.membership.id} {PROTOCOL}"
+            return (
+                f"the peer uses protocol version {hello.protocol}, and node {self.membership.id} "
+                f"version {PROTOCOL}"
+            )
         if receiver != self.membership.id:
-            return f"it looks for node {receiver} and finds {self.membership.id}"
+            return f"the peer wants node {receiver}, but this is {self.membership.id}"
         if not self.membership.is_in(sender):
             return f"node {sender} is not in"
         if self.membership.nodes[sender.name].certificate != certificate:

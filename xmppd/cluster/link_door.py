@@ -60,8 +60,8 @@ class LinkDoor(ServerFactory):
         self.refused += 1
         if self._clock.seconds() >= self._log_at:
             _log.warn(
-                "{count} connections to the listener for nodes were refused; the last, from "
-                "{address}, since {why}",
+                "refused {count} connections to the listener for nodes; the last, from "
+                "{address}: {why}",
                 count=self.refused - self._logged, address=address, why=why,
             )  # fmt: skip
             self._logged = self.refused

@@ -251,7 +251,7 @@ class LinkProtocol(Protocol):
         if self.dialled is None:
             return
         if self.dialled.certificate != self.certificate:
-            self.close("it has another certificate than the directory says")
+            self.close("the certificate is not the one in the directory")
         else:
             self._greet(self.dialled.id)
 
@@ -268,7 +268,7 @@ class LinkProtocol(Protocol):
             begin = start + _LENGTH_BYTES
             size = int.from_bytes(buffer[start:begin])
             if not 0 < size <= (MAX_GREETING_BYTES if self.node is None else MAX_FRAME_BYTES):
-                self.close(f"it sends a frame of {size} bytes")
+                self.close(f"the frame has {size} bytes")
             elif end - begin < size:
                 break
             else:
@@ -345,17 +345,17 @@ class LinkProtocol(Protocol):
             if frame[0] == FrameKind.LINK:
                 self._take_message(_decode(memoryview(frame)[1:]))
             elif self.node is None:
-                self.close("it does not greet")
+                self.close("the peer sends no greeting")
             else:
                 self.end.heard(self, frame)
         except BadFrame as error:
             self.close(str(error))
         except (DecodeError, ValueError, RecursionError) as error:
-            self.close(f"it sends what no node says: {error}"[:MAX_REASON_LENGTH])
+            self.close(f"the peer sends an invalid message: {error}"[:MAX_REASON_LENGTH])
 
     def _take_message(self, message: LinkMessage) -> None:
         if isinstance(message, LinkGoodbye):
-            self._over(f"it says {message.why[:MAX_REASON_LENGTH]!r}")
+            self._over(f"the peer says: {message.why[:MAX_REASON_LENGTH]!r}")
             self.transport.abortConnection()
         elif self.node is None:
             self._take_hello(message)
@@ -366,11 +366,11 @@ class LinkProtocol(Protocol):
         elif isinstance(message, LinkAnswer):
             self.end.answered(self, message)
         elif isinstance(message, LinkHello):
-            self.close("it greets again")
+            self.close("the peer sends a second greeting")
 
     def _take_hello(self, message: LinkMessage) -> None:
         if not isinstance(message, LinkHello):
-            self.close("it does not greet")
+            self.close("the peer sends no greeting")
             return
         self._greeted = True
         why = self.end.refusal(message, self.certificate)
@@ -389,7 +389,7 @@ class LinkProtocol(Protocol):
 
     def _say_nothing(self) -> None:
         self._too_late = None
-        self.abort("it says nothing")
+        self.abort("the peer sends nothing")
 
     def _over(self, why: str) -> None:
         if not self._closed:

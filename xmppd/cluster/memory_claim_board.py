@@ -99,7 +99,7 @@ class MemoryClaimBoard(ClaimBoard):
 
     def _reached(self) -> MemoryClaims:
         if self.away:
-            raise DirectoryAway("it does not answer")
+            raise DirectoryAway("no answer")
         return self.state
 
 

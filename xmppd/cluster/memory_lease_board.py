@@ -183,7 +183,7 @@ class MemoryLeaseBoard(LeaseBoard):
 
     def _reached(self) -> MemoryLeaseBoardState:
         if self.away:
-            raise BoardAway("it does not answer")
+            raise BoardAway("no answer")
         return self.state
 
     def _renewal(self) -> Renewal:

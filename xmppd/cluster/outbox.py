@@ -119,7 +119,7 @@ class Outbox:
         if len(data) > MAX_ENTRY_BYTES:
             self.dropped += 1
             _log.error(
-                "{kind} of {bytes} bytes was not sent: an entry has {most} at most",
+                "{kind} was not sent: it has {bytes} bytes, of at most {most}",
                 kind=entry.__class__.__name__, bytes=len(data), most=MAX_ENTRY_BYTES,
             )  # fmt: skip
             return False
@@ -225,7 +225,9 @@ class Outbox:
             BadFrame: It was not sent yet.
         """
         if number > self._last:
-            raise BadFrame(f"it acknowledges frame {number}, and the last one was {self._last}")
+            raise BadFrame(
+                f"the peer acknowledges frame {number}, but the last one was {self._last}"
+            )
         if number <= self._acknowledged:
             return
         self._acknowledged = number

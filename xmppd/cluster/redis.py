@@ -90,12 +90,12 @@ class RedisServer:
         self.run_id = connection.run_id
         self.why = None
         if self._logged:
-            _log.info("Redis at {where} is there again", where=connection.where)
+            _log.info("Redis at {where} is back", where=connection.where)
             self._logged = ""
         if connection.evicts:
             _log.warn(
-                "Redis at {where} forgets what it was told when its memory is full: set its"
-                " maxmemory-policy to noeviction",
+                "Redis at {where} deletes data when its memory is full: set its maxmemory-policy "
+                "to noeviction",
                 where=connection.where,
             )
         self._tell(None)

@@ -260,7 +260,7 @@ class RedisDirectory(Directory):
         if not unknown:
             return
         if not await self._membership.refresh():
-            raise DirectoryAway(f"it is not known whether {min(unknown)} is there")
+            raise DirectoryAway(f"the state of node {min(unknown)} is unknown")
         for node in unknown:
             if not self._is_in(node):
                 if len(self._gone) >= MAX_GONE_NODES:

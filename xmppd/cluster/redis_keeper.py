@@ -56,7 +56,7 @@ class RedisKeeper(Generic[C]):
         """Connect, and connect again, from now on."""
         self._work = Deferred.fromCoroutine(self._keep())
         self._work.addErrback(
-            lambda failure: _log.failure("Redis is not connected any more", failure)
+            lambda failure: _log.failure("the connection to Redis failed", failure)
         )
 
     async def stop(self) -> None:

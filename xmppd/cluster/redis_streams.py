@@ -123,7 +123,7 @@ class RedisStreams:
         try:
             sender = NodeId.parse(name.decode())
         except ValueError:
-            self._complain(_NOBODY, BadFrame("it has no sender"))
+            self._complain(_NOBODY, BadFrame("the frame has no sender"))
             return
         conversation = self._conversation(sender)
         if conversation is None:
@@ -141,7 +141,7 @@ class RedisStreams:
         now = self.clock.seconds()
         if now - self._complained.get(node, -COMPLAINT_S) >= COMPLAINT_S:
             self._complained[node] = now
-            _log.warn("a frame of node {node} is not taken: {error}", node=node, error=error)
+            _log.warn("rejected a frame from node {node}: {error}", node=node, error=error)
 
     def _look(self) -> None:
         """Add again what may be lost."""

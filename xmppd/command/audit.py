@@ -118,8 +118,8 @@ class Audit:
                     Condition.SERVICE_UNAVAILABLE,
                 ) from error
             _log.error(
-                "{way}: {actor} gives the command {command} {arguments}, which is not in the "
-                "audit: {error}",
+                "{way}: {actor} gave the command {command} {arguments}, which could not be "
+                "written to the audit: {error}",
                 way=deed.way, actor=deed.actor, command=deed.command, arguments=deed.arguments,
                 error=error,
             )  # fmt: skip
@@ -137,7 +137,8 @@ class Audit:
             await self._log.end(number, in_line(outcome, MAX_OUTCOME_LENGTH))
         except NotWritten as error:
             _log.error(
-                "number {number} of the audit, {command}, lacks its outcome, {outcome}: {error}",
+                "the outcome of audit entry {number} ({command}: {outcome}) could not be "
+                "written: {error}",
                 number=number, command=command.name, outcome=outcome, error=error,
             )  # fmt: skip
 

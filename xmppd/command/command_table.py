@@ -228,7 +228,7 @@ class CommandTable:
         except (Refused, CancelledError):
             raise
         except StanzaError as error:
-            raise Refused(error.text or "it is refused", error.condition) from error
+            raise Refused(error.text or "the command was refused", error.condition) from error
         except Exception as error:
             owner = self._owners.get(command.name, OWNER)
             _log.failure("{owner} failed on the command {name}", owner=owner, name=command.name)

@@ -154,9 +154,11 @@ class ComponentStream:
         self.wire.open(self.header())
         check_namespaces(header, self.namespace, "components")
         if name is None:
-            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "which component is this?")
+            raise StreamError(
+                StreamCondition.IMPROPER_ADDRESSING, "the stream header names no component"
+            )
         if self._component is None:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "there is no such component here")
+            raise StreamError(StreamCondition.HOST_UNKNOWN, "this component is not configured")
 
     async def _handshake(self, component: ConnectableComponent, tree: Tree) -> None:
         """Let the component in, if it knows the secret; guesses wait (CO-2)."""
@@ -176,7 +178,7 @@ class ComponentStream:
     def _let_in(self, component: ConnectableComponent) -> None:
         if component.route.is_full:
             raise StreamError(
-                StreamCondition.CONFLICT, "the component has as many connections as it may have"
+                StreamCondition.CONFLICT, "the component has reached its limit of connections"
             )
         self.session = ComponentSession(component.route.jid, self.wire, self.context.node)
         self.stream |= Stream.AUTHENTICATED
@@ -191,17 +193,17 @@ class ComponentStream:
         tree = received.tree
         kind, session, component = KINDS.get(tree.tag), self.session, self._component
         if tree.tag == _STREAM_ERROR:
-            _log.info("{id} was told {error}", id=self.id, error=stream_error_in(tree))
+            _log.info("{id} closed with {error}", id=self.id, error=stream_error_in(tree))
             self.wire.close()
             return None
         if component is None or session is None:
             if component is None or tree.tag != _HANDSHAKE:
-                raise StreamError(StreamCondition.NOT_AUTHORIZED, "the handshake comes first")
+                raise StreamError(StreamCondition.NOT_AUTHORIZED, "send the handshake first")
             return self._handshake(component, tree)
         if kind is not None:
             return self._stanza(kind, received, component, session)
         raise StreamError(
-            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"unknown element <{local_name(tree.tag)}/>"
         )
 
     def _stanza(
@@ -224,7 +226,9 @@ class ComponentStream:
             self._refuse(kind.make(None, sender, id=tree.get("id"), type=tree.get("type")), error)
             return None
         if stanza.to is None:
-            self._refuse(stanza, StanzaError(Condition.BAD_REQUEST, "whom is this for?"))
+            self._refuse(
+                stanza, StanzaError(Condition.BAD_REQUEST, 'the stanza has no address in "to"')
+            )
             return None
         if isinstance(stanza, IQ) and stanza.type in ("get", "set"):
             component.route.asked(session, stanza)
@@ -307,5 +311,5 @@ def sender_at(text: str | None, component: JID) -> JID:
     """
     sender = component if text is None else JID.parse(text)
     if sender.domain != component.domain:
-        raise ValueError(f"that is not at {component.domain}")
+        raise ValueError(f"the sender's address is not at {component.domain}")
     return sender

@@ -92,7 +92,7 @@ class InternalComponent:
             ValueError: The sender is not at the domain, or there is no addressee.
         """
         if stanza.to is None:
-            raise ValueError("whom is this for?")
+            raise ValueError('the stanza has no address in "to"')
         if stanza.sender.domain != self.jid.domain:
             raise ValueError(f"{self.jid} cannot speak for {stanza.sender}")
         later = self._router.route(stanza)
@@ -200,7 +200,7 @@ class InternalComponent:
         try:
             return self.line(stanza)
         except Exception:
-            _log.failure("{domain} knows no line for {stanza}", domain=self.jid, stanza=stanza)
+            _log.failure("{domain} could not handle {stanza}", domain=self.jid, stanza=stanza)
             return stanza.sender.bare
 
     def _start(self, coroutine: Coroutine[Deferred[object], object, None]) -> Deferred[None]:

@@ -49,7 +49,7 @@ _FORWARDED_MESSAGE = "/".join(
     (_PRIVILEGE, qname(FORWARD, "forwarded"), qname(ns.CLIENT, "message"))
 )
 _ROSTER = IQRosterHandler.query
-_WHOSE = "only in the name of an account of this server"
+_WHOSE = "this is possible only for accounts of this server"
 _STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 _SERVERS_OWN = ("urn:xmpp:mam:", "urn:xmpp:privilege:", "urn:xmpp:delegation:", "urn:xmpp:sm:")
 """Namespaces, whatever their version, that only a server sends to its clients and components."""
@@ -146,7 +146,7 @@ class Voice:
             raise StanzaError(Condition.FORBIDDEN)
         inner = envelope.payload.tree.findall(_FORWARDED_MESSAGE)
         if len(inner) != 1:
-            raise StanzaError(Condition.FORBIDDEN, "one message at a time")
+            raise StanzaError(Condition.FORBIDDEN, "wrap one message at a time")
         try:
             sender = JID.parse(inner[0].get("from", ""))
             message = envelope.from_tree(_as_content(inner[0]), sender)
@@ -155,11 +155,11 @@ class Voice:
         if sender.local is None or not sender.is_bare or not self.routing_table.is_local(sender):
             raise StanzaError(Condition.FORBIDDEN, _WHOSE)
         if message.to is None:
-            raise StanzaError(Condition.FORBIDDEN, "whom is this for?")
+            raise StanzaError(Condition.FORBIDDEN, 'the stanza has no address in "to"')
         for child in inner[0]:
             if is_servers_own(child, self.routing_table.domains):
                 raise StanzaError(
-                    Condition.FORBIDDEN, f"only a server writes <{local_name(child.tag)}/>"
+                    Condition.FORBIDDEN, f"only servers may write <{local_name(child.tag)}/>"
                 )
         return message, sender, message.to
 
@@ -322,7 +322,7 @@ class Privileges(PacketInterceptor):
 
 
 def _push_failed(failure: Failure) -> None:
-    _log.failure("a component was not told of a change of a roster", failure)
+    _log.failure("a component did not get a roster change", failure)
 
 
 def _as_content(forwarded: Tree) -> Tree:

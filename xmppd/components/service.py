@@ -172,7 +172,9 @@ class Service(InternalComponent):
         """
         to = iq.to
         if iq.id is None or len(iq.payload.tree) != 1:
-            raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
+            raise StanzaError(
+                Condition.BAD_REQUEST, "a request must have an id and exactly one child"
+            )
         if to is None:
             raise StanzaError(Condition.SERVICE_UNAVAILABLE)
         if to.resource is not None:

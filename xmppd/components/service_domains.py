@@ -100,11 +100,11 @@ class ServiceDomains:
         domain, components = part.domain, routing_table.components
         address = JID.parse(domain)
         if address.full != address.domain or address.full != domain:
-            raise ValueError(f"{domain} is no domain, or not written as {address.domain}")
+            raise ValueError(f"{domain} is not a domain, or should be written {address.domain}")
         if domain in routing_table.domains:
-            raise ValueError(f"{domain} is a domain of users")
+            raise ValueError(f"{domain} is a domain of accounts")
         if domain in components:
-            raise ValueError(f"{domain} is taken")
+            raise ValueError(f"{domain} already exists")
         components[domain] = part.route if owner == OWNER else _HarmlessRoute(part.route, owner)
         item = DiscoItem(address, part.name)
         take_item = self.iq_router.disco.put(Says(DiscoInfo(items=(item,))), owner)

@@ -113,13 +113,13 @@ class WokkelComponent(InternalComponent):
             parser.feed(data)
             while (event := parser.next()) is not None:
                 if not isinstance(event, Received) or event.tree.tag not in KINDS:
-                    raise ValueError("a handler sent something that is no stanza")
+                    raise ValueError("a handler sent something other than a stanza")
                 found.append(stanza_of(event.tree, self.jid))
             if parser.unread:
                 raise ValueError("a handler sent half a stanza")
         except (StreamError, ValueError) as error:
             self._parser = new_parser()
-            raise ValueError(f"{self.jid} sent what nobody can read: {error}") from error
+            raise ValueError(f"{self.jid} sent a malformed stanza: {error}") from error
         return found
 
 

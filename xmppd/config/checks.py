@@ -32,7 +32,9 @@ _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 def _check_domains(config: Config) -> None:
     if not config.domain:
-        raise ConfigError('there is no domain; add a [[domain]] table with name = "example.org".')
+        raise ConfigError(
+            'no domain is configured; add a [[domain]] table with name = "example.org".'
+        )
     seen = set()
     for domain in config.domain:
         try:
@@ -43,7 +45,7 @@ def _check_domains(config: Config) -> None:
                 'write it as in DNS, such as "example.org".'
             ) from None
         if name in seen:
-            raise ConfigError(f'domain.name "{domain.name}" is there twice; remove one of them.')
+            raise ConfigError(f'domain.name "{domain.name}" appears twice; remove one of the two.')
         seen.add(name)
 
 
@@ -54,8 +56,8 @@ def _check_delegated(config: Config) -> None:
             namespace = text.partition(" ")[0]
             if namespace in taken:
                 raise ConfigError(
-                    f'component.delegate has "{namespace}" for {component.name} and for '
-                    f"{taken[namespace]}; only one of them can answer for it."
+                    f'component.delegate has "{namespace}" for both {component.name} and '
+                    f"{taken[namespace]}; delegate it to only one of them."
                 )
             taken[namespace] = component.name
 
@@ -72,8 +74,8 @@ def _check_components(config: Config) -> None:
             ) from None
         if name in taken:
             raise ConfigError(
-                f'component.name "{component.name}" is a domain or a component already; '
-                "give it a name of its own."
+                f'component.name "{component.name}" is already the name of a domain or a '
+                "component; choose another one."
             )
         taken.add(name)
         if bool(component.secret) == bool(component.secret_file):
@@ -111,26 +113,27 @@ def _check_roles(config: Config) -> None:
     for role in config.role:
         if not _ROLE.fullmatch(role.name):
             raise ConfigError(
-                f'role.name "{role.name}" cannot be; write it in small letters, such as "helpdesk".'
+                f'role.name "{role.name}" is not a valid name; use lowercase letters, as in '
+                '"helpdesk".'
             )
         if role.name in taken:
-            raise ConfigError(f'role.name "{role.name}" is there twice; make one table of them.')
+            raise ConfigError(f'role.name "{role.name}" appears twice; merge the two tables.')
         taken.add(role.name)
         if role.name in ("admin", "user"):
             raise ConfigError(
-                f'role.name "{role.name}" is taken: everybody is a user, and administrators are '
-                "named by admins; give the role another name."
+                f'role.name "{role.name}" is reserved: everyone is a user, and admins lists the '
+                "administrators; choose another name."
             )
         if (role.name in ROLES) == bool(role.scopes):
             raise ConfigError(
-                f'role "{role.name}" has scopes already; leave role.scopes out.'
+                f'role "{role.name}" has fixed scopes; remove role.scopes.'
                 if role.scopes
-                else f'role "{role.name}" may do nothing; name at least one of role.scopes.'
+                else f'role "{role.name}" has no scopes; list at least one in role.scopes.'
             )
         for scope in role.scopes:
             if scope not in SCOPES:
                 near = get_close_matches(scope, SCOPES, n=1) or SCOPES
-                raise ConfigError(f'role.scopes does not know "{scope}"; use {" or ".join(near)}.')
+                raise ConfigError(f'role.scopes: unknown scope "{scope}"; use {" or ".join(near)}.')
         for account in role.accounts:
             if not _is_account(account):
                 raise ConfigError(
@@ -153,7 +156,7 @@ def _check_names(config: Config) -> None:
             prepare_local(name)
         except ValueError:
             raise ConfigError(
-                f'registration.reserved_names has "{name}", which no account can have; '
+                f'registration.reserved_names has "{name}", which is not a valid account name; '
                 "write the part of an address before the @."
             ) from None
 
@@ -162,28 +165,29 @@ def _check_certificates(config: Config) -> None:
     for domain in config.domain:
         if domain.key and not domain.certificate:
             raise ConfigError(
-                f'domain.key of "{domain.name}" has no certificate; add domain.certificate.'
+                f'domain.key of "{domain.name}" is set without a certificate; add '
+                "domain.certificate."
             )
     for listen in config.listen:
         if listen.kind == "component" and listen.tls == "starttls":
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" is for components, who know no STARTTLS; '
-                'set listen.tls = "none", or "direct".'
+                f'listen.endpoint "{listen.endpoint}" is for components, which cannot use '
+                'STARTTLS; set listen.tls = "none", or "direct".'
             )
         if listen.kind == "node" and listen.tls == "starttls":
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" is for nodes, who know no STARTTLS; '
-                'set listen.tls = "direct", or "none" where nobody else can listen.'
+                f'listen.endpoint "{listen.endpoint}" is for nodes, which cannot use STARTTLS; '
+                'set listen.tls = "direct", or "none" on a network that nobody else can read.'
             )
         if listen.kind == "http" and listen.tls == "starttls":
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" is for HTTP, which knows no STARTTLS; '
+                f'listen.endpoint "{listen.endpoint}" is for HTTP, which cannot use STARTTLS; '
                 'set listen.tls = "direct", or "none" on this machine or behind a proxy.'
             )
         if listen.serve and not _speaks_http(listen):
             raise ConfigError(
                 f'listen.serve is for HTTP, which "{listen.endpoint}" does not speak; set '
-                'listen.kind = "http", or listen.tls = "direct" where clients come in.'
+                'listen.kind = "http", or listen.tls = "direct" on a listener for clients.'
             )
         bare = next((d.name for d in config.domain if not (d.certificate or d.acme)), None)
         if listen.tls != "none" and listen.kind != "node" and bare is not None:
@@ -202,13 +206,13 @@ def _check_auth(config: Config) -> None:
     for domain in config.domain:
         if not domain.auth or len(set(domain.auth)) < len(domain.auth):
             raise ConfigError(
-                f'domain.auth of "{domain.name}" is empty, or names one twice; write it as '
-                '["internal"], or with others before or behind that.'
+                f'domain.auth of "{domain.name}" is empty, or names a provider twice; write it '
+                'as ["internal"], with others before or after that.'
             )
         if "internal" not in domain.auth and not _BY_OTHERS & set(config.auth.mechanisms):
             raise ConfigError(
-                f'domain.auth of "{domain.name}" needs the passwords themselves, or tokens; add '
-                '"PLAIN" or "OAUTHBEARER" to auth.mechanisms.'
+                f'domain.auth of "{domain.name}" needs plain passwords or tokens; add "PLAIN" or '
+                '"OAUTHBEARER" to auth.mechanisms.'
             )
 
 
@@ -224,8 +228,8 @@ def _check_ports(config: Config) -> None:
         place = f"{port} {found[1] if found else ''}"
         if place in taken:
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" is at the port of "{taken[place]}"; give '
-                "each a port of its own."
+                f'listen.endpoint "{listen.endpoint}" has the same port as "{taken[place]}"; '
+                "give each its own port."
             )
         taken[place] = listen.endpoint
 
@@ -237,7 +241,7 @@ def _check_acme(config: Config) -> None:
     for domain in config.domain:
         if domain.acme and (domain.certificate or domain.key):
             raise ConfigError(
-                f'domain.acme of "{domain.name}" has an authority sign its certificate, but '
+                f'domain.acme of "{domain.name}" gets its certificate from an authority, but '
                 "domain.certificate names a file; remove one of the two."
             )
     if not settings.terms_agreed:
@@ -247,7 +251,7 @@ def _check_acme(config: Config) -> None:
         )
     if urlsplit(settings.directory).scheme != "https":
         raise ConfigError(
-            f'acme.directory cannot be "{settings.directory}"; write it as "https://…".'
+            f'acme.directory "{settings.directory}" is not a valid URL; write it as "https://…".'
         )
     if bool(settings.eab_key_id) != bool(settings.eab_key_file):
         raise ConfigError(
@@ -261,18 +265,20 @@ def _check_acme(config: Config) -> None:
     for uri in settings.contact:
         if not uri.startswith("mailto:"):
             raise ConfigError(
-                f'acme.contact has "{uri}"; write each as "mailto:hostmaster@example.org".'
+                f'acme.contact: "{uri}" is not a mail URI; write it as '
+                '"mailto:hostmaster@example.org".'
             )
     if not config.challenge:
         raise ConfigError(
-            f'domain.acme of "{names[0]}" needs a listener at which the authority looks: add a '
+            f'domain.acme of "{names[0]}" needs a listener that the authority can reach: add a '
             '[[listen]] table with endpoint = "epoll:80", kind = "http", tls = "none", serve = '
             '["acme"], or one with endpoint = "epoll:443", kind = "http", tls = "direct".'
         )
     if config.cluster.enabled:
         raise ConfigError(
-            f'domain.acme of "{names[0]}" is not for a cluster, where an authority could ask any '
-            "node; have certbot get the certificate, and name it in domain.certificate."
+            f'domain.acme of "{names[0]}" does not work in a cluster, where the authority could '
+            "reach any node; get the certificate with certbot, and name it in "
+            "domain.certificate."
         )
 
 
@@ -287,7 +293,7 @@ def _check_web(config: Config) -> None:
         settings.proxies  # noqa: B018  # it raises
     except ValueError:
         raise ConfigError(
-            'web.trusted_proxies has what is no address; write each as "192.0.2.1", or a network '
+            'web.trusted_proxies has an invalid address; write each as "192.0.2.1", or a network '
             'as "192.0.2.0/24".'
         ) from None
     _check_ips(config)
@@ -296,7 +302,7 @@ def _check_web(config: Config) -> None:
         parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/")
     ):
         raise ConfigError(
-            f'web.url cannot be "{settings.url}"; write it as "https://chat.example.org".'
+            f'web.url "{settings.url}" is not a valid URL; write it as "https://chat.example.org".'
         )
 
 
@@ -308,25 +314,28 @@ def _check_ips(config: Config) -> None:
         try:
             ip_address(ip)
         except ValueError:
-            raise ConfigError(f'web.ips has "{ip}", which is no IP address.') from None
+            raise ConfigError(
+                f'web.ips: "{ip}" is not an IP address; write it as "192.0.2.1".'
+            ) from None
     kinds = {listen.kind for listen in config.listen}
     direct = {listen.kind for listen in config.listen if listen.tls == "direct"}
     for kind in ("client", "server"):
         if kind in kinds and kind not in direct:
             raise ConfigError(
-                f"web.ips tells where {kind}s come in, which needs a listener with listen.kind = "
-                f'"{kind}" and listen.tls = "direct"; add one, or leave web.ips empty.'
+                f"web.ips announces where {kind}s connect, which needs a listener with "
+                f'listen.kind = "{kind}" and listen.tls = "direct"; add one, or leave web.ips '
+                "empty."
             )
 
 
 def _check_mechanisms(config: Config) -> None:
     if not config.auth.mechanisms:
-        raise ConfigError("auth.mechanisms is empty; name at least one, or leave the key out.")
+        raise ConfigError("auth.mechanisms is empty; list at least one, or remove the option.")
     for mechanism in config.auth.mechanisms:
         if mechanism not in MECHANISMS:
             near = get_close_matches(mechanism, sorted(MECHANISMS), n=1) or sorted(MECHANISMS)
             raise ConfigError(
-                f'auth.mechanisms does not know "{mechanism}"; use {" or ".join(near)}.'
+                f'auth.mechanisms: unknown mechanism "{mechanism}"; use {" or ".join(near)}.'
             )
     in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
@@ -339,13 +348,13 @@ def _check_mechanisms(config: Config) -> None:
             )
         if listen.tls == "none" and not in_clear:
             raise ConfigError(
-                f'auth.mechanisms has none that works without TLS at "{listen.endpoint}"; '
-                "add SCRAM-SHA-256."
+                "auth.mechanisms has no mechanism that works without TLS at "
+                f'"{listen.endpoint}"; add SCRAM-SHA-256.'
             )
     if "EXTERNAL" in config.auth.mechanisms and not config.tls.client_ca:
         raise ConfigError(
-            'auth.mechanisms has "EXTERNAL" but no authority is trusted for it; '
-            "set tls.client_ca, or leave EXTERNAL out."
+            'auth.mechanisms has "EXTERNAL", which needs a trusted authority; set tls.client_ca, '
+            'or remove "EXTERNAL".'
         )
 
 
@@ -355,12 +364,12 @@ def _check_tokens(config: Config) -> None:
             known = sorted(TOKEN_MECHANISMS)
             near = get_close_matches(mechanism, known, n=1) or known
             raise ConfigError(
-                f'tokens.mechanisms does not know "{mechanism}"; use {" or ".join(near)}.'
+                f'tokens.mechanisms: unknown mechanism "{mechanism}"; use {" or ".join(near)}.'
             )
     if config.tokens.rotation_s >= config.tokens.lifetime_s:
         raise ConfigError(
-            "tokens.rotation_s is not less than tokens.lifetime_s; a token would expire before "
-            "it is followed by another."
+            "tokens.rotation_s must be less than tokens.lifetime_s; otherwise a token expires "
+            "before the server renews it."
         )
 
 
@@ -385,13 +394,16 @@ def _check_remote_domains(config: Config) -> None:
                 'write it as in DNS, such as "example.net".'
             ) from None
         if name in seen:
-            whose = "is one of ours" if name in ours else "is there twice"
+            whose = "is a domain of this server" if name in ours else "appears twice"
             raise ConfigError(f's2s.domain.name "{remote.name}" {whose}; remove it.')
         seen.add(name)
         if not 0 < remote.port < 65_536:
             raise ConfigError(f"s2s.domain.port is {remote.port}; make it a port from 1 to 65535.")
         if remote.stanzas_per_s is not None and remote.stanzas_per_s <= 0:
-            raise ConfigError("s2s.domain.stanzas_per_s must be greater than zero; or set block.")
+            raise ConfigError(
+                "s2s.domain.stanzas_per_s must be greater than zero; to allow nothing, set block "
+                "= true."
+            )
 
 
 def _check_name_servers(config: Config) -> None:
@@ -400,8 +412,8 @@ def _check_name_servers(config: Config) -> None:
             name_server(text)
         except ValueError:
             raise ConfigError(
-                f's2s.dns_servers has "{text}", which is no IP address; write it as '
-                '"192.0.2.1", or with its port as "192.0.2.1:53" or "[2001:db8::1]:53".'
+                f's2s.dns_servers: "{text}" is not an IP address; write it as "192.0.2.1", or '
+                'with its port as "192.0.2.1:53" or "[2001:db8::1]:53".'
             ) from None
 
 
@@ -431,19 +443,19 @@ def _check_cluster(config: Config) -> None:
                 RedisURL.parse(url, port)
             except ValueError as error:
                 raise ConfigError(
-                    f"cluster.{key} has a URL that cannot be used ({error}); "
-                    'write it as "redis://user:password@host:port".'
+                    f"cluster.{key} has an invalid URL ({error}); write it as "
+                    '"redis://user:password@host:port".'
                 ) from None
     if len(set(settings.redis)) < len(settings.redis):
-        raise ConfigError("cluster.redis names one Redis twice; remove one of them.")
+        raise ConfigError("cluster.redis names the same Redis twice; remove one of the two.")
     if not settings.secret_file:
         raise ConfigError(
-            "cluster.secret_file is empty; name a file that all nodes have the same copy of: make "
-            "it with `openssl rand -hex 32`."
+            "cluster.secret_file is empty; name a file of which every node has the same copy: "
+            "make it with `openssl rand -hex 32`."
         )
     if not is_cluster_name(settings.name):
         raise ConfigError(
-            f'cluster.name cannot be "{settings.name}"; take letters, digits and hyphens.'
+            f'cluster.name "{settings.name}" is not a valid name; use letters, digits and hyphens.'
         )
     _check_cluster_numbers(settings)
     _check_addresses(config)
@@ -452,14 +464,14 @@ def _check_cluster(config: Config) -> None:
 def _check_alone(config: Config) -> None:
     if config.cluster != ClusterSettings():
         raise ConfigError(
-            "cluster.redis is empty, so this server would be alone; name the Redis of the cluster, "
-            'such as ["redis://127.0.0.1"], or remove the table [cluster].'
+            "cluster.redis is empty, so this server would have no other nodes; name the Redis of "
+            'the cluster, such as ["redis://127.0.0.1"], or remove the table [cluster].'
         )
     for listen in config.listen:
         if listen.kind == "node":
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" is for nodes, but this server is none; set '
-                "cluster.redis, or remove this listener."
+                f'listen.endpoint "{listen.endpoint}" is for nodes, but this server is not a '
+                "node; set cluster.redis, or remove this listener."
             )
 
 
@@ -467,7 +479,8 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
     least, most = LEASE_S
     if not least <= settings.lease_s <= most:
         raise ConfigError(
-            f"cluster.lease_s is {settings.lease_s:g}; make it {least:g} to {most:g} seconds."
+            f"cluster.lease_s is {settings.lease_s:g}; it must be from {least:g} to {most:g} "
+            "seconds."
         )
     if settings.grace_s < settings.lease_s:
         raise ConfigError(
@@ -475,14 +488,16 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
         )
     if settings.drain_s > MAX_DRAIN_S:
         raise ConfigError(
-            f"cluster.drain_s is {settings.drain_s:g}; make it {MAX_DRAIN_S:g} seconds at most."
+            f"cluster.drain_s is {settings.drain_s:g}; it must be at most {MAX_DRAIN_S:g} seconds."
         )
     for key, value, (least_window, most_window) in (
         ("window_bytes", settings.window_bytes, WINDOW_BYTES),
         ("window_entries", settings.window_entries, WINDOW_ENTRIES),
     ):
         if not least_window <= value <= most_window:
-            raise ConfigError(f"cluster.{key} is {value}; make it {least_window} to {most_window}.")
+            raise ConfigError(
+                f"cluster.{key} is {value}; it must be from {least_window} to {most_window}."
+            )
 
 
 def _check_addresses(config: Config) -> None:
@@ -496,11 +511,12 @@ def _check_addresses(config: Config) -> None:
                 host_and_port(address)
         except ValueError:
             raise ConfigError(
-                f'cluster.{key} cannot be "{address}"; write it as "host.example.org:{port}".'
+                f'cluster.{key} "{address}" is not a valid address; write it as '
+                f'"host.example.org:{port}".'
             ) from None
     if settings.client_url and urlsplit(settings.client_url).scheme != "https":
         raise ConfigError(
-            f'cluster.client_url cannot be "{settings.client_url}"; write it as '
+            f'cluster.client_url "{settings.client_url}" is not a valid URL; write it as '
             '"https://a.example.org:5443".'
         )
     if settings.links == "redis":
@@ -509,13 +525,13 @@ def _check_addresses(config: Config) -> None:
     if not has_door and (settings.links == "direct" or settings.address):
         why = 'links is "direct"' if settings.links == "direct" else "address is set"
         raise ConfigError(
-            f"cluster.{why}, but nodes cannot come in anywhere; add a [[listen]] table with "
+            f"cluster.{why}, but there is no listener for nodes; add a [[listen]] table with "
             'kind = "node", or set cluster.links = "redis".'
         )
     if has_door and not settings.address:
         raise ConfigError(
-            "cluster.address is empty, so that other nodes do not know where to reach this one; "
-            'set it, or cluster.links = "redis".'
+            "cluster.address is empty, so other nodes do not know where to reach this one; set "
+            'it, or set cluster.links = "redis".'
         )
 
 
@@ -523,7 +539,7 @@ def _check_log(config: Config) -> None:
     for namespace, level in config.log.levels.items():
         if level not in LOG_LEVELS:
             raise ConfigError(
-                f"log.levels.{namespace} cannot be '{level}'; use one of {', '.join(LOG_LEVELS)}."
+                f"log.levels.{namespace} is {level!r}; use one of {', '.join(LOG_LEVELS)}."
             )
 
 
@@ -531,7 +547,7 @@ def _check_plugins(config: Config) -> None:
     seen = set()
     for name in config.plugins.load:
         if name in seen:
-            raise ConfigError(f'plugins.load names "{name}" twice; remove one of them.')
+            raise ConfigError(f'plugins.load names "{name}" twice; remove one of the two.')
         seen.add(name)
 
 

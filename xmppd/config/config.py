@@ -237,7 +237,7 @@ def name_server(text: str) -> tuple[str, int]:
     if not colon or (":" in host and not host.endswith("]")):
         host, port = text, "53"
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
-        raise ValueError(f"{port} is no port")
+        raise ValueError(f"{port} is not a port number")
     return str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
 
 
@@ -479,7 +479,7 @@ def host_and_port(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     host, port = parts.hostname, parts.port
     if not host or port is None or parts.netloc != text or "@" in text or " " in text:
-        raise ValueError(f"{text!r} is no address")
+        raise ValueError(f"{text!r} is not an address")
     return host, port
 
 

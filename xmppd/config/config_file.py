@@ -61,16 +61,17 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            "there is no such file; let `xmppd setup` write one, or name another with --config."
+            "this file does not exist; run `xmppd setup` to write one, or name another with "
+            "--config."
         ) from None
     except OSError as error:
         raise ConfigError(
-            f"it cannot be read ({error.strerror}); make it a file that this user may read."
+            f"cannot be read ({error.strerror}); make it a file that this user may read."
         ) from None
     except Writable as error:
         raise ConfigError(f"{error}.") from None
     except UnicodeDecodeError:
-        raise ConfigError("it is not UTF-8 text; save it as UTF-8.") from None
+        raise ConfigError("not valid UTF-8; save the file as UTF-8.") from None
 
 
 def _named_plugins(table: dict[str, Any]) -> list[str]:
@@ -134,10 +135,10 @@ def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        reason = getattr(error, "strerror", None) or "not valid UTF-8"
         raise ConfigError(
-            f'component.secret_file "{path}" cannot be read ({reason}); '
-            "make it a file that this user may read, and nobody else."
+            f'component.secret_file "{path}" cannot be read ({reason}); make it a file that only '
+            "this user may read."
         ) from None
     if not secret:
         raise ConfigError(f'component.secret_file "{path}" is empty; write the secret into it.')
@@ -150,7 +151,9 @@ def _with_cluster_secret(settings: ClusterSettings, base: Path) -> ClusterSettin
         return settings
     node = settings.node or gethostname()
     if not is_cluster_name(node):
-        raise ConfigError(f'cluster.node cannot be "{node}"; take letters, digits and hyphens.')
+        raise ConfigError(
+            f'cluster.node "{node}" is not a valid name; use letters, digits and hyphens.'
+        )
     authorities = str(base / settings.authorities) if settings.authorities else ""
     path = base / settings.secret_file
     return replace(
@@ -174,14 +177,14 @@ def _cluster_secret(path: Path) -> bytes:
             secret = file.read(MAX_SECRET_BYTES + 1).strip()
     except OSError as error:
         raise ConfigError(
-            f'cluster.secret_file "{path}" cannot be read ({error.strerror}); '
-            "make it a file that this user may read, and nobody else."
+            f'cluster.secret_file "{path}" cannot be read ({error.strerror}); make it a file '
+            "that only this user may read."
         ) from None
     except Writable as error:
         raise ConfigError(f"cluster.secret_file: {error}.") from None
     if not MIN_SECRET_BYTES <= len(secret) <= MAX_SECRET_BYTES:
         raise ConfigError(
-            f'cluster.secret_file "{path}" does not have {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} '
+            f'cluster.secret_file "{path}" must have {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} '
             "bytes; make one with `openssl rand -hex 32`, and copy it to all nodes."
         )
     return secret

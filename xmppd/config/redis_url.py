@@ -55,17 +55,17 @@ class RedisURL:
         if parts.scheme == "unix":
             return cls._of_socket(parts)
         if parts.scheme not in ("redis", "rediss"):
-            raise ValueError("it begins with none of redis://, rediss:// and unix://")
+            raise ValueError("a Redis URL begins with redis://, rediss:// or unix://")
         try:
             port = parts.port or port
         except ValueError:  # which may quote a password
-            raise ValueError("its port is no number; in a password write / as %2F") from None
+            raise ValueError("the port is not a number; in a password write / as %2F") from None
         if not parts.hostname:
-            raise ValueError("it has no host")
+            raise ValueError("the URL has no host")
         if parts.query or parts.fragment:
-            raise ValueError("nothing may follow the number of the database")
+            raise ValueError("nothing may follow the database number")
         if database and not (database.isascii() and database.isdecimal()):
-            raise ValueError("what follows the host must be the number of a database")
+            raise ValueError("only a database number may follow the host")
         # Python has it in small letters, and the name of a master may have others.
         place = parts.netloc.rpartition("@")[2]
         host = parts.hostname if place.startswith("[") else place.partition(":")[0]
@@ -81,11 +81,11 @@ class RedisURL:
     @classmethod
     def _of_socket(cls, parts: SplitResult) -> "RedisURL":
         if parts.hostname or not parts.path or parts.query or parts.fragment:
-            raise ValueError("unix:// is followed by the path of a socket, and by nothing else")
+            raise ValueError("only the path of a socket may follow unix://")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         path = unquote(parts.path)
         if len(path.encode()) > MAX_PATH_BYTES:
-            raise ValueError(f"the path of a socket has {MAX_PATH_BYTES} bytes at most")
+            raise ValueError(f"the path of a socket may have at most {MAX_PATH_BYTES} bytes")
         return cls("", 0, user, password, path=path)
 
 

@@ -14,8 +14,8 @@ class Mark(Enum):
     """
 
     RESTART = "a change needs a restart"
-    MAY_BE_ZERO = "zero is none"
-    APART = "is no key of the file"
+    MAY_BE_ZERO = "zero means none"
+    APART = "not an option of the file"
     IN_DATA = "a path, below the data directory unless it is absolute"
 
 

@@ -62,7 +62,7 @@ class SettingsTable:
                 if table != table_of(before, part.table, owner):
                     part.use(table)
             except Exception:
-                _log.failure("{owner} cannot take its settings", owner=owner)
+                _log.failure("{owner} could not apply its settings", owner=owner)
 
 
 def table_of(config: Config, table: type[S], owner: str = OWNER) -> S:

@@ -68,8 +68,8 @@ def _refuse_unknown_keys(
             near = near or get_close_matches(key, others, 1, NEAR_PLUGINS)
             if not (where or near) and isinstance(value, dict):
                 raise ConfigError(
-                    f"{key} is not an option, and no plugin that is loaded has this table; add "
-                    f'"{key}" to plugins.load, or remove the table.'
+                    f'{key} is not an option, and no loaded plugin has this table; add "{key}" '
+                    "to plugins.load, or remove the table."
                 )
             raise ConfigError(
                 f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."
@@ -97,9 +97,9 @@ def _explained(what: str, place: str, kind: type[Section], where: str) -> str:
     key = (where + key.replace("[...]", ".*")).rstrip(".")
     if mismatch := re.fullmatch(r"Expected `(\w+)`, got `(\w+)`", what):
         expected, actual = (_IN_TOML.get(name, name) for name in mismatch.groups())
-        return f"{key} is {actual}; make it {expected}."
+        return f"{key} is {actual}; it must be {expected}."
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
-        return f"{key} lacks {missing[1]}; add it."
+        return f"{key} has no {missing[1]}; add it."
     if unknown := re.fullmatch(r"Invalid enum value (.+)", what):
         return f"{key} cannot be {unknown[1]}; use one of {', '.join(_choices(place, kind))}."
     return f"{key}: {what}."
@@ -110,7 +110,7 @@ def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:
     *tables, key = re.sub(r"\[\d+\]", "", place).split(".")
     for table in tables:
         inner = section_of(next(field for field in fields(kind) if field.name == table))
-        assert inner is not None, "it has keys"
+        assert inner is not None, "the table has options"
         kind = inner
     return get_args(type_of(next(field for field in fields(kind) if field.name == key)))
 
@@ -126,7 +126,7 @@ def _check_numbers(section: Section, where: str) -> None:
         may_be_zero = is_marked(field, Mark.MAY_BE_ZERO)
         if not math.isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
             least = "zero or more" if may_be_zero else "greater than zero"
-            raise ConfigError(f"{where}{field.name} is {value}; make it {least}.")
+            raise ConfigError(f"{where}{field.name} is {value}; it must be {least}.")
 
 
 __all__ = ["ConfigError", "read"]

@@ -37,7 +37,7 @@ def parsed(text: str) -> dict[str, Any]:
         ConfigError: It is not TOML, or has a table as it is not written.
     """
     if text.startswith("\ufeff"):
-        raise ConfigError("it begins with a byte order mark; save it as UTF-8 without one.")
+        raise ConfigError("the file begins with a byte order mark; save it as UTF-8 without one.")
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -70,10 +70,10 @@ def _said(text: str, error: str) -> str:
         if name in _arrays():
             return _brackets(text, name)
         first = next(at for at, each in enumerate(lines, 1) if each.strip() == line)
-        return f"line {number}: {line} is there already, in line {first}; make one table of both."
+        return f"line {number}: {line} already appears in line {first}; merge the two tables."
     if _TWICE.match(what):
         key = line.partition("=")[0].strip()
-        return f"line {number}: {key} is there already; remove one of the two."
+        return f"line {number}: {key} appears twice; remove one of the two."
     meant = next((words for begin, words in _OTHER_WORDS if what.startswith(begin)), what)
     key, equals, _ = line.partition("=")  # what follows may be a secret
     shown = f", {key.strip()[:MAX_SHOWN]}," if equals and key.strip() else ""

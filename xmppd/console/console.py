@@ -592,7 +592,7 @@ class Console:
         answer = Heard()
         self._under_way += 1
         if command.about.effect != "reads" and DRY_RUN.key not in told:
-            _log.info("console: {actor} gives {command}", actor=actor.who, command=name)
+            _log.info("console: {actor} gave the command {command}", actor=actor.who, command=name)
         try:
             async with aclosing(self._commands.replies(command, context)) as replies:
                 async for reply in replies:

@@ -203,7 +203,7 @@ class Live:
             HTTPError: Too many look.
         """
         if len(self._windows) >= MAX_WINDOWS:
-            raise HTTPError(429, f"{MAX_WINDOWS} windows are told already.")
+            raise HTTPError(429, f"{MAX_WINDOWS} windows already get live updates.")
         window = _Window(may_still)
         self._windows.add(window)
         if not self._sampling.running:

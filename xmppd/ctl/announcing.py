@@ -23,7 +23,7 @@ class AnnouncedRow(Row, frozen=True):
     """A domain whose people were told something.
 
     Attributes:
-        sessions: The clients that are available just now; nobody is told later.
+        sessions: The clients that are available now; others do not get it later.
     """
 
     domain: str

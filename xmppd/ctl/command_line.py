@@ -38,7 +38,7 @@ GROUPS: Mapping[str, str] = {
     "cluster": "the nodes of this service",
     "console": "pages for those who run the server",
     "key": "keys with which programs give commands",
-    "audit": "what was changed, and by whom",
+    "audit": "what was changed, and who did it",
     "job": "commands that run in the background",
     "report": "reports of abuse from users",
     "explain": "why",

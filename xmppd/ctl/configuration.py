@@ -77,7 +77,7 @@ class ConfigurationCommands:
             self._write(before, before)
             raise Refused(f"nothing was changed: {str(error).rstrip('.')}") from error
         for key in now:
-            yield KeyRow(key, "in effect now")
+            yield KeyRow(key, "takes effect now")
         for key in later:
             yield KeyRow(key, "needs a restart")
         yield f"the file was written; its previous version is {self.path.name}{BEFORE}"

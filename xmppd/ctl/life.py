@@ -126,7 +126,7 @@ class LifeCommands:
         """Reload the configuration; keys that apply now come first."""
         now, later = await self.running.reload()
         for key in now:
-            yield KeyRow(key, "in effect now")
+            yield KeyRow(key, "takes effect now")
         for key in later:
             yield KeyRow(key, "needs a restart")
         yield "reloaded the configuration and the certificates"

@@ -69,8 +69,8 @@ def _contacts(config: Config) -> Iterator[str]:
             if not address.startswith(URIS):
                 example = f"mailto:{address}" if "@" in address else "mailto:abuse@example.org"
                 yield (
-                    f'contact.{kind.name} has "{address}", which is no URI that clients open; '
-                    f'write it as "{example}"'
+                    f'contact.{kind.name}: "{address}" is not a URI that clients can open; write '
+                    f'it as "{example}"'
                 )
 
 

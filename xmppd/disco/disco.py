@@ -101,7 +101,7 @@ class Disco:
             if isinstance(answer, Awaitable):
                 if isinstance(answer, Coroutine):
                     answer.close()
-                _log.error("{owner} has disco wait for what the server is", owner=owner)
+                _log.error("{owner} delayed the server's disco information", owner=owner)
             elif answer is not None:
                 said.append(answer)
         return _joined(said)

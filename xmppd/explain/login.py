@@ -30,19 +30,19 @@ async def explain_login(server: XMPPServer, account: JID) -> list[Finding]:
     if cause is None:
         return [Finding("may", f"{account} may log in", decides=True), *found]
     rest = [finding for finding in found if finding is not cause]
-    outcome = Finding("may_not", f"{account} cannot log in just now")
+    outcome = Finding("may_not", f"{account} cannot log in at the moment")
     return [outcome, replace(cause, decides=True), *rest]
 
 
 def _account(server: XMPPServer, account: JID, known: Credentials | None) -> Iterator[Finding]:
     if account.domain not in server.domains:
-        yield Finding("not_ours", f"{account.domain} is not served here", hinders=True)
+        yield Finding("not_ours", f"this server does not serve {account.domain}", hinders=True)
     elif known is None:
         yield Finding("no_account", f"{account} does not exist", hinders=True)
     else:
         if known.disabled:
             yield Finding(
-                "disabled", f"{account} is disabled; xmppctl user enable changes that",
+                "disabled", f"{account} is disabled; xmppctl user enable enables it again",
                 hinders=True,
             )  # fmt: skip
         yield _mechanisms(server, known)
@@ -55,12 +55,12 @@ def _mechanisms(server: XMPPServer, known: Credentials) -> Finding:
     if not able:
         return Finding(
             "no_mechanism",
-            f"of the mechanisms that are offered ({', '.join(offered)}) its keys fit none: set a "
-            "new password",
+            f"the account's keys fit none of the offered mechanisms ({', '.join(offered)}): set "
+            "a new password",
             hinders=True,
         )
     tls = ", under TLS only" if server.config.tls.required else ""
-    return Finding("mechanisms", f"its keys are for {listed(able)}{tls}")
+    return Finding("mechanisms", f"the account's keys allow {listed(able)}{tls}")
 
 
 def _has_key(mechanism: str, known: Credentials) -> bool:
@@ -80,7 +80,7 @@ def _server(server: XMPPServer) -> Iterator[Finding]:
             "store_fails", f"the database cannot be read ({failing['read']})", hinders=True
         )
     if server.cluster.membership.node.draining:
-        yield Finding("drains", "this node is drained, and takes nobody in", hinders=True)
+        yield Finding("drains", "this node is drained, and accepts no logins", hinders=True)
     if len(connections.unauthenticated) > connections.settings.max_unauthenticated:
         yield Finding(
             "full",
@@ -91,8 +91,8 @@ def _server(server: XMPPServer) -> Iterator[Finding]:
     if queue.waiting:
         yield Finding(
             "waits",
-            f"{counted(queue.waiting, 'login')} waiting for {queue.in_progress} that are under "
-            "way: the server has enough to do",
+            f"{counted(queue.waiting, 'login')} waiting for {queue.in_progress} in progress: the "
+            "server is busy",
             "SC-11",
         )
 
@@ -104,17 +104,21 @@ def _limits(server: XMPPServer, account: JID) -> Iterator[Finding]:
     if len(here) >= most and not any(session.detached for session in here):
         yield Finding(
             "too_many_sessions",
-            f"it has {len(here)} sessions, as many as sessions.max_per_account allows: close one",
+            f"the account has {len(here)} sessions, as many as sessions.max_per_account allows: "
+            "end one",
             hinders=True,
         )
     elif here:
-        yield Finding("sessions", f"it has {counted(len(here), 'session')} here, of {most}")
+        yield Finding(
+            "sessions",
+            f"the account has {counted(len(here), 'session')} here; at most {most} are allowed",
+        )
     delay_s = server.attempts.delay_elsewhere_s(account.bare)
     if delay_s:
         yield Finding(
             "guessed",
-            f"its password was guessed at: logins from networks where it is not at home wait "
-            f"{delay_s:.0f} s; xmppctl user unlock forgets that",
+            "someone tried to guess the password: logins from unfamiliar networks wait "
+            f"{delay_s:.0f} s; xmppctl user unlock ends this",
             "AT-2",
         )
 
@@ -135,7 +139,7 @@ def _failures(server: XMPPServer, account: JID) -> Iterator[Finding]:
             told.add(network)
             yield Finding(
                 "locked",
-                f"from {network} nobody may log in for {locked_s:.0f} s, since too many logins "
-                "from there have failed",
+                f"nobody may log in from {network} for {locked_s:.0f} s, because too many logins "
+                "from there failed",
                 "AT-1",
             )

@@ -21,11 +21,11 @@ WORDS = {
     Cell.DELIVERED: "delivered there",
     Cell.TO_MOST_AVAILABLE: "delivered to those of the highest priority",
     Cell.TO_ALL: "delivered to all of them",
-    Cell.KEPT: "kept until somebody comes",
+    Cell.KEPT: "stored until the account comes online",
     Cell.BOUNCED: "bounced",
     Cell.DROPPED: "dropped",
     Cell.TO_ADMINS: "sent to each administrator",
-    Cell.HANDED_ON: "handed on",
+    Cell.HANDED_ON: "passed on",
 }
 
 
@@ -195,7 +195,7 @@ def _barred(server: XMPPServer, writer: Party) -> Finding | None:
         return None
     if not server.foreign_routes.policies.of(domain).block:
         return None
-    says = f"{domain} is blocked by s2s.domain: nothing comes from there"
+    says = f"s2s.domain blocks {domain}: nothing from there is accepted"
     return _because("sender_barred", says, "SV-4")
 
 
@@ -221,7 +221,7 @@ def _refused(
             if privacy.blocks(reader):
                 says = f"{writer.jid.bare} has blocked {reader}"
                 return _because("sender_denies", says, "PL-9"), error
-            says = f"{writer.jid} has a list in force that denies {reader}"
+            says = f"{writer.jid} has an active privacy list that denies {reader}"
             return _because("sender_denies", says, "PL-4"), error
     return None, None
 
@@ -235,13 +235,13 @@ def _denied(reader: Party, default: SessionPrivacy | None, message: Message) -> 
         if all(s.privacy is not None and s.privacy.blocks(sender) for s in denying):
             return _because("session_denies", f"{reader.jid.bare} has blocked {sender}", "PL-9")
         names = listed([session.jid.full for session in denying])
-        says = f"{names} has a list in force that denies {sender}"
+        says = f"{names} has an active privacy list that denies {sender}"
         return _because("session_denies", says, "PL-3")
     if default is None or wanting or default.lets_in(message):
         return None
     if default.blocks(sender):
         return _because("account_denies", f"{reader.jid.bare} has blocked {sender}", "PL-9")
-    says = f"the default list of {reader.jid.bare} denies {sender}"
+    says = f"the default privacy list of {reader.jid.bare} denies {sender}"
     return _because("account_denies", says, "PL-5")
 
 
@@ -251,21 +251,29 @@ def _denied(reader: Party, default: SessionPrivacy | None, message: Message) -> 
 def _outcome(case: Case) -> Iterator[Finding]:
     seen, to = case.foreseen, case.to.jid
     if case.barred:
-        yield Finding("refused", "it does not come in, and the other server is told", "SV-4")
+        yield Finding(
+            "refused", "the message is rejected, and the other server gets an error", "SV-4"
+        )
     elif seen.error is not None:
         text = f" ({seen.error.text})" if seen.error.text else ""
-        yield Finding("bounced", f"it comes back with {seen.error.condition.tag}{text}", "PK-1")
+        yield Finding(
+            "bounced", f"the message is returned with {seen.error.condition.tag}{text}", "PK-1"
+        )
     elif seen.delivered:
         names = listed([jid.full for jid in seen.delivered])
-        yield Finding("delivered", f"it is delivered to {names}", "MR-5" if to.resource else "RT-6")
+        yield Finding(
+            "delivered", f"the message is delivered to {names}", "MR-5" if to.resource else "RT-6"
+        )
     elif seen.left:
-        yield Finding("handed_on", f"it is handed on to {listed(list(seen.left))}", "RT-3")
+        yield Finding("handed_on", f"the message is passed on to {listed(list(seen.left))}", "RT-3")
     elif seen.stored:
         yield Finding(
-            "stored", f"it is kept for {listed(list(seen.stored))} until they come", "OM-2"
+            "stored",
+            f"the message is stored until {listed(list(seen.stored))} comes online",
+            "OM-2",
         )
     else:
-        yield Finding("dropped", "it is dropped, and nobody is told", "OM-2")
+        yield Finding("dropped", "the message is dropped, and its sender is not notified", "OM-2")
 
 
 # --- why ---------------------------------------------------------------------------------------
@@ -283,12 +291,12 @@ def _reason(case: Case) -> Iterator[Finding]:
     elif case.foreseen.decision is not None and case.foreseen.decision.row is NO_ROOM:
         yield _because(
             "quota",
-            f"{case.waiting} wait for {to.jid.bare}; it may keep "
+            f"{to.jid.bare} has {case.waiting} stored, of at most "
             f"{case.server.offline_message_strategy.quota()}",
             "OM-4",
         )
     elif case.foreseen.left:
-        yield _because("another_node", f"sessions of {to.jid.bare} are there: ask it", "CL-12")
+        yield _because("another_node", f"{to.jid.bare} has sessions there: ask that node", "CL-12")
     elif not case.foreseen.delivered:
         yield from _nobody(case)
     else:
@@ -303,26 +311,29 @@ def _elsewhere(case: Case) -> Finding:
     domain = case.to.jid.domain
     table, routes = case.server.routing_table, case.server.foreign_routes
     if domain in table.away:
-        return _because("component_away", f"no connection of {domain} is there", "CO-8")
+        return _because("component_away", f"{domain} has no connection", "CO-8")
     if domain in table.components:
         return _because("component", f"{domain} is a component of this server", "RT-3")
     above = next((ours for ours in table.domains if domain.endswith(f".{ours}")), None)
     if above is not None:
         says = (
-            f"{domain} is below {above}, and no component or plugin serves it here, so it is "
-            "looked for as another server: see that its plugin is loaded, or its program connected"
+            f"{domain} is a subdomain of {above}, but no component or plugin serves it here, so "
+            "the server looks for it elsewhere: check that its plugin is loaded, or its "
+            "component connected"
         )
         return _because("not_served", says, "RT-10")
     if case.foreseen.left:
-        says = f"{domain} is another server: xmppctl s2s why {domain} tells how it is reached"
+        says = (
+            f"{domain} is another server: xmppctl s2s why {domain} shows whether it can be reached"
+        )
         return _because("elsewhere", says, "RT-10")
     if table.foreign is not None and routes.policies.of(domain).block:
-        says = f"{domain} is blocked by s2s.domain: nothing goes there"
+        says = f"s2s.domain blocks {domain}: nothing is sent there"
         return _because("peer_blocked", says, "SV-4")
     seconds = routes.retry_in_s(case.sender.jid.domain, domain)
     if seconds:
-        says = f"{domain} could not be reached, and is not tried for another {seconds:.0f} s"
-        return _because("peer_unreached", f"{says}: see s2s why {domain}", "SV-10")
+        says = f"{domain} could not be reached; the server tries again in {seconds:.0f} s"
+        return _because("peer_unreached", f"{says}: see xmppctl s2s why {domain}", "SV-10")
     return _because("no_route", f"no route leads to {domain}", "RT-10")
 
 
@@ -332,7 +343,7 @@ def _the_server(case: Case) -> Finding:
     if not case.server.admins:
         return _because("no_admins", "no administrators are configured to read it", "MR-3")
     admins = listed([admin.bare for admin in case.server.admins])
-    return _because("admins", f"what is written to the server goes to {admins}", "MR-4")
+    return _because("admins", f"messages to the server go to {admins}", "MR-4")
 
 
 def _nobody(case: Case) -> Iterator[Finding]:
@@ -344,21 +355,21 @@ def _nobody(case: Case) -> Iterator[Finding]:
             yield _one_resource(kind)
             return
     elif kind in ("groupchat", "error"):
-        says = f"a message of type {kind} is for one resource, never for an account"
+        says = f"a message of type {kind} can only go to one resource, not to an account"
         yield _because("bare", says, "OM-2")
         return
     if kind == "headline":
-        yield _because("headline", "a headline that finds nobody is not kept", "OM-2")
+        yield _because("headline", "a headline is not stored", "OM-2")
     elif not to.exists:
-        yield _because("no_account", f"there is no account {to.jid.bare}", "OM-1")
+        yield _because("no_account", f"{to.jid.bare} does not exist", "OM-1")
     else:
         yield _because("nobody_there", _whereabouts(to), "RT-18")
 
 
 def _one_resource(kind: str) -> Finding:
-    says = f"only that resource could have taken a message of type {kind}"
+    says = f"only that resource could receive a message of type {kind}"
     if kind in ("headline", "error"):
-        return _because("one_resource_dropped", f"{says}, which is never answered", "MR-6")
+        return _because("one_resource_dropped", f"{says}, which gets no answer", "MR-6")
     return _because("one_resource", says, "MR-6")
 
 
@@ -368,7 +379,7 @@ def _whereabouts(to: Party) -> str:
     if not everybody:
         closed = ", and its account is disabled" if to.disabled else ""
         return f"{to.jid.bare} is not connected{closed}"
-    return f"no session of {to.jid.bare} wants messages"
+    return f"no session of {to.jid.bare} accepts messages"
 
 
 def _somebody(case: Case) -> Finding:
@@ -380,9 +391,7 @@ def _somebody(case: Case) -> Finding:
         says = "a headline goes to every session whose priority is not negative"
         return _because("headline_to_all", says, "RT-20")
     if len(got) == 1 and len(case.to.available + _present(case.to.others)) == 1:
-        return _because(
-            "only_session", f"it is the one session of {bare} that is available", "RT-19"
-        )
+        return _because("only_session", f"this is the only available session of {bare}", "RT-19")
     priority = max(s.priority for s in case.to.sessions + case.to.others if s.jid in got)
     return _because("priority", f"{priority} is the highest priority at {bare}", "RT-17")
 
@@ -413,10 +422,12 @@ def passed_over(session: Session, to: JID, kind: str, got: Collection[JID]) -> F
         return Finding("not_available", f"{jid} has sent no presence", "RT-16")
     if session.priority < 0:
         return Finding(
-            "negative_priority", f"{jid} has priority {session.priority}: it wants none", "RT-17"
+            "negative_priority",
+            f"{jid} has priority {session.priority}, so it gets no messages",
+            "RT-17",
         )
     if not got:
-        return Finding("not_meant", f"{jid} is not meant by a message of type {kind}", "OM-2")
+        return Finding("not_meant", f"a message of type {kind} is not for {jid}", "OM-2")
     return Finding("lower_priority", f"{jid} has only priority {session.priority}", "RT-17")
 
 
@@ -425,10 +436,10 @@ def _sender(case: Case) -> Iterator[Finding]:
     if not sender.local:
         return
     if not sender.known:
-        says = f"there is no account {sender.jid.bare}, so nobody can send this"
+        says = f"{sender.jid.bare} does not exist, so nobody can send this"
         yield Finding("sender_unknown", says)
     elif not sender.sessions:
-        says = f"{sender.jid} is not connected: this holds for when it is"
+        says = f"{sender.jid} is not connected: this is what would happen if it were"
         if sender.disabled:
             says = f"the account {sender.jid.bare} is disabled: nobody can send this"
         yield Finding("sender_away", says, "MR-1")

@@ -30,68 +30,68 @@ class Cause:
 
 
 REMEDIES: dict[str, str] = {
-    "blocked": "take block = true out of its table [[s2s.domain]], if it is to be spoken with",
-    "their-certificate": "its administrator has to show a certificate for {remote} that a trusted "
-    'authority has signed; until then a table [[s2s.domain]] with name = "{remote}" and '
-    "require_valid_certificate = false lets DNS and dialback prove its name",
+    "blocked": "to allow this server, remove block = true from its table [[s2s.domain]]",
+    "their-certificate": "the other administrator must get a certificate for {remote} from a "
+    "trusted authority; until then, a table [[s2s.domain]] with name = "
+    '"{remote}" and require_valid_certificate = false accepts DNS and '
+    "dialback as proof",
     "no-authorities": "this machine has no list of authorities: install ca-certificates, or name a "
     "file in s2s.authorities",
-    "our-certificate": "it rejects our certificate: see that xmppctl status says nothing about it, "
-    "and that its file has the whole chain",
-    "dialback": "it could not verify with us that this is {local}: DNS of {local} has to lead to "
-    "this server, and its port for servers has to be reached from outside",
-    "no-proof": "it takes neither our certificate nor dialback: give {local} a certificate that a "
-    "public authority has signed",
-    "private-address": "DNS leads to an address of a private network: name its host by "
+    "our-certificate": "the other server rejects this server's certificate: check that xmppctl "
+    "status does not mention it, and that its file has the whole chain",
+    "dialback": "the other server could not verify {local} by dialback: DNS of {local} must lead "
+    "to this server, and the port for servers must be reachable from outside",
+    "no-proof": "the other server accepts neither this server's certificate nor dialback: get "
+    "{local} a certificate from a public authority",
+    "private-address": "DNS leads to an address in a private network: name the host in "
     "[[s2s.domain]], or set s2s.allow_private",
-    "no-such-server": "DNS knows no server of {remote}: see that the name is written right; if its "
-    "DNS was mended, xmppctl s2s close {remote} has it asked again",
-    "not-reached": "its server is away or too slow, or a firewall lies between: the rows above say "
-    "which addresses were tried",
-    "no-tls": "one side offers no TLS, or none that the other accepts, and it is required",
-    "slow": "it is there and takes less than it is sent, or the network between is slow; what "
-    "waits for more than s2s.max_queue_age_s comes back",
-    "refused-there": "a rule of its own forbids it to speak with {local}: ask its administrator",
-    "hung-up": "its administrator finds in the log there why it has hung up",
-    "wrong-key": "who has called is not {remote}, or the nodes of its service have different "
-    "secrets",
-    "cannot-be-asked": "its name is verified by a stream from here to {remote}, which fails: see "
-    "the rows of that",
-    "not-served": "it asks for a domain that is not served here: add that as a [[domain]], or mend "
-    "its DNS",
-    "other": "the rows above have all that is known here; the log there may have more",
+    "no-such-server": "DNS has no XMPP server for {remote}: check the spelling; if its DNS was "
+    "corrected, xmppctl s2s close {remote} makes this server ask again",
+    "not-reached": "the other server is down or too slow, or a firewall is in between: the rows "
+    "above show which addresses were tried",
+    "no-tls": "TLS is required, but one side offers none, or none that the other accepts",
+    "slow": "the other server reads more slowly than this one sends, or the network is slow; "
+    "stanzas that wait longer than s2s.max_queue_age_s are returned",
+    "refused-there": "the other server does not allow stanzas from {local}: ask its administrator",
+    "hung-up": "the other server closed the connection; its log should say why",
+    "wrong-key": "the peer is not {remote}, or the nodes of its service have different secrets",
+    "cannot-be-asked": "this server verifies the name by a stream to {remote}, which fails: see "
+    "the rows about that stream",
+    "not-served": "the other server asks for a domain that this server does not serve: add a "
+    "[[domain]] for it, or correct its DNS",
+    "other": "the rows above show all that this server knows; the other server's log may say more",
 }
 """What to do, by the code of the cause."""
 
-_CERTIFICATE = r"the certificate (is|cannot)|no certificate was shown"
-_REJECTED = r"does not believe our certificate|TLS failed.*(unknown ca|certificate)"
+_CERTIFICATE = r"the certificate is|sent no certificate"
+_REJECTED = r"rejects this server's certificate|TLS failed.*(unknown ca|certificate)"
 
 _TO_THEM: tuple[tuple[str, str], ...] = (
-    (r"does not speak with", "blocked"),
+    (r"does not communicate with", "blocked"),
     (_CERTIFICATE, "their-certificate"),
     (r"no authority is trusted", "no-authorities"),
     (_REJECTED, "our-certificate"),
+    (r"offers neither EXTERNAL", "no-proof"),
     (r"dialback", "dialback"),
-    (r"offers no way to prove", "no-proof"),
     (r"no public address", "private-address"),
     (r"has no XMPP server|no such", "no-such-server"),
     (r"cannot be reached|in time|did not answer|connection was lost", "not-reached"),
-    (r"offers no TLS|cannot begin TLS|TLS failed|does not speak TLS", "no-tls"),
-    (r"it closed the stream: (policy-violation|not-authorized|not-allowed)", "refused-there"),
-    (r"it closed|it did not", "hung-up"),
+    (r"offers no TLS|cannot start TLS|TLS failed|does not use TLS", "no-tls"),
+    (r"server closed the stream: (policy-violation|not-authorized|not-allowed)", "refused-there"),
+    (r"server closed|server did not", "hung-up"),
 )
 """The codes of the reasons for which streams that we open fail."""
 
 _FROM_THEM: tuple[tuple[str, str], ...] = (
-    (r"blocked", "blocked"),
+    (r"s2s.domain blocks", "blocked"),
     (_CERTIFICATE, "their-certificate"),
     (r"no authority is trusted", "no-authorities"),
     (_REJECTED, "our-certificate"),
     (r"does not know the key", "wrong-key"),
     (r"cannot be asked", "cannot-be-asked"),
     (r"item-not-found|host-unknown", "not-served"),
-    (r"TLS failed|does not speak TLS|policy-violation", "no-tls"),
-    (r"it closed", "hung-up"),
+    (r"TLS failed|does not use TLS|policy-violation", "no-tls"),
+    (r"server closed", "hung-up"),
 )
 """Those of the reasons for which servers that connect to us are turned away."""
 
@@ -108,7 +108,7 @@ def causes(routes: ForeignRoutes, remote: str) -> list[Cause]:
     ]
     calls = [step for step in present(routes, remote) if step.what.startswith(CALL_FROM)]
     if routes.policies.of(remote).block:
-        found.append(of_refusal("it is blocked by s2s.domain", remote))
+        found.append(of_refusal("s2s.domain blocks it", remote))
     elif calls and calls[-1].kind == REFUSED:
         found.append(of_refusal(calls[-1].outcome, remote))
     return list(dict.fromkeys(found))
@@ -192,7 +192,7 @@ def states(routes: ForeignRoutes, remote: str) -> Iterator[tuple[str, str]]:
         if pair.backlog:
             said.append(f"{counted(len(pair.backlog), 'stanza')} waiting")
         if pair.carrier is None and pair.retry_in_s:
-            said.append(f"not tried again before {pair.retry_in_s:.0f} s have passed")
+            said.append(f"tried again in {pair.retry_in_s:.0f} s")
         yield f"{pair.local} to {pair.remote}", "; ".join(said)
 
 

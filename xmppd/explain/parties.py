@@ -89,8 +89,8 @@ def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
         if not session.backlog.full:
             yield Finding(
                 "inactive",
-                f"nobody looks at the client of {session.jid}: what can wait does, "
-                f"{session.backlog.size_bytes} bytes just now",
+                f"the client of {session.jid} is in the background: what can wait does, "
+                f"{session.backlog.size_bytes} bytes at the moment",
                 "CS-2",
             )
 
@@ -101,8 +101,8 @@ def elsewhere(sessions: tuple[Session, ...]) -> Iterator[Finding]:
         if isinstance(session, RemoteSession):
             yield Finding(
                 "on_node",
-                f"{session.jid} is connected to node {session.location.node.name}; what waits for "
-                "it, and which presence it has sent or was told in person, is known there alone",
+                f"{session.jid} is connected to node {session.location.node.name}; only that "
+                "node knows what waits for it, and which directed presence it sent or received",
                 "CL-12",
             )
 
@@ -118,15 +118,14 @@ def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
         if session.detached:
             yield Finding(
                 "queue",
-                f"{session.jid} has lost its connection and may come back; {size_bytes} bytes "
-                "wait for it",
+                f"{session.jid} has lost its connection and may resume; {size_bytes} bytes wait "
+                "for it",
                 "RS-4",
             )
         else:
             yield Finding(
                 "queue",
-                f"the wire of {session.jid} is full, and {size_bytes} bytes more wait for it to "
-                "read them",
+                f"{session.jid} reads slowly; {size_bytes} bytes wait for it",
                 "SE-9",
             )
 
@@ -134,13 +133,13 @@ def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
 def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
     """The plugins that may change or stop such a stanza; they are not asked."""
     interceptors = server.interceptors
-    for table, way in ((interceptors.incoming, "comes in"), (interceptors.outgoing, "goes out")):
+    for table, way in ((interceptors.incoming, "arrives"), (interceptors.outgoing, "leaves")):
         plugins = interceptors.plugins(table[kind])
         if plugins:
             yield Finding(
                 "interceptor",
-                f"a {kind.name} that {way} is shown to {listed(plugins)}, which may change or stop "
-                "it and was not asked now",
+                f"{listed(plugins)} may change or stop a {kind.name} that {way}; this was not "
+                "tried here",
                 "IN-3",
             )
 

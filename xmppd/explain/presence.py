@@ -79,7 +79,9 @@ def _outcome(case: PresenceCase, cause: Finding) -> Finding:
         resources = listed([session.jid.resource or "" for session in seen])
         return Finding("sees", f"{watcher} sees {owner}, available at {resources}")
     if cause.code == "owner_elsewhere":
-        return Finding("unknown", f"what {watcher} sees of {owner} is not for us to say")
+        return Finding(
+            "unknown", f"{watcher} is on another server, which decides what it sees of {owner}"
+        )
     if cause.code in AWAY:
         return Finding("sees_unavailable", f"{watcher} sees {owner} as unavailable")
     return Finding("sees_nothing", f"{watcher} sees nothing of {owner}")
@@ -104,9 +106,7 @@ def _existence(case: PresenceCase) -> Iterator[Finding]:
     if not owner.local:
         yield _elsewhere(case, owner.jid, "decides who sees it")
     elif not owner.known:
-        yield Finding(
-            "owner_unknown", f"there is no account {owner.jid.bare}", "PM-6", hinders=True
-        )
+        yield Finding("owner_unknown", f"{owner.jid.bare} does not exist", "PM-6", hinders=True)
     if not watcher.local:
         obstacle = _no_way(case, watcher.jid)
         if obstacle:
@@ -118,17 +118,17 @@ def _existence(case: PresenceCase) -> Iterator[Finding]:
             )
     elif not watcher.known:
         yield Finding(
-            "watcher_unknown", f"there is no account {watcher.jid.bare}", "PR-10", hinders=True
+            "watcher_unknown", f"{watcher.jid.bare} does not exist", "PR-10", hinders=True
         )
 
 
 def _elsewhere(case: PresenceCase, jid: JID, what: str) -> Finding:
     obstacle = _no_way(case, jid)
     reached = not obstacle
-    way = f", and {obstacle or 'is asked with a probe'}"
+    way = f", and {obstacle or 'gets a probe'}"
     return Finding(
         "owner_elsewhere" if reached else "owner_unreachable",
-        f"{jid.domain} is not served here{way}; whoever serves it {what}",
+        f"this server does not serve {jid.domain}{way}; the server that does {what}",
         "PM-7" if reached else "RT-10",
         hinders=True,
     )
@@ -142,7 +142,9 @@ def _told_from_elsewhere(case: PresenceCase) -> Iterator[Finding]:
         if told:
             resources = listed([jid.resource or jid.full for jid in told])
             yield Finding(
-                "told", f"{session.jid} was told of {case.owner.jid.bare}: {resources}", "RP-3"
+                "told",
+                f"{session.jid} got the presence of {case.owner.jid.bare}: {resources}",
+                "RP-3",
             )
 
 
@@ -178,8 +180,9 @@ def _permission(case: PresenceCase) -> Iterator[Finding]:
         resources = listed([session.jid.resource or "" for session in _told(case)])
         yield Finding(
             "directed",
-            f"{case.owner.jid.bare} does not let {case.watcher.jid.bare} see it, but {resources} "
-            "sent it presence in person: that was seen once, later changes are not, the goodbye is",
+            f"{case.owner.jid.bare} does not let {case.watcher.jid.bare} see its presence, but "
+            f"{resources} sent directed presence: {case.watcher.jid.bare} saw it once, and sees "
+            "the end, but no changes in between",
             "DP-7",
         )
         return
@@ -195,7 +198,8 @@ def _allowances(case: PresenceCase) -> Iterator[Finding]:
     if roster is not None and grant is not None and roster.is_subscribed(case.watcher.jid):
         yield Finding(
             "subscription",
-            f"{owner} lets {watcher} see it: subscription {grant.subscription} in its roster",
+            f"{owner} lets {watcher} see its presence: subscription {grant.subscription} in its "
+            "roster",
             "RO-2",
         )
     for group in case.server.shared_groups.showing(watcher, owner):
@@ -209,7 +213,10 @@ def _allowances(case: PresenceCase) -> Iterator[Finding]:
 def _asked(case: PresenceCase) -> Iterator[Finding]:
     if case.grant is not None and case.grant.pending_in is not None:
         yield _refusal(
-            case, "pending", "{watcher} has asked, and {owner} has not answered yet", "PS-7"
+            case,
+            "pending",
+            "{watcher} has asked to subscribe, and {owner} has not answered yet",
+            "PS-7",
         )
 
 
@@ -218,8 +225,8 @@ def _unheard(case: PresenceCase) -> Iterator[Finding]:
         yield _refusal(
             case,
             "request_lost",
-            "{watcher} believes that its request waits, but none waits in the roster of {owner}: "
-            "it has to ask again",
+            "{watcher} thinks that its request is pending, but {owner} has no such request: "
+            "{watcher} must ask again",
             "PS-7",
         )
 
@@ -329,7 +336,7 @@ def _hidden(session: Session, watcher: JID, *, hinders: bool) -> Finding:
         return Finding("invisible", f"{jid} is invisible", "PL-10", hinders=hinders)
     if privacy is not None and privacy.blocks(watcher):
         return Finding("blocked", f"{jid} has blocked {watcher}", "PL-9", hinders=hinders)
-    says = f"{jid} has a list in force that hides it from {watcher}"
+    says = f"{jid} has an active privacy list that hides it from {watcher}"
     return Finding("hidden", says, "PL-6", hinders=hinders)
 
 
@@ -344,7 +351,7 @@ def _privacy(case: PresenceCase) -> Iterator[Finding]:
     for session in deaf:
         yield Finding(
             "not_let_in",
-            f"{session.jid} has a list in force that lets no presence in from {case.owner.jid}",
+            f"{session.jid} has an active privacy list that blocks presence from {case.owner.jid}",
             "PL-3",
             hinders=len(deaf) == len(case.watcher.available),
         )
@@ -373,7 +380,7 @@ def _absence(case: PresenceCase) -> Finding:
     owner, bare = case.owner, case.owner.jid.bare
     if owner.sessions:
         resources = listed([session.jid.resource or "" for session in owner.sessions])
-        says = f"{bare} is connected with {resources}, which sent no presence or said goodbye"
+        says = f"{bare} is connected with {resources}, but none has sent available presence"
         return Finding("owner_not_available", says, "RT-1", hinders=True)
     if owner.others:
         others = listed([session.jid.resource or "" for session in owner.others])
@@ -383,10 +390,10 @@ def _absence(case: PresenceCase) -> Finding:
         says = f"the account {bare} is disabled: nobody can log in"
         return Finding("owner_disabled", says, hinders=True)
     if case.last is None:
-        says = f"{bare} has not been here yet, so there is no last presence either"
+        says = f"{bare} has never been online"
         return Finding("owner_never_here", says, "PM-4", hinders=True)
     when = datetime.fromtimestamp(case.last.seen, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    status = "a status that is shown" if case.last.status else "no status"
+    status = "a status that others see" if case.last.status else "no status"
     return Finding("owner_away", f"{bare} left at {when}, with {status}", "PM-7", hinders=True)
 
 
@@ -405,8 +412,8 @@ def _reception(case: PresenceCase) -> Iterator[Finding]:
     if uninterested:
         yield Finding(
             "not_interested",
-            f"{listed(uninterested)} of {watcher.jid.bare} has not asked for the roster: it gets "
-            "presence, but no changes of contacts",
+            f"{listed(uninterested)} of {watcher.jid.bare} has not requested the roster: it gets "
+            "presence, but no roster changes",
             "RO-10",
         )
 
@@ -424,8 +431,8 @@ def _deafness(case: PresenceCase) -> Finding:
     if watcher.sessions:
         resources = listed([session.jid.resource or "" for session in watcher.sessions])
         says = (
-            f"{bare} is connected with {resources}, which has not sent presence: nobody's presence "
-            "is delivered before that"
+            f"{bare} is connected with {resources}, but none has sent presence: the server "
+            "delivers no presence to a client before that"
         )
         return Finding("watcher_not_available", says, "RT-8", hinders=True)
     if watcher.others:
@@ -433,7 +440,7 @@ def _deafness(case: PresenceCase) -> Finding:
         says = f"{watcher.jid} is not connected; {bare} is, with {others}"
         return Finding("watcher_resource_gone", says, "RT-7", hinders=True)
     closed = ", and the account is disabled" if watcher.disabled else ""
-    says = f"{bare} is not connected{closed}; it would be told when it logs in"
+    says = f"{bare} is not connected{closed}; its client gets this presence when it logs in"
     return Finding("watcher_away", says, "PM-7", hinders=True)
 
 
@@ -458,8 +465,8 @@ def _agreement(case: PresenceCase) -> Iterator[Finding]:
     if subscribed and (belief is None or belief.subscription not in SUBSCRIBED_TO):
         yield Finding(
             "watcher_unaware",
-            f"the roster of {case.watcher.jid.bare} says {_subscription(belief)}: changes are "
-            "delivered, but nothing is asked for at login",
+            f"the roster of {case.watcher.jid.bare} says {_subscription(belief)}: it gets "
+            "changes, but no presence at login",
             "PU-13",
         )
 
@@ -468,7 +475,9 @@ def _directed(case: PresenceCase) -> Iterator[Finding]:
     if case.allowed and case.told_in_person and case.owner.jid.bare != case.watcher.jid.bare:
         count = counted(len(case.told_in_person), "session")
         yield Finding(
-            "directed_too", f"{count} of {case.owner.jid.bare} also sent it presence", "DP-1"
+            "directed_too",
+            f"{count} of {case.owner.jid.bare} also sent it directed presence",
+            "DP-1",
         )
 
 

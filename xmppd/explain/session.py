@@ -41,30 +41,32 @@ def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]
         left_s = server.resumable_sessions.left_s(session)
         yield Finding(
             "detached",
-            f"{jid} is detached; its client{software}, last at {wire.address}, may come back for "
-            f"{left_s:.0f} s more",
+            f"{jid} has lost its connection; its client{software}, last at {wire.address}, may "
+            f"resume within {left_s:.0f} s",
         )
     else:
         state = "available" if session.presence is not None else "without presence"
         yield Finding(
             "there",
-            f"{jid} is connected from {wire.address}{software} since "
-            f"{date_time(session.since)}, {state}; it said something {wire.silent_s:.0f} s ago",
+            f"{jid} has been connected from {wire.address}{software} since "
+            f"{date_time(session.since)}, {state}; it last sent something {wire.silent_s:.0f} s "
+            "ago",
         )
     backlog = session.backlog
     if backlog is not None and backlog:
-        code, why = "waits", "its client is inactive"
+        code, why = "waits", "the client is inactive"
         if session.detached:
-            why = "it is detached"
+            why = "the session has lost its connection"
         elif backlog.full:
-            code, why = "reads_slowly", "its client reads slowly"
-        yield Finding(code, f"{counted(len(backlog), 'stanza')} waiting for it, since {why}")
+            code, why = "reads_slowly", "the client reads slowly"
+        yield Finding(code, f"{counted(len(backlog), 'stanza')} waiting for it, because {why}")
     counts = wire.counts
     if counts.slowed:
         yield Finding(
             "slowed",
-            f"it was slowed down {counted(counts.slowed, 'time')}, since it has sent more than "
-            f"stream.stanzas_per_s or stream.bytes_per_s: {sum(counts.came)} stanzas so far",
+            f"the server slowed this client down {counted(counts.slowed, 'time')}, because it "
+            f"sent more than stream.stanzas_per_s or stream.bytes_per_s: {sum(counts.came)} "
+            "stanzas so far",
         )
 
 
@@ -89,6 +91,6 @@ def _ended(server: XMPPServer, ended: EndedSession) -> Finding:
     software = f", by {ended.software}" if ended.software else ""
     return Finding(
         "ended",
-        f"{ended.jid} ended at {date_time(clocks.stamp(ended.at))}, {ago_s:.0f} s ago, since "
-        f"{ended.why}; it came from {ended.address}{software}, and lasted {lasted_s:.0f} s",
+        f"{ended.jid} ended at {date_time(clocks.stamp(ended.at))}, {ago_s:.0f} s ago: "
+        f"{ended.why}; it was connected from {ended.address}{software} for {lasted_s:.0f} s",
     )

@@ -100,16 +100,16 @@ def _store(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     for doing, error in watched.failing().items():
         yield Trouble(
             "store-fails",
-            f"the database cannot be {doing} ({error}): see that its server runs, and "
-            "that its disk has room",
+            f"the database cannot be {doing} ({error}): check that it is running, and that its "
+            "disk has room",
             severe=True,
         )
     slow_s = watched.lately_s()
     if slow_s > SLOW_S:
         yield Trouble(
             "store-slow",
-            f"a call of the database takes {slow_s:.2f} s, and {watched.under_way} are under way: "
-            "see what else its disk and its server have to do",
+            f"a database call takes {slow_s:.2f} s, and {watched.under_way} calls are in "
+            "progress: check the load of its machine and disk",
         )
 
 
@@ -123,9 +123,8 @@ def _disk(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         full = space.free < FULL_BYTES
         yield Trouble(
             "disk-full" if full else "disk-nearly-full",
-            f"{space.free / 1e6:,.0f} MB are free on the disk of {data}, "
-            f"{100 * space.free / space.total:.1f} % of it: make room, since nothing can be stored "
-            "without",
+            f"only {space.free / 1e6:,.0f} MB ({100 * space.free / space.total:.1f} %) are free "
+            f"on the disk of {data}: make room, or the server can store nothing more",
             severe=full,
         )
 
@@ -142,11 +141,11 @@ def _renewals(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     for upkeep in around.renewals.upkeeps.values():
         if upkeep.trouble:
             left_s = around.renewals.left_s(upkeep)
-            state = f"good for {left_s / 86_400:.0f} days yet" if left_s else "only our own"
+            state = f"good for {left_s / 86_400:.0f} days yet" if left_s else "self-signed"
             yield Trouble(
                 "certificate-not-renewed",
-                f"the certificate of {upkeep.name} is {state}, and its authority signs none: "
-                f"{upkeep.trouble}; when that is mended, give xmppctl certificate renew",
+                f"the certificate of {upkeep.name} is {state}, and could not be renewed: "
+                f"{upkeep.trouble}; when that is corrected, run xmppctl certificate renew",
                 severe=left_s < PRESSING_S,
             )
 
@@ -166,15 +165,15 @@ def _files(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if files.turns_away:
         yield Trouble(
             "files-all-open",
-            f"connections are turned away, since all {files.limit} files that may be open are: "
-            f"{remedy}",
+            f"the server turns connections away, because all {files.limit} files that it may "
+            f"open are open: {remedy}",
             severe=True,
         )
     elif used > FILES_NEAR * files.for_connections:
         yield Trouble(
             "files-nearly-all-open",
-            f"{used} of {files.for_connections} connections that the limit of open files has room "
-            f"for are there: {remedy}",
+            f"{used} connections are open, and the limit of open files allows "
+            f"{files.for_connections}: {remedy}",
         )
 
 
@@ -194,12 +193,12 @@ def _plugins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         latest[failure.owner] = failure
         times[failure.owner] += failure.count
     for owner, failure in latest.items():
-        whose = f"the plugin {owner}" if owner in plugins.loaded else "a part of the server"
+        whose = f"plugin {owner}" if owner in plugins.loaded else "a part of the server"
         code = "plugin-failed" if owner in plugins.loaded else "server-failed"
         yield Trouble(
             code,
-            f"{whose} has failed {counted(times[owner], 'time')} in the last hour, at last with "
-            f"{failure.error}: the log has where, and please report it",
+            f"{whose} failed {counted(times[owner], 'time')} in the last hour, most recently "
+            f"with {failure.error}: the log says where; please report it",
         )
 
 
@@ -218,8 +217,8 @@ def _components(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         if not route.count:
             yield Trouble(
                 "component-away",
-                f"the component {domain} is not connected: start its program, and see that it has "
-                "the secret of the configuration",
+                f"component {domain} is not connected: start its program, and check that it has "
+                "the secret from the configuration",
             )
 
 
@@ -228,8 +227,8 @@ def _configuration(server: XMPPServer, around: Surroundings) -> Iterator[Trouble
     if changed:
         yield Trouble(
             "not-read",
-            f"{listed(changed)} changed on disk and {'was' if len(changed) == 1 else 'were'} not "
-            "read again: give xmppctl reload",
+            f"{listed(changed)} changed on disk and {'is' if len(changed) == 1 else 'are'} not "
+            "in effect yet: run xmppctl reload",
         )
 
 
@@ -238,7 +237,7 @@ def _loop(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if late_s > LATE_S:
         yield Trouble(
             "late",
-            f"the server is {late_s:.1f} s behind with what came from its sockets: see xmppctl top",
+            f"the server is {late_s:.1f} s late in reading its sockets: see xmppctl top",
             severe=True,
         )
 
@@ -256,8 +255,8 @@ def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
             )
             yield Trouble(
                 "one-sends-a-third",
-                f"{who} has sent {grown.stanzas} of {total} stanzas in the last minute, {number} "
-                f"of them {kind}{slowed}: see xmppctl top senders; xmppctl session end ends a "
+                f"{who} sent {grown.stanzas} of {total} stanzas in the last minute, {number} of "
+                f"them {kind}{slowed}: see xmppctl top senders; xmppctl session end ends a "
                 "session",
             )
 
@@ -286,7 +285,8 @@ def _nodes(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if not server.cluster.membership.speaks:
         yield Trouble(
             "node-silent",
-            "this node may not act, since Redis does not renew its lease: see xmppctl cluster list",
+            "this node is stopped, because it cannot renew its lease in Redis: see xmppctl "
+            "cluster status",
             severe=True,
         )
 

@@ -28,7 +28,7 @@ async def locate_message(server: XMPPServer, sender: JID, to: JID, id: str) -> l
     for code, says, rule in await server.followers.locate(sought):
         found.append(Finding(code, says, rule))
     if not found:
-        says = f"nobody here knows a message of {sender} to {to.bare} with the id {id}"
+        says = f"no message from {sender} to {to.bare} with the id {id} is known here"
         found = [Finding("unknown", says)]
     first, *others = found
     return [Finding(first.code, first.says, first.rule, decides=True), *others]
@@ -54,12 +54,16 @@ def _is_it(stanza: Stanza, sought: Sought, session: LocalClientSession) -> bool:
 def _standing(session: LocalClientSession, stanza: Stanza, *, sent: bool) -> Finding:
     name, management = session.jid.full, session.management
     held = management is not None and stanza in management.held
-    stored = ", and is in the store as well" if held else ""
+    stored = ", and is also in the store" if held else ""
     if session.detached:
-        return Finding("sleeps", f"it waits until {name} comes back{stored}", "RS-5")
+        return Finding("sleeps", f"the message waits until {name} reconnects{stored}", "RS-5")
     if sent:
-        return Finding("unacknowledged", f"{name} has yet to acknowledge it{stored}", "RS-2")
-    return Finding("waits", f"it waits in {name} for the connection{stored}", "SE-11")
+        return Finding(
+            "unacknowledged",
+            f"the message was sent to {name}, which has not acknowledged it yet{stored}",
+            "RS-2",
+        )
+    return Finding("waits", f"the message waits for the connection of {name}{stored}", "SE-11")
 
 
 __all__ = ["locate_message"]

@@ -72,7 +72,7 @@ class IQRosterHandler(IQHandler):
         await self.rosters.check_owner(roster.account)
         items = iq.payload.tree[0].findall(qname(ns.ROSTER, "item"))
         if len(items) != 1:
-            raise StanzaError(Condition.BAD_REQUEST, "a roster set holds exactly one item")
+            raise StanzaError(Condition.BAD_REQUEST, "a roster set must have exactly one item")
         jid = _contact(items[0])
         if items[0].get("subscription") == "remove":
             await self.subscriptions.remove(roster.account, jid)
@@ -93,6 +93,6 @@ def _contact(item: Tree) -> JID:
     try:
         return JID.parse(item.attrib["jid"])
     except KeyError as error:
-        raise StanzaError(Condition.BAD_REQUEST, "the item names no jid") from error
+        raise StanzaError(Condition.BAD_REQUEST, "the item has no jid") from error
     except ValueError as error:
         raise StanzaError(Condition.JID_MALFORMED, str(error)) from error

@@ -104,13 +104,15 @@ class PresenceSubscribeHandler:
         """
         self.stanzas += 1
         if presence.to is None:
-            raise StanzaError(Condition.BAD_REQUEST, "a subscription is asked of somebody")
+            raise StanzaError(
+                Condition.BAD_REQUEST, 'a subscription request must have an address in "to"'
+            )
         sender, to = presence.sender.to_bare(), presence.to.to_bare()
         bare = presence.addressed(to, sender)
         if to.local is None and self.routing_table.is_local(to):
             self._from_the_server(bare)  # PS-1
         elif sender.bare == to.bare:
-            raise StanzaError(Condition.NOT_ALLOWED, "an account sees itself without asking")
+            raise StanzaError(Condition.NOT_ALLOWED, "an account cannot subscribe to itself")
         else:
             async with self._turns.held(frozenset((sender.bare, to.bare))):
                 await self._both_sides(bare, sender, to)
@@ -426,7 +428,7 @@ def _with_room(roster: Roster, stranger: JID, pending: bytes) -> bytes:
     of_domain = [size for domain, size in waiting if domain == stranger.domain]
     free = MAX_REQUESTS - len(waiting)
     if free < 1 or (len(of_domain) >= SMALL_SHARE and not has_share(len(of_domain), 1, free)):
-        raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests wait there")
+        raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many requests are waiting there")
     free_bytes = MAX_REQUESTS_BYTES - sum(size for _, size in waiting)
     if has_share(sum(of_domain), len(pending), free_bytes):
         return pending

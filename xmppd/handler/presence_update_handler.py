@@ -140,7 +140,9 @@ class PresenceUpdateHandler:
         broadcasts = self.rosters.broadcasts
         while broadcasts.under_way(account.bare):
             if broadcasts.is_full(account.bare):
-                raise StanzaError(Condition.RESOURCE_CONSTRAINT, "too many presences wait already")
+                raise StanzaError(
+                    Condition.RESOURCE_CONSTRAINT, "too many presences are waiting already"
+                )
             await broadcasts.quiet(account.bare)
         await self._load_and_update(presence, session, account)
 

@@ -128,8 +128,8 @@ class DataDirectory:
             raise DataDirectoryError(str(error)) from error
         if len(secret) != SECRET_BYTES:
             raise DataDirectoryError(
-                f"{path} has {len(secret)} bytes instead of {SECRET_BYTES}; "
-                "restore it from a backup, or remove it to have a new one made"
+                f"{path} has {len(secret)} bytes instead of {SECRET_BYTES}; restore it from a "
+                "backup, or remove it, and the server makes a new one"
             )
         return secret
 
@@ -165,7 +165,7 @@ class DataDirectory:
     @staticmethod
     def _unreadable_node(path: Path) -> DataDirectoryError:
         return DataDirectoryError(
-            f"{path} does not say which node this is; remove it if no server works there"
+            f"{path} does not say which node this is; remove it if no server uses this directory"
         )
 
     def _unusable(self, error: OSError) -> DataDirectoryError:

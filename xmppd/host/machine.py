@@ -87,8 +87,8 @@ class Descriptors:
         if self._turned_away_before is None:
             self._turned_away_before = self.turned_away
             _log.error(
-                "no more than {count} connections fit into the limit of {limit} open files: some "
-                "are turned away; raise LimitNOFILE= of the unit, or ulimit -n",
+                "the limit of {limit} open files allows only {count} connections, so the server "
+                "turns some away; raise LimitNOFILE= of the unit, or ulimit -n",
                 count=self.for_connections, limit=self.limit,
             )  # fmt: skip
         self.turned_away += 1
@@ -97,7 +97,7 @@ class Descriptors:
     def _tell_that_it_is_over(self, before: int) -> None:
         self._turned_away_before = None
         _log.warn(
-            "connections fit into the limit of open files again; {count} were turned away",
+            "connections are below the limit of open files again; the server refused {count}",
             count=self.turned_away - before,
         )
 
@@ -231,11 +231,11 @@ def keep_collections_rare() -> None:
 
 def warn_of_expat() -> None:
     """Log the parser of everything that comes from the network, since its age matters."""
-    _log.info("XML is read by {expat}", expat=pyexpat.EXPAT_VERSION)
+    _log.info("the XML parser is {expat}", expat=pyexpat.EXPAT_VERSION)
     if pyexpat.version_info < SAFE_EXPAT:
         _log.warn(
-            "{expat} has known weaknesses, mended in 2.6.4: upgrade Python's expat, unless your "
-            "distribution has mended them in this version",
+            "{expat} has known vulnerabilities, fixed in 2.6.4: upgrade Python's expat, unless "
+            "your distribution has fixed them in this version",
             expat=pyexpat.EXPAT_VERSION,
         )
 
@@ -250,7 +250,9 @@ def notify(state: str) -> None:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notification:
                 notification.sendto(state.encode(), address)
         except OSError as error:
-            _log.warn("systemd cannot be told that {state}: {error}", state=state, error=error)
+            _log.warn(
+                "systemd could not be notified that {state}: {error}", state=state, error=error
+            )
 
 
 __all__ = [

@@ -121,7 +121,9 @@ class Metrics:
         name = part.full_name
         for word in (name, *(label.name for label in part.labels)):
             if not _NAME.fullmatch(word):
-                raise ValueError(f"{word!r} is no name: small letters, digits and _")
+                raise ValueError(
+                    f"{word!r} is not a valid name: use lowercase letters, digits and _"
+                )
         if not part.help or any(label.values == () for label in part.labels):
             raise ValueError(f"{name} says nothing of itself, or has a label without values")
         if name in self._rows:
@@ -145,7 +147,7 @@ class Metrics:
             try:
                 found = list(_samples(part))
             except Exception:
-                _log.failure("{owner} failed to say {name}", owner=owner, name=part.full_name)
+                _log.failure("{owner} failed to report {name}", owner=owner, name=part.full_name)
             else:
                 yield from found
 
@@ -179,7 +181,7 @@ def _samples(metric: Metric) -> Iterator[Sample]:
             if value not in label.values:
                 raise ValueError(f"{label.name} is never {value!r}")
         if isinstance(number, Histogram) is not (metric.kind == "histogram"):
-            raise TypeError(f"{metric.full_name} is no {metric.kind}")
+            raise TypeError(f"{metric.full_name} is not a {metric.kind}")
         yield Sample(metric, values, number)
 
 

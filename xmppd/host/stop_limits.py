@@ -62,7 +62,8 @@ async def until(
             timer.cancel()
     if not doing.called:
         _log.warn(
-            "{what} was not over {s:.0f} s after the stop began, and is not waited for",
+            "{what} took more than {s:.0f} s of the stop; the server goes on without waiting for "
+            "it",
             what=limit.what, s=limit.seconds,
         )  # fmt: skip
 

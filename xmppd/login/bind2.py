@@ -63,7 +63,7 @@ class Bind2:
                 await self.binding.bind(session, self._resource(session, tree), session.device)
             except StanzaError as error:
                 _log.info(
-                    "{id} {account} {address} is not bound: {condition} {text}",
+                    "{id} {account} {address} could not bind: {condition} {text}",
                     id=session.id, account=session.account, address=session.connection.address,
                     condition=error.condition.value, text=error.text or "",
                 )  # fmt: skip

@@ -134,7 +134,7 @@ def _count(element: Tree) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= MAX_COUNT):
-        raise SASLError("malformed-request", "The count is no number.")
+        raise SASLError("malformed-request", "The count is not a number.")
     return int(text)
 
 

@@ -200,7 +200,9 @@ def settle(decision: Decision, message: Message, account: KnownAccount) -> Decis
     if offline is OfflineFate.DROPPED:
         return decided(message, NOTHING_TO_KEEP)
     if offline is OfflineFate.REFUSED:
-        return decided(message, NOT_TO_BE_KEPT, text="it is not to be kept")  # OM-3
+        return decided(
+            message, NOT_TO_BE_KEPT, text="the message is not meant to be stored"
+        )  # OM-3
     return decision
 
 

@@ -151,8 +151,9 @@ class HeldMessages(Follower):
         return [
             Remark(
                 "held",
-                f"until the client of {session.jid} acknowledges it, it is held: in memory, and in "
-                "the store before its sender is told that it was handled",
+                f"the server keeps the message until the client of {session.jid} acknowledges "
+                "it; before it acknowledges the message to its sender, it also writes it to the "
+                "store",
                 "RS-10",
             )
             for session in course.got
@@ -741,4 +742,4 @@ def _needs_none(stanza: Stanza) -> str:
 
 def _failed(failure: Failure) -> None:
     if not failure.check(StoreError):  # which the store has logged
-        _log.failure("the store does not know where messages are", failure)
+        _log.failure("the store lost track of messages", failure)

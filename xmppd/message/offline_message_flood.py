@@ -505,7 +505,11 @@ class OfflineMessageFlood:
 
     def _failed(self, failure: Failure, account: JID) -> None:
         if not failure.check(StoreError):  # which the store has logged
-            _log.failure("messages of {account} stay stored", failure, account=account)
+            _log.failure(
+                "messages of {account} could not be delivered from the store",
+                failure,
+                account=account,
+            )
 
 
 def _note_stored(session: LocalClientSession, origin: str, id: int) -> None:

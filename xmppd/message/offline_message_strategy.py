@@ -92,7 +92,13 @@ class OfflineMessageStrategy(Follower):
         waiting = await self.store.offline_messages(sought.to.bare)
         if not any(map(sought.is_it, _readable(waiting))):
             return ()
-        return [Remark("kept", f"it waits for somebody of {sought.to.bare} to come", "OM-2")]
+        return [
+            Remark(
+                "kept",
+                f"the message is stored until a client of {sought.to.bare} is online",
+                "OM-2",
+            )
+        ]
 
     def quota(self) -> str:
         """The quota of an account, as part of a sentence."""

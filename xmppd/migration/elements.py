@@ -77,7 +77,7 @@ def parsed(text: str) -> Tree:
     try:
         tree = fromstring(text)
     except ParseError as error:
-        raise ValueError(f"an element that is none: {error}") from error
+        raise ValueError(f"a malformed element: {error}") from error
     put_into_content(tree)
     return tree
 
@@ -282,7 +282,7 @@ class Remarks(list[str]):
 
     def all(self) -> list[str]:
         """All that is said."""
-        return [*self, *([f"and {self._more} more such lines"] if self._more else [])]
+        return [*self, *([f"and {self._more} more"] if self._more else [])]
 
 
 def in_batches(things: Iterable[T]) -> Iterator[list[T]]:

@@ -120,7 +120,7 @@ class Exporter:
         yield pie.written_account(info, None if last is None else last.status).encode()
         credentials = await store.accounts.credentials(account.bare)
         for hash in sorted({} if credentials is None else credentials.keys):
-            assert credentials is not None, "it has keys"
+            assert credentials is not None, "the table has options"
             yield pie.written_keys(credentials.keys[hash]).encode()
         items = list((await store.rosters.roster(account.bare)).items)
         if items:

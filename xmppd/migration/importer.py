@@ -157,7 +157,8 @@ class Importer:
                 await self._add(outcome, part, is_new=part.begins)
         if parts[-1].ends and outcome.taken and not outcome.has_password:
             outcome.notes.append(
-                f"no password could be taken: xmppctl user password {outcome.account} gives one"
+                "the password could not be imported: set one with xmppctl user password "
+                f"{outcome.account}"
             )
         return outcome
 
@@ -168,17 +169,24 @@ class Importer:
         try:
             account = JID.of(person.name, domain)
         except ValueError as error:
-            return None if self.plan.only else _without(outcome, f"it is no address ({error})")
+            return (
+                None if self.plan.only else _without(outcome, f"the address is invalid ({error})")
+            )
         if self.plan.only and account.bare not in self.plan.only:
             return None
         outcome.account = account.bare
         if account.domain not in self.plan.served:
-            return _without(outcome, f"{account.domain} is not served here; --domain renames it")
+            return _without(
+                outcome,
+                f"this server does not serve {account.domain}; rename the domain with --domain",
+            )
         if is_guest(account.bare):
-            return _without(outcome, "names of this form are given to guests")
+            return _without(outcome, "names of this form are reserved for guests")
         known = self._under_way.setdefault(account.bare, outcome)
         if known is not outcome or hash(account.bare) in self._replaced:
-            return _without(outcome, f"{known.name} is {account.bare} here already: rename one")
+            return _without(
+                outcome, f"{known.name} already has the address {account.bare}: rename one"
+            )
         outcome.taken = await self._has_room(account, outcome)
         if not outcome.taken:
             del self._under_way[account.bare]
@@ -191,7 +199,7 @@ class Importer:
             return True
         half_done = await store.arrivals.is_arriving(account.bare)
         if not half_done and not self.plan.replace:
-            outcome.notes.append("it is there already, and was left as it is")
+            outcome.notes.append("the account already exists, and was not changed")
             return False
         if not self.plan.is_dry_run:
             if not half_done:
@@ -215,7 +223,7 @@ class Importer:
             await self.store.arrivals.add(arrival, is_new=is_new)
         except (AccountExists, NoSuchAccount):
             outcome.taken = False
-            outcome.notes.append("somebody has made or removed this account meanwhile")
+            outcome.notes.append("someone created or removed this account in the meantime")
             return
         if last_seen is not None:
             last = LastPresence(last_seen, person.status)
@@ -242,7 +250,7 @@ class Importer:
                 outcome.notes.append(f"contact {item.jid!r}: {error}")
                 continue
             if jid in found:
-                outcome.notes.append(f"contact {item.jid!r}: {jid} is one already")
+                outcome.notes.append(f"contact {item.jid!r}: {jid} is already a contact")
             elif jid != outcome.account:
                 found[jid] = _prepared(item, jid, outcome.account)
         return list(found.values())
@@ -260,7 +268,7 @@ class Importer:
                 stamps = [each.get("stamp", "") for each in tree.findall(_DELAY)]
                 came = microseconds_of(stamps[-1]) / 1e6 if stamps else None
             except ValueError as error:
-                outcome.notes.append(f"a message that waits: {error}")
+                outcome.notes.append(f"an offline message: {error}")
                 continue
             if message.to is None or message.to.bare != account.bare:
                 message = message.addressed(account)
@@ -271,20 +279,20 @@ class Importer:
         """Give an element to whoever keeps what it has."""
         keeper, name = self.user_data.of(tree.tag), _name(tree)
         if keeper is None:
-            outcome.notes.append(f"{name}: nothing that is loaded here keeps it")
+            outcome.notes.append(f"{name}: no loaded plugin stores this")
             return
         rename_all(tree, self.plan.domains)
         try:
             outcome.notes += [f"{name}: {each}" for each in await keeper.take(account, tree)]
         except (StanzaError, ValueError, QuotaExceeded) as error:
             text = error.text if isinstance(error, StanzaError) else str(error)
-            outcome.notes.append(f"{name}: {text or 'it cannot be kept'}")
+            outcome.notes.append(f"{name}: {text or 'the server cannot store it'}")
 
     def _look_at(self, person: Person, outcome: Outcome) -> None:
         """Say of which elements nothing would become."""
         for tree in person.data:
             if self.user_data.of(tree.tag) is None:
-                outcome.notes.append(f"{_name(tree)}: nothing that is loaded here keeps it")
+                outcome.notes.append(f"{_name(tree)}: no loaded plugin stores this")
 
     async def _finish(self, arrived: list[Outcome]) -> None:
         """Open the accounts that are whole."""

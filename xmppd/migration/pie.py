@@ -37,9 +37,9 @@ def keys_of(stored: bytes, server: bytes, salt: bytes, iterations: int) -> Scram
     """
     hash = _HASHES.get(len(stored))
     if hash is None or len(server) != len(stored) or not salt:
-        raise ValueError("its keys are of no hash that is known here")
+        raise ValueError("the keys use an unknown hash")
     if not 0 < iterations <= MAX_ITERATIONS:
-        raise ValueError("the number of iterations of its keys cannot be right")
+        raise ValueError("the number of iterations of the keys is invalid")
     return ScramKeys(hash, salt, iterations, stored, server)
 
 
@@ -52,7 +52,7 @@ def base64_bytes(text: str) -> bytes:
     try:
         return b64decode("".join(text.split()), validate=True)
     except binascii.Error as error:
-        raise ValueError("it is no base64") from error
+        raise ValueError("the value is not valid Base64") from error
 
 
 def read_keys(tree: Tree) -> ScramKeys:
@@ -75,7 +75,7 @@ def read_keys(tree: Tree) -> ScramKeys:
         )
     iterations = (tree.findtext(qname(SCRAM, "iter-count")) or "").strip()
     if not (iterations.isascii() and iterations.isdecimal() and len(iterations) < 10):
-        raise ValueError("its keys have no number of iterations")
+        raise ValueError("the keys have no number of iterations")
     keys = keys_of(stored, server, salt, int(iterations))
     if mechanism != f"SCRAM-{keys.hash}":
         raise ValueError(f"keys of {mechanism} cannot be of this length")

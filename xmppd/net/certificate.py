@@ -72,8 +72,8 @@ def load_identity(chain_file: Path, key_file: Path) -> Identity:
     key = _load_key(key_file)
     if _public_bytes(certificate.public_key()) != _public_bytes(key.public_key()):
         raise ValueError(
-            f"{key_file} is not the key of the first certificate in {chain_file}: "
-            "give the key that certificate was made for"
+            f"{key_file} is not the key of the first certificate in {chain_file}: use the key "
+            "that belongs to this certificate"
         )
     return Identity(certificate, tuple(intermediates), key)
 
@@ -89,7 +89,7 @@ def load_authorities(file: Path) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except ValueError as error:
         raise ValueError(
-            f"{file} holds no certificate in PEM: give those of the authorities you trust"
+            f"{file} has no certificate in PEM format: use a file with the authorities you trust"
         ) from error
 
 
@@ -157,8 +157,8 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ValueError(
-            f"{path} cannot be read ({error.strerror}): "
-            "it must exist and be readable for the user xmppd runs as"
+            f"{path} cannot be read ({error.strerror}): the file must exist, and the user that "
+            "xmppd runs as must be able to read it"
         ) from error
 
 
@@ -168,8 +168,8 @@ def _load_chain(path: Path) -> list[x509.Certificate]:
         chain = x509.load_pem_x509_certificates(pem)
     except ValueError as error:
         raise ValueError(
-            f"{path} holds no certificate in PEM: "
-            "give the file with the certificate and its chain, such as fullchain.pem"
+            f"{path} has no certificate in PEM format: use the file with the certificate and its "
+            "chain, such as fullchain.pem"
         ) from error
     _check_dates(path, chain[0])
     return chain
@@ -194,14 +194,15 @@ def _load_key(path: Path) -> PrivateKey:
         key = serialization.load_pem_private_key(pem, None)
     except TypeError as error:
         raise ValueError(
-            f"{path} is encrypted: write it without its password, with openssl pkey -in … -out …"
+            f"{path} is encrypted: decrypt it with openssl pkey -in … -out …"
         ) from error
     except ValueError as error:
         raise ValueError(
-            f"{path} holds no private key in PEM: give the file with the key, such as privkey.pem"
+            f"{path} has no private key in PEM format: use the file with the key, such as "
+            "privkey.pem"
         ) from error
     if not isinstance(key, PrivateKey):
-        raise ValueError(f"{path} is no key for TLS: use one for ECDSA, RSA or Ed25519")
+        raise ValueError(f"{path} is not a key for TLS: use an ECDSA, RSA or Ed25519 key")
     return key
 
 

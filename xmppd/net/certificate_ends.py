@@ -37,12 +37,12 @@ class CertificateEnd:
     def says(self) -> str:
         """The end in a sentence."""
         names = ", ".join(self.names) or "no host"
-        when = f"has ended on {self.day}"
+        when = f"expired on {self.day}"
         if self.left_s > 0:
-            when = f"ends in {self.left_s / 86_400:.0f} days, on {self.day}"
+            when = f"expires in {self.left_s / 86_400:.0f} days, on {self.day}"
         return (
-            f"the certificate of {self.domain} (for {names}) {when}: renew it, then give "
-            "xmppctl reload"
+            f"the certificate of {self.domain} (for {names}) {when}: renew it, then run xmppctl "
+            "reload"
         )
 
 
@@ -82,7 +82,7 @@ class CertificateEnds:
             self._next = now + TOLD_EACH_S
             for end in self.soon():
                 _log.warn(
-                    "the certificate of {domain} is good until {day}: renew it, then give xmppctl "
+                    "the certificate of {domain} expires on {day}: renew it, then run xmppctl "
                     "reload",
                     domain=end.domain, day=end.day,
                 )  # fmt: skip

@@ -304,7 +304,7 @@ class ConnectionHandler(Protocol):
         """Tell the stream that its connection is gone (CH-6)."""
         self.by_accident = self.by_accident or self._closing is None
         self.tls_flaw = tls_flaw(reason)
-        self.why = self.why or f"its connection was lost{self.tls_flaw and f' ({self.tls_flaw})'}"
+        self.why = self.why or f"the connection was lost{self.tls_flaw and f' ({self.tls_flaw})'}"
         self._end().cancel()
         self._tell_that_wire_is_gone(self.stream_handler)
         self.stream_handler = Ended(self.stream_handler.id, self.peer)
@@ -472,7 +472,7 @@ class ConnectionHandler(Protocol):
     def _contexts_behind(self, element: str) -> Contexts:
         """The contexts with which TLS begins, if no bytes came in the clear behind the element."""
         if self.binding.tls is None or self.reader.unread:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, f"nothing goes behind {element}")
+            raise StreamError(StreamCondition.POLICY_VIOLATION, f"nothing may follow {element}")
         return self.binding.tls
 
     def _speak_tls(self, contexts: Contexts) -> None:
@@ -504,7 +504,7 @@ class ConnectionHandler(Protocol):
     def peer_closed(self) -> None:
         """Close our side, since the peer has closed its side."""
         if self._closing is None:
-            self.why = "its client has closed the stream"
+            self.why = "the client closed the stream"
             self._close(None).close()
 
     def close(self, error: StreamError | None = None, *, by_accident: bool = False) -> None:
@@ -588,7 +588,7 @@ class ConnectionHandler(Protocol):
         if self._closing is not None:
             return
         self._end()
-        self.why = "its client has read too slowly"
+        self.why = "the client read too slowly"
         peer = self.peer
         _log.info(
             "{id} {who} {address} reads too slowly",

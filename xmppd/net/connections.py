@@ -260,7 +260,7 @@ class Connections:
                 now - handler.opened_at > settings.negotiation_timeout_s
                 and not self.login_queue.refuse(handler)
             ):
-                _close_late(handler, "this takes too long")
+                _close_late(handler, "the login took too long")
         for handler in tuple(self.handlers):
             silent_s = now - handler.received_at
             if silent_s > settings.idle_timeout_s:

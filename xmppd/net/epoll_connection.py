@@ -221,7 +221,9 @@ class EPollConnection(Ranked, Watchable, Returning):
         if self.mask & OUT and event & (OUT | GONE):
             self._writable()
             if event & GONE and self.mask == OUT == mask:
-                self.close(self._reason or Failure(ConnectionLost("hung up")))
+                self.close(
+                    self._reason or Failure(ConnectionLost("the peer closed the connection"))
+                )
 
     def _park(self) -> None:
         """Keep the last input of a paused connection whose peer is gone, but not for ever."""
@@ -429,7 +431,7 @@ class EPollConnection(Ranked, Watchable, Returning):
         self._watch(self.mask & ~IN)
         self._start_timer(
             self._limits.close_timeout_s,
-            ConnectionLost("the peer did not take our last bytes in time"),
+            ConnectionLost("the peer did not read the last bytes in time"),
         )
 
     def _close_soon(self) -> None:

@@ -67,9 +67,7 @@ class Dialling:
     def within(self, seconds: float) -> "Deferred[None]":
         """The same as ``done``, which fails after this time."""
         if not self.done.called:
-            self._timer = self._hub.reactor.callLater(
-                seconds, self._fail, TooLate("nobody answers there")
-            )
+            self._timer = self._hub.reactor.callLater(seconds, self._fail, TooLate("no answer"))
         return self.done
 
     # Called by the hub.
@@ -94,8 +92,8 @@ class Dialling:
 
     def failed(self) -> None:
         """Log the error, and give up."""
-        _log.failure("a connection that we make failed")
-        self._fail(ConnectError("it failed"))
+        _log.failure("an outgoing connection failed")
+        self._fail(ConnectError("the connection failed"))
 
     def close(self, reason: Failure) -> None:
         """Give up, since the hub closes."""

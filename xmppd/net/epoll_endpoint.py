@@ -61,9 +61,9 @@ def endpoint_from_strings(
     """
     number = int(port)
     if not 0 <= number <= MAX_PORT:  # the resolver would take what is left of it in 16 bits
-        raise ValueError(f"a port is a number from 0 to {MAX_PORT}")
+        raise ValueError(f"a port must be a number from 0 to {MAX_PORT}")
     if reuseport not in ("yes", "no"):
-        raise ValueError('reuseport is "yes" or "no"')
+        raise ValueError('reuseport must be "yes" or "no"')
     return EPollServerEndpoint(
         cast(Reactor, reactor),
         number,

@@ -308,7 +308,7 @@ class Hub:
             try:
                 self._dead.popleft().closed()
             except BaseException:  # connectionLost's, or a factory's doStop.
-                _log.failure("connectionLost failed")
+                _log.failure("handling a lost connection failed")
             if monotonic() >= until:
                 return
 

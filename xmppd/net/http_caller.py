@@ -163,7 +163,7 @@ class _Body(Protocol):
         if reason.check(ResponseDone, PotentialDataLoss) and self._bytes <= MAX_ANSWER_BYTES:
             self.whole.callback(b"".join(self._parts))
         else:
-            self.whole.errback(Failure(ConnectionClosed("the answer is cut off")))
+            self.whole.errback(Failure(ConnectionClosed("the answer is incomplete")))
 
 
 __all__ = ["MAX_ANSWER_BYTES", "MAX_KEPT_CONNECTIONS", "HTTPCaller", "NotAnswered"]

@@ -70,11 +70,11 @@ class ListenEndpoint:
         try:
             self.port = await self.endpoint.listen(factory)
         except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
-            advice = "stop what listens there, or choose another port or address"
+            advice = "stop the program that uses it, or choose another port or address"
             if isinstance(getattr(error, "socketError", error), PermissionError):
                 advice = (
-                    "ports below 1024 are for root, and for a service with "
-                    "AmbientCapabilities=CAP_NET_BIND_SERVICE, as xmppd.service has it"
+                    "ports below 1024 are only for root, and for a service with "
+                    "AmbientCapabilities=CAP_NET_BIND_SERVICE, as in xmppd.service"
                 )
             raise ListenError(
                 f'listen.endpoint "{self.listen.endpoint}" cannot be opened ({_reason(error)}); '
@@ -116,14 +116,14 @@ def _endpoint(
         raise ListenError(f'listen.endpoint "{listen.endpoint}" works on Linux only; use "tcp:…"')
     if kind in _THEIR_OWN_TLS:
         raise ListenError(
-            f'listen.endpoint "{listen.endpoint}" would speak TLS of its own; '
-            'use "epoll:…" or "tcp:…" with listen.tls = "direct"'
+            f'listen.endpoint "{listen.endpoint}" would do its own TLS; use "epoll:…" or "tcp:…" '
+            'with listen.tls = "direct"'
         )
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise ListenError(
-            f'listen.endpoint "{listen.endpoint}" is no endpoint{_why(error)}; '
+            f'listen.endpoint "{listen.endpoint}" is not a valid endpoint{_why(error)}; '
             f"{_written(listen.endpoint)}"
         ) from error
     if isinstance(endpoint, EPollServerEndpoint) and endpoint.limits == SocketLimits():

@@ -145,14 +145,14 @@ class LoginQueue(Generic[W]):
         return (
             Metric("logins_in_progress", "Logins that have begun.", "gauge",
                    lambda: self.in_progress),
-            Metric("logins_at_once_max", "Logins that there is room for.", "gauge",
+            Metric("logins_at_once_max", "Logins that may run at once.", "gauge",
                    lambda: int(self.window.size)),
             Metric("logins_waiting", "Logins that wait for their turn.", "gauge",
                    lambda: self.waiting),
             Metric("logins_waiting_peak", "The most that ever waited.", "gauge",
                    lambda: counts.waiting_peak),
-            Metric("logins_begun", "Logins that were let in.", "counter", lambda: counts.let_in),
-            Metric("logins_refused", "Logins that were turned away.", "counter",
+            Metric("logins_begun", "Logins that were admitted.", "counter", lambda: counts.let_in),
+            Metric("logins_refused", "Logins that were refused.", "counter",
                    lambda: counts.refused),
             Metric("late", "How late the server was when it was measured last.", "gauge",
                    lambda: round(self.late_s, 4), "seconds"),
@@ -234,7 +234,7 @@ class LoginQueue(Generic[W]):
         retry_s = max(MIN_RETRY_S, self._waited_s) * uniform(1, 2)  # noqa: S311  # no secret
         return StreamError(
             StreamCondition.RESOURCE_CONSTRAINT,
-            f"too many are logging in; try again in {retry_s:.0f} seconds",
+            f"too many clients are logging in; try again in {retry_s:.0f} seconds",
         )
 
     def stop(self) -> None:

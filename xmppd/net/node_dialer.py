@@ -60,7 +60,7 @@ class NodeDialer:
         try:
             host, port = host_and_port(where)
         except ValueError as error:
-            raise ConnectError(f"its address {where!r} is none") from error
+            raise ConnectError(f"the address {where!r} is invalid") from error
         last: Exception = DNSLookupError(f"{host} has no address")
         for address in await self._addresses(host):
             try:

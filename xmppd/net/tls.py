@@ -363,7 +363,7 @@ def _identities(domains: Sequence[DomainSettings]) -> _Identities:
         if domain.certificate
     }
     if not identities:
-        raise ValueError("no domain has a certificate: give one, or switch TLS off")
+        raise ValueError("no domain has a certificate: configure one, or turn TLS off")
     return _by_name(identities)
 
 
@@ -442,7 +442,8 @@ def _set_ciphers(context: SSL.Context, ciphers: str) -> None:
             context.set_tls13_ciphersuites(suites.encode())
     except SSL.Error as error:
         raise ValueError(
-            f"OpenSSL knows no ciphers {ciphers!r}: choose from openssl ciphers -v, or none"
+            f"OpenSSL has no ciphers {ciphers!r}: choose from openssl ciphers -v, or leave this "
+            "empty"
         ) from error
 
 
@@ -455,7 +456,8 @@ def _client_authorities(file: str) -> tuple[X509, ...]:
         return tuple(map(X509.from_cryptography, x509.load_pem_x509_certificates(pem)))
     except ValueError as error:
         raise ValueError(
-            f"{file} holds no certificate in PEM: give the one that signs your clients'"
+            f"{file} has no certificate in PEM format: use the authority that signs your "
+            "clients' certificates"
         ) from error
 
 
@@ -475,8 +477,8 @@ def show(context: SSL.Context, files: DomainSettings, identity: Identity) -> Non
         context.set_app_data(_end_point(identity.certificate))
     except SSL.Error as error:
         raise ValueError(
-            f"{files.chain_file} is refused by OpenSSL ({_reason(error)}): "
-            "use a certificate with a stronger key"
+            f"OpenSSL rejects {files.chain_file} ({_reason(error)}): use a certificate with a "
+            "stronger key"
         ) from error
 
 

@@ -27,7 +27,7 @@ class LastCall:
 
     def failed(self) -> None:
         """Log the error that it has raised."""
-        _log.failure("what was to be done at the end of a turn failed")
+        _log.failure("the work at the end of a turn failed")
 
 
 def at_end_of_turn_of_hub(reactor: Reactor) -> AtEndOfTurn:

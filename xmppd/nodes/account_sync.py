@@ -56,7 +56,7 @@ class AccountSync:
 
     def _failed(self, failure: Failure) -> None:
         if not failure.check(StoreError):  # which the store has logged
-            _log.failure("what another node has changed was not read", failure)
+            _log.failure("a change by another node could not be read", failure)
 
     async def roster_stored(self, sender: NodeId, entry: RosterStored) -> None:
         """Take a roster that has changed."""

@@ -91,7 +91,7 @@ class Custody:
                 except Unreachable as error:
                     failed = error
             if failed is not None:
-                _log.info("a message is not known to be safe: {error}", error=failed)
+                _log.info("a message may not be stored safely: {error}", error=failed)
                 raise StoreError(str(failed)) from failed
 
     async def secure(self, node: NodeId, entry: Secure) -> None:

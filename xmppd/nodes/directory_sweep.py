@@ -124,7 +124,7 @@ class DirectorySweep:
                 await self._directory.sweep(node, self._found)
                 await self._claims.void(remove=True)
             except (DirectoryAway, StoreError) as error:
-                _log.warn("the directory is swept later: {error}", error=error)
+                _log.warn("the clean-up of the directory was postponed: {error}", error=error)
                 await deferLater(self._clock, RETRY_S)
             else:
                 break
@@ -187,7 +187,7 @@ def _started(work: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
 
 def _told(failure: Failure) -> None:
     if not failure.check(CancelledError):
-        _log.failure("The directory is not swept", failure)
+        _log.failure("the clean-up of the directory failed", failure)
 
 
 __all__ = ["MAX_LOST_NODES", "DirectorySweep"]

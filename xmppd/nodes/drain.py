@@ -171,7 +171,7 @@ class Drain:
         if await self.watch(seconds):
             progress = self.progress
             _log.warn(
-                "{left} clients are still here after {s:.0f} s, and are closed now",
+                "closing {left} clients that are still connected after {s:.0f} s",
                 left=progress.left, s=seconds,
             )  # fmt: skip
         await self._halt()
@@ -193,7 +193,7 @@ class Drain:
         self.is_over = self._is_by_itself = False
         self._membership.describe(draining=False)
         await self._membership.refresh()
-        _log.info("node {id} takes clients again", id=self._membership.id)
+        _log.info("node {id} accepts clients again", id=self._membership.id)
         return True
 
     def isolated(self, is_so: bool) -> None:
@@ -225,7 +225,7 @@ class Drain:
         membership.describe(draining=True)
         await membership.refresh()
         if not await self.targets.count():
-            _log.warn("node {id} is not drained: no other node takes clients", id=membership.id)
+            _log.warn("node {id} is not drained: no other node accepts clients", id=membership.id)
             membership.describe(draining=self._stops)
             self._is_by_itself = False
             return
@@ -241,8 +241,8 @@ class Drain:
         self.is_over = True
         progress = self.progress
         _log.info(
-            "node {id} is drained: clients closed: {closed}, sessions moved: {moved}, "
-            "asleep here: {asleep}",
+            "node {id} is drained: clients closed: {closed}, sessions moved: {moved}, sessions "
+            "without a connection: {asleep}",
             id=membership.id,
             closed=progress.closed, moved=progress.moved, asleep=progress.asleep,
         )  # fmt: skip
@@ -346,7 +346,7 @@ def _fire(watcher: Deferred[None]) -> None:
 
 def _told(failure: Failure) -> None:
     if not failure.check(CancelledError):
-        _log.failure("Somebody, or something, was not handed over", failure)
+        _log.failure("something could not be handed over to another node", failure)
 
 
 __all__ = ["HAND_OVER_S", "RATE_PER_S", "Drain", "DrainProgress", "HandOver"]

@@ -165,9 +165,9 @@ class Moves:
             elif isinstance(answer, NotHere) and answer.at and left:
                 await self._ask(NodeId.parse(answer.at), entry, handled, left - 1)
         except (Unreachable, ValueError) as error:
-            _log.info("{node} does not say where a session is: {error}", node=node, error=error)
+            _log.info("{node} did not say where a session is: {error}", node=node, error=error)
         except StoreError as error:
-            _log.error("a session at {node} cannot be taken: {error}", node=node, error=error)
+            _log.error("a session at {node} cannot be taken over: {error}", node=node, error=error)
 
     def _is_here(self, key: bytes, account: JID) -> bool:
         return self.resumable_sessions.find_by_key(key, account) is not None
@@ -221,7 +221,7 @@ class Moves:
         try:
             await self.held_messages.take_up(() if session is None else (session,), lost)
         except StoreError:
-            _log.error("{jid} was taken, and is still saved as well", jid=offered.session)
+            _log.error("{jid} was taken over, but its saved copy remains", jid=offered.session)
         if session is not None:
             await self.locations.move_here(session, node)
         if await self._is_over(node, offered, session) and session is not None:
@@ -256,7 +256,7 @@ class Moves:
         try:
             await self.account_sync.read_again(account)
         except StoreError:
-            _log.info("{account} is read anew when it is needed", account=account)
+            _log.info("{account} will be read again when needed", account=account)
 
     def passed_on(self, sender: NodeId, entry: PassedOn) -> Outcome:
         """Take a stanza that has come to the former node of a session.
@@ -285,7 +285,9 @@ async def _nobody_to_tell(session: LocalClientSession) -> None:
 
 
 def _failed(failure: Failure, session: LocalClientSession) -> None:
-    _log.failure("others do not know that {jid} is here", failure, jid=session.jid.full)
+    _log.failure(
+        "the arrival of {jid} could not be announced to other nodes", failure, jid=session.jid.full
+    )
 
 
 __all__ = ["ANSWER_S", "Moves"]

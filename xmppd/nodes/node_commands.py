@@ -135,7 +135,7 @@ class NodeCommands:
         except Unreachable as error:
             raise Unanswered(str(error)) from error
         if not isinstance(answer, CommandReplies):
-            raise Unanswered(f"node {node} does not say what it was asked")
+            raise Unanswered(f"node {node} did not answer the question")
         return answer
 
     # -- commands of others -----------------------------------------------------------------------
@@ -143,7 +143,7 @@ class NodeCommands:
     async def given(self, sender: NodeId, entry: CommandGiven) -> CommandReplies:
         """Begin a command of another node; returns its first replies."""
         if len(self._running) >= MAX_COMMANDS:
-            return _refusal(Refused(f"{MAX_COMMANDS} commands are under way at {self.here}"))
+            return _refusal(Refused(f"{MAX_COMMANDS} commands are in progress at {self.here}"))
         key = sender, entry.number
         running = _Running(entry.name, self.clock.callLater(UNREAD_S, self._stop, key))
         self._running[key] = running
@@ -157,7 +157,7 @@ class NodeCommands:
         key = sender, entry.number
         running = self._running.get(key)
         if running is None:
-            return _refusal(Refused(f"the command is not known to {self.here} any more"))
+            return _refusal(Refused(f"{self.here} no longer knows the command"))
         running.end.reset(UNREAD_S)
         return await self._more(key, running)
 

@@ -208,8 +208,8 @@ class RedisNode:
             address = self.config.cluster.address
             told = ", ".join(f'"{name}" ({why})' for name, why in tried.items())
             raise JoinError(
-                f'cluster.address "{address}" does not lead to this node: it was tried by node '
-                f"{told}; name the address at which its listener can be reached"
+                f'cluster.address "{address}" does not lead to this node, as node {told} found '
+                "out; set it to the address of this node's listener"
             )
 
     async def _trouble(self, links: LinkBus, node: NodeId) -> str | None:

@@ -453,7 +453,7 @@ def _out_of_store(waiting: Waiting) -> Waiting:
 
 
 def _failed(failure: Failure, offer: SessionOffer) -> None:
-    _log.failure("nobody knows who has {jid}", failure, jid=offer.session.jid.full)
+    _log.failure("the node of {jid} is unknown", failure, jid=offer.session.jid.full)
 
 
 __all__ = ["ADOPT_S", "SessionOffer", "SessionOffers"]

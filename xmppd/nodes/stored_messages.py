@@ -103,7 +103,7 @@ class StoredMessages:
         while (freed := await self.flood.store.free_taken(node)) is not None:
             await self._tell(freed)
         if count:
-            _log.info("{count} messages were recovered", count=count)
+            _log.info("recovered {count} messages", count=count)
 
     def _give_up_later(self, node: str) -> None:
         """Give up what a node has saved, if no node has taken it up when its clients could not come
@@ -138,4 +138,8 @@ class StoredMessages:
 
     def _failed(self, failure: Failure, node: str) -> None:
         if not failure.check(StoreError):  # which the store has logged
-            _log.failure("what node {node} has left in the store stays there", failure, node=node)
+            _log.failure(
+                "messages that node {node} left in the store could not be recovered",
+                failure,
+                node=node,
+            )

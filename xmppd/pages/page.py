@@ -84,7 +84,7 @@ class ConsolePages:
             self._panels.append(part)
             return lambda: self._panels.remove(part)
         if not _PATH.fullmatch(part.path) or part.path in self.pages or part.path in TAKEN:
-            raise ValueError(f"{part.path!r} is no path of a page, or is taken")
+            raise ValueError(f"{part.path!r} is not a valid path for a page, or already exists")
         if part.place not in PLACES:
             raise ValueError(f"the menu has no place {part.place}")
         self.pages[part.path] = part

@@ -224,7 +224,7 @@ class PageSite:
         if request.method == "POST" and not self.visitors.is_form_of(cookie, click.field(TOKEN)):
             if visitor is None:
                 return self._to_login(click)
-            raise HTTPError(403, "Nothing was done: this form is not from here, or is too old.")
+            raise HTTPError(403, "Nothing was done: this form has expired. Load the page again.")
         if not public:
             if actor is None:
                 return self._to_login(click)
@@ -271,7 +271,7 @@ class PageSite:
         try:
             cookie = await self.visitors.log_in(name, password, request)
         except SASLError as error:
-            said = _SAID.get(error.condition, "The address or the password is not right.")
+            said = _SAID.get(error.condition, "Wrong address or password.")
             status = 429 if error.condition == "temporary-auth-failure" else 401
             return self._login_page(click, after, said, status=status)
         return click.away(after, headers=(set_cookie(request, cookie),))
@@ -332,8 +332,8 @@ BY_LINK_ONLY = (
     "xmppctl console link with your address; it is good for five minutes."
 )
 _SAID = {
-    "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, "
-    "and try again.",
+    "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, then try "
+    "again.",
     "account-disabled": "This account is closed.",
     NO_PASSWORDS: BY_LINK_ONLY,
 }
@@ -346,7 +346,7 @@ def from_here(request: HTTPRequest) -> None:
         HTTPError: Another site sends it.
     """
     if request.method != "GET" and request.header("origin") != request.origin:
-        raise HTTPError(403, "Nothing was done: this came from another site.")
+        raise HTTPError(403, "Nothing was done: the request came from another site.")
 
 
 def _form_of(request: HTTPRequest) -> Form:

@@ -44,7 +44,7 @@ class StaticFiles:
         """
         found = self._files.get(request.path.removeprefix(self.root))
         if found is None:
-            raise HTTPError(404, "There is nothing here.")
+            raise HTTPError(404, "Not found.")
         kind, content, version = found
         kept = "public, max-age=31536000, immutable" if request.query == version else "no-cache"
         headers = (

@@ -191,9 +191,9 @@ class Visitors:
         try:
             if domain not in self._domains:
                 await self._attempts.failed(None, address)
-                raise SASLError("not-authorized", "The credentials are not valid.")
+                raise SASLError("not-authorized", "The credentials are invalid.")
             if not self._provider.has_passwords(domain):
-                raise SASLError(NO_PASSWORDS, "The domain has no passwords.")
+                raise SASLError(NO_PASSWORDS, "This domain has no passwords.")
             exchange = Exchange(domain, address, encrypted=True, offered=("PLAIN",))
             mechanism = self._attempts.begin("PLAIN", exchange, self._provider)
             with while_store_answers():

@@ -49,12 +49,12 @@ def no_such_plugin(name: str, directory: Path | None) -> PluginError:
     elif name in ABSENT:
         advice = "that is not a feature of this version"
     elif name in ALWAYS_THERE:
-        advice = "what it does elsewhere is always there"
+        advice = "this feature is always on in xmppd"
     elif near:
         advice = f"write {near[0]}, if that is meant"
     else:
-        advice = "xmppctl plugin list --all shows those that there are"
-    return PluginError(f"there is no plugin {name}; {advice}")
+        advice = "xmppctl plugin list --all shows all plugins"
+    return PluginError(f"plugin {name} does not exist; {advice}")
 
 
 def failed(name: str, error: Exception, module: ModuleType | None) -> PluginError:
@@ -66,7 +66,7 @@ def failed(name: str, error: Exception, module: ModuleType | None) -> PluginErro
         module: The plugin's; None if it could not be imported.
     """
     place, excerpt = _place(name, error, module)
-    said = f"the plugin {name} cannot be loaded: {type(error).__name__}{place}"
+    said = f"plugin {name} cannot be loaded: {type(error).__name__}{place}"
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if text:
         said = f"{said}: {text}"
@@ -140,9 +140,9 @@ def _advice(error: Exception) -> str:
 def _other_module(name: str) -> str:
     top = name.partition(".")[0]
     if top == library.LOCAL:
-        return "the directory of plugins has no such file"
+        return "plugins.directory has no such file"
     if top not in ("xmppd", library.PACKAGE):
-        return f"install what has it beside xmppd, in {sys.prefix}"
+        return f"install the package that has it, in {sys.prefix}"
     modules = {module for topic in TOPICS for module in topic.names}
     near = get_close_matches(name, modules, n=1)
     return f"write {near[0]}, if that is meant" if near else ""

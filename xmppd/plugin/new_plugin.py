@@ -34,7 +34,7 @@ def write_plugin(name: str, directory: Path) -> Path:
     distribution = f"xmppd-{name.replace('_', '-')}"
     made = directory / distribution
     if made.exists():
-        raise PluginError(f"{made} is there already; remove it, or take another name")
+        raise PluginError(f"{made} already exists; remove it, or choose another name")
     with TemporaryDirectory(prefix=f".{distribution}.", dir=directory) as beside:
         root = Path(beside) / distribution
         for path, text in _files(name, distribution):

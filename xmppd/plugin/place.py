@@ -211,7 +211,7 @@ class Places:
             if kind in self.table:
                 undo = self.table[kind].put(part, owner)  # type: ignore[arg-type]  # of this kind
                 return await undo if isinstance(undo, Awaitable) else undo
-        raise TypeError(f"{part!r} is no part of a plugin")
+        raise TypeError(f"{part!r} is not a part of a plugin")
 
 
 __all__ = [

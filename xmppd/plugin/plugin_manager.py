@@ -175,7 +175,7 @@ class PluginManager:
         try:
             for name in names:
                 if name in seen:
-                    raise PluginError(f"the plugin {name} is loaded already")
+                    raise PluginError(f"plugin {name} is already loaded")
                 seen.add(name)
                 if name not in self.loaded:  # it is there if one of these needs it
                     await self._plug(name, self._read(name))
@@ -200,7 +200,7 @@ class PluginManager:
         needing = [each for each, plugin in self.loaded.items() if name in plugin.needs]
         if needing:
             raise PluginError(
-                f"the plugin {name} is needed by {', '.join(needing)}; unload that first"
+                f"{', '.join(needing)} needs plugin {name}; unload {', '.join(needing)} first"
             )
         self.server.events.fire(PluginUnloads(name))
         await self._take_out(name)
@@ -262,7 +262,7 @@ class PluginManager:
 
     def _check_loaded(self, name: str) -> None:
         if name not in self.loaded:
-            raise PluginError(f"the plugin {name} is not loaded")
+            raise PluginError(f"plugin {name} is not loaded")
 
     def _with_those_that_need(self, names: set[str]) -> list[str]:
         """These plugins, and all that need one of them, in the order in which they were put in
@@ -288,7 +288,7 @@ class PluginManager:
             needs = self._supply.needed(wanted.values())
             for other in needs:
                 if other == name or other in on_the_way:
-                    raise PluginError(f"the plugins {name} and {other} need each other")
+                    raise PluginError(f"plugins {name} and {other} need each other")
                 if other not in self.loaded:
                     await self._plug(other, self._read(other), (*on_the_way, name))
             await self._until_it_may_act()
@@ -297,11 +297,11 @@ class PluginManager:
             }
             parts = module.plug(**{word: given[kind] for word, kind in wanted.items()})
             if isinstance(parts, Awaitable):
-                parts = await in_time(parts, self.server.clock, "its plug")
+                parts = await in_time(parts, self.server.clock, "plug")
             if not isinstance(parts, Iterable):
                 raise PluginError(
-                    f"the plugin {name} cannot be loaded: its plug returns "
-                    f"{type(parts).__name__}; let it return a list of its parts"
+                    f"plugin {name} cannot be loaded: its plug returns {type(parts).__name__}; "
+                    "return a list of parts instead"
                 )
             for part in parts:
                 undo.append(await self._places.put(part, name))  # noqa: PERF401  # when the next fails
@@ -311,10 +311,10 @@ class PluginManager:
             if isinstance(error, PluginError):
                 raise
             if isinstance(error, (NotInTime, StoreError, TablesRefused)):  # they say it to people
-                raise PluginError(f"the plugin {name} cannot be loaded: {error}") from error
+                raise PluginError(f"plugin {name} cannot be loaded: {error}") from error
             raise _cannot(name, error, module) from error
         self.loaded[name] = Plugin(module, given, frozenset(needs), tuple(undo))
-        _log.info("loaded the plugin {name}", name=name)
+        _log.info("loaded plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
     async def _take_out(self, name: str) -> None:
@@ -328,7 +328,7 @@ class PluginManager:
 
     async def _undo(self, name: str) -> None:
         await self._undo_all(name, self.loaded.pop(name).undo)
-        _log.info("unloaded the plugin {name}", name=name)
+        _log.info("unloaded plugin {name}", name=name)
         self.server.events.fire(PluginsChanged(name))
 
     async def _undo_all(self, name: str, undo: Iterable[TakeOut]) -> None:
@@ -339,7 +339,7 @@ class PluginManager:
                 if later is not None:
                     await in_time(later, self.server.clock, "what is to be undone")
             except Exception:
-                _log.failure("the plugin {name} leaves something behind", name=name)
+                _log.failure("plugin {name} was not unloaded completely", name=name)
 
 
 def import_ahead(config: Config) -> None:
@@ -353,7 +353,7 @@ def import_ahead(config: Config) -> None:
 
 def _module(name: str, config: Config) -> ModuleType:
     if not name.isidentifier():
-        raise PluginError(f"{name!r} is no name of a plugin: letters, digits and _")
+        raise PluginError(f"{name!r} is not a valid plugin name: use letters, digits and _")
     try:
         directory = config.plugins.directory
         return library.read(name, Path(directory) if directory else None)
@@ -361,7 +361,7 @@ def _module(name: str, config: Config) -> ModuleType:
         raise mistakes.no_such_plugin(name, Path(directory) if directory else None) from error
     except Writable as error:
         library.forget(name)
-        raise PluginError(f"the plugin {name} is not loaded, since {error}") from error
+        raise PluginError(f"plugin {name} was not loaded: {error}") from error
     except PluginError:
         library.forget(name)
         raise
@@ -387,7 +387,7 @@ def _one_of(failed: list[PluginError]) -> PluginError:
 
 def _cannot(name: str, error: Exception, module: ModuleType | None = None) -> PluginError:
     """Log why a plugin cannot be loaded, with its trace, and say where it fails."""
-    _log.failure("the plugin {name} cannot be loaded", name=name)
+    _log.failure("plugin {name} cannot be loaded", name=name)
     return mistakes.failed(name, error, module)
 
 

@@ -54,7 +54,7 @@ async def _do(work: Callable[[], Later]) -> None:
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("what a plugin does from time to time failed; it is tried again", failure)
+    _log.failure("a plugin's periodic task failed; it runs again later", failure)
 
 
 __all__ = ["repeatedly"]

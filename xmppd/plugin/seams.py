@@ -90,15 +90,15 @@ class Seams:
         """
         stage, by = part.stage, part.by
         if not issubclass(by, stage):
-            raise ValueError(f"{by.__name__} is no subclass of {stage.__name__}")
+            raise ValueError(f"{by.__name__} is not a subclass of {stage.__name__}")
         if stage not in SEAMS:
-            raise ValueError(f"no stage that may be replaced is a {stage.__name__}")
+            raise ValueError(f"plugins cannot replace a {stage.__name__}")
         if stage in self._replaced:
             raise ValueError(f"another plugin replaced the {stage.__name__}")
         seam = {method.__name__ for method in SEAMS[stage]}
         other = sorted(name for name in by.__dict__ if hasattr(stage, name) and _own(name, seam))
         if other:
-            raise ValueError(f"{by.__name__} overrides {other[0]}, which is no seam")
+            raise ValueError(f"{by.__name__} overrides {other[0]}, which plugins cannot replace")
         self._replaced[stage] = by
         self._become(stage)
 

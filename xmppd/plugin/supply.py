@@ -58,7 +58,7 @@ class Supply:
         word = str(getattr(kind, "__name__", kind))
         near = get_close_matches(word, [each.__name__ for each in self._stages], n=1)
         raise PluginError(
-            f"the plugin {name} asks for {word}, which is no stage and no settings, and which no "
+            f"plugin {name} asks for {word}, which is neither a stage nor settings, and which no "
             f"plugin offers{f'; ask for {near[0]}, if that is meant' if near else ''}"
         )
 
@@ -71,14 +71,14 @@ def wanted_by(name: str, module: ModuleType) -> dict[str, type]:
     """
     if not callable(getattr(module, "plug", None)):
         raise PluginError(
-            f"the plugin {name} has no function plug; write one that returns a list of its parts"
+            f"plugin {name} has no function plug; write one that returns a list of parts"
         )
     wanted = {}
     for word, parameter in inspect.signature(module.plug, eval_str=True).parameters.items():
         if parameter.annotation is parameter.empty:
             raise PluginError(
-                f"the plugin {name} does not say of which class {word} is; annotate that parameter "
-                "of its plug"
+                f"plugin {name} does not say which class {word} is; annotate this parameter of "
+                "its plug"
             )
         wanted[word] = parameter.annotation
     return wanted
@@ -98,13 +98,13 @@ def own_table(config: Config, name: str, wanted: Iterable[type]) -> Section | No
     own = [kind for kind in wanted if is_section(kind) and library.plugin_of(kind) == name]
     if not own and name in config.plugin_tables:
         raise PluginTableError(
-            f"{name} is not an option, since that plugin has no settings; remove the table."
+            f"{name} is not an option, because the plugin has no settings; remove the table."
         )
     if not own:
         return None
     if name in config.__struct_fields__:
         raise PluginTableError(
-            f"the plugin {name} cannot have the table {name}: it is the server's."
+            f"plugin {name} cannot have the table {name}: the server itself uses it."
         )
     try:
         return table_of(config, own[0], name)

@@ -21,7 +21,8 @@ class DirectedPresences:
         if len(receivers) >= MAX_PER_SESSION and to.full not in receivers:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"presence was sent to {MAX_PER_SESSION} addresses; say goodbye to some first",
+                f"directed presence went to {MAX_PER_SESSION} addresses already; send "
+                "unavailable presence to some first",
             )
         receivers[to.full] = to
 

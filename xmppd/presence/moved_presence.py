@@ -135,7 +135,7 @@ class MovedPresence:
         try:
             roster = await self.introductions.rosters.look(moved.jid.to_bare())
         except StoreError:
-            _log.info("nobody is told that {jid} is gone", jid=moved.jid.full)
+            _log.info("nobody could be notified that {jid} is gone", jid=moved.jid.full)
             return
         gone = Presence.make(None, moved.jid, type="unavailable")
         sent = SentPresence.of(gone, moved.serial, moved.count + 1)
@@ -234,7 +234,7 @@ class MovedPresence:
 
 
 def _failed(failure: Failure, moved: MovedAway) -> None:
-    _log.failure("{jid} is still seen where it has been late", failure, jid=moved.jid.full)
+    _log.failure("the clean-up of moved presence of {jid} failed", failure, jid=moved.jid.full)
 
 
 __all__ = ["MovedAway", "MovedPresence"]

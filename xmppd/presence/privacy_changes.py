@@ -106,7 +106,7 @@ class PrivacyChanges:
             active = active_list(session)
             in_force = is_default if active is None else active == name
             if in_force and session is not by:
-                raise StanzaError(Condition.CONFLICT, "the list is in force for another resource")
+                raise StanzaError(Condition.CONFLICT, "the list is active for another resource")
 
     async def _renew(self, account: JID) -> None:
         """Put the lists in force for the account's sessions, on all nodes (CL-46)."""

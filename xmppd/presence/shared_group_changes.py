@@ -98,7 +98,7 @@ class SharedGroupChanges:
             ]
             for succeeded, result in await DeferredList(told, consumeErrors=True):
                 if not succeeded:
-                    _log.failure("a changed group was not shown to somebody", result)
+                    _log.failure("a changed group could not be shown to some accounts", result)
 
     def _say_goodbyes(self, viewer: JID, before: SharedGroups) -> None:
         """Send "unavailable" of accounts that are not seen any more, unless their own rosters show

@@ -231,7 +231,7 @@ def name_of(tree: Tree) -> str:
     if not name:
         raise ValueError("the list has no name")
     if len(name) > MAX_NAME_LENGTH:
-        raise ValueError(f"a name has at most {MAX_NAME_LENGTH} characters")
+        raise ValueError(f"a name may have at most {MAX_NAME_LENGTH} characters")
     return name
 
 
@@ -243,26 +243,26 @@ def rule_of(item: Tree, address: Callable[[str], JID] = JID.parse) -> Rule:
     """
     action, type = item.get("action"), item.get("type", "")
     if item.tag != qname(NS, "item"):
-        raise ValueError("a list is made of items")
+        raise ValueError("a list may contain only items")
     if action not in ("allow", "deny"):
-        raise ValueError("an item's action is allow or deny")
+        raise ValueError("an item's action must be allow or deny")
     if type and type not in TYPES:
-        raise ValueError("an item's type is jid, group or subscription")
+        raise ValueError("an item's type must be jid, group or subscription")
     value = _value(type, item.get("value", ""), address) if type else ""
     return Rule(_order(item.get("order", "")), action == "allow", type, value, _kinds(item))
 
 
 def _order(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= MAX_ORDER):
-        raise ValueError(f"an item's order is a number from 0 to {MAX_ORDER}")
+        raise ValueError(f"an item's order must be a number from 0 to {MAX_ORDER}")
     return int(text)
 
 
 def _value(type: str, value: str, address: Callable[[str], JID]) -> str:
     if not value or len(value) > MAX_VALUE_LENGTH:
-        raise ValueError(f"an item's {type} has from 1 to {MAX_VALUE_LENGTH} characters")
+        raise ValueError(f"an item's {type} must have 1 to {MAX_VALUE_LENGTH} characters")
     if type == "subscription" and value not in SUBSCRIPTIONS:
-        raise ValueError("an item's subscription is none, to, from or both")
+        raise ValueError("an item's subscription must be none, to, from or both")
     return address(value).full if type == "jid" else value
 
 
@@ -270,5 +270,5 @@ def _kinds(item: Tree) -> frozenset[Kind]:
     known: dict[str, Kind] = {qname(NS, kind): kind for kind in NAMED}
     kinds = [known.get(child.tag) for child in item]
     if None in kinds:
-        raise ValueError(f"an item is about {', '.join(NAMED)}")
+        raise ValueError(f"an item may contain only {', '.join(NAMED)}")
     return frozenset(kind for kind in kinds if kind is not None)

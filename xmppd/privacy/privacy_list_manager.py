@@ -421,7 +421,7 @@ class PrivacyListManager:
                     self._tell(account, known, after, by_blocking=by_blocking)
                     return
         raise StanzaError(
-            Condition.RESOURCE_CONSTRAINT, "the lists are being changed all the time; try again"
+            Condition.RESOURCE_CONSTRAINT, "the lists are changing too often; try again"
         )
 
     async def reread(self, account: JID) -> None:
@@ -483,7 +483,7 @@ class PrivacyListManager:
             AnotherVersion: Another node has changed them.
         """
         if not await self.rosters.has_account(account):
-            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no lists")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests cannot have privacy lists")
         default = {_DEFAULT: kept(_DEFAULT)}
         for name in dict.fromkeys((*after.lists, *before.lists)):
             new, key = after.lists.get(name), _LIST + name
@@ -502,13 +502,15 @@ class PrivacyListManager:
         """
         most = self.settings.max_items_per_list
         if rules > most:
-            raise StanzaError(Condition.RESOURCE_CONSTRAINT, f"a list has at most {most} items")
+            raise StanzaError(
+                Condition.RESOURCE_CONSTRAINT, f"a list may have at most {most} items"
+            )
 
     def _check_room(self, known: PrivacyLists, changed: PrivacyList) -> None:
         self.check_length(len(changed.rules))
         if changed.name not in known.lists and len(known.lists) >= MAX_LISTS:
             raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"an account has at most {MAX_LISTS} lists"
+                Condition.RESOURCE_CONSTRAINT, f"an account may have at most {MAX_LISTS} lists"
             )
 
     async def _set(
@@ -523,7 +525,8 @@ class PrivacyListManager:
         except QuotaExceeded as error:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"an account keeps at most {limits.max_items} items and {limits.max_bytes} bytes",
+                f"an account may store at most {limits.max_items} items and {limits.max_bytes} "
+                "bytes",
             ) from error
 
 

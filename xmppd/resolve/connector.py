@@ -62,7 +62,7 @@ class Nowhere:
 
     async def connect(self, domain: str, visitor: Visitor) -> IProtocol:
         """Fail, since no server is found."""
-        raise not_found("there is no way to other servers from here")
+        raise not_found("this server does not connect to other servers")
 
     def forget(self, domain: str) -> None:
         """Do nothing, since nothing is remembered."""

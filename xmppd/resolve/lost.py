@@ -7,7 +7,9 @@ class Disbelieved(StanzaError):
     """A server that rejects our certificate and hung up; without one it may accept us."""
 
     def __init__(self) -> None:
-        super().__init__(Condition.REMOTE_SERVER_TIMEOUT, "it does not believe our certificate")
+        super().__init__(
+            Condition.REMOTE_SERVER_TIMEOUT, "the other server rejects this server's certificate"
+        )
 
 
 def not_found(text: str) -> StanzaError:

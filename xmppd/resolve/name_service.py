@@ -166,11 +166,11 @@ class NameService:
     async def _ask(self, name: str, type: int) -> list[object]:
         """The records of a type, including those of an alias."""
         if not is_name(name):
-            raise NoSuchName("DNS knows no such long names")
+            raise NoSuchName("the name is too long for DNS")
         try:
             question = Question(self._reactor, name, type)
         except UnicodeError:
-            raise NoSuchName("DNS knows no such names") from None
+            raise NoSuchName("the name is not valid in DNS") from None
         servers = self._configured or name_servers(self._resolv_conf)
         return await question.ask(servers, self._timeouts_s)
 

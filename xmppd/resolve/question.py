@@ -108,11 +108,11 @@ class Question:
             if message.trunc:
                 message = await self._by_tcp(server, timeout_s)
         except (ConnectError, CannotListenError, OSError) as error:
-            raise NoAnswer(f"DNS cannot be asked: {error}") from None
+            raise NoAnswer(f"DNS cannot be reached: {error}") from None
         except DeferredTimeoutError:
             raise _Silence("no answer from DNS") from None
         if message.trunc:
-            raise NoAnswer("DNS says that its answer is cut short, over TCP as well")
+            raise NoAnswer("the DNS answer is truncated, even over TCP")
         return message
 
     async def _by_udp(self, server: tuple[str, int], timeout_s: float) -> dns.Message:
@@ -157,7 +157,7 @@ class Question:
         try:
             message.fromStr(shortened(data))
         except _UNREADABLE as error:
-            raise NoAnswer(f"DNS says what cannot be read: {error}") from None
+            raise NoAnswer(f"the DNS answer is malformed: {error}") from None
         for query in message.queries:
             if (query.type, _normal(query)) != (self._type, self._name):
                 return None
@@ -201,7 +201,7 @@ class _Datagram(DatagramProtocol):
             self.transport.connect(*self._server)
             self.transport.write(self._question.wire, None)
         except (OSError, ValueError) as error:
-            self.answer.fail(f"DNS cannot be asked: {error}")
+            self.answer.fail(f"DNS cannot be reached: {error}")
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         self.answer.take(self._question, datagram)
@@ -211,7 +211,7 @@ class _Datagram(DatagramProtocol):
 
     def stopProtocol(self) -> None:
         # Reactors that poll close a socket that has an error, and say no more of it than this.
-        self.answer.fail("DNS cannot be asked: no name server is there")
+        self.answer.fail("DNS cannot be reached: no name server is configured")
 
 
 class _Only(Factory):
@@ -242,7 +242,7 @@ class _Connection(Int16StringReceiver):
         self.answer.take(self._question, string)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.answer.fail("DNS hung up")
+        self.answer.fail("the DNS server closed the connection")
 
     def abort(self) -> None:
         """Close the connection, since nothing waits for it any more."""
@@ -260,7 +260,7 @@ def shortened(data: bytes) -> bytes:
     """
     id, flags, questions, answers, _, _ = _HEADER.unpack_from(data)
     if questions > 1:
-        raise NoAnswer("DNS answers several questions at once")
+        raise NoAnswer("the DNS answer has several questions")
     header = _HEADER.pack(id, flags, questions, min(answers, MAX_RECORDS), 0, 0)
     return header + data[_HEADER.size :]
 

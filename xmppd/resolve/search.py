@@ -199,7 +199,7 @@ class Search:
         except StanzaError as why:
             self.why = why
         except defer.TimeoutError:
-            self.why = no_stream("it did not come to a stream in time")
+            self.why = no_stream("no stream was opened in time")
         except defer.CancelledError:
             ended("given up")
             raise
@@ -214,7 +214,7 @@ class Search:
         flaw = "" if self.allow_private else flaw_of(there.host)
         if flaw:
             self.refused = True
-            outcome = f"not tried, since it is {flaw}; s2s.allow_private would allow it"
+            outcome = f"not tried, because the address is {flaw}; s2s.allow_private would allow it"
             self.attempts.note(self.domain, "connect", str(there), outcome)
         return not flaw
 

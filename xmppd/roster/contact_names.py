@@ -31,11 +31,13 @@ def named(item: RosterItem, name: str, groups: Sequence[str], *, max_groups: int
     """
     check_name(name, "the name")
     if len(set(groups)) != len(groups):
-        raise StanzaError(Condition.BAD_REQUEST, "a group is named twice")
+        raise StanzaError(Condition.BAD_REQUEST, "a group appears twice")
     for group in groups:
         check_group_name(group)
     if len(groups) > max_groups:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"a contact has at most {max_groups} groups")
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"a contact may have at most {max_groups} groups"
+        )
     if len("".join((name, *groups)).encode()) > MAX_WORDS_BYTES:
         raise StanzaError(Condition.NOT_ACCEPTABLE, "the name and the groups are too long")
     return replace(item, name=name, groups=tuple(groups))

@@ -197,7 +197,7 @@ class RosterManager:
             StanzaError: NOT_ALLOWED: there is no such account.
         """
         if not await self.has_account(account.bare):
-            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps no contacts")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests cannot have contacts")
 
     async def has_account(self, account: str) -> bool:
         """Whether there is an account to keep something for; a guest has none."""
@@ -214,7 +214,7 @@ class RosterManager:
         if is_new and roster.count >= self.settings.max_items:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"the roster has {self.settings.max_items} contacts, which is all it may have",
+                f"the roster already has {self.settings.max_items} contacts, the maximum",
             )
 
     async def save(self, roster: Roster, item: RosterItem) -> None:
@@ -316,7 +316,7 @@ class RosterManager:
                 return before, change
         self._decide(roster, jid, (await self._read_again(roster)).get(jid), _nothing)
         raise StanzaError(
-            Condition.RESOURCE_CONSTRAINT, "the roster is being changed all the time; try again"
+            Condition.RESOURCE_CONSTRAINT, "the roster is changing too often; try again"
         )
 
     async def _save(

@@ -24,7 +24,7 @@ ANSWERS = ("result", "error")
 FORESEEN = (StanzaError, StreamError, StoreError)
 """The exceptions that a handler may raise, which the PacketRouter answers."""
 
-_CUT_SHORT = "the connection was lost before you had all of it: ask again"
+_CUT_SHORT = "the connection was lost before the answer was complete: ask again"
 
 _log = Logger()
 
@@ -96,7 +96,7 @@ class IQRouter:
         if iq.type in REQUESTS:
             return self._request(iq)
         if iq.type not in ANSWERS:
-            raise StanzaError(Condition.BAD_REQUEST, "an iq is get, set, result or error")
+            raise StanzaError(Condition.BAD_REQUEST, "an iq must be get, set, result or error")
         if self.requests.answered(iq) or self.routing_table.route(iq):
             return None
         return self.routing_table.route_if_found(iq)
@@ -104,7 +104,9 @@ class IQRouter:
     def _request(self, iq: IQ) -> Later:
         to = iq.to
         if iq.id is None or len(iq.payload.tree) != 1:
-            raise StanzaError(Condition.BAD_REQUEST, "a request has an id and exactly one child")
+            raise StanzaError(
+                Condition.BAD_REQUEST, "a request must have an id and exactly one child"
+            )
         if to is None or (
             to.domain in self.routing_table.domains and (to.resource is None or to.local is None)
         ):
@@ -287,4 +289,4 @@ def refused(handler: IQHandler) -> StanzaError:
     """The error for a request to an addressee for which its handler does not answer."""
     if handler.refusal is Condition.SERVICE_UNAVAILABLE:  # as if there were no such account
         return StanzaError(handler.refusal)
-    return StanzaError(handler.refusal, "this is somebody else's")
+    return StanzaError(handler.refusal, "this belongs to someone else")

@@ -48,7 +48,7 @@ class PresenceRouter:
             return self._probe(presence)
         if kind == "error":
             return self.refuse(presence)
-        raise StanzaError(Condition.BAD_REQUEST, f"{kind} is no type of presence")
+        raise StanzaError(Condition.BAD_REQUEST, f"{kind} is not a type of presence")
 
     def _directed(self, presence: Presence, to: JID) -> Later:
         """Route directed presence (PR-6 to PR-10, :rfc:`6121#section-4.6`)."""
@@ -87,7 +87,7 @@ class PresenceRouter:
     def _probe(self, presence: Presence) -> Later:
         to = presence.to
         if to is None:
-            raise StanzaError(Condition.BAD_REQUEST, "a probe asks for somebody")
+            raise StanzaError(Condition.BAD_REQUEST, 'a probe must have an address in "to"')
         if self.routing_table.is_local(to):
             return self.presences.handle_probe(presence)  # PR-13
         self.presences.remote.asked(presence.sender, to)

@@ -24,7 +24,7 @@ class GuestsStay(PacketInterceptor):
     def incoming(self, stanza: S, session: JID) -> S:
         to = stanza.to
         if to is not None and is_guest(session.full) and not self._is_here(to.domain):
-            raise StanzaError(Condition.NOT_ALLOWED, "guests do not write to other servers")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests may not write to other servers")
         return stanza
 
     def _is_here(self, domain: str) -> bool:

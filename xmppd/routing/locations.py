@@ -175,7 +175,7 @@ class Locations:
                 if self.clock.seconds() + RETRY_S > until:
                     raise StanzaError(
                         Condition.RESOURCE_CONSTRAINT,
-                        "it cannot be found out where your other sessions are; try again later",
+                        "your other sessions could not be found; try again later",
                     ) from error
                 await deferLater(self.clock, RETRY_S)
             except AccountClosed as error:
@@ -583,7 +583,7 @@ def places_of(refusal: ResourceTaken | TooManySessions) -> Mapping[str, Location
 
 
 def _failed(failure: Failure) -> None:
-    _log.failure("places in the directory could not be looked after", failure)
+    _log.failure("the directory could not be maintained", failure)
 
 
 def _nothing_to_do(session: LocalClientSession) -> None:

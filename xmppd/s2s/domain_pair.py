@@ -19,7 +19,7 @@ from xmppd.stanza import Condition, Stanza, StanzaError
 
 MAX_VERIFICATIONS_PER_PAIR = 16
 
-TOO_LATE = "it did not answer in time"
+TOO_LATE = "the other server did not answer in time"
 
 STREAM_FROM, OPEN = "stream from ", "open"
 """How a stream that we open is noted, and that it is there."""
@@ -141,10 +141,10 @@ class DomainPair:
         if self.carrier is None:
             if self._streams.policies.of(self.remote).block:
                 return StanzaError(
-                    Condition.NOT_ALLOWED, "this server does not speak with that one"
+                    Condition.NOT_ALLOWED, "this server does not communicate with that server"
                 )
             if self.retry_in_s > 0:
-                return self.why or no_stream("it could not be reached just now")
+                return self.why or no_stream("the other server could not be reached")
         return None
 
     @property
@@ -158,7 +158,9 @@ class DomainPair:
             self.why = obstacle
             return False
         if not self._has_room(stanza, wire):
-            self.why = StanzaError(Condition.RESOURCE_CONSTRAINT, "too much waits for that server")
+            self.why = StanzaError(
+                Condition.RESOURCE_CONSTRAINT, "too many stanzas are waiting for that server"
+            )
             return False
         self.backlog.add(stanza, wire, came=self._streams.clock.seconds())
         if self.carrier is None:
@@ -176,7 +178,11 @@ class DomainPair:
         """Return stanzas that have waited too long; cut off a peer that did not read so long."""
         expired = self.backlog.take_until(now - self._settings.max_queue_age_s)
         if expired:
-            self._streams.returned(self, _stanzas(expired), no_stream("it did not take it in time"))
+            self._streams.returned(
+                self,
+                _stanzas(expired),
+                no_stream("the other server did not accept the stanza in time"),
+            )
             if self.carrier is not None:
                 self.carrier.wire.abort()
 
@@ -222,7 +228,7 @@ class DomainPair:
         ):
             answer.errback(StanzaError(Condition.RESOURCE_CONSTRAINT))
         elif self.outgoing is None and not self._may_ask():
-            why = self.why or no_stream("it could not be reached just now")
+            why = self.why or no_stream("the other server could not be reached")
             answer.errback(why.untraced())
         else:
             self._verifications[stream_id] = _Verification(key, answer)
@@ -270,7 +276,7 @@ class DomainPair:
     def _connected(self, stream: OutgoingStream) -> None:
         self._connecting = None
         if stream.ended:
-            self._fail(no_stream("it closed the connection at once"))
+            self._fail(no_stream("the other server closed the connection at once"))
         else:
             self._take(stream)
 
@@ -308,14 +314,18 @@ class DomainPair:
         elif isinstance(error, StanzaError):
             self._fail(error)
         elif not isinstance(error, CancelledError):
-            _log.failure("{remote} could not be connected to", failure, remote=self.remote)
-            self._fail(no_stream("something is wrong on our side"))
+            _log.failure("connecting to {remote} failed", failure, remote=self.remote)
+            self._fail(no_stream("an internal error occurred"))
 
     def _too_late(self) -> None:
         self._deadline = None
         outgoing = self.outgoing
         asked = outgoing is not None and outgoing.is_proving(self.local)
-        why = "it did not verify our name by dialback in time" if asked else TOO_LATE
+        why = (
+            "the other server did not verify this server's name by dialback in time"
+            if asked
+            else TOO_LATE
+        )
         self._fail(no_stream(why))
 
     def _settle(self) -> None:

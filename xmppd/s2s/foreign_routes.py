@@ -194,8 +194,11 @@ class ForeignRoutes:
         domain = "" if stanza.to is None else stanza.to.domain
         pair = self.pairs.get((stanza.sender.domain, domain))
         if pair is None:
-            return StanzaError(Condition.RESOURCE_CONSTRAINT, "too many servers are spoken with")
-        return (pair.why or not_found("it could not be reached")).untraced()
+            return StanzaError(
+                Condition.RESOURCE_CONSTRAINT,
+                "this server already communicates with too many others",
+            )
+        return (pair.why or not_found("the other server could not be reached")).untraced()
 
     def obstacle(self, local: str, remote: str) -> StanzaError | None:
         """The error with which a stanza between these domains would come back at once; None if it
@@ -263,7 +266,7 @@ class ForeignRoutes:
         untold = self._seldom.untold(f"from {remote}")
         if untold is not None:
             _log.warn(
-                "{remote} at {address} was turned away: {why}{more}",
+                "rejected {remote} at {address}: {why}{more}",
                 remote=remote, address=address, why=why, more=_more(untold),
             )  # fmt: skip
 
@@ -273,8 +276,8 @@ class ForeignRoutes:
         untold = self._seldom.untold(f"to {pair.remote}")
         if untold is not None and pair.why is not None:
             _log.warn(
-                "no stream from {local} to {remote}: {why}; stanzas that come back: {stanzas}; not "
-                "tried again for {retry_s} s{more}",
+                "no stream from {local} to {remote}: {why}; stanzas returned: {stanzas}; trying "
+                "again in {retry_s} s{more}",
                 local=pair.local, remote=pair.remote,
                 why=pair.why.text or pair.why.condition.tag, stanzas=len(pair.backlog),
                 retry_s=round(pair.retry_in_s), more=_more(untold),
@@ -459,12 +462,12 @@ class ForeignRoutes:
 
 def _more(untold: int) -> str:
     """The end of a line of the log, if others like it were left out."""
-    return f" (lines like this that were left out: {untold})" if untold else ""
+    return f" (similar lines left out: {untold})" if untold else ""
 
 
 def _security(stream: ServerStream, remote: str) -> str:
     """The proof of the peer's name."""
-    version = stream.wire.tls_version or "in the clear"
+    version = stream.wire.tls_version or "unencrypted"
     if Stream.SECURE in stream.stream and not stream.proof.flaw_for(remote):
         return f"{version}, certificate"
     return f"{version}, dialback" if stream.established else version

@@ -80,10 +80,15 @@ class IncomingStream(ServerStream):
         self.wire.open(self.header())
         check_header(header, self.namespace, "servers")
         if not served:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
+            raise StreamError(
+                StreamCondition.HOST_UNKNOWN, "this server does not serve that domain"
+            )
         if self.remote and self.context.policies.of(self.remote).block:
-            self._tell_why(self.remote, "it is blocked by s2s.domain")
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "we do not speak with that domain")
+            self._tell_why(self.remote, "s2s.domain blocks it")
+            raise StreamError(
+                StreamCondition.POLICY_VIOLATION,
+                "this server does not communicate with that domain",
+            )
         if Stream.SECURE in self.stream:
             self.proof = self.context.trust.proof(self.wire.certificate_chain())
         if not self.ended:
@@ -138,7 +143,7 @@ class IncomingStream(ServerStream):
         super().close()
 
     def _told(self, condition: str) -> None:
-        self._their_error = f"it closed the stream: {condition}"
+        self._their_error = f"the other server closed the stream: {condition}"
         super()._told(condition)
 
     def _end(self) -> None:
@@ -157,8 +162,8 @@ class IncomingStream(ServerStream):
         if error is not None and error.condition in _OURS:
             return ""
         if error is not None:
-            return f"{error.condition.value}: {error.text or 'its stream is wrong'}"
-        return self._their_error or "it closed the stream before it had proved its name"
+            return f"{error.condition.value}: {error.text or 'the stream is malformed'}"
+        return self._their_error or "the other server closed the stream before it proved its name"
 
     def _start_tls(self) -> None:
         self.wire.start_tls()
@@ -168,7 +173,7 @@ class IncomingStream(ServerStream):
     def _authenticate(self, tree: Tree) -> None:
         """EXTERNAL: the peer's TLS certificate names its domain (:xep:`0178`)."""
         remote = self._authorization_identity(tree)
-        flaw = self.proof.flaw_for(remote) if remote else "it asks for no domain"
+        flaw = self.proof.flaw_for(remote) if remote else "the stream header names no domain"
         policy = self.context.policies.of(remote)
         if (
             tree.get("mechanism") != "EXTERNAL"
@@ -176,7 +181,7 @@ class IncomingStream(ServerStream):
             or policy.block
             or self.context.serves(remote)
         ):
-            flaw = flaw or "that domain may not, or not so"
+            flaw = flaw or "that domain may not use EXTERNAL here"
             self._tell_why(remote, f"EXTERNAL: {flaw}")
             self._fail(flaw)
             return

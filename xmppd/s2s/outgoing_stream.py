@@ -47,12 +47,12 @@ class OutgoingStep(Enum):
     come.
     """
 
-    HEADER = "it did not answer our stream header"
-    FEATURES = "it did not say what it offers"
-    PROCEED = "it did not begin TLS"
-    SECURE_HEADER = "TLS did not come to a stream"
-    SUCCESS = "it did not answer our authentication"
-    NOTHING = "it closed the stream"
+    HEADER = "the other server did not answer the stream header"
+    FEATURES = "the other server did not send stream features"
+    PROCEED = "the other server did not start TLS"
+    SECURE_HEADER = "no stream was opened after TLS"
+    SUCCESS = "the other server did not answer the authentication"
+    NOTHING = "the other server closed the stream"
 
 
 class Waiter(Protocol):
@@ -158,7 +158,7 @@ class OutgoingStream(ServerStream):
             return no_stream(f"TLS failed: {self.wire.tls_flaw}")
         error = self.wire.error
         if error is not None:
-            return no_stream(f"{error.condition.value}: {error.text or 'its stream is wrong'}")
+            return no_stream(f"{error.condition.value}: {error.text or 'the stream is malformed'}")
         return self._why or no_stream(self._step.value)
 
     @property
@@ -205,7 +205,9 @@ class OutgoingStream(ServerStream):
         if local in self._proving:
             return
         if not self._speaks_dialback:
-            self._waiters[local].refused(no_stream("it offers no way to prove who we are"))
+            self._waiters[local].refused(
+                no_stream("the other server offers neither EXTERNAL nor dialback")
+            )
             return
         self._proving.add(local)
         key = self.context.keys.key(self.remote, local, self._stream_id)
@@ -242,12 +244,14 @@ class OutgoingStream(ServerStream):
         elif tree.tag == _SUCCESS and self._step is OutgoingStep.SUCCESS:
             self._authenticated()
         elif tree.tag == _SASL_FAILURE and self._step is OutgoingStep.SUCCESS:
-            self._note(f"EXTERNAL as {self.local}", "it does not believe our certificate")
+            self._note(
+                f"EXTERNAL as {self.local}", "the other server rejects this server's certificate"
+            )
             self._may_authenticate = False
             self.disbelieved = True
             self._negotiated()
         elif tree.tag == _TLS_FAILURE and self._step is OutgoingStep.PROCEED:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "it cannot begin TLS")
+            raise StreamError(StreamCondition.POLICY_VIOLATION, "the other server cannot start TLS")
         else:
             return super()._element(tree)
         return None
@@ -260,7 +264,9 @@ class OutgoingStream(ServerStream):
                 self.write(f"<starttls xmlns='{ns.TLS}'/>".encode())
                 return
             if self._policy.require_tls:
-                raise StreamError(StreamCondition.POLICY_VIOLATION, "it offers no TLS")
+                raise StreamError(
+                    StreamCondition.POLICY_VIOLATION, "the other server offers no TLS"
+                )
         flaw = self.proof.flaw_for(self.remote)
         if flaw and not self._policy.believes_dns:
             raise StreamError(StreamCondition.POLICY_VIOLATION, flaw)
@@ -319,7 +325,7 @@ class OutgoingStream(ServerStream):
     def _told(self, condition: str) -> None:
         """Take the stream error of the peer."""
         gone = condition in (StreamCondition.HOST_UNKNOWN.value, StreamCondition.HOST_GONE.value)
-        text = f"it closed the stream: {condition}"
+        text = f"the other server closed the stream: {condition}"
         self._why = not_found(text) if gone else no_stream(text)
         super()._told(condition)
 
@@ -360,7 +366,7 @@ class OutgoingStream(ServerStream):
 def _reason(said: Dialback) -> StanzaError:
     """The reason why dialback has failed, for the senders of stanzas that wait."""
     if said.type == "invalid":
-        return no_stream("it does not believe our dialback key")
+        return no_stream("the other server rejects the dialback key")
     text = f"dialback: {said.text or 'no reason given'}"
     gone = said.text == Condition.ITEM_NOT_FOUND.tag
     return not_found(text) if gone else no_stream(text)

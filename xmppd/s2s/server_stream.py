@@ -172,7 +172,7 @@ class ServerStream:
         self.accepted: set[tuple[str, str]] = set()
         self.carries: set[tuple[str, str]] = set()
         self.bidirectional = self.full = self.ended = False
-        self.proof = Proof("it does not speak TLS")
+        self.proof = Proof("the other server does not use TLS")
         self._language = Language()
         self._unread_bytes = 0
         self._verifying: set[tuple[str, str]] = set()
@@ -308,7 +308,7 @@ class ServerStream:
 
     def _told(self, condition: str) -> None:
         """Take the stream error of the peer."""
-        _log.info("{id} was told {condition}", id=self.id, condition=condition)
+        _log.info("{id} closed with {condition}", id=self.id, condition=condition)
         self.wire.close()
 
     def _stanza(self, kind: type[Stanza], received: Received) -> Later:
@@ -326,18 +326,22 @@ class ServerStream:
             return None
         to = stanza.to
         if to is None:
-            raise StreamError(StreamCondition.IMPROPER_ADDRESSING, "a stanza needs a to")
+            raise StreamError(
+                StreamCondition.IMPROPER_ADDRESSING, 'a stanza must have an address in "to"'
+            )
         if (sender.domain, to.domain) not in self.accepted:
             raise self._not_accepted(sender.domain, to.domain)
         return self.context.router.route(stanza)
 
     def _not_accepted(self, remote: str, local: str) -> StreamError:
         if not self.accepted:
-            return StreamError(StreamCondition.NOT_AUTHORIZED, "prove first who you are")
+            return StreamError(StreamCondition.NOT_AUTHORIZED, "authenticate first")
         if not self.context.serves(local):
-            return StreamError(StreamCondition.HOST_UNKNOWN, "a domain that is not served here")
+            return StreamError(
+                StreamCondition.HOST_UNKNOWN, "this server does not serve that domain"
+            )
         return StreamError(
-            StreamCondition.INVALID_FROM, "you have not proved to be that domain, to that domain"
+            StreamCondition.INVALID_FROM, "you have not authenticated as that domain"
         )
 
     def _refuse_stanza(
@@ -369,7 +373,7 @@ class ServerStream:
 
     def _answered(self, tag: str, said: Dialback) -> None:
         """Take an answer of dialback; on this stream we have asked for none."""
-        raise StreamError(StreamCondition.POLICY_VIOLATION, "nobody has asked that")
+        raise StreamError(StreamCondition.POLICY_VIOLATION, "nobody asked for this verification")
 
     def _asked_to_verify(self, asked: Dialback) -> None:
         """Answer whether a key that another server was shown is ours (:xep:`0220`, §2.2.2)."""
@@ -413,7 +417,7 @@ class ServerStream:
         return None
 
     def _turn_away(self, claim: Dialback, condition: Condition) -> None:
-        why = "it is blocked by s2s.domain"
+        why = "s2s.domain blocks it"
         if not self.context.policies.of(claim.sender).block:
             flaw = self.proof.flaw_for(claim.sender)
             why = f"dialback: {condition.tag}{flaw and f', {flaw}'}"
@@ -426,7 +430,7 @@ class ServerStream:
     def _note_proof(self, remote: str, local: str, how: str) -> None:
         """Note by what the peer has proved to be a domain."""
         what = f"{CALL_FROM}{self.wire.address} to {local}"
-        self.context.pairs.note(remote, what, f"let in: {how}")
+        self.context.pairs.note(remote, what, f"accepted: {how}")
 
     def _refuse(self, name: str, asked: Dialback, condition: Condition) -> None:
         self.write(dialback.refusal(name, asked.to, asked.sender, condition, id=asked.id))
@@ -438,23 +442,25 @@ class ServerStream:
         if valid:
             self._prove(claim)
             return
-        self._tell_why(claim.sender, "dialback: the domain itself does not know the key")
+        self._tell_why(claim.sender, "dialback: the domain's own server does not know the key")
         if self.accepted:
             self._refuse("result", claim, Condition.FORBIDDEN)
         else:
             self.write(dialback.answer("result", claim.to, claim.sender, valid=False))
-            self.wire.close(StreamError(StreamCondition.NOT_AUTHORIZED, "that key is not valid"))
+            self.wire.close(StreamError(StreamCondition.NOT_AUTHORIZED, "the key is invalid"))
 
     def _not_verified(self, failure: Failure, claim: Dialback) -> None:
         failure.trap(StanzaError)
         self._verifying.discard((claim.sender, claim.to))
         if not self.ended and isinstance(failure.value, StanzaError):
             why = failure.value.text or failure.value.condition.tag
-            self._tell_why(claim.sender, f"dialback: the domain itself cannot be asked: {why}")
+            self._tell_why(
+                claim.sender, f"dialback: the domain's own server cannot be asked: {why}"
+            )
             self._refuse("result", claim, failure.value.condition)
 
     def _prove(self, claim: Dialback) -> None:
-        how = "its certificate is valid" if not self.proof.flaw_for(claim.sender) else "dialback"
+        how = "the certificate is valid" if not self.proof.flaw_for(claim.sender) else "dialback"
         self._note_proof(claim.sender, claim.to, how)
         self.write(dialback.answer("result", claim.to, claim.sender, valid=True))
         self.accept(claim.sender, claim.to)

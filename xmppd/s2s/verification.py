@@ -86,7 +86,7 @@ class Trust:
     def proof(self, chain: Sequence[x509.Certificate]) -> Proof:
         """The proof in these certificates, of which the first is the peer's own."""
         if not chain:
-            return Proof("no certificate was shown")
+            return Proof("the other server sent no certificate")
         leaf, *above = chain[:MAX_CHAIN_LENGTH]
         if self._roots is None:
             self._roots = _of_this_machine()
@@ -115,9 +115,9 @@ class Trust:
                 some_host = x509.DNSName(_some_host(leaf))
                 builder.build_server_verifier(some_host).verify(leaf, above)
         except VerificationError as error:
-            return f"the certificate is not valid: {_first_line(error)}"
+            return f"the certificate is invalid: {_first_line(error)}"
         except ValueError as error:
-            return f"the certificate cannot be read: {_first_line(error)}"
+            return f"the certificate is malformed: {_first_line(error)}"
         return "" if _may_speak(leaf) else "the certificate is for other uses"
 
 

@@ -71,7 +71,7 @@ class Detached:
 
     def abort(self) -> None:
         """Give the session up, since its queue is full."""
-        self.why += "; too much waited for it"
+        self.why += "; too much was waiting for it"
         self._close()
 
     def forget(self) -> None:
@@ -81,7 +81,7 @@ class Detached:
     def close(self, error: StreamError | None = None) -> None:
         """Give the session up; there is no client to be told why."""
         if error is not None:
-            self.why += f"; then {error.condition.value}: {error.text or 'no more is known'}"
+            self.why += f"; then {error.condition.value}: {error.text or 'no details are known'}"
         self._close()
 
 

@@ -47,9 +47,9 @@ class EndedSessions:
     def closed(self, event: SessionClosed) -> None:
         """Note that a session has ended, or goes on elsewhere."""
         session, wire = event.session, event.session.connection
-        why = wire.why or "this server has ended it"
+        why = wire.why or "the server ended it"
         if event.moved_to is not None:
-            why = f"it goes on at node {event.moved_to.name}"
+            why = f"the session moved to node {event.moved_to.name}"
         self._ended.append(
             EndedSession(
                 session.jid.full, self._seconds(), session.since, wire.address, session.agent, why

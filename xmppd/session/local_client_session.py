@@ -386,7 +386,9 @@ class LocalClientSession:
         """End a session whose queue is too long; its messages are routed again (RS-3)."""
         if not management.has_room(self.backlog):
             self.connection.close(
-                StreamError(StreamCondition.RESOURCE_CONSTRAINT, "too much is unacknowledged")
+                StreamError(
+                    StreamCondition.RESOURCE_CONSTRAINT, "too many stanzas are unacknowledged"
+                )
             )
 
     def detach(self, connection: Detached) -> None:

@@ -23,8 +23,8 @@ ID_BYTES = 24
 MAX_REMEMBERED = 10_000
 """Sessions that ended lately, of which the number of handled stanzas is still known."""
 
-LOST = "its connection was lost"
-RESTARTED = "its node has stopped or handed it over, and its client did not come back"
+LOST = "the connection was lost"
+RESTARTED = "the node stopped or handed the session over, and the client did not resume"
 
 _log = Logger()
 
@@ -155,9 +155,11 @@ class ResumableSessions:
         if management is None or management.key is None:
             return
         last = session.connection
-        why = f"{last.why or LOST} and its client did not come back"
+        why = f"{last.why or LOST} and the client did not resume"
         self._detach(session, last.address, last.encrypted, management.max_s, why)
-        _log.info("{id} {jid} is detached", id=session.id, jid=session.jid.full)
+        _log.info(
+            "{id} {jid} lost its connection, and may resume", id=session.id, jid=session.jid.full
+        )
         theirs = [each for each in self.sessions.local_sessions(session.jid.bare) if each.detached]
         longest = longest_detached(theirs)
         if longest is not None and len(theirs) > self.settings.max_detached_per_account:
@@ -210,7 +212,7 @@ class ResumableSessions:
         """Take a session from a connection that seems alive; no contact is told."""
         wire = session.connection
         self.detach(session)
-        wire.close(StreamError(StreamCondition.CONFLICT, "the session goes on elsewhere"))
+        wire.close(StreamError(StreamCondition.CONFLICT, "the session continues elsewhere"))
 
     def withhold(self, session: LocalClientSession) -> None:
         """Let nobody find a detached session, since it is about to be at another node (CL-100)."""

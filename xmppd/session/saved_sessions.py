@@ -261,13 +261,13 @@ class SavedSessions:
                 len(list(session.unread())) for session in self.resumable_sessions.resumable()
             )
             _log.error(
-                "{count} sessions are not saved, with {unread} stanzas that their clients have not "
-                "acknowledged; messages that their senders were told are handled come all the same",
+                "{count} sessions were not saved, with {unread} unacknowledged stanzas; messages "
+                "that the server acknowledged to their senders still arrive",
                 count=len(saved), unread=unread,
             )  # fmt: skip
             return
         if saved:
-            _log.info("{count} sessions were saved", count=len(saved))
+            _log.info("saved {count} sessions", count=len(saved))
 
     def saved_one(self, session: LocalClientSession, key: bytes) -> SavedSession:
         """A detached session as it is saved for another node, while this one goes on."""
@@ -350,7 +350,7 @@ class SavedSessions:
         self._copies.clear()
         self._started = True
         if count:
-            _log.info("{count} sessions were taken up", count=count - len(lost))
+            _log.info("restored {count} sessions", count=count - len(lost))
         return lost
 
     async def take(
@@ -507,9 +507,9 @@ class SavedSessions:
         shell = msgpack.decode(saved.data, type=Shell)
         jid = _address(shell.jid, saved)
         if not all(map(isfinite, (shell.since, *shell.saved[:2], shell.left_s, shell.max_s))):
-            raise ValueError("its times are none")
+            raise ValueError("the times are invalid")
         if not (0 <= shell.handled < WRAP and 0 <= shell.sent < WRAP):
-            raise ValueError("its counters are none")
+            raise ValueError("the counters are invalid")
         if len(shell.positions) != len(shell.unacknowledged) or not 0 <= shell.outstanding < WRAP:
             raise ValueError("nobody knows what its client has acknowledged")
         presence = None if shell.presence is None else Presence.from_bytes(shell.presence)
@@ -604,7 +604,7 @@ class SavedSessions:
             stanza.payload.copies = copies
         stanza.payload.forget_trees()
         if saved.came is not None and not isfinite(saved.came):
-            raise ValueError("it came at no time")
+            raise ValueError("the time is invalid")
         came = UNKNOWN if saved.came is None else self.clocks.moment(saved.came)
         return queued.position, (stanza, saved.wire, came)
 
@@ -657,7 +657,7 @@ def _queue_of(saved: SavedSession) -> tuple[Queue, JID]:
 def _address(text: str, saved: SavedSession) -> JID:
     jid = JID.parse(text)
     if jid.resource is None or jid.bare != saved.account:
-        raise ValueError("it is not the account's")
+        raise ValueError("the stanza is not for the account")
     return jid
 
 
@@ -672,4 +672,4 @@ def _check(presence: Presence) -> None:
         ValueError: It is not an available one, or has an invalid priority.
     """
     if presence.type is not None or not -128 <= presence.priority <= 127:
-        raise ValueError("its presence is not one of somebody available")
+        raise ValueError("the presence is not available presence")

@@ -89,14 +89,14 @@ class SetupQuestion:
 def _domain(text: str, before: Before) -> str:
     domain = prepare_domain(text)
     if "." not in domain and domain != "localhost":
-        raise ValueError(f'"{text}" is no domain that others could find')
+        raise ValueError(f'"{text}" is not a domain that others could find')
     return domain
 
 
 def _admin(text: str, before: Before) -> str:
     jid = JID.parse(text if "@" in text else f"{text}@{before['domain']}")
     if jid.local is None or not jid.is_bare or jid.domain != before["domain"]:
-        raise ValueError(f'"{text}" is no account of {before["domain"]}')
+        raise ValueError(f'"{text}" is not an account address of {before["domain"]}')
     return jid.bare
 
 
@@ -114,27 +114,25 @@ def _file(text: str, before: Before) -> str:
         return ""
     path = Path(text).absolute()
     if not path.is_file():
-        raise ValueError(f"{path} is no file")
+        raise ValueError(f"{path} is not a file")
     return str(path)
 
 
 def _contact(text: str, before: Before) -> str:
     if text and "@" not in text:
-        raise ValueError(f'"{text}" is no mail address')
+        raise ValueError(f'"{text}" is not a mail address')
     return text.removeprefix("mailto:")
 
 
 def _terms(text: str, before: Before) -> str:
     if text.lower() not in YES:
-        raise ValueError(
-            "without that the authority signs nothing; choose another certificate instead"
-        )
+        raise ValueError("the authority requires this; or choose another certificate")
     return "yes"
 
 
 def _url(text: str, before: Before) -> str:
     if not text.startswith("https://"):
-        raise ValueError(f'"{text}" is no URL that begins with https://')
+        raise ValueError(f'"{text}" is not a URL that begins with https://')
     return text
 
 
@@ -167,35 +165,58 @@ def _is(answer: str) -> Callable[[Before], str]:
 
 
 QUESTIONS = (
-    SetupQuestion("domain", "Which domain? It is the part of addresses behind the @.", _domain),
+    SetupQuestion("domain", "Which domain? This is the part of an address after the @.", _domain),
     SetupQuestion(
         "admin",
         "Which account administers the server?",
         _admin,
         lambda before: f"admin@{before['domain']}",
     ),
-    SetupQuestion("password", "Its password? Empty: one is made.", _text, _is(""), hidden=True),
     SetupQuestion(
-        "doors",
-        f"Who comes in? Any of {', '.join(DOORS)}, each with another port behind a colon.",
+        "password",
+        "The administrator's password? Leave empty to generate one.",
+        _text,
+        _is(""),
+        hidden=True,
+    ),
+    SetupQuestion(
+        "listeners",
+        f"Which listeners? Any of {', '.join(DOORS)}; write another port after a colon, as in "
+        "web:8443.",
         _doors,
         _is("clients clients-tls servers web"),
     ),
     SetupQuestion(
         "certificate",
-        "Which certificate? acme: Let's Encrypt signs one; self-signed: for a trial; or a file.",
+        "Which certificate? acme (from Let's Encrypt), self-signed (for a trial), or a file.",
         _certificate,
         _is("acme"),
     ),
-    SetupQuestion("key", "Its key? Empty: it is in the same file.", _file, _is(""), _own_file),
     SetupQuestion(
-        "contact", "Whom may the authority write to? Empty: nobody.", _contact, _is(""), _of_acme
+        "key",
+        "The certificate's key? Leave empty if the key is in the same file.",
+        _file,
+        _is(""),
+        _own_file,
     ),
     SetupQuestion(
-        "terms", f"Do you agree to its terms ({TERMS})? yes or no", _terms, _is("no"), _of_acme
+        "contact",
+        "To which address may the authority write? Leave empty for none.",
+        _contact,
+        _is(""),
+        _of_acme,
+    ),
+    SetupQuestion(
+        "terms",
+        f"Do you agree to the authority's terms ({TERMS})? yes or no",
+        _terms,
+        _is("no"),
+        _of_acme,
     ),
     SetupQuestion("authority", "The authority's directory?", _url, _is(LETS_ENCRYPT), _never),
-    SetupQuestion("authorities", "The file of who signs for it?", _file, _is(""), _never),
+    SetupQuestion(
+        "authorities", "The file with the authority's own certificate?", _file, _is(""), _never
+    ),
     SetupQuestion(
         "database",
         "Which database? sqlite, or postgresql://user:password@host/database",
@@ -229,7 +250,7 @@ def answers(given: Mapping[str, str], *, ask: bool) -> Answers:
         domain=known["domain"],
         admin=known["admin"],
         password=known["password"],
-        doors=doors_of(known["doors"]),
+        doors=doors_of(known["listeners"]),
         certificate=known["certificate"],
         key=known["key"],
         contact=known["contact"],
@@ -243,8 +264,8 @@ def _given(question: SetupQuestion, named: str | None, known: Before) -> str:
     text = question.default(known) if named is None else named
     if text is None:
         raise AnswerError(
-            f"the answer to {question.name} is missing: give it as --{question.name}, in the file "
-            f"of --answers, or as {ENVIRONMENT}{question.name.upper()}"
+            f"the answer to {question.name} is missing: give it with --{question.name}, in the "
+            f"file of --answers, or as {ENVIRONMENT}{question.name.upper()}"
         )
     try:
         return question.read(text, known)
@@ -275,7 +296,7 @@ def of_file(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         raise AnswerError(f"{path} cannot be read ({getattr(error, 'strerror', error)})") from error
     except tomllib.TOMLDecodeError as error:
-        raise AnswerError(f"{path} is no TOML ({error})") from error
+        raise AnswerError(f"{path} is not valid TOML ({error})") from error
     return dict(_texts(path, table))
 
 
@@ -283,7 +304,7 @@ def _texts(path: Path, table: Mapping[str, object]) -> Iterator[tuple[str, str]]
     names = [question.name for question in QUESTIONS]
     for name, value in table.items():
         if name not in names:
-            raise AnswerError(f"{path}: {name} is no question; use any of {', '.join(names)}")
+            raise AnswerError(f"{path}: unknown answer {name}; use any of {', '.join(names)}")
         if not isinstance(value, str):
-            raise AnswerError(f"{path}: {name} is no text; write it between quotes")
+            raise AnswerError(f"{path}: {name} must be text; write it between quotes")
         yield name, value

@@ -51,12 +51,12 @@ def doors_of(text: str) -> tuple[SetupDoor, ...]:
     for word in text.replace(",", " ").split():
         name, colon, number = word.partition(":")
         if name not in DOORS:
-            raise ValueError(f'"{name}" is none of {", ".join(DOORS)}')
+            raise ValueError(f'"{name}" is not one of {", ".join(DOORS)}')
         if colon and not (number.isdecimal() and 0 < int(number) <= MAX_PORT):
-            raise ValueError(f'"{number}" is no port from 1 to {MAX_PORT}')
+            raise ValueError(f'"{number}" is not a port from 1 to {MAX_PORT}')
         doors.append(SetupDoor(name, int(number) if colon else DOORS[name][0]))
     if not any(door.name.startswith("clients") for door in doors):
-        raise ValueError("clients cannot come in anywhere; name clients as well")
+        raise ValueError("no listener is for clients; add clients")
     if len({door.port for door in doors}) < len(doors):
-        raise ValueError("two of them have one port")
+        raise ValueError("two listeners have the same port")
     return tuple(doors)

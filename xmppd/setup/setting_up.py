@@ -24,7 +24,7 @@ PASSWORD_BYTES = 12
 _XMPPCTL = (sys.executable, "-c", "from xmppd.ctl.main import main; main()")
 
 _AGAIN = {
-    "listen": ("doors",),
+    "listen": ("listeners",),
     "domain.certificate": ("certificate", "key"),
     "domain.key": ("certificate", "key"),
     "storage": ("database",),
@@ -77,8 +77,8 @@ def set_up(places: SetupPlaces, given: Mapping[str, str], *, ask: bool) -> None:
     """
     if places.config.exists():
         raise NotSetUp(
-            f"{places.config} is there already, and stays as it is; remove it, or name another "
-            "with --config"
+            f"{places.config} already exists, and was not changed; remove it, or name another "
+            "file with --config"
         )
     try:
         found = _agreed(places, dict(given), ask=ask)
@@ -86,12 +86,12 @@ def set_up(places: SetupPlaces, given: Mapping[str, str], *, ask: bool) -> None:
     except (AnswerError, ValueError) as error:
         raise NotSetUp(str(error).rstrip(".")) from error
     except OSError as error:
-        raise NotSetUp(f"{error.filename} cannot be made ({error.strerror})") from error
-    _say(f"\nDNS should have these records:\n\n{records(found)}")
+        raise NotSetUp(f"{error.filename} cannot be created ({error.strerror})") from error
+    _say(f"\nDNS needs these records:\n\n{records(found)}")
     _xmppctl(places.config, "check", "dns", shown=True)
     _say(
-        "\nStart it, with `systemctl enable --now xmppd` or `xmppd run --config "
-        f"{places.config}`; then `xmppctl check` tells whether others reach it.\n"
+        "\nStart the server with `systemctl enable --now xmppd` or `xmppd run --config "
+        f"{places.config}`; then `xmppctl check` shows whether others can reach it.\n"
     )
 
 
@@ -110,11 +110,11 @@ def _agreed(places: SetupPlaces, given: dict[str, str], *, ask: bool) -> Answers
         for name in again:
             given.pop(name, None)
     if not _has_address(found.domain):
-        _say(f"{found.domain} has no address in DNS yet, so nobody finds it before it has.\n")
+        _say(f"{found.domain} has no address in DNS yet, so nobody can find the server.\n")
     if ask:
         text = configuration(found, places.data, places.certificate(found.domain))
         _say(f"\n{places.config} will be:\n\n{text}\n")
-        if input("Is that right? yes or no [yes] ").strip().lower() not in ("", "y", "yes"):
+        if input("Is this right? yes or no [yes] ").strip().lower() not in ("", "y", "yes"):
             raise NotSetUp("nothing was written")
     return found
 
@@ -126,7 +126,7 @@ def _texts(found: Answers) -> dict[str, str]:
         "domain": found.domain,
         "admin": found.admin,
         "password": found.password,
-        "doors": doors,
+        "listeners": doors,
         "certificate": found.certificate,
         "key": found.key,
         "contact": found.contact,
@@ -199,12 +199,12 @@ def _make_account(places: SetupPlaces, found: Answers, text: str) -> None:
         draft.unlink()
     if ended.returncode == 0:
         made = "" if found.password else f"; its password is {password}"
-        _say(f"made the account {found.admin}{made}\n")
+        _say(f"created the account {found.admin}{made}\n")
     elif "already" in ended.stderr:
-        _say(f"the account {found.admin} is there already, and keeps its password\n")
+        _say(f"the account {found.admin} already exists, and keeps its password\n")
     else:
         why = ended.stderr.removeprefix("xmppctl: ").replace(f"{draft}: ", "")
-        raise NotSetUp(f"the account {found.admin} cannot be made: {why.strip().rstrip('.')}")
+        raise NotSetUp(f"the account {found.admin} could not be created: {why.strip().rstrip('.')}")
 
 
 def _xmppctl(

@@ -25,7 +25,7 @@ def configuration(answers: Answers, data: Path, own: Path) -> str:
     ]
     parts += [_listener(door) for door in answers.doors]
     if not any(door.name.startswith("servers") for door in answers.doors):
-        parts.append("# Nobody could call back.\n[s2s]\nenabled = false")
+        parts.append("# No other server could connect.\n[s2s]\nenabled = false")
     if answers.acme:
         parts.append(_authority(answers))
     parts.append(f"[storage]\nurl = {_quoted(answers.database)}")

@@ -168,7 +168,7 @@ def _checked(value: str, type: str, asked: Element, limit_us: int) -> str:
         try:
             return JID.parse(value.strip()).full
         except ValueError as error:
-            raise ValueError(f"{var} is no address ({error})") from error
+            raise ValueError(f"{var} is not an address ({error})") from error
     if type.startswith("list-"):
         offered = [option.text or "" for option in asked.iterfind(".//" + qname(DATA, "value"))]
         if value not in offered:

@@ -245,7 +245,7 @@ def _parts(text: str) -> tuple[str | None, str, str | None]:
 def _taken_apart(full: str) -> JID:
     local, domain, resource = _parts(full)
     if not domain or local == "" or resource == "" or _CONTROL.search(full):
-        raise ValueError(f"{full!r} is no address")
+        raise ValueError(f"{full!r} is not an address")
     return _made(local, domain, resource)
 
 
@@ -299,7 +299,7 @@ def prepare_domain(text: str) -> str:
     text = _DOTS.sub(".", _bounded(text, "domain")).removesuffix(".")
     if text.startswith("["):
         if not text.endswith("]"):
-            raise ValueError(f"the domain {text!r} is no address literal")
+            raise ValueError(f"the domain {text!r} is not an address literal")
         return f"[{_ipv6(text[1:-1])}]"
     text = text.lower()
     labels = text.split(".")

@@ -51,14 +51,14 @@ class Results:
             ValueError: These bytes are no message any more: on a client's stream they would end it.
         """
         if not message.startswith(_NAME):
-            raise ValueError("it is no message")
+            raise ValueError("not a message")
         check_whole(message)
         if message.endswith(_END):
             inner = message[len(_NAME) : -len(_END)]
         elif message.endswith(b"/>"):
             inner = message[len(_NAME) : -2] + b">"
         else:
-            raise ValueError("it is no whole message")
+            raise ValueError("not a complete message")
         raw = b"".join(
             (
                 self._head,

@@ -259,7 +259,7 @@ class Stanza:
         """
         tree = read(data)
         if tree.tag != cls.name:
-            raise ValueError(f"it is no {cls.name}")
+            raise ValueError(f"not a {cls.name}")
         sender = JID.prepared(tree.get("from", ""))
         raw = without_attribute(data, b"from")
         if raw is not None and "to" in tree.attrib:

@@ -73,7 +73,7 @@ class XMLFile:
             except expat.ExpatError as error:
                 why = expat.ErrorString(error.code)
                 raise ValueError(
-                    f"line {error.lineno}: it is no XML, or not whole: {why}"
+                    f"line {error.lineno}: malformed or incomplete XML: {why}"
                 ) from error
             yield from self._taken()
 
@@ -118,7 +118,7 @@ class XMLFile:
             self._refuse(f"more than {most} bytes are one element")
 
     def _refuse_doctype(self, *_: object) -> None:
-        self._refuse("it has a document type, and whatever that brings is not read")
+        self._refuse("the file has a document type, which is not allowed")
 
     def _refuse(self, why: str) -> NoReturn:
         raise ValueError(f"line {self._parser.CurrentLineNumber}: {why}")

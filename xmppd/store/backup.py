@@ -27,7 +27,7 @@ def back_up(url: str, target: Path) -> None:
     if parsed.get_backend_name() != "sqlite":
         raise StoreError("PostgreSQL has its own backup, which is consistent too: use pg_dump")
     if target.exists():
-        raise FileExistsError(f"{target} is there already")
+        raise FileExistsError(f"{target} already exists")
     part = target.with_name(f"{target.name}.part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))

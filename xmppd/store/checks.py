@@ -32,7 +32,7 @@ def unreadable(column: str, why: str) -> Unreadable:
 def check_text(column: str, value: str, *, in_xml: bool = True) -> str:
     """The value, if it is a text; one that can stand in XML, unless that is not asked for."""
     if type(value) is not str:
-        raise unreadable(column, "is no text")
+        raise unreadable(column, "is not text")
     if in_xml and not value.isprintable() and find_unwritable(value):
         raise unreadable(column, "has characters that no text has")
     return value
@@ -48,7 +48,7 @@ def check_bytes(column: str, value: bytes) -> bytes:
 def check_integer(column: str, value: int) -> int:
     """The value, if it is a whole number."""
     if type(value) is not int:
-        raise unreadable(column, "is no whole number")
+        raise unreadable(column, "is not an integer")
     return value
 
 

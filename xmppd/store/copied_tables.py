@@ -263,7 +263,7 @@ def _value(kind: TypeEngine[Any], value: object) -> object:
             return value
         case (Integer(), int()) if -_limit(kind) <= value < _limit(kind):
             return value
-    raise ValueError("it is of another type")
+    raise ValueError("the value has another type")
 
 
 def _limit(kind: TypeEngine[Any]) -> int:

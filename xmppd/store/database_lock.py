@@ -144,7 +144,7 @@ class DatabaseLock:
 
     def _kept(self, again: bool) -> None:
         if again:
-            _log.warn("the lock on the database was lost, and is ours again")
+            _log.warn("the lock on the database was lost, and is held again")
             self._again()
         self.trouble = None
         self._look_later()
@@ -158,7 +158,7 @@ class DatabaseLock:
         if isinstance(error, TakenOver):
             self._taken_over(self.trouble)
         elif not isinstance(error, StoreError):
-            _log.failure("the lock on the database cannot be looked after", failure)
+            _log.failure("the lock on the database could not be checked", failure)
         if not isinstance(error, TakenOver):
             self._look_later()
 

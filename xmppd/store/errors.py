@@ -9,7 +9,7 @@ class StoreError(Exception):
     """
 
 
-STORE_FAILS = "The server cannot use its database just now. Try again later."
+STORE_FAILS = "The server cannot use its database at the moment. Try again later."
 """The text for users about a :class:`StoreError`, in place of its own."""
 
 

@@ -149,7 +149,9 @@ class PresenceStore(RecordStore):
         except StoreError:
             count = len(self._unwritten) + len(self._being_written)
             if count:
-                _log.error("when {count} accounts were here last is not written", count=count)
+                _log.error(
+                    "the last presence of {count} accounts could not be written", count=count
+                )
 
     async def _write_rest(self) -> None:
         await self._writing

@@ -59,7 +59,8 @@ class PersonalItems:
         except QuotaExceeded as error:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"an account keeps at most {limits.max_items} items and {limits.max_bytes} bytes",
+                f"an account may store at most {limits.max_items} items and {limits.max_bytes} "
+                "bytes",
             ) from error
 
 
@@ -74,5 +75,5 @@ def _elements(item: Item) -> tuple[str, bytes]:
     except ElementTree.ParseError as error:
         raise ValueError(str(error)) from error
     if not len(tree) or tree.text or any(inner.tail for inner in tree):
-        raise ValueError("it is not made of elements")
+        raise ValueError("not made of elements")
     return item.key, item.value

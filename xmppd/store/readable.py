@@ -123,7 +123,8 @@ async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged])
         report(await store.set_aside(account, damaged))
     except StoreError as error:
         _log.error(
-            "{count} records of {account} cannot be read, nor be set aside: {error}",
+            "{count} records of {account} are unreadable, and could not be moved to quarantine: "
+            "{error}",
             count=len(damaged), account=account or "the server", error=error,
         )  # fmt: skip
 
@@ -132,14 +133,14 @@ def report(moved: Sequence[Quarantined]) -> None:
     """Log which records were set aside."""
     for entry in moved[:MAX_NAMED_AT_ONCE]:
         _log.warn(
-            "cannot be read, and is set aside: {kind} {name} of {account}: {reason}"
-            " (xmppctl db quarantine show {number})",
+            "moved an unreadable record to quarantine: {kind} {name} of {account}: {reason} "
+            "(xmppctl db quarantine show {number})",
             kind=entry.kind, name=entry.name, account=entry.account or "the server",
             reason=entry.reason, number=entry.number,
         )  # fmt: skip
     if len(moved) > MAX_NAMED_AT_ONCE:
         _log.warn(
-            "{count} records more were set aside (xmppctl db quarantine list)",
+            "moved {count} more records to quarantine (xmppctl db quarantine list)",
             count=len(moved) - MAX_NAMED_AT_ONCE,
         )
 

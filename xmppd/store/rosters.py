@@ -393,7 +393,7 @@ def _check_item(
     check_text("jid", jid)
     check_text("name", name)
     if subscription not in _SUBSCRIPTIONS:
-        raise unreadable("subscription", "is none that there is")
+        raise unreadable("subscription", "is unknown")
     check_flag("ask", ask)
     if pending_in is not None:
         check_bytes("pending_in", pending_in)

@@ -201,10 +201,10 @@ class SQLiteDatabase(Database):
         before, self._trouble = self._trouble, self._file.trouble()
         if self._trouble != before:
             if self._trouble is None:
-                _log.info("the database's file is in its place again")
+                _log.info("the database file is back in place")
             else:
                 _log.critical(
-                    "{trouble} Nothing is read or written any more: put it back as it was, or "
+                    "{trouble} The server stops reading and writing: put the file back, or "
                     "restart the server.",
                     trouble=self._trouble,
                 )

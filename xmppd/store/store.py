@@ -174,7 +174,7 @@ class Store:
             await self.presences.close()
             await self.database.close()
         except StoreError as error:
-            _log.error("the database is left as it is: {error}", error=error)
+            _log.error("the database could not be closed in order: {error}", error=error)
 
 
 def make_store(

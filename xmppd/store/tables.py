@@ -146,7 +146,7 @@ def _check(part: Tables, plugin: str) -> None:
         if table.name in metadata.tables:
             raise ValueError(f"the server itself has a table {table.name}")
         if "owner" in table.c and not isinstance(table.c.owner.type, LargeBinary):
-            raise ValueError(f"the owner of a row of {table.name} is no digest of its name")
+            raise ValueError(f"the owner of a row of {table.name} is not a digest of its name")
 
 
 def _there(connection: Connection, names: Sequence[str]) -> list[str]:

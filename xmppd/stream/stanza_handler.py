@@ -149,7 +149,9 @@ class StanzaHandler:
         self.wire.open(self.header())
         check_header(header, self.namespace, "clients")
         if domain != self.domain:
-            raise StreamError(StreamCondition.HOST_UNKNOWN, "this domain is not served here")
+            raise StreamError(
+                StreamCondition.HOST_UNKNOWN, "this server does not serve that domain"
+            )
         self.offer()
 
     def offer(self) -> None:
@@ -172,13 +174,13 @@ class StanzaHandler:
         if taker is not None:
             return taker(self, tree)
         if tree.tag == _STREAM_ERROR:
-            _log.info("{id} was told {error}", id=self.session.id, error=stream_error_in(tree))
+            _log.info("{id} closed with {error}", id=self.session.id, error=stream_error_in(tree))
             self.wire.close()
             return None
         if self.context.features.knows(tree.tag):
             raise StreamError(StreamCondition.NOT_AUTHORIZED, "not at this point of the stream")
         raise StreamError(
-            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"<{local_name(tree.tag)}/> is not known here"
+            StreamCondition.UNSUPPORTED_STANZA_TYPE, f"unknown element <{local_name(tree.tag)}/>"
         )
 
     def restart(self) -> None:

@@ -109,10 +109,11 @@ class HeaderReader:
     def _prolog(self, data: bytes) -> int | None:
         """The position of the tag, behind a byte order mark and an XML declaration."""
         if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data[:2]:
-            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
+            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is supported")
         if data[:1] == _TLS_HANDSHAKE:
             raise StreamError(
-                StreamCondition.NOT_WELL_FORMED, "this is TLS, and here it begins with <starttls/>"
+                StreamCondition.NOT_WELL_FORMED,
+                "TLS without STARTTLS: this port expects <starttls/> first",
             )
         if _BYTE_ORDER_MARK.startswith(data[:3]):
             if len(data) < 3:
@@ -136,7 +137,7 @@ def check_stream_tag(size_bytes: int) -> None:
         StreamError: POLICY_VIOLATION.
     """
     if size_bytes > MAX_STREAM_TAG_BYTES:
-        raise too_much("bytes where a stream begins or ends")
+        raise too_much("too many bytes where a stream begins or ends")
 
 
 @lru_cache(MAX_KEPT_HEADERS)
@@ -169,9 +170,9 @@ class _Parse:
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         if version != "1.0":
-            raise StreamError(StreamCondition.NOT_WELL_FORMED, "only XML 1.0 is spoken here")
+            raise StreamError(StreamCondition.NOT_WELL_FORMED, "only XML 1.0 is supported")
         if encoding is not None and encoding.upper() != "UTF-8":
-            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is spoken here")
+            raise StreamError(StreamCondition.UNSUPPORTED_ENCODING, "only UTF-8 is supported")
 
     def _namespace(self, prefix: str | None, uri: str | None) -> None:
         self._namespaces[prefix] = uri or ""

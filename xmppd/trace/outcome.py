@@ -26,8 +26,8 @@ def failed(error: Exception) -> Outcome:
         text = f" ({error.text})" if error.text else ""
         return "refused", f"refused with {error.condition.tag}{text}"
     if isinstance(error, StoreError):
-        return "failed", "failed, since the database does; the log says how"
-    return "failed", f"failed with {type(error).__name__}; the log has its trace"
+        return "failed", "failed because of the database; the log says why"
+    return "failed", f"failed with {type(error).__name__}; the log has a traceback"
 
 
 def returned(server: XMPPServer, step: Step, result: object) -> Outcome:
@@ -42,7 +42,7 @@ def returned(server: XMPPServer, step: Step, result: object) -> Outcome:
     if result is True:
         return "arrived", "arrived"
     if result is False:
-        return "nobody", f"nobody at {stanza.to}"
+        return "nobody", f"{stanza.to} has no session"
     if isinstance(result, int):
         return "done", counted(result, "copy", "copies")
     if isinstance(result, Stanza) and result is not stanza:
@@ -67,8 +67,8 @@ def _delivered(server: XMPPServer, stanza: Stanza, session: JID, result: object)
 def _kept(message: Message) -> Outcome:
     """The strategy has not refused it: then it is kept, if it is of a kind that is."""
     if fate(message).offline is not OfflineFate.KEPT:
-        return "dropped", "dropped: it means nothing later"
-    return "stored", f"kept for {message.to}"
+        return "dropped", "dropped: not meant to be stored"
+    return "stored", f"stored for {message.to}"
 
 
 def followed(course: Course) -> Outcome:
@@ -115,11 +115,11 @@ def _contacts(server: XMPPServer, presence: Presence) -> Iterator[tuple[JID, str
     for item in roster.items.values():
         contact = JID.parse(item.jid)
         if not roster.may_be_seen_by(contact):
-            yield contact, f"{contact} may not see it: subscription {item.subscription}"
+            yield contact, f"{contact} may not see this presence: subscription {item.subscription}"
         elif session is not None and not hears(roster, session.privacy, contact):
             yield (
                 contact,
-                f"{contact} does not see this session: it is invisible, or a list hides it",
+                f"{contact} does not see this session: it is invisible, or a privacy list hides it",
             )
         elif routes.is_local(contact) and not routes.available(contact.bare):
             yield contact, f"{contact} is not available"

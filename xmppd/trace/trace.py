@@ -105,7 +105,7 @@ class Trace:
             TooManyTracers: There is no room for one more.
         """
         if len(self.tracers) >= MAX_TRACERS:
-            raise TooManyTracers(f"{MAX_TRACERS} others trace already; try again later")
+            raise TooManyTracers(f"{MAX_TRACERS} other traces are running; try again later")
         self.tracers.append(tracer)
         if len(self.tracers) == 1:
             self._undo = [

@@ -60,7 +60,7 @@ async def file_out(
     try:
         file, status = await run_in_thread(partial(_opened, path))
     except OSError:
-        raise HTTPError(404, "There is nothing here.") from None
+        raise HTTPError(404, "Not found.") from None
     try:
         size = status.st_size
         etag = f'"{status.st_ino:x}-{size:x}-{status.st_mtime_ns:x}"'
@@ -132,7 +132,7 @@ class _NoSuchPart(HTTPError):
 
     def __init__(self, size: int) -> None:
         headers = (("Content-Range", f"bytes */{size}"),)
-        super().__init__(416, f"This has {size} bytes.", headers)
+        super().__init__(416, f"This file has {size} bytes.", headers)
 
 
 __all__ = ["PIECE_BYTES", "Runner", "file_out"]

@@ -79,17 +79,17 @@ class Health:
         """Whether the server does anything at all."""
         late_s = self._late_s()
         if late_s > LATE_S:
-            return said(503, f"This server is late by {late_s:.0f} s.")
+            return said(503, f"The server is late by {late_s:.0f} s.")
         return said(200, "This server is alive.")
 
     async def ready(self, request: HTTPRequest) -> HTTPResponse:
         """Whether clients should be sent here; if not, each reason is a line."""
         reasons = []
         if self._is_draining():
-            reasons.append("This node hands its clients to others.")
+            reasons.append("This node is draining.")
         closed = sum(not endpoint.where for endpoint in self._doors.endpoints)
         if closed:
-            reasons.append(f"Listeners that are closed: {closed}.")
+            reasons.append(f"Closed listeners: {closed}.")
         if not await self._store_answers():
             reasons.append("The database does not answer.")
         return said(503, "\n".join(reasons)) if reasons else said(200, "This server is ready.")

@@ -264,9 +264,9 @@ class HTTPChannel(Protocol):
         if path is None or path.part.site not in self.door.sites:
             path = None
         if not self.door.is_served(host) and (path is None or path.part.site == "web"):
-            raise HTTPError(421, f"{host} is not served here.")
+            raise HTTPError(421, f"This server does not serve {host}.")
         if path is None:
-            raise HTTPError(404, "There is nothing here.")
+            raise HTTPError(404, "Not found.")
         headers = tuple((name.decode("latin-1"), v.decode("latin-1")) for name, v in head.headers)
         address, said = asker(self.peer, partial(_header, headers), connections.settings.proxies)
         request = HTTPRequest(
@@ -284,7 +284,7 @@ class HTTPChannel(Protocol):
         if request.method == "OPTIONS":
             exchange.response = part.options(request)
         elif request.method not in part.methods:
-            raise HTTPError(405, "This path knows no such method.", (("Allow", part.allowed),))
+            raise HTTPError(405, "This path does not allow the method.", (("Allow", part.allowed),))
         else:
             exchange.response = path.check(request)
         if exchange.response is None:
@@ -307,14 +307,14 @@ class HTTPChannel(Protocol):
         head, kind = exchange.head, exchange.path.part.body
         expects = request.header("expect").lower()
         if expects not in ("", "100-continue"):
-            raise HTTPError(417, "Nothing else is expected here than 100-continue.")
+            raise HTTPError(417, "Expect may only be 100-continue.")
         if kind == "none":
             if exchange.has_body:
-                raise HTTPError(413, "This path takes no body.")
+                raise HTTPError(413, "This path does not allow a body.")
             self._begin(exchange, request)
             return
         if head.length is None and not head.chunked and head.method in _WITH_BODY:
-            raise HTTPError(411, "Say how long the body is.")
+            raise HTTPError(411, "The Content-Length is missing.")
         exchange.awaits_continue = bool(expects) and exchange.has_body
         if kind == "small":
             self._check_size(head.length or 0)
@@ -402,8 +402,10 @@ class HTTPChannel(Protocol):
         try:
             head = exchange.head_of(response, self.door.wall_clock(), self._extra(response))
         except ValueError:
-            _log.failure("{path} gave an answer that cannot be sent", path=exchange.route)
-            response = HTTPError(500, "This server made a mistake, and has noted it.").response()
+            _log.failure("{path} produced an invalid answer", path=exchange.route)
+            response = HTTPError(
+                500, "An internal error occurred; the server's log has it."
+            ).response()
             head = exchange.head_of(response, self.door.wall_clock(), self._extra(response))
         self.door.connections.answers[exchange.route, str(response.status)] += 1
         if self.door.connections.tells_each:
@@ -468,7 +470,7 @@ class HTTPChannel(Protocol):
         """Cut the connection off: nothing else tells that an answer is not complete."""
         self._sending = None
         if not failure.check(CancelledError):
-            _log.failure("an answer could not be sent to its end", failure)
+            _log.failure("an answer could not be sent in full", failure)
             self.abort()
 
     def _sent(self, exchange: HTTPExchange) -> None:
@@ -526,10 +528,10 @@ class HTTPChannel(Protocol):
                 self.abort()
         elif self._reader.in_body:
             if quiet_s > settings.body_timeout_s and not self._body_is_full:
-                self._time_out("The rest of the body did not come.")
+                self._time_out("The rest of the body did not arrive.")
         elif self._reader.begun:
             if self._begun_at is not None and now - self._begun_at > settings.head_timeout_s:
-                self._time_out("The rest of the head did not come.")
+                self._time_out("The rest of the header did not arrive.")
         elif not self._exchanges and quiet_s > settings.keep_alive_s:
             self.close()
 

@@ -125,9 +125,11 @@ class Guarded:
         if isinstance(error, HTTPError):
             return self.part.refuse(error)
         if isinstance(error, BodyLost):
-            return self.part.refuse(HTTPError(400, f"The body is not complete: {error}."))
+            return self.part.refuse(HTTPError(400, f"The body is incomplete: {error}."))
         _log.failure("{owner} failed at {path}", failure, owner=self.owner, path=self.part.path)
-        return self.part.refuse(HTTPError(500, "This server made a mistake, and has noted it."))
+        return self.part.refuse(
+            HTTPError(500, "An internal error occurred; the server's log has it.")
+        )
 
 
 class HTTPPaths:
@@ -148,7 +150,7 @@ class HTTPPaths:
             ValueError: It is none, or another part has it, or one that it is below or above.
         """
         if not part.path.startswith("/") or "//" in part.path:
-            raise ValueError(f"{part.path!r} is no path: it begins with one slash")
+            raise ValueError(f"{part.path!r} is not a path: a path begins with one slash")
         if not set(part.methods) <= METHODS:
             raise ValueError(f"{part.path} has methods that nobody sends: {part.methods}")
         for path, other in self._paths.items():

@@ -135,13 +135,13 @@ class RequestReader:
         if left is None:
             self._framing_bytes += len(piece)
             if self._framing_bytes > self._max_head_bytes + (len(piece) if self._in_body else 0):
-                raise HTTPError(431, f"The head is larger than {self._max_head_bytes} bytes.")
+                raise HTTPError(431, f"The header is larger than {self._max_head_bytes} bytes.")
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
             return
         except httptools.HttpParserError:
-            raise HTTPError(400, "This is no request of HTTP/1.1.") from None
+            raise HTTPError(400, "This is not an HTTP/1.1 request.") from None
         if left is not None:
             self._left = left - len(piece)
 

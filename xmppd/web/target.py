@@ -34,15 +34,15 @@ def decoded(target: bytes) -> RequestTarget:
     """
     path, _, query = target.partition(b"?")
     if not path.startswith(b"/") or b"#" in target or not query.isascii():
-        raise HTTPError(400, "The target is a path that begins with a slash.")
+        raise HTTPError(400, "The target must be a path that begins with a slash.")
     if _NOT_DECODED.search(path):
-        raise HTTPError(400, "The path has a percent sign where none may be.")
+        raise HTTPError(400, "The path has a misplaced percent sign.")
     try:
         text = unquote_to_bytes(path).decode()
     except UnicodeDecodeError:
         raise HTTPError(400, "The path is not UTF-8.") from None
     if _REFUSED.search(text):
-        raise HTTPError(400, "The path has dots, slashes or other signs that it may not have.")
+        raise HTTPError(400, "The path has dots, slashes or other characters that are not allowed.")
     return RequestTarget(text, query.decode())
 
 

@@ -164,9 +164,9 @@ class MessageReader:
         if opcode >= Opcode.CLOSE:
             known = opcode <= Opcode.PONG
             if not known or not first & _FIN or second & 0x7F > MAX_CONTROL_BYTES:
-                raise WebSocketError(CloseCode.PROTOCOL_ERROR, "this is no control frame")
+                raise WebSocketError(CloseCode.PROTOCOL_ERROR, "this is not a control frame")
         elif opcode == Opcode.BINARY:
-            raise WebSocketError(CloseCode.UNSUPPORTED, "XMPP is text")
+            raise WebSocketError(CloseCode.UNSUPPORTED, "XMPP messages must be text")
         elif opcode > Opcode.BINARY or (opcode == Opcode.CONTINUATION) is not bool(self._fragments):
             raise WebSocketError(CloseCode.PROTOCOL_ERROR, "this frame belongs to no message")
 

@@ -116,7 +116,9 @@ class WebSocketReader:
             self._parser.feed(inward(message))
         event = self._parser.next()
         if event is None or isinstance(event, StreamClosed) or self._parser.unread:
-            raise StreamError(StreamCondition.BAD_FORMAT, "a message is one element, and all of it")
+            raise StreamError(
+                StreamCondition.BAD_FORMAT, "a message must be exactly one complete element"
+            )
         return event
 
     def _opened(self, message: bytes) -> bytes:

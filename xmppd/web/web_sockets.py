@@ -84,21 +84,21 @@ class WebSockets:
         if request.header("upgrade").lower() != "websocket" or "upgrade" not in _tokens(
             request.header("connection").lower()
         ):
-            raise HTTPError(400, "Here is WebSocket; ask for it with Upgrade: websocket.")
+            raise HTTPError(400, "This is a WebSocket endpoint; send Upgrade: websocket.")
         if request.header("sec-websocket-version") != "13":
-            raise HTTPError(400, "Ask for version 13 of WebSocket.", _VERSION)
+            raise HTTPError(400, "Use WebSocket version 13.", _VERSION)
         if "xmpp" not in _tokens(request.header("sec-websocket-protocol")):
-            raise HTTPError(400, "Ask for the protocol xmpp (RFC 7395).")
+            raise HTTPError(400, "Use the subprotocol xmpp (RFC 7395).")
         origin = request.header("origin")
         if origin and "*" not in self.web.origins and origin not in self.web.origins:
-            raise HTTPError(403, "Pages of that origin are no clients here.")
+            raise HTTPError(403, "Pages of this origin may not connect here.")
         key = request.header("sec-websocket-key")
         try:
             valid = len(b64decode(key, validate=True)) == 16
         except Base64Error:
             valid = False
         if not valid:
-            raise HTTPError(400, "The key of WebSocket is 16 bytes in Base64.")
+            raise HTTPError(400, "Sec-WebSocket-Key must be 16 bytes in Base64.")
         return key
 
 

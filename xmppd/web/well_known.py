@@ -108,7 +108,7 @@ class WellKnown:
             HTTPError: Nobody is named.
         """
         if not self._contacts.security:
-            raise HTTPError(404, "Nobody is named here: see contact.security.")
+            raise HTTPError(404, "No security contact is configured: see contact.security.")
         lines = [f"Contact: {uri}" for uri in self._contacts.security]
         lines.append(f"Expires: {date_time(self._wall_clock() + GOOD_FOR_S)}")
         text = "\n".join(lines) + "\n"

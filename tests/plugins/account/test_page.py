@@ -41,7 +41,7 @@ class AccountPageTests(AccountCase):
         self.log_in()
         self.assertEqual(self.change(), 303)
         self.assertTrue(self.is_password(OTHER))
-        self.assertIn("The password is changed", seen(self.browser.get(ROOT)))
+        self.assertIn("Password is changed", seen(self.browser.get(ROOT)))
         self.assertTrue(client.closed)
         self.assertEqual(other.get(ROOT).status, 303)
 

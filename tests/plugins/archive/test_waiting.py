@@ -52,7 +52,7 @@ class GoneTests(ExpiryCase):
         """What is too old for the archive, and waits, waits on."""
         self.house.reload(self.config(max_age_days=1))
         self.pass_days(2)
-        self.assertEqual(self.give("expire"), ["messages that were deleted: 4"])
+        self.assertEqual(self.give("expire"), ["messages deleted: 4"])
         self.assertEqual(self.said(JULIET), [])
         self.assertEqual(self.comes(), ["a", "b"])
 

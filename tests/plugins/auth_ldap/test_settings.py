@@ -37,7 +37,7 @@ class SettingTests(SynchronousTestCase):
         """Passwords go by TLS, or stay on this machine."""
         for url in ("ldap://localhost", "ldap://127.0.0.1", "ldapi://%2Frun%2Fldapi"):
             AuthLDAPSettings(**{**GOOD, "servers": (url,)}, tls=False)
-        self.assertIn("in the clear", self.refused(servers=("ldap://a.example",), tls=False))
+        self.assertIn("unencrypted", self.refused(servers=("ldap://a.example",), tls=False))
 
     def test_names_of_entries(self) -> None:
         """Entries are named whole."""

@@ -125,7 +125,7 @@ class WireFaultTests(FaultCase):
         self.assertEqual((self.heard(self.romeo), self.heard(self.juliet)), ("", ""))
         self.assertEqual(
             self.office.says("fault clear", address=ROMEO),
-            "faults that were cleared: 0; connections that go on: 1",
+            "faults cleared: 0; connections resumed: 1",
         )
         heard = self.heard(self.romeo)
         self.assertLess(0, heard.index("one"))
@@ -419,7 +419,7 @@ class SeenTests(FaultCase):
         self.house.clock.pump([0.5] * 7)
         self.assertEqual(
             str(self.failureResultOf(work).value),
-            f'there was no <iq/> with "moon" that it got or sent in 3 s, of {ROMEO}',
+            f'{ROMEO} had no <iq/> with "moon" that it got or sent within 3 s',
         )
         self.record().max_waiting = 0
         self.assertIn("others wait", self.office.refusal("seen wait", **given))

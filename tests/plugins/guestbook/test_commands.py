@@ -32,7 +32,7 @@ class ShellTests(BookCase):
             {"number": 1, "by": "montague.lit", "at": "2023-11-14T22:13:20Z", "words": "Welcome"},
         )
         self.assertEqual(len(self.give("list", account=ROMEO)), 2)
-        self.assertEqual(self.give("erase", account=ROMEO), ["entries that were erased: 2"])
+        self.assertEqual(self.give("erase", account=ROMEO), ["entries erased: 2"])
         self.assertEqual(self.give("list", account=ROMEO), [])
 
     def test_refused(self) -> None:
@@ -65,7 +65,7 @@ class ShellTests(BookCase):
 
 
 def _erased(count: int) -> str:
-    return f"entries that were erased: {count}"
+    return f"entries erased: {count}"
 
 
 class FormTests(BookCase):

@@ -74,7 +74,7 @@ class WatchTests(BookCase):
         """It is explained what a message would do."""
         self.assertNotIn("visitor", self.explained())
         watch(self.romeo)
-        self.assertIn(f"its sender becomes a visitor of {ROMEO}", self.explained())
+        self.assertIn(f"the sender becomes a visitor of {ROMEO}", self.explained())
         self.assertEqual(visitors(book(self.romeo)), [])
 
     def explained(self) -> str:

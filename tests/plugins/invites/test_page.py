@@ -86,7 +86,7 @@ class InvitePageTests(PageCase):
         """What cannot be is said beside the form, which keeps the name and the invitation."""
         token = self.invited()
         for name, more, status, said in (
-            ("romeo", {}, 409, "This name is taken."),
+            ("romeo", {}, 409, "This name is already in use."),
             ("postmaster", {}, 400, "This name is reserved."),
             ("a b", {}, 400, "This cannot be a name"),
             ("", {}, 400, "This cannot be a name"),

@@ -34,7 +34,7 @@ class AnnouncementTests(CommandCase):
     def test_by_command(self) -> None:
         """The same is done from the shell, for one service or all (RM-78)."""
         said = self.shown("room announce", text="Peace & <quiet>")
-        self.assertEqual(said, [f"it was said in all rooms of {SERVICE} in which somebody is"])
+        self.assertEqual(said, [f"sent to all rooms of {SERVICE} that are not empty"])
         self.assertEqual(bodies(self.romeo.received()), ["Peace &amp; &lt;quiet&gt;"])
         self.shown("room announce", text="Again", service=SERVICE)
         self.assertEqual(bodies(self.romeo.received()), ["Again"])

@@ -91,12 +91,12 @@ class CommandTests(CommandCase):
     def test_create(self) -> None:
         """A room that was made is open, is owned, and stays."""
         said = self.shown("room create", room=COVEN, owner="juliet@montague.lit")
-        self.assertEqual(said, [f"room {COVEN} was made, and is owned by juliet@montague.lit"])
+        self.assertEqual(said, [f"room {COVEN} was created; its owner is juliet@montague.lit"])
         self.assertIn("affiliation='none'", self.enter(self.romeo, "Romeo", room=COVEN)[0])
         self.romeo.send(f"<presence type='unavailable' to='{COVEN}/Romeo'/>")
         self.assertIn("affiliation='owner'", self.enter(self.juliet, "Juliet", room=COVEN)[0])
         again = self.refused("room create", room=COVEN, owner="juliet@montague.lit")
-        self.assertEqual(again, f"there is a room {COVEN} already")
+        self.assertEqual(again, f"room {COVEN} already exists")
         for wrong in ("montague.lit", "coven@montague.lit", SERVICE, f"{COVEN}/x"):
             self.assertIn(
                 SERVICE, self.refused("room create", room=wrong, owner="juliet@montague.lit")
@@ -110,7 +110,7 @@ class CommandTests(CommandCase):
         self.assertIn(COVEN, told)
         self.assertIn("Dawn", told)
         self.assertIn("gone", self.enter(self.juliet, "Juliet")[0])
-        self.assertIn("there is no such room", self.refused("room destroy", room=COVEN))
+        self.assertIn("the room does not exist", self.refused("room destroy", room=COVEN))
 
     def test_affiliation(self) -> None:
         """Affiliations are changed without being in; the last owner stays (RM-7)."""
@@ -169,7 +169,7 @@ class WrittenRoomTests(CommandCase):
         file = self.written_to(*lines)
         self.assertIn("already", self.shown("room import", file=file)[0])
         self.shown("room destroy", room=ORCHARD)
-        self.assertEqual(self.shown("room import", file=file), ["rooms that were made: 1"])
+        self.assertEqual(self.shown("room import", file=file), ["rooms created: 1"])
         again = self.shown("room export")
         before, after = ([read_room(line.encode()) for line in each] for each in (lines, again))
         self.assertEqual(before, after)
@@ -198,11 +198,11 @@ class WrittenRoomTests(CommandCase):
         said = self.shown("room import", file=file)
         self.assertEqual([each[:6] for each in said[:5]], [f"line {n}" for n in range(1, 6)])
         self.assertIn("maxhistoryfetch", said[3])
-        self.assertEqual(said[5:], ["rooms that were made: 1"])
+        self.assertEqual(said[5:], ["rooms created: 1"])
 
     def test_no_file(self) -> None:
         """A file that is not there makes no room."""
-        self.assertIn("rooms that were made: 0", self.refused("room import", file="nowhere"))
+        self.assertIn("rooms created: 0", self.refused("room import", file="nowhere"))
 
     def test_by_form(self) -> None:
         """Files are read and written at the server's own machine only."""

@@ -13,7 +13,7 @@ from xmppd.testing.client import done
 from xmppd.testing.house import House
 
 ROMEO = "romeo@montague.lit"
-ADDED = "nodes that were made: {}, items that were added: {}"
+ADDED = "nodes created: {}, items added: {}"
 
 
 def said(house: House, name: str, **given: str) -> list[str]:

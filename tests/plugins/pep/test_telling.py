@@ -359,8 +359,8 @@ class ExplainTests(PEPCase):
             self.explain(JULIET),
             [
                 f"{JULIET}/1 is told.",
-                f"{JULIET}/2 does not want to be told of {NEWS}.",
-                f"{JULIET}/3 says nothing of what it can do, so it is not told.",
+                f"{JULIET}/2 does not want notifications of {NEWS}.",
+                f"{JULIET}/3 has not announced its capabilities, so it is not notified.",
             ],
         )
 

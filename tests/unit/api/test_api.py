@@ -163,7 +163,7 @@ class LineTests(APICase):
     def test_too_many(self) -> None:
         """More than fits into one answer is refused with what to do; by line it is whole."""
         answer = self.program.get("count", "most=10001")
-        self.assert_problem(answer, 400, "more than 10000 rows: ask for fewer, or with Accept")
+        self.assert_problem(answer, 400, "more than 10000 rows: ask for fewer, or send Accept")
         answer = self.program.get("count", "most=10001", Accept="application/x-ndjson")
         found = lines_of(answer)
         self.assertEqual((len(found), found[-1]), (10_002, {"done": True}))
@@ -235,14 +235,14 @@ class LineTests(APICase):
         said = client.raw()
         self.assertIn(b'{"row":{"number":8}}', said)
         self.assertNotIn(b'{"row":{"number":9}}', said)
-        self.assertIn(b'{"error":"this key is not known any more', said)
+        self.assertIn(b'{"error":"this key was revoked', said)
         self.assertEqual(self.ended, 1)
 
     def test_places(self) -> None:
         """So many at a time, and then there is room again."""
         watching = [self.watch() for _ in range(MAX_STREAMS)]
         answer = self.program.get("watch")
-        self.assert_problem(answer, 429, "on their way line by line")
+        self.assert_problem(answer, 429, "already in progress")
         self.assertEqual(answer.headers["Retry-After"], "1")
         for client in watching:
             client.transport.abortConnection()
@@ -266,15 +266,15 @@ class RefusalTests(APICase):
         for path in ("user/list", "nothing", "openapi.json"):
             with self.subTest(path):
                 answer = client().get(ROOT + path)
-                self.assert_problem(answer, 401, "Show a key")
+                self.assert_problem(answer, 401, "Send a key")
                 self.assertEqual(answer.headers["WWW-Authenticate"], 'Bearer realm="xmppd"')
         for shown in ("Bearer x", f"Bearer {self.program.key[:-1]}", f"Bearer {'x' * 9_000}"):
             answer = client().get(f"{ROOT}user/list", {"Authorization": shown})
-            self.assert_problem(answer, 401, "This key is not known")
+            self.assert_problem(answer, 401, "This key is unknown")
             self.assertIn("invalid_token", answer.headers["WWW-Authenticate"])
         for shown in ("Basic cm9tZW86eA==", "", "Bearer", self.program.key):
             answer = client().get(f"{ROOT}user/list", {"Authorization": shown})
-            self.assert_problem(answer, 401, "Show a key")
+            self.assert_problem(answer, 401, "Send a key")
         answer = client().get(f"{ROOT}user/list?key={self.program.key}")
         self.assertEqual(answer.status, 401)
 
@@ -287,12 +287,12 @@ class RefusalTests(APICase):
             client.ask("GET", f"{ROOT}user/list", headers=guess)
             self.house.clock.advance(5)
             answer = client.answer()
-        self.assert_problem(answer, 429, "Too many keys that are wrong")
+        self.assert_problem(answer, 429, "too many wrong keys")
 
     def test_in_clear(self) -> None:
         """A key does not go over a network in clear text."""
         self.program.address = "192.0.2.1"
-        self.assert_problem(self.program.get("user list"), 403, "clear text: use https")
+        self.assert_problem(self.program.get("user list"), 403, "unencrypted: use https")
 
     def test_scope(self) -> None:
         """Who lacks a scope is told which, by the sentence that others are told too."""
@@ -331,7 +331,7 @@ class RefusalTests(APICase):
             ({"account": None, "password": "x"}, f"account {text}", "account"),
             ({"account": ["a@montague.lit"], "password": "x"}, f"account {text}", "account"),
             ({"account": "romeo", "password": "x"}, "is not an account address of", "account"),
-            ({"account": ROMEO, "password": "x\0"}, "characters that no text has", "password"),
+            ({"account": ROMEO, "password": "x\0"}, "invalid characters", "password"),
             ({"account": ROMEO, "password": "x" * 10_001}, f"password {text}", "password"),
         ):
             with self.subTest(given):
@@ -347,16 +347,16 @@ class RefusalTests(APICase):
                 answer = self.program.post("user list", rows)
                 self.assert_problem(answer, 400, argument, argument=argument)
         answer = self.program.post("user show", {"account": ROMEO})
-        self.assert_problem(answer, 400, "account is a list.", argument="account")
+        self.assert_problem(answer, 400, "account must be a list.", argument="account")
 
     def test_bodies(self) -> None:
-        """What is no object of JSON, too large or of another type is refused."""
+        """What is not a JSON object, too large or of another type is refused."""
         for body, kind, status, said in (
-            (b"[]", JSON, 400, "no object of JSON"),
-            (b"{", JSON, 400, "no object of JSON"),
+            (b"[]", JSON, 400, "not a JSON object"),
+            (b"{", JSON, 400, "not a JSON object"),
             (b'{"a": "\\ud800"}', JSON, 400, ""),
-            (b"\xff", JSON, 400, "no object of JSON"),
-            (b"[" * 100_000, JSON, 400, "no object of JSON"),
+            (b"\xff", JSON, 400, "not a JSON object"),
+            (b"[" * 100_000, JSON, 400, "not a JSON object"),
             (b"a=b", "application/x-www-form-urlencoded", 415, f"Content-Type: {JSON}"),
             (b" " * 1_048_577, JSON, 413, "larger than 1048576 bytes"),
         ):
@@ -365,16 +365,16 @@ class RefusalTests(APICase):
                 self.assertEqual(answer.status, status, answer.text)
                 self.assertIn(said, body_of(answer)["detail"])
         answer = self.program.post("user list?rows=1", {})
-        self.assert_problem(answer, 400, "arguments in its body")
+        self.assert_problem(answer, 400, "arguments of a POST in its body")
 
     def test_queries(self) -> None:
         """The same for queries."""
         for query, said, more in (
             ("rows=x", "rows must be a number", {"argument": "rows"}),
-            ("rows=1&rows=2", "At most 1 of rows", {"argument": "rows"}),
+            ("rows=1&rows=2", "rows may be given only once", {"argument": "rows"}),
             ("rows", "rows must be a number", {"argument": "rows"}),
-            ("state=%ff", "The query cannot be read", {}),
-            ("&".join(["a=b"] * 3_000), "The query cannot be read", {}),
+            ("state=%ff", "The query is malformed", {}),
+            ("&".join(["a=b"] * 3_000), "The query is malformed", {}),
         ):
             with self.subTest(query[:20]):
                 self.assert_problem(self.program.get("user list", query), 400, said, **more)
@@ -389,11 +389,11 @@ class RefusalTests(APICase):
         for command in ("user add", "stop", "peek"):
             answer = self.program.get(command)
             if answer.status != 404:
-                self.assert_problem(answer, 405, "by POST")
+                self.assert_problem(answer, 405, "with POST")
                 self.assertEqual(answer.headers["Allow"], "POST")
         client = self.program.client()
         client.ask("DELETE", f"{ROOT}user/add", headers=self.program.headers())
-        self.assert_problem(client.answer(), 405, "knows no such method")
+        self.assert_problem(client.answer(), 405, "does not allow the method")
 
     def test_statuses(self) -> None:
         """Each refusal has its status."""
@@ -451,7 +451,7 @@ class RefusalTests(APICase):
         for client in waiting:
             client.ask("GET", f"{ROOT}linger", headers=self.program.headers())
         answer = self.program.get("user list")
-        self.assert_problem(answer, 429, f"{MAX_COMMANDS} commands are under way")
+        self.assert_problem(answer, 429, f"{MAX_COMMANDS} commands are in progress")
         wait.callback(None)
         self.assertEqual([client.answer().status for client in waiting], [200] * MAX_COMMANDS)
         self.assertEqual(self.program.get("user list").status, 200)

@@ -215,4 +215,4 @@ class HouseTests(SynchronousTestCase):
         passwords = self.house.server.passwords
         for work in (passwords.create, passwords.set_password):
             error = self.assertRaises(ValueError, done, work("romeo@montague.lit", "but soft"))
-            self.assertIn("town knows the people of montague.lit", str(error))
+            self.assertIn("town manages the accounts of montague.lit", str(error))

@@ -92,7 +92,7 @@ class DNSTests(CheckupCase):
 
     async def test_no_address(self) -> None:
         """A domain without record and address, and a record to a host without one, are bad."""
-        await self.assert_says(CLIENTS, "bad", "no address of verona.lit")
+        await self.assert_says(CLIENTS, "bad", "verona.lit has no address")
         self.zone.service("_xmpp-client._tcp.verona.lit", "xmpp.verona.lit", 5222)
         await self.assert_says(CLIENTS, "bad", "xmpp.verona.lit has no address", "A or AAAA")
 
@@ -101,13 +101,13 @@ class DNSTests(CheckupCase):
         self.zone.host("host.verona.lit", PUBLIC)
         self.zone.alias("xmpp.verona.lit", "host.verona.lit")
         self.zone.service("_xmpp-client._tcp.verona.lit", "xmpp.verona.lit", 5222)
-        await self.assert_says(CLIENTS, "bad", "is an alias (CNAME)")
+        await self.assert_says(CLIENTS, "bad", "an alias (CNAME)")
 
     async def test_dot(self) -> None:
         """A record that says there is no service, though there is one, is bad; else it is well."""
         self.zone.service("_xmpp-server._tcp.verona.lit", "", 5269)
         await self.assert_says(SERVERS, "bad", "its target is a dot", "port 5269")
-        await self.assert_says(CLIENTS, "ok", "no such service, as the record says")
+        await self.assert_says(CLIENTS, "ok", "this service is off, as the record says")
 
     async def test_not_here(self) -> None:
         """A record to what is not configured is bad, one to another port doubtful."""
@@ -161,7 +161,7 @@ class CertificateTests(CheckupCase):
         self.authority.issue("verona.lit", "mantua.lit", days=60)
         row = await self.row()
         self.assertEqual(row.result, "bad")
-        self.assertIn("have verona.lit in it", row.says)
+        self.assertIn("get one for verona.lit", row.says)
 
     async def test_service(self) -> None:
         """A component whose name is missing is told apart from that."""
@@ -176,7 +176,7 @@ class CertificateTests(CheckupCase):
         self.authority.issue("verona.lit", days=5)
         row = await self.row()
         self.assertEqual(row.result, "warn")
-        self.assertIn("ends in 5 days", row.says)
+        self.assertIn("expires in 5 days", row.says)
         self.authority.issue("verona.lit", days=-1)
         row = await self.row()
         self.assertEqual(row.result, "bad")

@@ -110,7 +110,7 @@ class WebTests(CheckupCase):
         """One that does not have it is told what to pass on."""
         (only,) = await self.found(self.serve(status=404))
         self.assertEqual(only.result, "warn")
-        self.assertIn("it answers 404", only.says)
+        self.assertIn("the answer is 404", only.says)
 
     async def test_no_socket(self) -> None:
         """One that does not let a WebSocket through is named with the headers that it loses."""
@@ -121,7 +121,7 @@ class WebTests(CheckupCase):
     async def test_names_none(self) -> None:
         """One that names no WebSocket is a file that somebody has left there."""
         (only,) = await self.found(self.serve(url=""))
-        self.assertIn("names no WebSocket", only.says)
+        self.assertIn("does not name a WebSocket", only.says)
 
     async def test_limit(self) -> None:
         """One that refuses large files is named with its setting."""

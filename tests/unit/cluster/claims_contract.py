@@ -375,7 +375,7 @@ class ClaimsContract:
         except DirectoryAway:
             pass
         else:
-            test.fail("nobody knows who has it")
+            test.fail("the node of it is unknown")
         for claims in test.claims.values():
             await claims.assert_all()
         for members in test.members.values():

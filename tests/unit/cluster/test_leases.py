@@ -122,7 +122,7 @@ class Links:
     async def ask_beside(self, node: NodeId, entry: BusEntry, within_s: float) -> BusEntry | None:
         other = self._other(node)
         if other is None or self.dead(node):
-            raise Unreachable(f"node {node} is not there")
+            raise Unreachable(f"node {node} is not running")
         assert isinstance(entry, Renew)
         self.asked += 1
         return await other.membership.renew_for(self.member.id, entry)

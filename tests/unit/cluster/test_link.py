@@ -143,7 +143,7 @@ class ConnectTests(LinkTestCase):
         self.assertEqual(len(lines), 3)
         self.assertEqual(
             {line.rpartition(": ")[0].partition(":")[0] for line in lines},
-            {"there is no connection with node b.1"},
+            {"not connected to node b.1"},
         )
 
 
@@ -347,29 +347,29 @@ class DoorTests(LinkTestCase):
             self.assertFalse(end.lost)
             self.lines.clock.advance(0.1)
             self.assertTrue(end.lost)
-            self.assertEqual(self.reasons[end.protocol], "it says nothing")
+            self.assertEqual(self.reasons[end.protocol], "the peer sends nothing")
 
     def test_not_a_node(self) -> None:
         """Web browsers, XMPP clients and port scanners are cut off at once, and told nothing."""
         for begin in (b"GET / HTTP/1.1\r\n", b"<?xml version='1.0'?>", b"\x16\x03\x01", b"\0" * 4):
             end = self.stranger()
             end.protocol.dataReceived(begin + b"\r\n")
-            self.assertIn("it sends a frame of", self.reasons[end.protocol])
+            self.assertIn("the frame has", self.reasons[end.protocol])
             self.assertEqual((end.lost, self.answers(end)), (True, []))
 
     def test_no_greeting(self) -> None:
         """A frame before any greeting, or another message, or nonsense."""
         entries = header(FrameKind.ENTRIES, 1, 0) + array([encode(message(1))], 1)
-        self.assert_refused("it does not greet", entries)
-        self.assert_refused("it does not greet", self.frame(LinkPing()))
-        self.assert_refused("what no node says", self.frame(["unknown"]))
-        self.assert_refused("what no node says", bytes((FrameKind.LINK,)) + b"\xc1")
+        self.assert_refused("the peer sends no greeting", entries)
+        self.assert_refused("the peer sends no greeting", self.frame(LinkPing()))
+        self.assert_refused("an invalid message", self.frame(["unknown"]))
+        self.assert_refused("an invalid message", bytes((FrameKind.LINK,)) + b"\xc1")
         self.assert_refused("a frame of 1025 bytes", bytes(MAX_GREETING_BYTES + 1))
         self.assertEqual(self.a.got, [])
 
     def test_goodbye(self) -> None:
         """What a stranger writes cannot forge a line of the log."""
-        self.assert_refused(r"it says 'x\\ny'", self.frame(LinkGoodbye("x\ny")))
+        self.assert_refused(r"the peer says: 'x\\ny'", self.frame(LinkGoodbye("x\ny")))
 
     def test_secret(self) -> None:
         """Who does not know the secret, or has learned only what another node says."""
@@ -388,7 +388,7 @@ class DoorTests(LinkTestCase):
         there = NodeId("c", 1)
         proof = self.b.bus.hello(there).proof
         self.assert_refused(
-            "looks for node c.1 and finds a.1", self.hello(to="c", proof=proof), told=True
+            "wants node c.1, but this is a.1", self.hello(to="c", proof=proof), told=True
         )
 
     def test_versions(self) -> None:
@@ -397,7 +397,7 @@ class DoorTests(LinkTestCase):
             self.assertFalse(self.say(self.hello(protocol=version)).lost)
         for version in (PROTOCOL - 2, PROTOCOL + 2):
             self.assert_refused(
-                f"speaks version {version} and node a.1 1", self.hello(protocol=version), told=True
+                f"uses protocol version {version} and node a.1 1", self.hello(protocol=version), told=True
             )
 
     def test_newer_greeting(self) -> None:
@@ -408,7 +408,9 @@ class DoorTests(LinkTestCase):
 
     def test_twice(self) -> None:
         """Who greets again."""
-        self.assert_refused("it greets again", self.hello(), self.hello(), told=True)
+        self.assert_refused(
+            "the peer sends a second greeting", self.hello(), self.hello(), told=True
+        )
 
     def test_nonsense_of_a_node(self) -> None:
         """A node that sends nonsense has its connection closed, is told why, and that is logged
@@ -416,11 +418,11 @@ class DoorTests(LinkTestCase):
         """
         good = header(FrameKind.ENTRIES, 1, 0) + array([encode(message(1))], 1)
         for why, frame in (
-            ("a frame of 1048577 bytes", bytes(MAX_FRAME_BYTES + 1)),
+            ("the frame has 1048577 bytes", bytes(MAX_FRAME_BYTES + 1)),
             ("frame 3 came after frame 1", header(FrameKind.ENTRIES, 3, 0) + good[17:]),
             ("acknowledges frame 9", header(FrameKind.ACKNOWLEDGEMENT, 0, 9)),
             ("no entry: Invalid value 'new'", header(0, 2, 0) + array([encode(["new"])], 1)),
-            ("'' is no address", header(0, 2, 0) + array([encode(message(1, to=""))], 1)),
+            ("'' is not an address", header(0, 2, 0) + array([encode(message(1, to=""))], 1)),
         ):
             end = self.say(self.hello(), good, frame)
             self.assertIn(why, self.trouble(self.a))
@@ -460,10 +462,10 @@ class DoorTests(LinkTestCase):
                 self.say(b"x" * 2_000)
             self.lines.clock.advance(61)
         self.say(b"x" * 2_000)
-        refused = "connections to the listener for nodes were refused; the last, from 192.0.2.7, "
+        refused = "connections to the listener for nodes; the last, from 192.0.2.7"
         self.assertEqual(
-            [line.partition(", since")[0] + ", " for line in lines],
-            [f"{count} {refused}" for count in (1, 200, 200, 200)],
+            [line.partition(": ")[0] for line in lines],
+            [f"refused {count} {refused}" for count in (1, 200, 200, 200)],
         )
 
 

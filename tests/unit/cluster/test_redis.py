@@ -107,7 +107,7 @@ class RuleTests(RedisCase):
         server.go_on()
         await self.until(lambda: not redis.away)
         self.assertEqual(await redis.execute("PING"), b"PONG")
-        self.assertEqual(sentences(log), [f"{late} reach", f"Redis at {server.url} is there again"])
+        self.assertEqual(sentences(log), [f"{late} reach", f"Redis at {server.url} is back"])
 
     async def test_too_much_under_way(self) -> None:
         """A Redis that is slow gets 10,000 commands to answer, and no more."""

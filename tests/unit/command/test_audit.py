@@ -75,7 +75,7 @@ class AuditTests(SynchronousTestCase):
             self.give("ball open", NODE, fun="much", password="rosebud")
         (line,) = [event for event in log if event.get("command") == "ball open"]
         said = formatEvent(line)
-        self.assertIn("ad-hoc: escalus@montague.lit gives ball open", said)
+        self.assertIn("ad-hoc: escalus@montague.lit gave the command ball open", said)
         self.assertIn('"fun":"much"', said)
         self.assertNotIn("rosebud", said)
 

@@ -90,10 +90,13 @@ class ClusterMistakeTests(ClusterCase):
         """What cannot work, or contradicts something else, is refused before anything starts."""
         address = 'address = "10.0.0.5:5280"\n'
         for text, sentence in (
-            ('[cluster]\nnode = "a"', "cluster.redis is empty, so this server would be alone;"),
-            (DOOR, 'listen.endpoint "tcp:0" is for nodes, but this server is none;'),
+            (
+                '[cluster]\nnode = "a"',
+                "cluster.redis is empty, so this server would have no other nodes;",
+            ),
+            (DOOR, 'listen.endpoint "tcp:0" is for nodes, but this server is not a node;'),
             (NODE + DOOR, "cluster.address is empty,"),
-            (NODE + address, "cluster.address is set, but nodes cannot come in anywhere;"),
+            (NODE + address, "cluster.address is set, but there is no listener for nodes;"),
             (NODE + 'links = "direct"', 'cluster.links is "direct", but nodes cannot come in'),
             (NODE + 'links = "direct"\n' + DOOR, "cluster.address is empty,"),
             (NODE + address + DOOR.replace("direct", "starttls"), "who know no STARTTLS;"),
@@ -103,15 +106,21 @@ class ClusterMistakeTests(ClusterCase):
             (NODE + 'name = "a b"', 'cluster.name cannot be "a b";'),
             (NODE + 'node = "{}"', 'cluster.node cannot be "{}";'),
             (NODE + f'node = "{"n" * 64}"', "take letters, digits and hyphens."),
-            (NODE + "lease_s = 1.9", "cluster.lease_s is 1.9; make it 2 to 60 seconds."),
-            (NODE + "lease_s = 61.0", "cluster.lease_s is 61; make it 2 to 60 seconds."),
+            (NODE + "lease_s = 1.9", "cluster.lease_s is 1.9; it must be from 2 to 60 seconds."),
+            (NODE + "lease_s = 61.0", "cluster.lease_s is 61; it must be from 2 to 60 seconds."),
             (NODE + "grace_s = 4.0", "cluster.grace_s is 4, less than cluster.lease_s;"),
-            (NODE + "drain_s = 3601.0", "cluster.drain_s is 3601; make it 3600 seconds at most."),
+            (
+                NODE + "drain_s = 3601.0",
+                "cluster.drain_s is 3601; it must be at most 3600 seconds.",
+            ),
             (
                 NODE + "window_bytes = 1000",
                 "cluster.window_bytes is 1000; make it 1048576 to",
             ),
-            (NODE + "window_entries = 99", "cluster.window_entries is 99; make it 100 to 50000."),
+            (
+                NODE + "window_entries = 99",
+                "cluster.window_entries is 99; it must be from 100 to 50000.",
+            ),
             (NODE + 'secret = "x"', "cluster.secret is not an option; write cluster.secret_file"),
             (NODE.partition("secret")[0], "cluster.secret_file is empty; name a file that all"),
         ):
@@ -121,19 +130,19 @@ class ClusterMistakeTests(ClusterCase):
     def test_urls(self) -> None:
         """What is no URL of a Redis is refused, and its password is not shown."""
         for url, why in (
-            ("db:6379", "none of redis://, rediss:// and unix://"),
-            ("http://user:hidden@db", "none of redis://, rediss:// and unix://"),
-            ("redis://", "it has no host"),
-            ("redis://db/x", "must be the number of a database"),
+            ("db:6379", "begins with redis://, rediss:// or unix://"),
+            ("http://user:hidden@db", "begins with redis://, rediss:// or unix://"),
+            ("redis://", "the URL has no host"),
+            ("redis://db/x", "only a database number may follow"),
             ("redis://db/0?x=1", "nothing may follow"),
-            ("redis://user:hidden/@db", "its port is no number; in a password write / as %2F"),
+            ("redis://user:hidden/@db", "the port is not a number; in a password write / as %2F"),
         ):
             for key in ("redis", "sentinels"):
                 with self.subTest(url, key=key):
                     text = NODE if key == "sentinels" else NODE.replace("redis://127.0.0.1", url)
                     more = f'sentinels = ["{url}"]\n' if key == "sentinels" else ""
                     refusal = self.refusal(DOMAIN + text + more)
-                    self.assertIn(f"cluster.{key} has a URL that cannot be used", refusal)
+                    self.assertIn(f"cluster.{key} has an invalid URL", refusal)
                     self.assertIn(why, refusal)
                     self.assertNotIn("hidden", refusal)
         twice = NODE.replace('"redis://127.0.0.1"', '"redis://a", "redis://a"')
@@ -147,6 +156,6 @@ class ClusterMistakeTests(ClusterCase):
         self.secret.chmod(0o600)
         for content in ("", "x" * 31, f"{'x' * 31}\n\n", "x" * 1025):
             self.secret.write_text(content, encoding="utf-8")
-            self.assertIn("does not have 32 to 1024 bytes;", self.refusal(DOMAIN + NODE))
+            self.assertIn("must have 32 to 1024 bytes;", self.refusal(DOMAIN + NODE))
         self.secret.unlink()
         self.assertIn("cannot be read (No such file or directory);", self.refusal(DOMAIN + NODE))

@@ -16,7 +16,7 @@ class ReferenceTests(SynchronousTestCase):
             found["stream.max_depth"],
             Option(
                 "stream.max_depth", "integer", "64", False,
-                "How deep elements may be nested in a stanza.",
+                "How deeply elements in a stanza may be nested.",
             ),
         )  # fmt: skip
         self.assertEqual(found["tls.minimum_version"].kind, '"1.2" or "1.3"')

@@ -104,7 +104,7 @@ class LinkTests(EntryCase):
         self.assertIn("data-token", page.text)
         answer = browser.post(f"{root}link", {"link": str(url)})
         if answer.status == 404:
-            self.assertIn("This link is not valid (any more).", seen(answer))
+            self.assertIn("This link is invalid or has expired.", seen(answer))
             return None
         self.assertEqual(browser.follow(answer).status, 200)
         return browser

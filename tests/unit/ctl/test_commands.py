@@ -335,7 +335,7 @@ class RosterTests(OfficeCase):
         given = {"account": "romeo", "contact": "x@y.lit"}
         cases: dict[str, dict[str, object]] = {
             "is empty": {"group": [""]},
-            "is named twice": {"group": ["a", "a"]},
+            "appears twice": {"group": ["a", "a"]},
             "longer than 1023": {"name": "n" * 1_024},
             "too long": {"name": "n" * 1_023, "group": [letter * 1_023 for letter in "abcd"]},
             "at most 32 groups": {"group": [str(number) for number in range(33)]},
@@ -413,7 +413,9 @@ class HouseTests(OfficeCase):
         self.assertEqual([name for name, row in every.items() if not row["about"]], [])
         self.office.says("plugin reload", plugin="ping")
         self.office.says("plugin unload", plugin="ping")
-        self.assertIn("no plugin pong", self.office.refusal("plugin load", plugin="pong"))
+        self.assertIn(
+            "plugin pong does not exist", self.office.refusal("plugin load", plugin="pong")
+        )
 
     def test_stop(self) -> None:
         """The server is told to stop."""
@@ -425,7 +427,7 @@ class HouseTests(OfficeCase):
         self.assertEqual(
             self.office.replies("reload")[:2],
             [
-                {"key": "log.level", "effect": "in effect now"},
+                {"key": "log.level", "effect": "takes effect now"},
                 {"key": "data", "effect": "needs a restart"},
             ],
         )

@@ -43,7 +43,7 @@ class ConfigurationTests(SynchronousTestCase):
         """It is written whole, with the rights that the file had; the one before is kept."""
         text = "[log]\nlevel = 'debug'\n"
         rows = self.office.rows("config apply", text=text, known=self.known())
-        self.assertEqual(rows[0]["effect"], "in effect now")
+        self.assertEqual(rows[0]["effect"], "takes effect now")
         self.assertEqual(self.path.read_text(), text)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o640)
         before = self.path.with_name("xmppd.toml.before")

@@ -117,7 +117,7 @@ class ControlTests(TestCase):
         )
         answer = await self.ask(asker, b'{"words":["greeting","change","Good morrow"]}')
         self.assertTrue(answer.done)
-        self.assertIn("are greeted so", asker.answers[-2].note or "")
+        self.assertIn("now get this greeting", asker.answers[-2].note or "")
         answer = await self.ask(asker, b'{"words":["user","liste"]}')
         self.assertEqual((answer.code, answer.status), ("bad-request", 2))
         self.assertIn("try: xmppctl user list", answer.error or "")

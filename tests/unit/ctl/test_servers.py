@@ -53,7 +53,7 @@ class ServerTests(SynchronousTestCase):
             (
                 "state",
                 "verona.lit to elsewhere.lit",
-                "failed: there is no such house; 1 failure; not tried again before 2 s have passed",
+                "failed: there is no such house; 1 failure; tried again in 2 s",
             ),
         )
         self.assertEqual((remedy["step"], remedy["what"]), ("remedy", "no-such-server"))
@@ -100,9 +100,13 @@ class ServerTests(SynchronousTestCase):
 
     def test_why_refused_there(self) -> None:
         """A server that blocks us says so by a stream error, which is told apart from others."""
-        cause = of_failure("it closed the stream: policy-violation", "verona.lit", "mantua.lit")
+        cause = of_failure(
+            "the other server closed the stream: policy-violation", "verona.lit", "mantua.lit"
+        )
         self.assertEqual(cause.code, "refused-there")
-        cause = of_failure("it closed the stream: undefined-condition", "verona.lit", "mantua.lit")
+        cause = of_failure(
+            "the other server closed the stream: undefined-condition", "verona.lit", "mantua.lit"
+        )
         self.assertEqual(cause.code, "hung-up")
 
     def test_why_well(self) -> None:
@@ -111,7 +115,7 @@ class ServerTests(SynchronousTestCase):
         self.verona.network.settle()
         rows = Office(self.mantua).rows("s2s why", domain="verona.lit")
         calls = [str(row["outcome"]) for row in rows if str(row["what"]).startswith("a call from")]
-        self.assertEqual(calls, ["let in: dialback"])
+        self.assertEqual(calls, ["accepted: dialback"])
         rows = self.office.rows("s2s why", domain="mantua.lit")
         self.assertEqual((rows[-1]["step"], rows[-1]["outcome"]), ("state", "open"))
 
@@ -147,7 +151,7 @@ class ServerTests(SynchronousTestCase):
         mantua.network.settle()
         rows = office.rows("s2s why", domain="mantua.lit")
         self.assertEqual([row["step"] for row in rows], ["refuse", "policy", "remedy"])
-        self.assertIn("blocked", str(rows[0]["outcome"]))
+        self.assertIn("blocks", str(rows[0]["outcome"]))
 
     def test_why_turned_away(self) -> None:
         """Who called and was not believed is told, apart from what we have tried ourselves."""
@@ -183,7 +187,7 @@ class ServerTests(SynchronousTestCase):
         caller.send("</stream:stream>")
         self.verona.network.settle()
         (call, remedy) = self.office.rows("s2s why", domain="capulet.lit")
-        self.assertIn("before it had proved its name", str(call["outcome"]))
+        self.assertIn("before it proved its name", str(call["outcome"]))
         self.assertEqual(remedy["what"], "hung-up")
         caller = Caller(self.verona)
         caller.open(sender="padua.lit", to="verona.lit")
@@ -196,12 +200,12 @@ class ServerTests(SynchronousTestCase):
         """Whatever the reason, there is a remedy of its code, and the domain stands in it."""
         for why, code in (
             ("the certificate is for other names", "their-certificate"),
-            ("dialback: not-authorized, the certificate is not valid: x", "their-certificate"),
-            ("EXTERNAL: no certificate was shown", "their-certificate"),
+            ("dialback: not-authorized, the certificate is invalid: x", "their-certificate"),
+            ("EXTERNAL: the other server sent no certificate", "their-certificate"),
             ("no authority is trusted", "no-authorities"),
             ("TLS failed: tlsv1 alert unknown ca", "our-certificate"),
-            ("host-unknown: this domain is not served here", "not-served"),
-            ("it is blocked by s2s.domain", "blocked"),
+            ("this server does not serve host-unknown: this domain", "not-served"),
+            ("s2s.domain blocks it", "blocked"),
             ("dialback: policy-violation", "no-tls"),
             ("a new kind of trouble", "other"),
         ):

@@ -42,10 +42,10 @@ class WarningsTests(SynchronousTestCase):
         self.assertEqual(
             self.warned(config),
             [
-                ('contact.abuse has "friar@a.lit", which is no URI that clients open; write it as '
-                '"mailto:friar@a.lit"'),
-                ('contact.support has "call us", which is no URI that clients open; write it as '
-                '"mailto:abuse@example.org"'),
+                ('contact.abuse: "friar@a.lit" is not a URI that clients can open; write it as '
+                 '"mailto:friar@a.lit"'),
+                ('contact.support: "call us" is not a URI that clients can open; write it as '
+                 '"mailto:abuse@example.org"'),
                 "stream.stanzas_per_s is 1e+12, which limits nothing; take a smaller number",
                 (f"plugins.directory {self.directory}/nowhere does not exist; make it, or remove "
                 "the option"),

@@ -158,7 +158,9 @@ class MessageTests(SynchronousTestCase):
         found = {f.code: f.says for f in post.explained(JULIET, "chat", "romeo@montague.lit/1")}
         self.assertIn("delivered to juliet@montague.lit/b", found["delivered"])
         self.assertIn("copy goes to juliet@montague.lit/a", found["copied"])
-        self.assertIn("romeo@montague.lit/orchard sees what is sent", found["sent_copied"])
+        self.assertIn(
+            "romeo@montague.lit/orchard gets a copy of what is sent", found["sent_copied"]
+        )
         found = {f.code: f.says for f in post.explained(JULIET, "headline")}
         self.assertFalse({"copied", "sent_copied"} & found.keys())
 
@@ -166,12 +168,16 @@ class MessageTests(SynchronousTestCase):
         """The row of the table is said, with what it makes of this type."""
         post = Post("juliet/a", "juliet/b").with_priority(1, 5)
         for to, kind, words in (
-            (JULIET, "chat", "several that want it is delivered to those of the highest priority"),
+            (
+                JULIET,
+                "chat",
+                "several that want it is delivered to those of the highest priority",
+            ),
             (JULIET, "headline", "several that want it is delivered to all of them"),
             (f"{JULIET}/a", "normal", "a resource that is here is delivered there"),
-            ("nurse@montague.lit", "chat", "without an available resource is kept until"),
+            ("nurse@montague.lit", "chat", "without an available resource is stored until"),
             ("june@montague.lit", "chat", "an account that does not exist is bounced"),
-            ("june@elsinore.lit", "chat", "another domain is handed on"),
+            ("june@elsinore.lit", "chat", "another domain is passed on"),
         ):
             says = {finding.code: finding.says for finding in post.explained(to, kind)}
             self.assertIn(words, says["row"])
@@ -186,7 +192,7 @@ class MessageTests(SynchronousTestCase):
         post.others[0].send("<inactive xmlns='urn:xmpp:csi:0'/>")
         says = {finding.code: finding.says for finding in post.explained(JULIET, "chat")}
         self.assertIn("until the client of juliet@montague.lit/a acknowledges it", says["held"])
-        self.assertIn("nobody looks at the client of juliet@montague.lit/a", says["wakes"])
+        self.assertIn("the client of juliet@montague.lit/a is in the background", says["wakes"])
         says = {
             finding.code: finding.says for finding in post.explained("nurse@montague.lit", "chat")
         }

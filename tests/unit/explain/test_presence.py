@@ -232,7 +232,7 @@ class CauseTests(SynchronousTestCase):
         server.send(f"<presence from='juliet@capulet.lit/balcony' to='{ROMEO}'/>")
         findings = street.explained("juliet@capulet.lit", ROMEO)
         told = [finding.says for finding in findings if finding.code == "told"]
-        self.assertEqual(told, [f"{ROMEO}/1 was told of juliet@capulet.lit: balcony"])
+        self.assertEqual(told, [f"{ROMEO}/1 got the presence of juliet@capulet.lit: balcony"])
 
 
 class Nowhere:
@@ -289,7 +289,7 @@ class FactTests(SynchronousTestCase):
         street.server.interceptors.put(Curtain(), "curtain")
         found = [f for f in street.explained() if f.code == "interceptor"]
         self.assertEqual(len(found), 1)
-        self.assertIn("goes out is shown to curtain", found[0].says)
+        self.assertIn("curtain may change or stop a presence that leaves", found[0].says)
 
     def test_leaves_no_trace(self) -> None:
         """Nothing is sent and no roster stays in memory because somebody asked."""

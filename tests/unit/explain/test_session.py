@@ -31,7 +31,7 @@ class SessionTests(SynchronousTestCase):
         self.connect()
         ((code, says),) = self.told()
         self.assertEqual(code, "there")
-        self.assertIn("is connected from 192.0.2.1 since", says)
+        self.assertIn("has been connected from 192.0.2.1 since", says)
 
     def test_closed_by_client(self) -> None:
         """A client that has closed its stream in good order."""
@@ -39,12 +39,12 @@ class SessionTests(SynchronousTestCase):
         romeo.send("</stream:stream>")
         ((code, says),) = self.told()
         self.assertEqual(code, "ended")
-        self.assertIn("its client has closed the stream; it came from 192.0.2.1", says)
+        self.assertIn("the client closed the stream; it was connected from 192.0.2.1", says)
 
     def test_lost(self) -> None:
         """A connection that was lost."""
         self.connect().handler.connectionLost(Failure(ConnectionLost()))
-        self.assertIn("its connection was lost", self.told()[0][1])
+        self.assertIn("the connection was lost", self.told()[0][1])
 
     def test_conflict(self) -> None:
         """A loop of two clients with one resource shows as such: each was replaced."""
@@ -75,13 +75,13 @@ class SessionTests(SynchronousTestCase):
         text = f"<message to='{ROMEO}' type='chat'><body>{'x' * 500}</body></message>"
         juliet.send(text)
         ((_, there), (code, waits)) = self.told()
-        self.assertIn("is connected", there)
+        self.assertIn("has been connected", there)
         self.assertEqual(
             (code, waits),
-            ("reads_slowly", "1 stanza waiting for it, since its client reads slowly."),
+            ("reads_slowly", "1 stanza waiting for it, because the client reads slowly."),
         )
         juliet.send(text * 50)
-        self.assertIn("its client has read too slowly", self.told()[0][1])
+        self.assertIn("the client read too slowly", self.told()[0][1])
 
     def test_did_not_come_back(self) -> None:
         """A session that might have been resumed: it is detached at first, then it has ended."""
@@ -90,9 +90,9 @@ class SessionTests(SynchronousTestCase):
         romeo.handler.connectionLost(Failure(ConnectionLost()))
         ((code, says),) = self.told()
         self.assertEqual(code, "detached")
-        self.assertRegex(says, r"may come back for \d+ s more")
+        self.assertRegex(says, r"may resume within \d+ s")
         self.house.clock.pump([15.0] * 60)
-        self.assertIn("its connection was lost and its client did not come back", self.told()[0][1])
+        self.assertIn("the connection was lost and the client did not resume", self.told()[0][1])
 
     def test_an_hour(self) -> None:
         """After an hour nothing is known of it any more."""

@@ -93,8 +93,8 @@ class DescriptorTests(SynchronousTestCase):
         for number in (10, 80, 81, 82, 10, 11, 90, 9):
             descriptors.have_room_for(number)
         first, over, second, over_again = told
-        self.assertIn("no more than 75 connections fit into the limit of 100", first)
-        self.assertIn("3 were turned away", over)
+        self.assertIn("the limit of 100 open files allows only 75", first)
+        self.assertIn("the server refused 3", over)
         self.assertEqual(first, second)
         self.assertIn("1 were turned away", over_again)
         self.assertEqual(descriptors.turned_away, 4)

@@ -183,11 +183,11 @@ class CommandTests(UnreadableCase):
         }
         self.assertEqual(fields["account"], JULIET)
         self.assertEqual(fields["record.stanza"], "<message \x1b[2J")
-        self.assertIn("deleted: 1", self.office.says("db quarantine delete", number=number))
+        self.assertIn("deleted 1 record", self.office.says("db quarantine delete", number=number))
         for command in ("show", "delete"):
             refusal = self.office.refusal(f"db quarantine {command}", number=number)
-            self.assertIn("nothing with the number", refusal)
-        self.assertIn("is no number", self.office.refusal("db quarantine show", number="x"))
+            self.assertIn("no record in quarantine has the number", refusal)
+        self.assertIn("is not a number", self.office.refusal("db quarantine show", number="x"))
 
     def test_delete_all(self) -> None:
         """All of them go at once; and they are counted before."""
@@ -197,7 +197,7 @@ class CommandTests(UnreadableCase):
         statistics = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
         self.assertEqual(statistics["quarantined"], len(BROKEN))
         said = self.office.says("db quarantine delete", number="all")
-        self.assertIn(f"deleted: {len(BROKEN)}", said)
+        self.assertIn(f"deleted {len(BROKEN)} records", said)
         self.assertEqual(self.listed(), [])
 
 

@@ -231,7 +231,11 @@ class KeptTests(SynchronousTestCase):
 
     def test_not_to_be_kept(self) -> None:
         """What is not to be kept comes back, and says so (OM-3); to nobody it just comes back."""
-        for account, text in ((HERE, "it is not to be kept"), (NOWHERE, None), (DENIES, None)):
+        for account, text in (
+            (HERE, "the message is not meant to be stored"),
+            (NOWHERE, None),
+            (DENIES, None),
+        ):
             decision = decide(message(JULIET, "chat", BODY + NO_STORE), None, (), account)
             self.assertTrue(decision.bounced)
             refusal = decision.refusal()

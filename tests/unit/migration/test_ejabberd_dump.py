@@ -62,7 +62,7 @@ class EjabberdDumpTests(MovingCase):
             ),
             "ejabberd",
         )
-        self.assertIn("not imported: and 5 more such lines", lines)
+        self.assertIn("not imported: and 5 more", lines)
         self.assertEqual(
             [line for line in lines if line.startswith("not imported")][:3],
             [
@@ -76,7 +76,7 @@ class EjabberdDumpTests(MovingCase):
         """What is no dump, or not all of one, is refused before anybody has moved in."""
         for text, head, why in (
             (PASSWORD + "{passwd,{<<", HEAD, "dump.txt, line 9: .* is the file whole"),
-            ("", "{config,a}.\n", "dump.txt, line 1: it is no dump of ejabberd"),
+            ("", "{config,a}.\n", "dump.txt, line 1: not a dump of ejabberd"),
             ("", "root:x:0:0\n", "dump.txt, line 1: .* has no end"),
             ("", "{tables,[]}.\n", "no dump of ejabberd with accounts"),
         ):

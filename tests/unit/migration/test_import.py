@@ -93,7 +93,7 @@ class AddressTests(MovingCase):
         """Who has no address is listed, and the others are there."""
         people = person("ro meo") + person("juliet") + person("")
         said = self.bring(self.file(people))
-        self.assertIn("ro meo@montague.lit: it is no address", said[0])
+        self.assertIn("ro meo@montague.lit: the address is invalid", said[0])
         self.assertEqual(said[1], f"{JULIET} was imported")
 
     def test_two_become_one(self) -> None:
@@ -117,7 +117,7 @@ class AddressTests(MovingCase):
         path = self.file(person("romeo", roster(("juliet@montague.lit/x", "to"))))
         path.write_text(path.read_text().replace("montague.lit", "old.example"))
         (said,) = self.bring(path)
-        self.assertIn("old.example is not served here", said)
+        self.assertIn("this server does not serve old.example", said)
         self.bring(path, domain=["old.example=montague.lit"])
         self.assertEqual(self.subscriptions(ROMEO), {JULIET: "to"})
 
@@ -203,7 +203,7 @@ class SourceTests(MovingCase):
         path = self.file(person("romeo", "<vCard xmlns='vcard-temp'><FN>&e;</FN></vCard>"))
         entity = "<!DOCTYPE server-data [<!ENTITY e SYSTEM '/etc/passwd'>]>\n"
         path.write_text(entity + path.read_text())
-        self.assertIn("people.xml, line 1: it has a document type", self.refused(path))
+        self.assertIn("people.xml, line 1: the file has a document type", self.refused(path))
 
     def test_include(self) -> None:
         """Files beside it are read, and no others."""
@@ -242,7 +242,7 @@ class SourceTests(MovingCase):
         text = whole.read_text()
         cut = self.directory / "cut.xml"
         cut.write_text(text[: text.index("juliet") + 3])
-        self.assertIn("cut.xml, line 40001: it is no XML, or not whole", self.refused(cut))
+        self.assertIn("cut.xml, line 40001: malformed or incomplete XML", self.refused(cut))
         self.assertEqual(self.bring(whole)[1:], [f"{JULIET} was imported"])
 
     def test_too_large(self) -> None:
@@ -258,13 +258,13 @@ class SourceTests(MovingCase):
     def test_other_file(self) -> None:
         path = self.directory / "other.xml"
         path.write_text("<html/>")
-        self.assertIn("no file of user data", self.refused(path))
+        self.assertIn("not a file of user data", self.refused(path))
         self.assertIn("cannot be read", self.refused(self.directory / "nowhere"))
 
     def test_unknown(self) -> None:
         """What nothing here keeps is listed."""
         (said,) = self.bring(self.file(person("romeo", "<x xmlns='urn:x'/>")))
-        self.assertIn("x (urn:x): nothing that is loaded here keeps it", said)
+        self.assertIn("x (urn:x): no loaded plugin stores this", said)
 
     def test_export_over(self) -> None:
         """An export goes into no directory that has something in it."""

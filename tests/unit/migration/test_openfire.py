@@ -68,8 +68,8 @@ class XMLTests(MovingCase):
         with self.assertRaisesRegex(Refused, "--host"):
             self.bring(self.write(XML), "openfire")
         for text, why in (
-            ("<html/>", "openfire.xml, line 1: it is no export of Openfire"),
-            (XML[:-30], "openfire.xml, line .*: it is no XML, or not whole"),
+            ("<html/>", "openfire.xml, line 1: not an export of Openfire"),
+            (XML[:-30], "openfire.xml, line .*: malformed or incomplete XML"),
             (XML.replace("<Openfire>", "<!DOCTYPE a><Openfire>"), "document type"),
         ):
             with self.subTest(why), self.assertRaisesRegex(Refused, why):
@@ -106,7 +106,7 @@ class DatabaseTests(MovingCase):
             with self.subTest(statements):
                 (self.directory / "openfire.sqlite").unlink(missing_ok=True)
                 source = self.database(*statements)
-                with self.assertRaisesRegex(Refused, "passwordKey in ofProperty does not open"):
+                with self.assertRaisesRegex(Refused, "passwordKey in ofProperty does not decrypt"):
                     self.bring(source, "openfire")
                 people = self.house.store.accounts.accounts("montague.lit", limit=9)
                 self.assertEqual(done(people), [])
@@ -117,14 +117,16 @@ class DatabaseTests(MovingCase):
         source = self.database("UPDATE ofUser SET storedKey = NULL", damaged)
         said = self.bring(source, "openfire")
         self.assertTrue(self.knows(JULIET, PASSWORD))
-        self.assertTrue([line for line in said if "the key of ofProperty does not open it" in line])
+        self.assertTrue(
+            [line for line in said if "the key in ofProperty does not decrypt it" in line]
+        )
 
     def test_no_key(self) -> None:
         """Without a key whoever has keys of SCRAM comes with these, and others are listed."""
         source = self.database("DELETE FROM ofProperty WHERE name = 'passwordKey'")
         said = self.bring(source, "openfire")
         self.assertTrue(self.knows(ROMEO, PASSWORD))
-        self.assertIn("there is no key that opens it", said[0])
+        self.assertIn("no key decrypts it", said[0])
         self.assertIn(f"xmppctl user password {JULIET}", said[0])
 
     def test_damaged(self) -> None:
@@ -140,7 +142,7 @@ class DatabaseTests(MovingCase):
             ),
             "openfire",
         )
-        self.assertRegex(said[1], "password: its keys are of no hash .*mercutio@montague.lit gives")
+        self.assertRegex(said[1], "password: the keys use an unknown hash; .*mercutio@montague.lit")
         for part in ("ofRoster: ", "ofVCard: ", "ofPrivacyList: ", "ofMessageArchive: "):
             self.assertIn(part, said[2])
         credentials = done(self.house.store.accounts.credentials("tybalt@montague.lit"))
@@ -189,9 +191,9 @@ class ScriptTests(MovingCase):
         self.assertEqual(
             self.told(source, "openfire", host="montague.lit")[:3],
             [
-                "not imported: line 7: something that is no value of a row",
+                "not imported: line 7: an invalid value of a row",
                 "not imported: line 8: a row of OFUSER has other columns than its table",
-                "not imported: line 9: it has more than 500 bytes",
+                "not imported: line 9: the line has more than 500 bytes",
             ],
         )
 
@@ -209,7 +211,7 @@ class ScriptTests(MovingCase):
     def test_refused(self) -> None:
         """What is no script, or has its rows elsewhere, is said so."""
         for head, why in (
-            ("nonsense\n", "no script of HSQLDB"),
+            ("nonsense\n", "not a script of HSQLDB"),
             (HEAD.replace("OFUSER", "OTHER"), "no table ofUser"),
             (HEAD.replace("MEMORY TABLE PUBLIC.OFUSER", "CACHED TABLE PUBLIC.OFUSER"),
              "no table ofUser"),

@@ -85,7 +85,7 @@ class SQLTests(MovingCase):
             )
         (said,) = self.bring(path, "prosody")
         self.assertIn("roster, key 'juliet@montague.lit': ", said)
-        self.assertIn("offline, sort_id 1: an element that is none", said)
+        self.assertIn("offline, sort_id 1: a malformed element", said)
         self.assertEqual(set(self.subscriptions(ROMEO)), {"nurse@montague.lit"})
         self.assertEqual(len(done(self.house.store.offline.offline_messages(ROMEO))), 1)
         self.assertEqual(self.told(path, "prosody")[0], "not imported: rooms of rooms.lit: 1")
@@ -96,5 +96,7 @@ class SQLTests(MovingCase):
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("CREATE TABLE a (b)")
         for source in (path, self.directory / "nowhere"):
-            with self.assertRaisesRegex(Refused, "no database of Prosody|failed: unable to open"):
+            with self.assertRaisesRegex(
+                Refused, "not a database of Prosody|failed: unable to open"
+            ):
                 self.bring(source, "prosody")

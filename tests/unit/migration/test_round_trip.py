@@ -113,7 +113,7 @@ class RoundTripTests(MovingCase):
         """Again is harmless: who is there stays as they are."""
         self.bring(self.directory / "first")
         said = self.bring(self.directory / "first")
-        self.assertEqual(said[1], f"{ROMEO}: it is there already, and was left as it is")
+        self.assertEqual(said[1], f"{ROMEO}: the account already exists, and was not changed")
         self.assert_same()
 
     def test_replaced(self) -> None:
@@ -149,6 +149,9 @@ class RoundTripTests(MovingCase):
 
 
 MISSING = {
-    name: f", but: no password could be taken: xmppctl user password {name}@montague.lit gives one"
+    name: (
+        ", but: the password could not be imported: set one with xmppctl user password "
+        f"{name}@montague.lit"
+    )
     for name in ("juliet", "tybalt")
 }

@@ -142,7 +142,7 @@ class LoadTests(SynchronousTestCase):
     def test_key_of_no_use(self) -> None:
         """A key that cannot sign is refused."""
         self.key.write_bytes(pem_key(x25519.X25519PrivateKey.generate()))
-        self.assertRefused(str(self.key), "no key for TLS")
+        self.assertRefused(str(self.key), "not a key for TLS")
 
 
 class SelfSignedTests(SynchronousTestCase):

@@ -85,7 +85,7 @@ class ConfiguredTests(SynchronousTestCase):
             ("haproxy:tcp:0", "starttls", ""),
             ("haproxy:epoll:0", "starttls", ""),
             ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
-            ("haproxy:ssl:0", "starttls", "TLS of its own"),
+            ("haproxy:ssl:0", "starttls", "would do its own TLS"),
             ("haproxy:nonsense:0", "starttls", "is no endpoint"),
             ("epoll:xmpp", "starttls", 'is no endpoint; write it as "epoll:5222"'),
             (

@@ -183,7 +183,7 @@ class NodeDialerTests(TestCase):
         """An address that is none, and a name that nobody has."""
         for address in ("", "10.0.0.5", "10.0.0.5:http"):
             error = await self.assertFailure(self.dial(address, in_hub=True), ConnectError)
-            self.assertIn(f"its address {address!r} is none", str(error))
+            self.assertIn(f"the address {address!r} is invalid", str(error))
         nobody = self.dial("nobody.invalid:1", in_hub=True)
         await self.assertFailure(nobody, DNSLookupError)
 

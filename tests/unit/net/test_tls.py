@@ -277,7 +277,7 @@ class Stock(TestCase):
         old = self.on_file("montague.lit")
         self.files.domain("montague.lit")
         (self.files.directory / "capulet.key").write_text("damaged")
-        with self.assertRaisesRegex(ValueError, r"capulet\.key holds no private key"):
+        with self.assertRaisesRegex(ValueError, r"capulet\.key has no private key"):
             self.tls.use(TLS(TLSSettings(), self.domains))
         self.assertEqual(self.shown((await self.client())[0]), old)
         self.files.domain("capulet.lit")
@@ -490,7 +490,7 @@ class SettingsTests(SynchronousTestCase):
         with self.assertRaisesRegex(ValueError, r"ca\.pem cannot be read"):
             TLS(settings, domains)
         path.write_text("nothing")
-        with self.assertRaisesRegex(ValueError, r"ca\.pem holds no certificate"):
+        with self.assertRaisesRegex(ValueError, r"ca\.pem has no certificate"):
             TLS(settings, domains)
 
     def test_weak_key(self) -> None:

@@ -104,9 +104,7 @@ class TopTests(HistoryCase):
         *sentences, row = self.office.replies("status")
         assert isinstance(row, dict)
         self.assertEqual(row["wrong"], ["one-sends-a-third"])
-        self.assertRegex(
-            str(sentences[0]), r"^romeo@verona.lit/1 has sent 1\d\d\d of 1\d\d\d stanz"
-        )
+        self.assertRegex(str(sentences[0]), r"^romeo@verona.lit/1 sent 1\d\d\d of 1\d\d\d stanz")
         self.assertIn("was slowed down", str(sentences[0]))
         (most,) = self.office.rows("top senders", of="slowed", rows="1")
         self.assertEqual(most["who"], "romeo@verona.lit/1")

@@ -161,7 +161,7 @@ class ArrivalTests(SynchronousTestCase):
 
     async def away(self, accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
         """A directory that cannot be asked."""
-        raise DirectoryAway("it does not answer")
+        raise DirectoryAway("no answer")
 
     def test_directed(self) -> None:
         """Directed presence arrives at a full JID and at an account, and is taken back when its

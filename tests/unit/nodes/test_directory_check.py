@@ -149,11 +149,11 @@ class CheckTests(SynchronousTestCase):
         """If the directory does not answer, that is said."""
 
         async def away(*_: object, **__: object) -> None:
-            raise DirectoryAway("it does not answer")
+            raise DirectoryAway("no answer")
 
         self.patch(self.nodes["a"].server.cluster.directory, "sessions_of", away)
         _, refused = self.give("a")
-        self.assertEqual(str(refused), "Redis does not answer: it does not answer")
+        self.assertEqual(str(refused), "Redis does not answer: no answer")
 
     def test_unanswered(self) -> None:
         """A node that does not answer is named."""

@@ -48,7 +48,7 @@ class ExplainTests(NodeCommandsTestCase):
         )
         said = self.explain("a")
         self.assertIn(
-            f"{JULIET}/balcony has a list in force that hides it from {ROMEO} (PL-6).", said
+            f"{JULIET}/balcony has an active privacy list that hides it from {ROMEO} (PL-6).", said
         )
 
     def test_watcher(self) -> None:
@@ -64,13 +64,13 @@ class ExplainTests(NodeCommandsTestCase):
         """The node says what becomes of a message that decides about it."""
         for at in "abc":
             (said, *_) = self.rows("explain message", at, sender=ROMEO, to=JULIET)
-            self.assertEqual(said["says"], f"it is delivered to {JULIET}/balcony (RT-6).")
+            self.assertEqual(said["says"], f"the message is delivered to {JULIET}/balcony (RT-6).")
 
     def test_message_to_nobody(self) -> None:
         """When she is nowhere, it is kept."""
         self.juliet.abort()
         (said, *_) = self.rows("explain message", "a", sender=ROMEO, to=JULIET)
-        self.assertEqual(said["says"], f"it is kept for {JULIET} until they come (OM-2).")
+        self.assertEqual(said["says"], f"the message is stored until {JULIET} comes online (OM-2).")
 
     def test_message_unheard(self) -> None:
         """A node that decides about it, and says nothing, is named."""

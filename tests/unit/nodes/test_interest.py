@@ -24,7 +24,7 @@ ROMEO = "romeo@montague.lit/1"
 
 async def away(accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
     """Say nothing, as a directory that is away."""
-    raise DirectoryAway("it does not answer")
+    raise DirectoryAway("no answer")
 
 
 class LateTests(SynchronousTestCase):

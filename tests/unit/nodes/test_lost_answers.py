@@ -25,7 +25,7 @@ ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
 
 async def away(accounts: Collection[str]) -> Mapping[str, tuple[Location, ...]]:
     """Say nothing, as a directory that is away."""
-    raise DirectoryAway("it does not answer")
+    raise DirectoryAway("no answer")
 
 
 class AwayLater:

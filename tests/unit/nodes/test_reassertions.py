@@ -29,7 +29,7 @@ class Directory:
     async def reassert(self, session: LocalClientSession, *, rebuild: bool = False) -> None:
         if self.away:
             self.away -= 1
-            raise DirectoryAway("it does not answer")
+            raise DirectoryAway("no answer")
         self.entered.append((session.id, rebuild))
 
 

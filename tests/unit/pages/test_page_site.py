@@ -44,7 +44,7 @@ class SiteCase(SynchronousTestCase):
 
     def do(self, click: Click) -> HTTPResponse:
         self.done.append(click.field("what"))
-        return click.away(ROOT, "It is done.")
+        return click.away(ROOT, "The command is done.")
 
     def log_in(self) -> None:
         """Log in, and have the token of a form."""

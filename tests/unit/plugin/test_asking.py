@@ -62,9 +62,15 @@ class StageTests(DirectoryCase):
     def test_no_stage(self) -> None:
         """A class that is no stage is told in one sentence, and so is a parameter without one."""
         for parameters, why in (
-            ("server: XMPPServer", "the plugin wrong asks for XMPPServer, which is no stage"),
-            ("number: int", "the plugin wrong asks for int, which is no stage and no settings"),
-            ("server", "the plugin wrong does not say of which class server is"),
+            (
+                "server: XMPPServer",
+                "the plugin wrong asks for XMPPServer, which is neither a stage",
+            ),
+            (
+                "number: int",
+                "plugin wrong asks for int, which is neither a stage and no settings",
+            ),
+            ("server", "plugin wrong does not say of which class server is"),
         ):
             with self.subTest(parameters):
                 self.write(
@@ -155,7 +161,7 @@ class OfferTests(DirectoryCase):
         done(self.plugins.load("reader"))
         self.assertEqual(
             self.why(self.plugins.unload("shelf")),
-            "the plugin shelf is needed by reader; unload that first",
+            "reader needs plugin shelf; unload reader first",
         )
         done(self.plugins.unload("reader"))
         done(self.plugins.unload("shelf"))
@@ -175,7 +181,7 @@ class OfferTests(DirectoryCase):
         done(self.plugins.load("reader"))
         self.write("shelf.py", SHELF.format("b"))
         self.write("reader.py", "def plug(server):\n    return []")
-        self.assertIn("of which class", self.why(self.plugins.reload("shelf")))
+        self.assertIn("which class", self.why(self.plugins.reload("shelf")))
         self.assertEqual(self.features(), ["urn:test:a"])
         self.assertEqual(list(self.plugins.loaded), ["shelf", "reader"])
 
@@ -200,5 +206,5 @@ class OfferTests(DirectoryCase):
     def test_nothing_offered(self) -> None:
         """A class that its plugin does not offer is told in one sentence."""
         self.write("shelf.py", "class Shelf: pass\ndef plug():\n    return []")
-        self.assertIn("asks for Shelf, which is no stage", self.refused("reader"))
+        self.assertIn("asks for Shelf, which is neither a stage", self.refused("reader"))
         self.assertEqual(self.plugins.loaded, {})

@@ -69,7 +69,7 @@ class PackageTests(DirectoryCase):
     def test_no_plugin(self) -> None:
         """A directory without a module is none."""
         (self.directory / "nothing").mkdir()
-        self.assertIn("there is no plugin nothing; ", self.refused("nothing"))
+        self.assertIn("plugin nothing does not exist; ", self.refused("nothing"))
 
     def test_imported_early(self) -> None:
         """A plugin that was imported before another one was read anew is read anew as well."""

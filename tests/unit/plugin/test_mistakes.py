@@ -35,19 +35,17 @@ MISTAKES: tuple[tuple[str, str], ...] = (
     (
         f"import montague\n{PLUG}",
         (
-            "cannot be loaded: ModuleNotFoundError in line 1 of FILE: No module named 'montague'; "
-            f"install what has it beside xmppd, in {sys.prefix}\n"
-            "    import montague\n"
-            "    ^^^^^^^^^^^^^^^"
+            "cannot be loaded: ModuleNotFoundError in line 1 of FILE: No module named "
+            f"'montague'; install the package that has it, in {sys.prefix}\n    import "
+            "montague\n    ^^^^^^^^^^^^^^^"
         ),
     ),
     (
         f"from xmppd_local.shelf import Shelf\n{PLUG}",
         (
-            "cannot be loaded: ModuleNotFoundError in line 1 of FILE: "
-            "No module named 'xmppd_local.shelf'; the directory of plugins has no such file\n"
-            "    from xmppd_local.shelf import Shelf\n"
-            "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+            "cannot be loaded: ModuleNotFoundError in line 1 of FILE: No module named "
+            "'xmppd_local.shelf'; plugins.directory has no such file\n    from xmppd_local.shelf "
+            "import Shelf\n    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
         ),
     ),
     (
@@ -80,14 +78,13 @@ MISTAKES: tuple[tuple[str, str], ...] = (
     (
         "def plug():\n    return ['day']\n",
         (
-            "cannot be loaded: TypeError in plug, line 1 of FILE: 'day' is no part of a plugin\n"
-            "    def plug():\n"
-            "    ^^^^^^^^^^^"
+            "cannot be loaded: TypeError in plug, line 1 of FILE: 'day' is not a part of a "
+            "plugin\n    def plug():\n    ^^^^^^^^^^^"
         ),
     ),
     (
         "def plug():\n    pass\n",
-        "cannot be loaded: its plug returns NoneType; let it return a list of its parts",
+        "cannot be loaded: its plug returns NoneType; return a list of parts instead",
     ),
     ("x = 1\n", "has no function plug; write one that returns a list of its parts"),
     (
@@ -127,7 +124,7 @@ class MistakesTests(SynchronousTestCase):
             with self.subTest(code):
                 self.file.write_text(dedent(code), encoding="utf-8")
                 told = says.replace("FILE", str(self.file)).replace("STANZA", stanza)
-                self.assertEqual(self.said(), f"the plugin day {told}")
+                self.assertEqual(self.said(), f"plugin day {told}")
 
     def test_deeper(self) -> None:
         """The line is that of the plugin, also if it is deep in the server that something fails."""
@@ -144,9 +141,9 @@ class MistakesTests(SynchronousTestCase):
             ("carbon", "write carbons, if that is meant"),
             ("mam", "write archive, if that is meant"),
             ("mix", "that is not a feature of this version"),
-            ("smacks", "what it does elsewhere is always there"),
-            ("benvolio", "xmppctl plugin list --all shows those that there are"),
+            ("smacks", "this feature is always on in xmppd"),
+            ("benvolio", "xmppctl plugin list --all shows all plugins"),
         ):
-            self.assertEqual(self.said(name), f"there is no plugin {name}; {says}")
+            self.assertEqual(self.said(name), f"plugin {name} does not exist; {says}")
         self.file.write_text(PLUG)
         self.assertIn("write day, if", self.said("days"))

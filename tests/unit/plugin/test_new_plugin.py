@@ -67,7 +67,7 @@ class NewPluginTests(SynchronousTestCase):
         made = write_plugin("counter", self.directory)
         (made / "README.md").write_text("mine")
         self.assertRaisesRegex(
-            PluginError, "is there already", write_plugin, "counter", self.directory
+            PluginError, "already exists", write_plugin, "counter", self.directory
         )
         self.assertEqual((made / "README.md").read_text(), "mine")
 

@@ -233,7 +233,7 @@ class PlacingTests(PluginTestCase):
         """If one part cannot be put in place, those before it are taken out again."""
         before = self.registries()
         parts = [make() for _, make in ONE_OF_EACH]
-        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} cannot be loaded: TypeError"):
+        with self.assertRaisesRegex(PluginError, f"plugin {NAME} cannot be loaded: TypeError"):
             self.load(*parts, "no part")
         self.flushLoggedErrors(TypeError)
         self.assertEqual(self.registries(), before)
@@ -274,7 +274,7 @@ class PlacingTests(PluginTestCase):
         self.assertNoResult(other)
         self.house.clock.advance(1)
         why = str(self.failureResultOf(loading, PluginError).value)
-        self.assertEqual(why, f"the plugin {NAME} cannot be loaded: its plug did not end in 60 s")
+        self.assertEqual(why, f"plugin {NAME} cannot be loaded: plug did not end in 60 s")
         self.successResultOf(other)
         done(self.plugins.unload("ping"))
         self.assertEqual(self.registries(), before)
@@ -289,8 +289,8 @@ class PlacingTests(PluginTestCase):
             (Handler(), "DuplicateHandler"),
             (Command(JOKE, run), "joke already exists"),
             (number("jokes"), "jokes is taken"),
-            (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit is taken"),
-            (Component("montague.lit", Nobody()), "is a domain of users"),
+            (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit already exists"),
+            (Component("montague.lit", Nobody()), "is a domain of accounts"),
             (Component("Rooms.Montague.Lit", Nobody()), "not written as rooms.montague.lit"),
             (Component("room@montague.lit", Nobody()), "is no domain"),
             (Component("a..b", Nobody()), "empty label"),
@@ -299,8 +299,11 @@ class PlacingTests(PluginTestCase):
                 "another plugin replaced the PresenceRouter",
             ),
             (Replace(PresenceManager, MutePresenceRouter), "is no subclass of PresenceManager"),
-            (Replace(str, str), "no stage that may be replaced is a str"),
-            (Replace(PresenceManager, Nosy), "Nosy overrides can_see, which is no seam"),
+            (Replace(str, str), "plugins cannot replace a str"),
+            (
+                Replace(PresenceManager, Nosy),
+                "Nosy overrides can_see, which plugins cannot replace",
+            ),
             (Offer(Nobody()), "a Nobody is offered already"),
         ):
             with self.subTest(why):
@@ -432,12 +435,12 @@ class PlacingTests(PluginTestCase):
 
     def test_twice(self) -> None:
         """A plugin is loaded once, and what is not loaded cannot be taken out or reloaded."""
-        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is not loaded"):
+        with self.assertRaisesRegex(PluginError, f"plugin {NAME} is not loaded"):
             done(self.plugins.unload(NAME))
-        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is not loaded"):
+        with self.assertRaisesRegex(PluginError, f"plugin {NAME} is not loaded"):
             done(self.plugins.reload(NAME))
         self.load()
-        with self.assertRaisesRegex(PluginError, f"the plugin {NAME} is loaded already"):
+        with self.assertRaisesRegex(PluginError, f"plugin {NAME} is already loaded"):
             done(self.plugins.load(NAME))
 
     def test_event(self) -> None:
@@ -769,7 +772,7 @@ class FindingTests(PluginTestCase):
     def test_broken_file(self) -> None:
         """A file that is no Python is refused in one sentence, and can be mended."""
         self.write("this is no Python")
-        with self.assertRaisesRegex(PluginError, f"^the plugin {NAME} cannot be loaded: Syntax"):
+        with self.assertRaisesRegex(PluginError, f"^plugin {NAME} cannot be loaded: Syntax"):
             done(self.plugins.load(NAME))
         self.flushLoggedErrors(SyntaxError)
         self.assertNotIn(f"xmppd_local.{NAME}", sys.modules)
@@ -779,14 +782,14 @@ class FindingTests(PluginTestCase):
 
     def test_unknown(self) -> None:
         """A name that nobody knows is refused in one sentence."""
-        with self.assertRaisesRegex(PluginError, "^there is no plugin benvolio; "):
+        with self.assertRaisesRegex(PluginError, "^plugin benvolio does not exist; "):
             done(self.plugins.load("benvolio"))
 
     def test_no_name(self) -> None:
         """A path is no name: a plugin comes from its directory and nowhere else."""
         (self.directory.parent / "outside.py").write_text(dedent(self.FEATURE.format("outside")))
         for name in ("../outside", "a.b", "", "a b"):
-            with self.assertRaisesRegex(PluginError, "is no name of a plugin"):
+            with self.assertRaisesRegex(PluginError, "is not a valid plugin name"):
                 done(self.plugins.load(name))
         self.assertEqual(self.features(), [])
 

@@ -87,8 +87,8 @@ class PluginSettingsTests(SynchronousTestCase):
         listed: tuple[tuple[dict[str, object], str], ...] = (
             ({"frends": 1}, "montague.frends is not an option; write montague.friends, if that"),
             ({"zzz": 1}, "montague.zzz is not an option; remove it, or use one of friends, "),
-            ({"friends": "all"}, "montague.friends is a string; make it an integer."),
-            ({"friends": 0}, "montague.friends is 0; make it greater than zero."),
+            ({"friends": "all"}, "montague.friends is a string; it must be an integer."),
+            ({"friends": 0}, "montague.friends is 0; it must be greater than zero."),
             ({"mood": "angry"}, "montague.mood cannot be 'angry'; use one of sad, merry."),
             (
                 {"mood": "merry", "friends": 1},
@@ -104,7 +104,7 @@ class PluginSettingsTests(SynchronousTestCase):
         self.write("def plug(): return []")
         self.assertEqual(
             self.refusal({"friends": 1}),
-            "montague is not an option, since that plugin has no settings; remove the table.",
+            "montague is not an option, because the plugin has no settings; remove the table.",
         )
 
     def test_plugged_anew(self) -> None:
@@ -184,7 +184,7 @@ class PluginSettingsTests(SynchronousTestCase):
         house = House(config=self.config())
         loading = Deferred.fromCoroutine(house.plugins.load("roster"))
         error = self.failureResultOf(loading, PluginError).value
-        self.assertIn("it is the server's", str(error))
+        self.assertIn("the server itself uses it", str(error))
 
     def test_configuration_is_a_value(self) -> None:
         """Two files that say the same of plugins are the same."""

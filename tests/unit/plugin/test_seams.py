@@ -93,5 +93,5 @@ class SeamsTests(SynchronousTestCase):
                 error = self.assertRaises(
                     ValueError, self.seams.put, Replace(PresenceRouter, by), "a"
                 )
-                self.assertIn(f"overrides {name}, which is no seam", str(error))
+                self.assertIn(f"overrides {name}, which plugins cannot replace", str(error))
         self.assertEqual(self.classes(), list(SEAMS))

@@ -149,7 +149,7 @@ class LongTests(HostileCase):
     async def test_truncated_for_ever(self) -> None:
         """One that says that its answer is cut short by TCP as well is asked by TCP once."""
         liar = self.liar(lambda question, tcp: iter([say(question, flags=TRUNCATED)]))
-        await self.assert_no_answer("over TCP as well", liar)
+        await self.assert_no_answer("even over TCP", liar)
         self.assertEqual(liar.asked, [False, True])
 
     async def test_next_server(self) -> None:
@@ -249,7 +249,7 @@ class WrongTests(HostileCase):
         """Where nobody listens, that is known before the time is over."""
         liar = self.liar(lambda question, tcp: iter(()))
         await maybeDeferred(liar._ports[0].stopListening)
-        await self.assert_no_answer("no name server is there", liar)
+        await self.assert_no_answer("no name server is configured", liar)
 
     async def test_no_address(self) -> None:
         """A name server whose address is none cannot be asked."""

@@ -136,7 +136,9 @@ class PairTests(SynchronousTestCase):
         self.assertEqual(self.bounced(), ["1 remote-server-timeout"])
         why = self.routes.pairs["mantua.lit", "verona.lit"].why
         assert why is not None
-        self.assertEqual(why.text, "it did not verify our name by dialback in time")
+        self.assertEqual(
+            why.text, "the other server did not verify this server's name by dialback in time"
+        )
 
     def test_growing_delay(self) -> None:
         """After a failure nobody is called for a while, each time twice as long (SV-10)."""

@@ -71,32 +71,34 @@ class VerificationTests(SynchronousTestCase):
         chain = self.chain(middle.sign("verona.lit"))
         self.assertEqual(len(chain), 2)
         self.assertEqual(self.trust.proof(chain).flaw_for("verona.lit"), "")
-        self.assertIn("not valid", self.trust.proof(chain[:1]).flaw_for("verona.lit"))
+        self.assertIn("invalid", self.trust.proof(chain[:1]).flaw_for("verona.lit"))
 
     def test_time(self) -> None:
         """A certificate is valid for a time."""
-        self.assertIn("not valid", self.flaw("verona.lit", lasts=timedelta(days=-1)))
+        self.assertIn("invalid", self.flaw("verona.lit", lasts=timedelta(days=-1)))
         chain = self.chain(self.authority.sign("verona.lit"))
         self.now += 2 * DAY.total_seconds()
-        self.assertIn("not valid", self.trust.proof(chain).flaw_for("verona.lit"))
+        self.assertIn("invalid", self.trust.proof(chain).flaw_for("verona.lit"))
 
     def test_strangers(self) -> None:
         """Whom we do not trust signs in vain; and who shows nothing proves nothing."""
         other = Authority(self.directory, "other")
         proof = self.trust.proof(self.chain(other.sign("verona.lit")))
-        self.assertIn("not valid", proof.flaw_for("verona.lit"))
-        self.assertEqual(self.trust.proof(()).flaw_for("verona.lit"), "no certificate was shown")
+        self.assertIn("invalid", proof.flaw_for("verona.lit"))
+        self.assertEqual(
+            self.trust.proof(()).flaw_for("verona.lit"), "the other server sent no certificate"
+        )
 
     def test_not_an_authority(self) -> None:
         """A server's certificate signs no other server's."""
         false = self.authority.appoint("false", is_authority=False)
         chain = self.chain(false.sign("verona.lit"))
-        self.assertIn("not valid", self.trust.proof(chain).flaw_for("verona.lit"))
+        self.assertIn("invalid", self.trust.proof(chain).flaw_for("verona.lit"))
 
     def test_no_names(self) -> None:
         """The subject's common name is no name of a server any more."""
         chain = self.chain(self.authority.sign("verona.lit", named=False))
-        self.assertIn("not valid", self.trust.proof(chain).flaw_for("verona.lit"))
+        self.assertIn("invalid", self.trust.proof(chain).flaw_for("verona.lit"))
 
     def test_this_machine(self) -> None:
         """Without a file of our own, the machine's authorities count; ours is none of them."""

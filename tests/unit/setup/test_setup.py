@@ -38,15 +38,15 @@ class AnswerTests(SynchronousTestCase):
     def test_wrong(self) -> None:
         """What cannot be an answer is refused by the name of its question, in a sentence."""
         for given, why in (
-            ({"domain": "verona"}, 'domain: "verona" is no domain'),
+            ({"domain": "verona"}, 'domain: "verona" is not a domain'),
             ({"admin": "romeo@mantua.lit"}, "admin: "),
-            ({"doors": "servers"}, "clients cannot come in anywhere"),
-            ({"doors": "clients windows"}, '"windows" is none of clients'),
-            ({"doors": "clients:70000"}, '"70000" is no port'),
-            ({"doors": "clients web:5222"}, "two of them have one port"),
+            ({"listeners": "servers"}, "no listener is for clients"),
+            ({"listeners": "clients windows"}, '"windows" is not one of clients'),
+            ({"listeners": "clients:70000"}, '"70000" is not a port'),
+            ({"listeners": "clients web:5222"}, "two listeners have the same port"),
             ({"certificate": "nowhere.pem"}, "nowhere.pem is no file"),
             ({"terms": "no"}, "the authority signs nothing"),
-            ({"contact": "me"}, '"me" is no mail address'),
+            ({"contact": "me"}, '"me" is not a mail address'),
             ({"database": "mysql://"}, 'database: write "sqlite"'),
         ):
             with self.subTest(why):
@@ -77,13 +77,13 @@ class AnswerTests(SynchronousTestCase):
             found = answers({}, ask=True)
         self.assertEqual((found.domain, found.password), ("verona.lit", "pass"))
         self.assertEqual(list(said), [])
-        self.assertIn("is no domain", told.call_args_list[0].args[0])
+        self.assertIn("is not a domain", told.call_args_list[0].args[0])
 
     def test_file(self) -> None:
         """A file of answers has questions only, and texts."""
         file = Path(self.mktemp())
         for text, why in (
-            ('answered = "verona.lit"', "answered is no question"),
+            ('answered = "verona.lit"', "unknown answer answered"),
             ("domain = 7", "write it between quotes"),
             ("domain =", "is no TOML"),
         ):
@@ -110,18 +110,18 @@ class WrittenTests(SynchronousTestCase):
         file = self.directory / "xmppd.toml"
         for given in (
             {"contact": "me@verona.lit"},
-            {"certificate": "self-signed", "doors": "clients"},
+            {"certificate": "self-signed", "listeners": "clients"},
             {
                 "certificate": str(self.directory / "own.crt"),
                 "key": str(self.directory / "own.key"),
             },
-            {"doors": "clients servers-tls acme", "database": "postgresql://u:p@h/x"},
+            {"listeners": "clients servers-tls acme", "database": "postgresql://u:p@h/x"},
         ):
             with self.subTest(given):
                 file.write_text(self.text(**given), encoding="utf-8")
                 config = config_file.load(file)
                 self.assertEqual(config.admins, ("admin@verona.lit",))
-                self.assertEqual(config.s2s.enabled, given.get("doors") != "clients")
+                self.assertEqual(config.s2s.enabled, given.get("listeners") != "clients")
 
     def test_quoted(self) -> None:
         """What an answer has in it stays an answer."""
@@ -131,7 +131,7 @@ class WrittenTests(SynchronousTestCase):
 
     def test_records(self) -> None:
         """The records of DNS name each port, and hosts as DNS spells them."""
-        said = records(answered(domain="Bücher.example", doors="clients:5333 servers"))
+        said = records(answered(domain="Bücher.example", listeners="clients:5333 servers"))
         self.assertIn("_xmpp-client._tcp.xn--bcher-kva.example. 3600 IN SRV 0 5 5333", said)
         self.assertIn("_xmpp-server._tcp.xn--bcher-kva.example. 3600 IN SRV 0 5 5269", said)
         self.assertNotIn("_xmpps-client", said)

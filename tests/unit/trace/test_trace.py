@@ -114,7 +114,7 @@ class WalkTests(TraceCase):
             reasons,
             [
                 "skipped: mercutio@montague.lit is not available",
-                "skipped: tybalt@montague.lit may not see it: subscription to",
+                "skipped: tybalt@montague.lit may not see this presence: subscription to",
             ],
         )
 
@@ -242,7 +242,7 @@ class AddressTests(TraceCase):
         with self.trace.joined(tracer):
             self.romeo.send("<presence/>")
         says = " ".join(str(row["says"]) for row in self.rows(tracer))
-        self.assertIn("may not see it: subscription to", says)
+        self.assertIn("may not see this presence: subscription to", says)
         self.assertNotIn("juliet", says)
 
 

@@ -110,12 +110,12 @@ class ReadyTests(HealthCase):
     def test_closed(self) -> None:
         """A listener that is closed is told."""
         self.house.server.http_doors.endpoints = (at("", kind="client"),)
-        self.assertEqual(self.ready(), (503, "Listeners that are closed: 1.\n"))
+        self.assertEqual(self.ready(), (503, "Closed listeners: 1.\n"))
 
     def test_draining(self) -> None:
         """So is a node that hands its clients to others."""
         self.patch(self.house.server.cluster.membership, "node", SimpleNamespace(draining=True))
-        self.assertEqual(self.ready(), (503, "This node hands its clients to others.\n"))
+        self.assertEqual(self.ready(), (503, "This node is draining.\n"))
 
     def test_database(self) -> None:
         """A database that fails, or is slower than a second, is told."""

@@ -168,9 +168,7 @@ class EjabberdDump(EjabberdReader):
             self._shelf.executemany(insert, self._placed(terms_of(file)))
         self._shelf.execute(_SHELVED)
         if "passwd" not in self._attributes and "roster" not in self._attributes:
-            raise ValueError(
-                "line 1: it is no dump of ejabberd with accounts: see ejabberdctl dump"
-            )
+            raise ValueError("line 1: not a dump of ejabberd with accounts: see ejabberdctl dump")
 
     def _placed(self, terms: Iterator[ErlangTerm]) -> Iterator[tuple[str, str, str, int, int, int]]:
         """What is worth reading, each with whose it is."""
@@ -232,7 +230,7 @@ class EjabberdDump(EjabberdReader):
             value = value_of(os.pread(self._file, record.size, record.at))
             names = self._attributes.get(kind, [])
             if not isinstance(value, tuple) or len(value) != len(names) + 1:
-                raise ValueError("it has other fields than its table")
+                raise ValueError("the record has other fields than its table")
             return convert(dict(zip(names, value[1:], strict=True)))
         except (KeyError, ValueError) as error:
             why = f"no field {error}" if isinstance(error, KeyError) else str(error)
@@ -252,7 +250,7 @@ def _attributes(head: ErlangValue) -> dict[str, list[str]]:
                     if key == "attributes" and isinstance(value, list):
                         found[str(name)] = [str(each) for each in value]
             return found
-    raise ValueError("it is no dump of ejabberd: see ejabberdctl dump")
+    raise ValueError("not a dump of ejabberd: see ejabberdctl dump")
 
 
 def _last(fields: Fields) -> tuple[float, str]:

@@ -38,8 +38,8 @@ _BESIDE = {
     "mix_pam": "channels that people have joined",
     "push_session": "registrations for push",
     "motd": "messages of the day",
-    "mam_message": "archived messages, which MongooseIM keeps in a form of its own",
-    "pubsub_nodes": "nodes, which MongooseIM keeps in a form of its own",
+    "mam_message": "archived messages, which MongooseIM stores in its own format",
+    "pubsub_nodes": "nodes, which MongooseIM stores in its own format",
 }
 """The tables that have more than people, or what cannot be read of them."""
 
@@ -90,7 +90,7 @@ class EjabberdSQL(EjabberdReader):
         """Those who have an account, then those who have a roster only."""
         columns = self._sql.columns("users")
         if "username" not in columns:
-            raise SourceError("it has no table users of ejabberd or MongooseIM")
+            raise SourceError('the database has no table "users" of ejabberd or MongooseIM')
         self._host_column = next((c for c in ("server_host", "server") if c in columns), "")
         if self._host_column:
             asked = "SELECT {host} FROM users UNION SELECT {host} FROM rosterusers ORDER BY 1"
@@ -98,9 +98,7 @@ class EjabberdSQL(EjabberdReader):
         elif self._host:
             hosts = [self._host]
         else:
-            raise SourceError(
-                "these tables do not say of which domain people are: --host DOMAIN does"
-            )
+            raise SourceError("these tables do not name the accounts' domain: use --host DOMAIN")
         for host in hosts:
             for table, which in (
                 ("users", ""),
@@ -279,7 +277,7 @@ def _mongoose_keys(details: str) -> list[ScramKeys]:
         if len(stored) in (28, 44, 88)  # in base64; those of SHA-224 and SHA-384 are not known here
     ]
     if not keys:
-        raise ValueError("its keys are of no hash that is known here")
+        raise ValueError("the keys use an unknown hash")
     return keys
 
 
@@ -294,7 +292,7 @@ def _of_details(details: str) -> Iterator[tuple[str, str, str, int]]:
     else:
         value = json.loads(details)
         if not isinstance(value, dict):
-            raise ValueError("its keys are written in a way that is not known here")
+            raise ValueError("the keys have an unknown format")
         for each in value.values():
             if isinstance(each, dict):
                 stored, server, salt = (str(each.get(name)) for name in _KEY_NAMES)
@@ -325,7 +323,7 @@ def _xml(row: Row) -> Tree:
 def _rule(row: Row) -> KeptRule:
     type, value, action, order, everything, *kinds = row
     if type not in _TYPES or action not in _ACTIONS:
-        raise ValueError("its type or action is none")
+        raise ValueError("the type or action is invalid")
     wanted = () if everything in _TRUE else zip(MATCHES, kinds, strict=True)
     chosen = [kind for kind, is_meant in wanted if is_meant in _TRUE]
     place = int(float(str(order)))

@@ -100,7 +100,7 @@ def value_of(data: bytes, first: int | None = None) -> ErlangValue:
     while not reader.is_done:
         token = _TOKEN.match(data, at)
         if token is None:
-            raise ValueError(f"something that is no data: {_shown(data, at)}")
+            raise ValueError(f"invalid data: {_shown(data, at)}")
         reader.take(token)
         at = token.end()
     if reader.is_whole and data[at:].strip() not in (b".", b""):
@@ -169,7 +169,7 @@ def _closed(how: bytes, found: list[ErlangValue]) -> ErlangValue:
     try:
         return dict(zip(found[::2], found[1::2], strict=True))
     except (TypeError, ValueError) as error:
-        raise ValueError("a map that is none") from error
+        raise ValueError("a malformed map") from error
 
 
 def _simple(token: "re.Match[bytes]") -> ErlangValue:
@@ -180,7 +180,7 @@ def _simple(token: "re.Match[bytes]") -> ErlangValue:
         try:
             return bytes(int(each) for each in inside.split(b",")) if inside.strip() else b""
         except ValueError as error:
-            raise ValueError("a binary that is none") from error
+            raise ValueError("a malformed binary") from error
     if (number := token["number"]) is not None:
         return float(number) if b"." in number else int(number)
     if (string := token["string"]) is not None:
@@ -202,7 +202,7 @@ def _unescaped(data: bytes, is_utf8: bool) -> bytes:
         if number < 128 or (number < 256 and not is_utf8):
             return bytes((number,))
         if number > 0x10FFFF:
-            raise ValueError("an escape that is none")
+            raise ValueError("an invalid escape")
         return chr(number).encode("utf-8", "replace")
 
     return _ESCAPE.sub(meant, data)
@@ -210,7 +210,7 @@ def _unescaped(data: bytes, is_utf8: bool) -> bytes:
 
 def _shown(data: bytes, at: int) -> str:
     """The next few characters, or that there are none."""
-    return data[at : at + 20].decode("utf-8", "replace").strip() or "its end"
+    return data[at : at + 20].decode("utf-8", "replace").strip() or "the end of the file"
 
 
 __all__ = ["Atom", "ErlangTerm", "ErlangValue", "terms_of", "value_of"]

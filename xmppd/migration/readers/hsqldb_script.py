@@ -47,7 +47,7 @@ def tables_of(path: Path, remarks: Remarks) -> sqlite3.Connection:
     with path.open("rb") as file:
         for number, line in _lines(file):
             if line is None:
-                remarks.add(f"line {number}: it has more than {MAX_LINE_BYTES} bytes")
+                remarks.add(f"line {number}: the line has more than {MAX_LINE_BYTES} bytes")
                 continue
             try:
                 _take_line(shelf, widths, line.decode("ascii").rstrip("\n"))
@@ -55,7 +55,7 @@ def tables_of(path: Path, remarks: Remarks) -> sqlite3.Connection:
                 remarks.add(f"line {number}: {error}")
     shelf.commit()
     if not widths:
-        raise ValueError("it is no script of HSQLDB with tables")
+        raise ValueError("not a script of HSQLDB with tables")
     return shelf
 
 
@@ -114,7 +114,7 @@ def _values(line: str, at: int) -> Iterator[object]:
     while True:
         found = _VALUE.match(line, at)
         if found is None:
-            raise ValueError("something that is no value of a row")
+            raise ValueError("an invalid value of a row")
         at = found.end()
         yield _value(found)
         if found["end"] == ")":

@@ -97,7 +97,7 @@ class LuaData:
         if (name := _NAME.match(data, at)) and name[0] in _WORDS:
             self._at = name.end()
             return _WORDS[name[0]]
-        raise self._wrong("something that is no data")
+        raise self._wrong("invalid data")
 
     def _table(self, depth: int) -> dict[LuaKey, LuaValue]:
         if depth >= MAX_DEPTH:
@@ -123,7 +123,7 @@ class LuaData:
                 key = count
             value = self._value(depth + 1)
             if key is None or isinstance(key, dict):
-                raise self._wrong("a key that can be none")
+                raise self._wrong("an invalid key")
             if value is not None:
                 table[key] = value
             if not (self._take(b",") or self._take(b";")):
@@ -142,7 +142,7 @@ class LuaData:
                 pieces.append(self._escaped(escape))
                 self._at = escape.end()
             else:
-                raise self._wrong("a text without an end, or an escape that is none")
+                raise self._wrong("a text without an end, or with an invalid escape")
             size += len(pieces[-1])
             if size > MAX_TOKEN_BYTES:
                 raise self._wrong(f"a text of more than {MAX_TOKEN_BYTES} bytes")
@@ -155,13 +155,13 @@ class LuaData:
             return _ESCAPED.get(letter, letter)
         if decimal is not None:
             if int(decimal) > 255:
-                raise self._wrong("an escape that is none")
+                raise self._wrong("an invalid escape")
             return bytes((int(decimal),))
         if hexadecimal is not None:
             return bytes.fromhex(hexadecimal.decode())
         if code is not None:
             if int(code, 16) > 0x10FFFF:
-                raise self._wrong("an escape that is none")
+                raise self._wrong("an invalid escape")
             return chr(int(code, 16)).encode("utf-8", "replace")
         return b""
 

@@ -27,10 +27,10 @@ PASSWORDS_TRIED = 20
 """Of encrypted passwords, to see whether ``passwordKey`` opens them."""
 
 WRONG_KEY = (
-    "passwordKey in ofProperty does not open the encrypted passwords in ofUser: it is that of "
-    "another Openfire, or this one (5.1 or later) derives the key in a way that its documentation "
-    "does not tell; restore the right one, or take passwordKey out of ofProperty, and whoever has "
-    "no keys of SCRAM gets no password here"
+    "passwordKey in ofProperty does not decrypt the passwords in ofUser: the key belongs to "
+    "another Openfire, or this version (5.1 or later) derives the key in an undocumented way; "
+    "restore the right key, or remove passwordKey from ofProperty; accounts without SCRAM keys "
+    "then get no password here"
 )
 
 SUBSCRIPTIONS = {0: "none", 1: "to", 2: "from", 3: "both"}
@@ -75,7 +75,7 @@ class OpenfireReader:
         properties = dict(self._properties())
         domain = self._host or properties.get("xmpp.domain", "")
         if not domain:
-            raise SourceError("its properties do not say its domain: --host DOMAIN does")
+            raise SourceError("the properties do not name the domain: use --host DOMAIN")
         self._key = properties.get("passwordKey")
         self._check_key()
         for row in pages(self._users):
@@ -173,7 +173,7 @@ class OpenfireReader:
             elif encrypted and self._key is not None:
                 person.password = opened(str(encrypted), self._key)
             elif encrypted:
-                notes.append("password: it is encrypted, and there is no key that opens it")
+                notes.append("the password is encrypted, and no key decrypts it")
         except ValueError as error:
             notes.append(f"password: {error}")
         person.disabled = self._is_locked_out(person)
@@ -427,7 +427,7 @@ def _archived(row: Row) -> KeptMessage:
         text.text = sound_text(body)
         message.append(text)
     else:
-        raise ValueError("it has neither stanza nor body")
+        raise ValueError("the message has neither stanza nor body")
     for name, jid, resource in (("from", sender, sender_resource), ("to", to, to_resource)):
         if message.get(name) is None:
             message.set(name, f"{jid}/{resource}" if resource else str(jid))

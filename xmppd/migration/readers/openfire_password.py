@@ -35,7 +35,7 @@ def opened(encrypted: str, key: str) -> str:
         password_forms(password)  # what comes out by a wrong key is mostly none
         return password
     except (UnsupportedAlgorithm, ValueError) as error:
-        raise ValueError("the key of ofProperty does not open it") from error
+        raise ValueError("the key in ofProperty does not decrypt it") from error
 
 
 __all__ = ["opened"]

@@ -33,13 +33,13 @@ class OpenfireXMLReader:
             SourceError: The file cannot be read; the text says where.
         """
         if not self._host:
-            raise SourceError("such a file does not say of which domain people are: --host does")
+            raise SourceError("such a file does not name the accounts' domain: use --host")
         file, depth = XMLFile(self._path, MAX_PERSON_BYTES), 0
         try:
             for step in file.steps():
                 depth += -1 if step.is_end else 1
                 if not step.is_end and depth == 1 and step.element.tag != ROOT:
-                    raise ValueError(f"line {step.line}: it is no export of Openfire")
+                    raise ValueError(f"line {step.line}: not an export of Openfire")
                 if step.is_end and depth == 1:
                     step.around.remove(step.element)
                     if step.element.tag == "User":

@@ -74,7 +74,7 @@ class ProsodyReader:
         """
         hosts = self._storage.hosts()
         if not hosts:
-            raise SourceError("no accounts of Prosody are there: name its data_path")
+            raise SourceError("no accounts of Prosody found: name its data_path")
         for host in hosts:
             for user in self._storage.users(host):
                 yield from self._person(host, user)
@@ -250,7 +250,7 @@ def _read(path: Path) -> object:
         return None
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(f"it has more than {MAX_FILE_BYTES} bytes")
+            raise ValueError(f"the file has more than {MAX_FILE_BYTES} bytes")
         return LuaData(path.read_bytes()).value()
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror or error})") from error
@@ -274,7 +274,9 @@ class ProsodySQL:
     def hosts(self) -> list[str]:
         """The domains that have accounts."""
         if not self._sql.columns("prosody"):
-            raise SourceError(f"{self._source} is no database of Prosody: it has no table prosody")
+            raise SourceError(
+                f'{self._source} is not a database of Prosody: the table "prosody" is missing'
+            )
         asked = "SELECT DISTINCT host FROM prosody WHERE store = 'accounts' ORDER BY host"
         return [str(host) for (host,) in self._sql.rows(asked)]
 
@@ -343,7 +345,7 @@ class ProsodySQL:
     def _tree(self, text: str) -> Tree:
         value = self._value("json", text)
         if not isinstance(value, dict):
-            raise ValueError("it is no element")
+            raise ValueError("not an element")
         return tree_of(value)
 
     def _value(self, type: str, text: str) -> object:

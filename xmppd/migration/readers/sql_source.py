@@ -94,7 +94,7 @@ def sound_text(value: object) -> str:
         text = value.decode() if isinstance(value, bytes) else str(value)
         text.encode()
     except UnicodeError as error:
-        raise ValueError("it is not UTF-8") from error
+        raise ValueError("not valid UTF-8") from error
     return text
 
 

@@ -115,7 +115,7 @@ class XEP0227Reader:
     def _start(self, step: XMLStep) -> None:
         depth, element = len(self._open), step.element
         if depth == 1 and element.tag != _SERVER:
-            raise ValueError(f"line {step.line}: it is no file of user data (XEP-0227)")
+            raise ValueError(f"line {step.line}: not a file of user data (XEP-0227)")
         if depth == 2 and element.tag == _HOST:
             self._domain = element.get("jid", "")
         elif depth == 3 and element.tag == _USER:
