@@ -1,6 +1,8 @@
 """How the documentation is built. Nothing is fetched: it builds without a network."""
 
 import ast
+import subprocess
+import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -52,7 +54,7 @@ suppress_warnings = ["ref.python"]
 html_theme = "alabaster"
 html_show_copyright = False
 html_theme_options = {
-    "description": "An XMPP server on Twisted",
+    "description": "An XMPP server that explains itself",
     "fixed_sidebar": True,
     "page_width": "1120px",  # a line of 100 characters fits
 }
@@ -102,6 +104,18 @@ def write_xeps(app):
     XEPS.write_text(XEPS_HEAD + "".join(sorted(rows)), encoding="utf-8")
 
 
+def add_next_release(app, page, text):
+    """Show the changes since the last release, which are still in newsfragments/."""
+    if page == "changes":
+        towncrier = [sys.executable, "-m", "towncrier", "build", "--draft"]
+        as_next = ["--version", "next release", "--date", "not released yet"]
+        drafted = subprocess.run(  # noqa: S603  # no part of it came from outside
+            [*towncrier, *as_next], cwd=PLUGINS.parent, capture_output=True, check=True, text=True
+        )
+        text[0] += "\n##" + drafted.stdout.partition("\n##")[2]
+
+
 def setup(app):
     """Sphinx calls this once."""
+    app.connect("source-read", add_next_release)
     app.connect("builder-inited", write_xeps)

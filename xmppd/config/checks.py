@@ -86,7 +86,7 @@ def _check_components(config: Config) -> None:
         if component.max_connections < 1:
             raise ConfigError(
                 f"component.max_connections is {component.max_connections}; "
-                "make it greater than zero."
+                "it must be greater than zero."
             )
     _check_delegated(config)
     if config.component and all(listen.kind != "component" for listen in config.listen):

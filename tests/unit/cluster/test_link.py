@@ -397,7 +397,9 @@ class DoorTests(LinkTestCase):
             self.assertFalse(self.say(self.hello(protocol=version)).lost)
         for version in (PROTOCOL - 2, PROTOCOL + 2):
             self.assert_refused(
-                f"uses protocol version {version} and node a.1 1", self.hello(protocol=version), told=True
+                f"uses protocol version {version} and node a.1 1",
+                self.hello(protocol=version),
+                told=True,
             )
 
     def test_newer_greeting(self) -> None:

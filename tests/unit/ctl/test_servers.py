@@ -69,9 +69,9 @@ class ServerTests(SynchronousTestCase):
         self.say("elsewhere.lit")
         sentence, *_ = self.office.replies("s2s why", domain="elsewhere.lit")
         self.assertEqual(
-            str(sentence).partition(": see")[0],
-            "nothing goes from verona.lit to elsewhere.lit (there is no such house): DNS knows no "
-            "server of elsewhere.lit",
+            str(sentence).partition(": check")[0],
+            "nothing goes from verona.lit to elsewhere.lit (there is no such house): DNS has no "
+            "XMPP server for elsewhere.lit",
         )
         self.office.says("s2s close", domain="elsewhere.lit")
         *_, last = self.office.replies("s2s why", domain="elsewhere.lit")

@@ -86,7 +86,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
         "def plug():\n    pass\n",
         "cannot be loaded: its plug returns NoneType; return a list of parts instead",
     ),
-    ("x = 1\n", "has no function plug; write one that returns a list of its parts"),
+    ("x = 1\n", "has no function plug; write one that returns a list of parts"),
     (
         "def plug(table):\n    return []\n",
         "does not say of which class table is; annotate that parameter of its plug",
