@@ -164,13 +164,13 @@ def _slow(pair: DomainPair) -> Cause:
 
 def of_failure(why: str, local: str, remote: str) -> Cause:
     """The cause for which a stream that we have opened has failed."""
-    about = f"nothing goes from {local} to {remote} ({why})"
+    about = f"{local} cannot reach {remote} ({why})"
     return _cause(_TO_THEM, why, about, local=local, remote=remote)
 
 
 def of_refusal(why: str, remote: str) -> Cause:
     """The cause for which a server that has connected to us was turned away."""
-    about = f"nothing comes from {remote} ({why})"
+    about = f"{remote} cannot reach this server ({why})"
     return _cause(_FROM_THEM, why, about, local="", remote=remote)
 
 

@@ -128,7 +128,7 @@ def _elsewhere(case: PresenceCase, jid: JID, what: str) -> Finding:
     way = f", and {obstacle or 'gets a probe'}"
     return Finding(
         "owner_elsewhere" if reached else "owner_unreachable",
-        f"this server does not serve {jid.domain}{way}; the server that does {what}",
+        f"{jid.domain} is another server{way}; that server {what}",
         "PM-7" if reached else "RT-10",
         hinders=True,
     )

@@ -70,7 +70,7 @@ class ServerTests(SynchronousTestCase):
         sentence, *_ = self.office.replies("s2s why", domain="elsewhere.lit")
         self.assertEqual(
             str(sentence).partition(": check")[0],
-            "nothing goes from verona.lit to elsewhere.lit (there is no such house): DNS has no "
+            "verona.lit cannot reach elsewhere.lit (there is no such house): DNS has no "
             "XMPP server for elsewhere.lit",
         )
         self.office.says("s2s close", domain="elsewhere.lit")

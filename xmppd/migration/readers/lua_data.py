@@ -191,7 +191,7 @@ class LuaData:
 
     def _wrong(self, why: str) -> ValueError:
         line = self._data[: self._at].count(b"\n") + 1
-        return ValueError(f"line {line}: {why}; nothing but data is read")
+        return ValueError(f"line {line}: {why}; only data is read")
 
 
 def _number(text: bytes) -> int | float:
