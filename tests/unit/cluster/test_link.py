@@ -364,7 +364,7 @@ class DoorTests(LinkTestCase):
         self.assert_refused("the peer sends no greeting", self.frame(LinkPing()))
         self.assert_refused("an invalid message", self.frame(["unknown"]))
         self.assert_refused("an invalid message", bytes((FrameKind.LINK,)) + b"\xc1")
-        self.assert_refused("a frame of 1025 bytes", bytes(MAX_GREETING_BYTES + 1))
+        self.assert_refused("the frame has 1025 bytes", bytes(MAX_GREETING_BYTES + 1))
         self.assertEqual(self.a.got, [])
 
     def test_goodbye(self) -> None:
@@ -397,7 +397,7 @@ class DoorTests(LinkTestCase):
             self.assertFalse(self.say(self.hello(protocol=version)).lost)
         for version in (PROTOCOL - 2, PROTOCOL + 2):
             self.assert_refused(
-                f"uses protocol version {version} and node a.1 1",
+                f"uses protocol version {version}, and node a.1 version 1",
                 self.hello(protocol=version),
                 told=True,
             )
@@ -423,7 +423,10 @@ class DoorTests(LinkTestCase):
             ("the frame has 1048577 bytes", bytes(MAX_FRAME_BYTES + 1)),
             ("frame 3 came after frame 1", header(FrameKind.ENTRIES, 3, 0) + good[17:]),
             ("acknowledges frame 9", header(FrameKind.ACKNOWLEDGEMENT, 0, 9)),
-            ("no entry: Invalid value 'new'", header(0, 2, 0) + array([encode(["new"])], 1)),
+            (
+                "an invalid entry: Invalid value 'new'",
+                header(0, 2, 0) + array([encode(["new"])], 1),
+            ),
             ("'' is not an address", header(0, 2, 0) + array([encode(message(1, to=""))], 1)),
         ):
             end = self.say(self.hello(), good, frame)

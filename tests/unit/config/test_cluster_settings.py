@@ -97,7 +97,10 @@ class ClusterMistakeTests(ClusterCase):
             (DOOR, 'listen.endpoint "tcp:0" is for nodes, but this server is not a node;'),
             (NODE + DOOR, "cluster.address is empty,"),
             (NODE + address, "cluster.address is set, but there is no listener for nodes;"),
-            (NODE + 'links = "direct"', 'cluster.links is "direct", but nodes cannot come in'),
+            (
+                NODE + 'links = "direct"',
+                'cluster.links is "direct", but there is no listener for nodes',
+            ),
             (NODE + 'links = "direct"\n' + DOOR, "cluster.address is empty,"),
             (NODE + address + DOOR.replace("direct", "starttls"), "who know no STARTTLS;"),
             (NODE + 'address = "here"', 'cluster.address cannot be "here"; write it as "host.'),
@@ -146,7 +149,7 @@ class ClusterMistakeTests(ClusterCase):
                     self.assertIn(why, refusal)
                     self.assertNotIn("hidden", refusal)
         twice = NODE.replace('"redis://127.0.0.1"', '"redis://a", "redis://a"')
-        self.assertIn("cluster.redis names one Redis twice;", self.refusal(DOMAIN + twice))
+        self.assertIn("cluster.redis names the same Redis twice;", self.refusal(DOMAIN + twice))
 
     def test_secret(self) -> None:
         """The secret is long enough, and nobody else can read or write it."""

@@ -379,7 +379,7 @@ class MistakeTests(FileCase):
             (good + good, "appears twice"),
             (good.replace("helpdesk", "admin"), "admins lists the administrators"),
             (good.replace("helpdesk", "user"), "everyone is a user"),
-            (good.replace('"accounts:read"', ""), 'role "helpdesk" may do nothing'),
+            (good.replace('"accounts:read"', ""), 'role "helpdesk" has no scopes'),
             (operator + 'scopes = ["keys:write"]\n', 'role "operator" has scopes already'),
             (good.replace("accounts:read", "account:read"), "use accounts:read."),
             (good.replace("a@x.org", "x.org"), 'role.accounts: "x.org" is not an account'),

@@ -23,7 +23,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertTrue(found["tls.minimum_version"].restart)
         self.assertEqual(found["admins"].kind, "array of string")
         self.assertEqual(found["domain.name"].default, "")
-        self.assertIn("Bare JIDs", found["role.accounts"].help)
+        self.assertIn("The accounts that have this role", found["role.accounts"].help)
         self.assertIn("the fast one on Linux", found["listen.endpoint"].help)
         self.assertIn("behind the @", found["s2s.domain.name"].help)
 

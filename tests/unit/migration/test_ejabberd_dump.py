@@ -78,7 +78,7 @@ class EjabberdDumpTests(MovingCase):
             (PASSWORD + "{passwd,{<<", HEAD, "dump.txt, line 9: .* is the file whole"),
             ("", "{config,a}.\n", "dump.txt, line 1: not a dump of ejabberd"),
             ("", "root:x:0:0\n", "dump.txt, line 1: .* has no end"),
-            ("", "{tables,[]}.\n", "no dump of ejabberd with accounts"),
+            ("", "{tables,[]}.\n", "not a dump of ejabberd with accounts"),
         ):
             with self.subTest(why), self.assertRaisesRegex(Refused, why):
                 self.bring(self.dump(text, head), "ejabberd")

@@ -64,7 +64,7 @@ class StageTests(DirectoryCase):
         for parameters, why in (
             (
                 "server: XMPPServer",
-                "the plugin wrong asks for XMPPServer, which is neither a stage",
+                "plugin wrong asks for XMPPServer, which is neither a stage",
             ),
             (
                 "number: int",

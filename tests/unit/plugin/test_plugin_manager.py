@@ -291,7 +291,7 @@ class PlacingTests(PluginTestCase):
             (number("jokes"), "jokes is taken"),
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit already exists"),
             (Component("montague.lit", Nobody()), "is a domain of accounts"),
-            (Component("Rooms.Montague.Lit", Nobody()), "not written as rooms.montague.lit"),
+            (Component("Rooms.Montague.Lit", Nobody()), "should be written rooms.montague.lit"),
             (Component("room@montague.lit", Nobody()), "is no domain"),
             (Component("a..b", Nobody()), "empty label"),
             (

@@ -44,7 +44,7 @@ class AnswerTests(SynchronousTestCase):
             ({"listeners": "clients windows"}, '"windows" is not one of clients'),
             ({"listeners": "clients:70000"}, '"70000" is not a port'),
             ({"listeners": "clients web:5222"}, "two listeners have the same port"),
-            ({"certificate": "nowhere.pem"}, "nowhere.pem is no file"),
+            ({"certificate": "nowhere.pem"}, "nowhere.pem is not a file"),
             ({"terms": "no"}, "the authority signs nothing"),
             ({"contact": "me"}, '"me" is not a mail address'),
             ({"database": "mysql://"}, 'database: write "sqlite"'),
@@ -85,7 +85,7 @@ class AnswerTests(SynchronousTestCase):
         for text, why in (
             ('answered = "verona.lit"', "unknown answer answered"),
             ("domain = 7", "write it between quotes"),
-            ("domain =", "is no TOML"),
+            ("domain =", "is not valid TOML"),
         ):
             with self.subTest(why):
                 file.write_text(text, encoding="utf-8")
