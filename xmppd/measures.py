@@ -326,8 +326,8 @@ def stage_metrics(
     )
     yield Metric(
         "stage",
-        "Processor time of a stage, with what it calls that is none itself; found by looking at it "
-        "every 20 ms of processor time.",
+        "Processor time of a stage, including what it calls, except other stages; sampled every "
+        "20 ms of processor time.",
         "counter",
         lambda: {(stage,): spent_s for stage, spent_s in samples.seconds().items()},
         "seconds",

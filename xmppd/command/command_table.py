@@ -174,10 +174,10 @@ class CommandTable:
             more = self.untold(f"{actor.way} {actor.who} {command.name} {arguments}")
         if more is not None:
             _log.info(
-                "{way}: {actor} gives {command} {arguments}{more}",
+                "{way}: {actor} gave the command {command} {arguments}{more}",
                 way=actor.way, actor=actor.who, address=actor.address,
                 command=command.name, arguments=arguments,
-                more=f" (lines like this that were left out: {more})" if more else "",
+                more=f" (similar lines left out: {more})" if more else "",
             )  # fmt: skip
 
     def _replies_wherever(self, command: Command, context: CommandContext) -> Replies:

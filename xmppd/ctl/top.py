@@ -179,9 +179,9 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
     Declared(
         Description(
             "top stages",
-            "which stages of the server are at work most, in the last minute",
+            "show which stages of the server were busiest in the last minute",
             asks="all",
-            empty="nothing has come in this time",
+            empty="nothing was handled in this time",
         ),
         TopCommands.stages,
         (StageRow,),

@@ -28,7 +28,7 @@ MAX_ACCOUNTS_AT_ONCE = 100
 ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
 ACCOUNTS = Argument("account", ACCOUNT.help, AccountName(), MAX_ACCOUNTS_AT_ONCE)
 PASSWORD = Argument("password", "a password to log in with", Secret())
-GENERATE = Argument("--generate", "have a password made, and told once", Flag())
+GENERATE = Argument("--generate", "generate a password, and show it once", Flag())
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 """Of generated passwords: none that is taken for another one."""

@@ -102,7 +102,7 @@ class ClusterMistakeTests(ClusterCase):
                 'cluster.links is "direct", but there is no listener for nodes',
             ),
             (NODE + 'links = "direct"\n' + DOOR, "cluster.address is empty,"),
-            (NODE + address + DOOR.replace("direct", "starttls"), "who know no STARTTLS;"),
+            (NODE + address + DOOR.replace("direct", "starttls"), "which cannot use STARTTLS;"),
             (NODE + 'address = "here"', 'cluster.address cannot be "here"; write it as "host.'),
             (NODE + 'client_address = "a:b"', 'cluster.client_address cannot be "a:b"; write it'),
             (NODE + 'links = "udp"', "cluster.links cannot be 'udp'; use one of auto, redis,"),

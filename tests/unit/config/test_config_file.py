@@ -380,7 +380,7 @@ class MistakeTests(FileCase):
             (good.replace("helpdesk", "admin"), "admins lists the administrators"),
             (good.replace("helpdesk", "user"), "everyone is a user"),
             (good.replace('"accounts:read"', ""), 'role "helpdesk" has no scopes'),
-            (operator + 'scopes = ["keys:write"]\n', 'role "operator" has scopes already'),
+            (operator + 'scopes = ["keys:write"]\n', 'role "operator" has fixed scopes'),
             (good.replace("accounts:read", "account:read"), "use accounts:read."),
             (good.replace("a@x.org", "x.org"), 'role.accounts: "x.org" is not an account'),
             (good.replace("a@x.org", "a@x.org/1"), "is not an account address"),

@@ -24,7 +24,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(found["admins"].kind, "array of string")
         self.assertEqual(found["domain.name"].default, "")
         self.assertIn("The accounts that have this role", found["role.accounts"].help)
-        self.assertIn("the fast one on Linux", found["listen.endpoint"].help)
+        self.assertIn("fast and for Linux only", found["listen.endpoint"].help)
         self.assertIn("behind the @", found["s2s.domain.name"].help)
 
     def test_toml(self) -> None:

@@ -79,7 +79,7 @@ class ServerTests(SynchronousTestCase):
         self.assertEqual((last["step"], last["outcome"]), ("state", "closed"))
         self.say("elsewhere.lit")
         self.assertIn(
-            "nothing goes", str(self.office.replies("s2s why", domain="elsewhere.lit")[0])
+            "cannot reach", str(self.office.replies("s2s why", domain="elsewhere.lit")[0])
         )
 
     def test_why_slow(self) -> None:

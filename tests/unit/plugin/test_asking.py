@@ -68,7 +68,7 @@ class StageTests(DirectoryCase):
             ),
             (
                 "number: int",
-                "plugin wrong asks for int, which is neither a stage and no settings",
+                "plugin wrong asks for int, which is neither a stage nor settings",
             ),
             ("server", "plugin wrong does not say of which class server is"),
         ):

@@ -89,7 +89,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
     ("x = 1\n", "has no function plug; write one that returns a list of parts"),
     (
         "def plug(table):\n    return []\n",
-        "does not say of which class table is; annotate that parameter of its plug",
+        "does not say which class table is; annotate this parameter of its plug",
     ),
     (
         (
@@ -97,7 +97,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
             "def plug(table: Table):\n    return []\n"
         ),
         (
-            "asks for RoutingTables, which is no stage and no settings, and which no "
+            "asks for RoutingTables, which is neither a stage nor settings, and which no "
             "plugin offers; ask for RoutingTable, if that is meant"
         ),
     ),

@@ -292,7 +292,7 @@ class PlacingTests(PluginTestCase):
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit already exists"),
             (Component("montague.lit", Nobody()), "is a domain of accounts"),
             (Component("Rooms.Montague.Lit", Nobody()), "should be written rooms.montague.lit"),
-            (Component("room@montague.lit", Nobody()), "is no domain"),
+            (Component("room@montague.lit", Nobody()), "is not a domain"),
             (Component("a..b", Nobody()), "empty label"),
             (
                 Replace(PresenceRouter, MutePresenceRouter),
