@@ -73,7 +73,7 @@ class PlaceTests(TableCase):
             now[0] += EACH_S
             self.run_as(SHELL, "ball dance")
         said = [(event["command"], event["more"]) for event in events]
-        left_out = " (lines like this that were left out: 2)"
+        left_out = " (similar lines left out: 2)"
         self.assertEqual(
             said, [("ball dance", ""), *[("ball end", "")] * 3, ("ball dance", left_out)]
         )

@@ -103,12 +103,15 @@ class ClusterMistakeTests(ClusterCase):
             ),
             (NODE + 'links = "direct"\n' + DOOR, "cluster.address is empty,"),
             (NODE + address + DOOR.replace("direct", "starttls"), "which cannot use STARTTLS;"),
-            (NODE + 'address = "here"', 'cluster.address cannot be "here"; write it as "host.'),
-            (NODE + 'client_address = "a:b"', 'cluster.client_address cannot be "a:b"; write it'),
+            (NODE + 'address = "here"', 'cluster.address "here" is not a valid address; write it'),
+            (
+                NODE + 'client_address = "a:b"',
+                'cluster.client_address "a:b" is not a valid address;',
+            ),
             (NODE + 'links = "udp"', "cluster.links cannot be 'udp'; use one of auto, redis,"),
-            (NODE + 'name = "a b"', 'cluster.name cannot be "a b";'),
-            (NODE + 'node = "{}"', 'cluster.node cannot be "{}";'),
-            (NODE + f'node = "{"n" * 64}"', "take letters, digits and hyphens."),
+            (NODE + 'name = "a b"', 'cluster.name "a b" is not a valid name;'),
+            (NODE + 'node = "{}"', 'cluster.node "{}" is not a valid name;'),
+            (NODE + f'node = "{"n" * 64}"', "use letters, digits and hyphens."),
             (NODE + "lease_s = 1.9", "cluster.lease_s is 1.9; it must be from 2 to 60 seconds."),
             (NODE + "lease_s = 61.0", "cluster.lease_s is 61; it must be from 2 to 60 seconds."),
             (NODE + "grace_s = 4.0", "cluster.grace_s is 4, less than cluster.lease_s;"),
@@ -118,14 +121,17 @@ class ClusterMistakeTests(ClusterCase):
             ),
             (
                 NODE + "window_bytes = 1000",
-                "cluster.window_bytes is 1000; make it 1048576 to",
+                "cluster.window_bytes is 1000; it must be from 1048576 to",
             ),
             (
                 NODE + "window_entries = 99",
                 "cluster.window_entries is 99; it must be from 100 to 50000.",
             ),
             (NODE + 'secret = "x"', "cluster.secret is not an option; write cluster.secret_file"),
-            (NODE.partition("secret")[0], "cluster.secret_file is empty; name a file that all"),
+            (
+                NODE.partition("secret")[0],
+                "cluster.secret_file is empty; name a file of which every",
+            ),
         ):
             with self.subTest(text):
                 self.assertIn(sentence, self.refusal(DOMAIN + text))

@@ -25,7 +25,7 @@ class ReferenceTests(SynchronousTestCase):
         self.assertEqual(found["domain.name"].default, "")
         self.assertIn("The accounts that have this role", found["role.accounts"].help)
         self.assertIn("fast and for Linux only", found["listen.endpoint"].help)
-        self.assertIn("behind the @", found["s2s.domain.name"].help)
+        self.assertIn("after the @", found["s2s.domain.name"].help)
 
     def test_toml(self) -> None:
         """Values are written as the file has them."""

@@ -58,7 +58,7 @@ class WarningsTests(SynchronousTestCase):
         make_self_signed("a.lit", *files)
         for name, later_s, says in (
             ("a.lit", 0.0, []),
-            ("a.lit", 20 * YEAR_S, ["the certificate of a.lit (for a.lit) has ended on "]),
+            ("a.lit", 20 * YEAR_S, ["the certificate of a.lit (for a.lit) expired on "]),
         ):
             domain = DomainSettings(name=name, certificate=str(files[0]), key=str(files[1]))
             config = replace(house_config("x.lit"), domain=(domain,))

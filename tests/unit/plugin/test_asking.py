@@ -70,7 +70,7 @@ class StageTests(DirectoryCase):
                 "number: int",
                 "plugin wrong asks for int, which is neither a stage nor settings",
             ),
-            ("server", "plugin wrong does not say of which class server is"),
+            ("server", "plugin wrong does not say which class server is"),
         ):
             with self.subTest(parameters):
                 self.write(

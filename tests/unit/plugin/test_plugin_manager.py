@@ -298,7 +298,7 @@ class PlacingTests(PluginTestCase):
                 Replace(PresenceRouter, MutePresenceRouter),
                 "another plugin replaced the PresenceRouter",
             ),
-            (Replace(PresenceManager, MutePresenceRouter), "is no subclass of PresenceManager"),
+            (Replace(PresenceManager, MutePresenceRouter), "is not a subclass of PresenceManager"),
             (Replace(str, str), "plugins cannot replace a str"),
             (
                 Replace(PresenceManager, Nosy),
