@@ -112,7 +112,7 @@ def add_next_release(app, page, text):
         drafted = subprocess.run(  # noqa: S603  # no part of it came from outside
             [*towncrier, *as_next], cwd=PLUGINS.parent, capture_output=True, check=True, text=True
         )
-        text[0] += "\n##" + drafted.stdout.partition("\n##")[2]
+        text[0] += "\n" + drafted.stdout[drafted.stdout.index("## ") :]
 
 
 def setup(app):
