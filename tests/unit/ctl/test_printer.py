@@ -1,16 +1,23 @@
 """What xmppctl prints, and how wide."""
 
 import json
-from datetime import UTC, datetime
 from io import StringIO
-from typing import get_args, get_origin
 
-from msgspec.structs import fields
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.ctl.widths import (
+    ASIAN,
+    LONG,
+    NOW,
+    WIDTHS,
+    drawn,
+    file_of,
+    page,
+    row_kinds,
+    row_of,
+)
 from xmppd.command.command import Description
 from xmppd.command.reply import Row
-from xmppd.ctl.commands import DECLARED
 from xmppd.ctl.letters import begun, cut, folded, width_of
 from xmppd.ctl.printer import (
     ROWS_AT_ONCE,
@@ -21,16 +28,12 @@ from xmppd.ctl.printer import (
     RecordPrinter,
     SentencePrinter,
     Shape,
-    Shown,
     UnknownColumn,
     age,
     printer,
     shown,
 )
 
-NOW = datetime(2026, 11, 30, 12, 0, 0, tzinfo=UTC)
-LONG = "mercutio" * 11 + "@verona.lit"
-ASIAN = "羅密歐" * 10 + "@維洛納.lit"
 EVIL = "a\x1b[2J\x9b31m\u202eb\u200f\ud800\U000e0041"
 
 
@@ -203,39 +206,29 @@ class SafeTests(SynchronousTestCase):
 
 
 class WidthTests(SynchronousTestCase):
-    """Every command, with names of 90 letters, of Asian letters, that are evil, and none at all."""
+    """Every command, those of plugins too, with names that are long, Asian, evil, or none."""
 
     def test_every_command(self) -> None:
         """No line is wider than asked, and none loses what it is about."""
-        for name, declared in DECLARED.items():
-            for kind in declared.rows:
-                for text in ("x" * 90, LONG, ASIAN, EVIL, "la " * 1_000, ""):
-                    for width in (80, 200):
-                        with self.subTest(name, text=text[:5], width=width):
-                            self.check_printed(declared.about, kind, text, width)
+        for about, kind in row_kinds():
+            for text in ("x" * 90, LONG, ASIAN, EVIL, "la " * 1_000, ""):
+                for width in WIDTHS:
+                    with self.subTest(about.name, text=text[:5], width=width):
+                        self.check_drawn(about, kind, text, width)
 
-    def check_printed(self, about: Description, kind: type[Row], text: str, width: int) -> None:
-        row: dict[str, Shown] = {
-            field.encode_name: value_of(field.type, text) for field in fields(kind)
-        }
-        shape = Shape(about.answers, kind.least, about.empty)
-        lines, _ = printed(row, row, "that is all", shape=shape, width=width)
+    def check_drawn(self, about: Description, kind: type[Row], text: str, width: int) -> None:
+        lines = drawn(about, kind, text, width)
         self.assertLessEqual(max(map(width_of, lines)), width)
         self.assertTrue("".join(lines).isprintable())
-        first = next(iter(row))
+        first = next(iter(row_of(kind, text)))
         if about.answers == "table":
             self.assertEqual(lines[0].split()[0], first)
 
-
-def value_of(kind: object, text: str) -> Shown:
-    """A value of a column of this kind."""
-    if kind is bool:
-        return True
-    if kind is int or int in get_args(kind):
-        return 123_456_789
-    if kind is float or float in get_args(kind):
-        return 1_234.5
-    return [text, text] if get_origin(kind) is list else text
+    def test_as_before(self) -> None:
+        """It is what the files have; ``python -m tests.unit.ctl.widths`` writes them anew."""
+        for width in WIDTHS:
+            shown = file_of(width).read_text(encoding="utf-8").splitlines()
+            self.assertEqual(shown, list(page(width)), f"tests.unit.ctl.widths, {width}")
 
 
 class OtherPrinterTests(SynchronousTestCase):
