@@ -78,4 +78,4 @@ class InvitationTests(BrowserCase):
         """A link that is none says so, and whom to ask."""
         page = self.page()
         page.goto(self.link[:-4])
-        page.get_by_role("heading", name="not valid (any more)").wait_for()
+        page.get_by_role("heading", name="invalid or has expired").wait_for()

@@ -116,7 +116,7 @@ async def pause_long(field: Field) -> None:
 async def _cut(field: Field, direction: Direction) -> None:
     field.cut_link("a", "b", direction)
     for name in ("a", "b"):
-        await field.line(field[name], "takes a detour")
+        await field.line(field[name], "go through Redis for now")
     await field.chat(3.0)
     field.mend_links()
     for name, other in (("a", "b"), ("b", "a")):
@@ -162,7 +162,7 @@ async def redis_empty(field: Field) -> None:
     field.excuses |= {Excuse.AGAIN}
     await field.do(field.redis.restart_empty)
     for node in field.all():
-        await field.line(node, "Redis may have lost what was there")
+        await field.line(node, "Redis may have lost its data")
     await field.chat(2.0)
     _nobody_lost(field)
 
@@ -183,7 +183,7 @@ async def redis_fails_over(field: Field) -> None:
     replica.go_on()
     await field.do(sentinels.wait_for_failover)
     for node in field.all():
-        await field.line(node, "Redis may have lost what was there")
+        await field.line(node, "Redis may have lost its data")
     await field.chat(2.0)
     await field.all_back()
 

@@ -19,7 +19,7 @@ from xmppd.net.certificate import make_self_signed
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
-LATER = re.compile(rb"too many are logging in; try again in (\d+) seconds")
+LATER = re.compile(rb"too many clients are logging in; try again in (\d+) seconds")
 HEADER = (
     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' to='localhost' version='1.0'"
     b" xmlns:stream='http://etherx.jabber.org/streams'>"

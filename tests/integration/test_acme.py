@@ -182,8 +182,8 @@ class BoundTests(ACMECase):
         text = self.config.read_text(encoding="utf-8")
         for bound, said in (
             (None, "set acme.eab_key_id and acme.eab_key_file"),
-            (("kid-1", self.key[::-1]), "the authority refuses"),
-            (("kid-2", self.key), "the authority refuses"),
+            (("kid-1", self.key[::-1]), "the authority refused"),
+            (("kid-2", self.key), "the authority refused"),
             (("kid-1", "x"), "has no key as the authority gives it"),
             (("kid-1", "é"), "has no key as the authority gives it"),
         ):
@@ -192,7 +192,7 @@ class BoundTests(ACMECase):
                 if bound is not None:
                     self.bind(*bound)
                 process = self.start()
-                self.wait_for(lambda: "is not renewed" in self.text(), process)
+                self.wait_for(lambda: "could not be renewed" in self.text(), process)
                 self.assertIn(said, self.text())
                 self.end(process)
 
@@ -216,7 +216,7 @@ class FailureTests(ACMECase):
         process = self.start()
         self.wait_for(self.has_renewed, process)
         self.verified(pebble)
-        self.assertIn("will not name gateway.chat.example", self.text())
+        self.assertIn("will not include gateway.chat.example", self.text())
         self.assertRaises(ssl.SSLError, self.verified, pebble, "gateway.chat.example")
 
     def test_domain_without_name(self) -> None:
@@ -226,7 +226,7 @@ class FailureTests(ACMECase):
         pebble = self.authority()
         pebble.lead_away("chat.example")
         process = self.start()
-        self.wait_for(lambda: "is not renewed" in self.text(), process)
+        self.wait_for(lambda: "could not be renewed" in self.text(), process)
         said = self.refused()
         self.assertIn("does not find this server by http-01", said)
         self.assertIn("port 80", said)
@@ -263,7 +263,7 @@ class FailureTests(ACMECase):
         lines = [line for line in text.splitlines() if not line.startswith("authorities")]
         self.config.write_text("\n".join(lines), encoding="utf-8")
         process = self.start()
-        self.wait_for(lambda: "is not renewed" in self.text(), process)
+        self.wait_for(lambda: "could not be renewed" in self.text(), process)
         self.assertIn("is not trusted", self.text())
 
     def test_no_authority(self) -> None:
@@ -272,8 +272,8 @@ class FailureTests(ACMECase):
         text = self.config.read_text(encoding="utf-8")
         self.config.write_text(text.replace(pebble.url, f"{pebble.url}ectory"), encoding="utf-8")
         process = self.start()
-        self.wait_for(lambda: "is not renewed" in self.text(), process)
-        self.assertIn("is no authority that speaks ACME", self.text())
+        self.wait_for(lambda: "could not be renewed" in self.text(), process)
+        self.assertIn("is not an ACME directory", self.text())
 
 
 __all__ = ["BoundTests", "FailureTests", "IssuedTests"]

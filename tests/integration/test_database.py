@@ -276,6 +276,6 @@ class TwoServersTests(DatabaseCase):
         first.send_signal(signal.SIGCONT)
         first.wait(STOPPED_S)
         self.assertIn("is in use by another xmppd", log.read_text())
-        self.assertIn("This server stops.", log.read_text())
+        self.assertIn("The server is stopping.", log.read_text())
         self.assertNotIn("Traceback", log.read_text())
         self.assertEqual(len(self.rows("user", "list")), 3)

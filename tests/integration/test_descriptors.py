@@ -45,5 +45,5 @@ class ExhaustedTests(ProcessCase):
                 for client in connections:
                     client.close()
                 self.wait_for(lambda port=port: len(self.fill(port, 1)) == 1, process)
-                self.wait_for(lambda: "fit into the limit of open files again" in self.text())
+                self.wait_for(lambda: "are below the limit of open files again" in self.text())
                 self.end(process)

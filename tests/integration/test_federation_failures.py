@@ -53,7 +53,7 @@ class CertificateTests(FailureCase):
     @people
     async def test_expired(self) -> None:
         """A certificate that has expired proves nothing."""
-        await self.refuse("expired.lit", "certificate is not valid")
+        await self.refuse("expired.lit", "certificate is invalid")
 
     @people
     async def test_another_domain(self) -> None:
@@ -63,7 +63,7 @@ class CertificateTests(FailureCase):
     @people
     async def test_strange_authority(self) -> None:
         """A certificate that an unknown authority has signed proves nothing."""
-        await self.refuse("strange.lit", "certificate is not valid")
+        await self.refuse("strange.lit", "certificate is invalid")
 
 
 class LiarTests(FailureCase):

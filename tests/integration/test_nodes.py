@@ -83,7 +83,7 @@ class RedisNodesTests(NodesCase):
         b.go_on()
         romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
         romeo.until(b"id='p'")
-        self.assertEqual(a.logged("is lost") + b.logged("begins anew"), [])
+        self.assertEqual(a.logged("is lost") + b.logged("starts again"), [])
 
     def test_paused_for_long(self) -> None:
         """A node that stood still for longer is lost; when it goes on it answers nothing that its
@@ -114,7 +114,7 @@ class RedisNodesTests(NodesCase):
         romeo = self.client(a, "romeo")
         self.redis.restart_empty()
         for node in (a, b):
-            self.wait_for_line(node, "Redis may have lost what was there")
+            self.wait_for_line(node, "Redis may have lost its data")
         romeo.send(b"<iq type='get' id='p'><ping xmlns='urn:xmpp:ping'/></iq>")
         romeo.until(b"id='p'")
         self.assertEqual(a.logged("is lost|begins anew") + b.logged("is lost|begins anew"), [])

@@ -95,7 +95,7 @@ class CutLinkTests(NodesCase):
         """Whoever comes to the listener for nodes and is none is cut off within a second, in the
         clear or by TLS, and the nodes go on.
         """
-        port, trouble = self.door("a"), "there is no connection with node b"
+        port, trouble = self.door("a"), "not connected to node b"
         before = self.a.logged(trouble)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -54,7 +54,7 @@ class DatabaseRefusalTests(NodesCase):
         """A file is nobody else's; the sentence says how to leave it."""
         self.processes.database = "sqlite:///xmppd.sqlite"
         sentence = self.refusal(self.node("a"))
-        self.assertIn("storage.url must name a database we can use: ", sentence)
+        self.assertIn("storage.url must name a database that xmppd can use: ", sentence)
         self.assertIn("xmppctl db copy", sentence)
 
     def test_alone(self) -> None:
@@ -116,20 +116,18 @@ class FitTests(NodesCase):
         other_secret.write_text("another one that is as long as the first\n", encoding="utf-8")
         other_secret.chmod(0o600)
         node = self.node("b", secret_file=str(other_secret))
-        self.assertIn('cluster.secret_file is not that of node "a"', self.refusal(node))
+        self.assertIn('cluster.secret_file differs from that of node "a"', self.refusal(node))
         self.processes.domains = ("localhost", "montague.lit")
-        self.assertIn(
-            '[[domain]] names others than those of node "a"', self.refusal(self.node("c"))
-        )
+        self.assertIn('[[domain]] differs from node "a"', self.refusal(self.node("c")))
         self.processes.domains = ("localhost",)
         node = self.node("d", node="a")
         self.assertIn('cluster.node "a" is the name of a node that is alive', self.refusal(node))
         self.processes.links = "direct"
         node = self.node("e")
-        self.assertIn('cluster.links is "direct" here, and "redis" at node "a"', self.refusal(node))
+        self.assertIn('cluster.links is "direct" here, but "redis" at node "a"', self.refusal(node))
         self.processes.links = "redis"
         self.processes.database = make_postgresql()
         self.addCleanup(drop_postgresql, self.database)
         sentence = self.refusal(self.node("f"))
-        self.assertIn('storage.url names another database than that of node "a"', sentence)
+        self.assertIn('storage.url differs from node "a"', sentence)
         self.assertEqual(a.logged("is in$"), [])

@@ -139,7 +139,7 @@ class ImageTests(ProcessCase):
         for time in ("first", "second"):
             with mock.patch.dict(os.environ, variables):
                 process = self.start(str(ROOT / "etc" / "container.sh"))
-            self.assertEqual("made the account" in self.text(), time == "first")
+            self.assertEqual("created the account" in self.text(), time == "first")
             self.assertEqual(self.health(health), 0)
             self.end(process)
         self.assertNotEqual(self.health(health), 0)

@@ -50,7 +50,7 @@ class SetupTests(ProcessCase):
         ended = self.set_up("--answers", str(answers))
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
         self.assertIn("_xmpps-client._tcp.chat.example. 3600 IN SRV", ended.stdout)
-        self.assertIn("made the account romeo@chat.example", ended.stdout)
+        self.assertIn("created the account romeo@chat.example", ended.stdout)
         self.assertRegex(ended.stdout, "(?m)^dns +bad ")
         self.assertEqual(self.config.stat().st_mode & 0o777, 0o600)
         process = self.start(*twistd("-n", "--pidfile=", "xmppd", "--config", self.config))
@@ -78,7 +78,7 @@ class SetupTests(ProcessCase):
         """A configuration is never written over."""
         self.config.parent.mkdir()
         self.config.write_text("# mine\n", encoding="utf-8")
-        self.assertIn("is there already", self.refused("--domain", "chat.example"))
+        self.assertIn("already exists", self.refused("--domain", "chat.example"))
         self.assertEqual(self.config.read_text(encoding="utf-8"), "# mine\n")
 
     def test_port_taken(self) -> None:
@@ -122,16 +122,16 @@ class SetupTests(ProcessCase):
         for question, answer in (
             ("Which domain?", "chat.example"),
             ("Which account", ""),
-            ("Who comes in?", f"clients:{port}"),
+            ("Which listeners?", f"clients:{port}"),
             ("Which certificate?", "self-signed"),
             ("Which database?", ""),
-            ("Is that right?", "no"),
+            ("Is this right?", "no"),
         ):
             while question not in said:
                 said += os.read(ours, 4_096).decode()
-                if "password? Empty" in said:
+                if "password? Leave empty" in said:
                     os.write(ours, b"\n")
-                    said = said.replace("password? Empty", "")
+                    said = said.replace("password? Leave empty", "")
             said = said.partition(question)[2]
             os.write(ours, f"{answer}\n".encode())
         process.wait(PATIENCE_S)

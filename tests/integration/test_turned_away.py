@@ -422,7 +422,7 @@ class NextDoorTests(TurnedAway):
 
     async def test_certificate(self) -> None:
         """So does one whose certificate proves nothing, where one has to."""
-        await self.assert_next(self.mantua(believed=False), "certificate is not valid", STRICT)
+        await self.assert_next(self.mantua(believed=False), "certificate is invalid", STRICT)
 
     async def test_ciphers(self) -> None:
         """So does one with which we have no cipher in common."""

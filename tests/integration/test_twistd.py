@@ -88,7 +88,7 @@ class StartTests(ProcessCase):
             '[log]\nlevel = "info"\nlevels."xmppd.plugin.plugin_manager" = "error"\n', endpoint=TCP
         )
         process = self.start(*XMPPD, "run", "--config", str(self.config))
-        self.assertNotIn("loaded the plugin", self.text())
+        self.assertNotIn("loaded plugin", self.text())
         romeo = Peer(self.ports()[1])
         romeo.send(HEADER)
         self.assertIn(b"<mechanisms", romeo.until(b"</stream:features>"))
@@ -146,7 +146,7 @@ class StartTests(ProcessCase):
         self.assertIn("Permission denied", said)
         os.chown(key, -1, nobody.pw_gid)
         key.chmod(0o640)
-        self.assertIn("has no mistake", self.ctl("config", "check"))
+        self.assertIn("is valid", self.ctl("config", "check"))
 
     def test_administrators(self) -> None:
         """A check names administrators without an account, if they would have it here."""
@@ -178,7 +178,7 @@ class StartTests(ProcessCase):
         self.assertEqual((second.returncode, second.stdout), (0, ""))
         made = self.directory / "run" / "xmppd.toml"
         made.write_text(made.read_text().replace("epoll:522", "epoll:0:backlog=522"))
-        self.assertIn("no mistake", self.ctl("--config", "run/xmppd.toml", "config", "check"))
+        self.assertIn("is valid", self.ctl("--config", "run/xmppd.toml", "config", "check"))
 
 
 class MistakeTests(ProcessCase):
@@ -199,7 +199,7 @@ class MistakeTests(ProcessCase):
     def test_no_file(self) -> None:
         """The file is not there."""
         self.config.unlink()
-        self.refused("there is no such file")
+        self.refused("this file does not exist")
 
     def test_unknown_key(self) -> None:
         """A key is misspelled: the one that is meant is named."""
@@ -262,14 +262,14 @@ class MistakeTests(ProcessCase):
         (plugins / "cellar.py").write_text(_CELLAR)
         text = self.config.read_text().replace('"ping"', '"cellar"')
         self.config.write_text(text.replace("[plugins]", f'[plugins]\ndirectory = "{plugins}"'))
-        self.assertIn("no mistake", self.ctl("config", "check"))
+        self.assertIn("is valid", self.ctl("config", "check"))
         self.assertFalse((self.directory / "data" / "xmppd.sqlite").exists())
 
     def test_second_server(self) -> None:
         """A second server in the same data directory is refused, and the first one lives."""
         self.start()
         self.only_start("data", "in use", "stop that one")
-        self.assertIn("no mistake", self.ctl("config", "check"))
+        self.assertIn("is valid", self.ctl("config", "check"))
         self.assertEqual(len(self.rows("status")), 2)
 
 
@@ -298,7 +298,7 @@ class ReloadTests(ProcessCase):
         self.wait_for(lambda: "nothing was changed" in self.text(), process)
         self.assertIn("nonsense is not an option", self.ctl("reload", status=1))
         self.config.write_text(good.replace('"ping"', '"ping", "pong"'))
-        self.assertIn("there is no plugin pong", self.ctl("reload", status=1))
+        self.assertIn("plugin pong does not exist", self.ctl("reload", status=1))
 
     def test_plugins_table(self) -> None:
         """A plugin's table is read again, and a mistake in it changes nothing."""

@@ -81,7 +81,7 @@ class OfflineTests(ProcessCase):
         self.end(process)
         told = self.ctl("db", "copy", url)
         self.assertIn("rows of accounts: 1.\n", told)
-        self.assertIn("name it in storage.url", told)
+        self.assertIn("now set storage.url", told)
         self.assertIn("not empty", self.ctl("db", "copy", url, status=1))
         self.configure(f'[storage]\nurl = "{url}"\n')
         (item,) = self.rows("roster", "show", "romeo")
@@ -128,7 +128,7 @@ class OnlineTests(ProcessCase):
         self.assertIn("wrote everything to", told)
         self.assertEqual([p.stat().st_mode & 0o777 for p in (kept, secret)], [0o600, 0o600])
         self.assertEqual(secret.read_bytes(), (data / "secret").read_bytes())
-        self.assertIn("there already", self.ctl("backup", "kept", status=1))
+        self.assertIn("already exists", self.ctl("backup", "kept", status=1))
         self.ctl("user", "password", "romeo", "--stdin", input="moon\n")
         self.end(process)
         for path in data.glob("xmppd.sqlite*"):
@@ -196,7 +196,7 @@ class OnlineTests(ProcessCase):
         self.ctl("plugin", "load", "example_greeter")
         self.assertIn("localhost are greeted so", self.ctl(*change, "--domain", "localhost"))
         self.assertIn("does not serve x.lit", self.ctl(*change, "--domain", "x.lit", status=4))
-        self.assertIn("change how newcomers", self.ctl("greeting", "--help"))
+        self.assertIn("change the greeting", self.ctl("greeting", "--help"))
         self.assertIn("is not a command", self.ctl("greeting", "dance", status=2))
 
     def test_trace(self) -> None:

@@ -262,7 +262,7 @@ class EndTests(SynchronousTestCase):
         (romeo,) = house.connect("romeo")
         answer = execute(romeo, "xmppd#close")[0]
         self.assertEqual(answer.get("status"), "executing")
-        self.assertIn("cannot be taken back", "".join(answer.itertext()))
+        self.assertIn("cannot be undone", "".join(answer.itertext()))
         session = answer.get("sessionid", "")
         empty = "<x xmlns='jabber:x:data' type='submit'/>"
         answer = execute(romeo, "xmppd#close", empty, sessionid=session)[0]

@@ -228,7 +228,7 @@ class SamplingTests(Case):
         self.assertEqual(self.house.traces.tracers, [])
 
     def full(self, *_: object) -> None:
-        raise TooManyTracers("others trace already")
+        raise TooManyTracers("other traces are running")
 
     def test_stopped(self) -> None:
         """When the plugin goes, nothing is watched any more."""

@@ -59,9 +59,7 @@ class NewsTests(NewsCase):
     def test_before(self) -> None:
         """Who begins to want it is told what there is already, after restarts too (RM-63)."""
         self.say(self.romeo, "Ay me")
-        self.assertEqual(
-            self.named(self.nurse), [], "she has not asked to subscribe to subscribe for it"
-        )
+        self.assertEqual(self.named(self.nurse), [], "she has not asked to subscribe for it")
         self.romeo.send(f"<presence type='unavailable' to='{ORCHARD}/Romeo'/>")
         self.house.clock.advance(700)
         self.assertEqual(self.want(self.nurse), [ORCHARD])

@@ -300,7 +300,7 @@ class PageSite:
                 token = click.field("link").strip().rpartition("#")[2]
                 cookie = await self.visitors.come_by(token)
         if cookie is None:
-            said = "This link is not valid (any more)."
+            said = "This link is invalid or has expired."
             return click.page("link.html", status=404, said=said, private=True)
         return click.away(self.root, headers=(set_cookie(click.request, cookie),))
 

@@ -146,7 +146,7 @@ class DiskTests(ExpiryCase):
         with capturedLogs() as lines:
             self.house.clock.advance(LOOK_AT_DISK_S)
             self.house.clock.advance(LOOK_AT_DISK_S)
-        self.assertEqual(["nothing is archived" in (formatEvent(e) or "") for e in lines], [True])
+        self.assertEqual(["no longer archived" in (formatEvent(e) or "") for e in lines], [True])
         self.say("a")
         self.assertIn(b"<body>a</body></message>", self.juliet.raw())
         self.patch(self.archive.database, "free_bytes", lambda: 1e12)

@@ -31,7 +31,9 @@ class SettingTests(SynchronousTestCase):
         for url in ("a.example", "https://a.example", "ldap://", "ldap://a.example:x", "ldapi://"):
             with self.subTest(url):
                 self.assertIn(f'servers has "{url}"', self.refused(servers=(url,)))
-        self.assertIn("key of its own", self.refused(servers=("ldap://a.example/dc=example",)))
+        self.assertIn(
+            "use options such as base", self.refused(servers=("ldap://a.example/dc=example",))
+        )
 
     def test_clear(self) -> None:
         """Passwords go by TLS, or stay on this machine."""
@@ -44,7 +46,7 @@ class SettingTests(SynchronousTestCase):
         for key in ("base", "bind_dn", "group_base"):
             with self.subTest(key):
                 said = self.refused(**{key: "people", "secret_file": "/x" * (key == "bind_dn")})
-                self.assertIn(f"{key} has to be the name of an entry", said)
+                self.assertIn(f"{key} must be the name of an entry", said)
         self.assertIn("base has", self.refused(base=""))
 
     def test_files(self) -> None:

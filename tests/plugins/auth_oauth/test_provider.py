@@ -636,7 +636,7 @@ class SettingTests(SynchronousTestCase):
             ({"audience": ""}, "audience is empty"),
             ({"algorithms": ("none",)}, 'algorithms has "none"'),
             ({"algorithms": ("HS256",)}, 'algorithms has "HS256"'),
-            ({"claim": "email"}, 'claim cannot be "email"'),
+            ({"claim": "email"}, 'claim must not be "email"'),
             ({"by": "introspection"}, "client_id is missing"),
             ({"client_id": "x"}, "belong together"),
             ({"authorities": "x"}, "absolute path"),

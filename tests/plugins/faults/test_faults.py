@@ -422,7 +422,7 @@ class SeenTests(FaultCase):
             f'{ROMEO} had no <iq/> with "moon" that it got or sent within 3 s',
         )
         self.record().max_waiting = 0
-        self.assertIn("others wait", self.office.refusal("seen wait", **given))
+        self.assertIn("other commands are waiting", self.office.refusal("seen wait", **given))
 
     def waiting(self, **given: object) -> Deferred[Any]:
         """Somebody who waits for an element."""
@@ -482,5 +482,5 @@ class LifeTests(SynchronousTestCase):
                 if here:
                     done(house.plugins.load("faults"))
                     continue
-                with self.assertRaisesRegex(PluginError, "can be reached from other machines"):
+                with self.assertRaisesRegex(PluginError, "other machines can reach"):
                     done(house.plugins.load("faults"))

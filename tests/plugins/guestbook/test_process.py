@@ -43,7 +43,7 @@ class SQLiteTests(ProcessCase):
 
     def hang_up(self, *plugins: str, limits: str = "") -> None:
         """Write the configuration, and have the server read it again."""
-        said = "the configuration was read again"
+        said = "reloaded the configuration"
         before = self.text().count(said)
         self.write(*plugins, limits=limits)
         self.process.send_signal(signal.SIGHUP)

@@ -149,7 +149,7 @@ class ExternalTests(ElsewhereCase):
         for more, said in (
             ({"secret_file": "secret"}, "absolute path"),
             ({"external_url": "share.montague.lit"}, "no URL"),
-            ({"s3_url": BUCKET}, "not to both"),
+            ({"s3_url": BUCKET}, "not both"),
             ({"external_url": "", "s3_url": BUCKET}, "s3_key is missing"),
             ({"secret_file": "/nowhere/secret"}, "cannot be read"),
         ):

@@ -88,8 +88,8 @@ class InvitePageTests(PageCase):
         for name, more, status, said in (
             ("romeo", {}, 409, "This name is already in use."),
             ("postmaster", {}, 400, "This name is reserved."),
-            ("a b", {}, 400, "This cannot be a name"),
-            ("", {}, 400, "This cannot be a name"),
+            ("a b", {}, 400, "This is not a valid name"),
+            ("", {}, 400, "This is not a valid name"),
             ("juliet", {"again": "other"}, 400, "The two passwords differ."),
             ("juliet", {"password": "x", "again": "x"}, 400, "Please use a longer password."),
         ):

@@ -86,7 +86,7 @@ class CommandTests(CommandCase):
             "fact='occupant', value='Juliet, juliet@montague.lit/1, participant'",
         ):
             self.assertIn(part, facts)
-        self.assertIn("there is no room", self.refused("room show", room=COVEN))
+        self.assertIn("does not exist", self.refused("room show", room=COVEN))
 
     def test_create(self) -> None:
         """A room that was made is open, is owned, and stays."""

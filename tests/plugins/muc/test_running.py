@@ -381,7 +381,7 @@ class FullListTests(RunningCase):
         self.assert_done(self.affiliate(romeo, "juliet", "member"))
         answer = self.affiliate(romeo, "nurse", "outcast")
         self.assertEqual(condition(answer), "resource-constraint")
-        self.assertIn("2 people at most", answer)
+        self.assertIn("at most 2 people", answer)
         self.assert_done(self.affiliate(romeo, "juliet", "admin"))
         self.assert_done(self.affiliate(romeo, "juliet", "none"))
         self.assert_done(self.affiliate(romeo, "nurse", "outcast"))

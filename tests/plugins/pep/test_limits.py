@@ -31,7 +31,7 @@ class QuotaTests(SynchronousTestCase):
         self.assertEqual(self.romeo.publish(NEWS, "a" * 600), "result")
         answer = self.romeo.ask("set", publishing(TUNE, "current", "b" * 401))
         text = "".join(answer.itertext())
-        self.assertIn(f"{2 * ITEM + 1_000} bytes at most", text)
+        self.assertIn(f"at most {2 * ITEM + 1_000} bytes", text)
         self.assertIsNotNone(
             answer.find("error/{urn:ietf:params:xml:ns:xmpp-stanzas}resource-constraint")
         )

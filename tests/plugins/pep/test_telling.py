@@ -371,7 +371,7 @@ class ExplainTests(PEPCase):
         (said,) = self.explain(JULIET)
         self.assertIn("its access model is whitelist", said)
         (said,) = self.explain("tybalt@montague.lit")
-        self.assertIn(f"it does not see {ROMEO}", said)
+        self.assertIn(f"{ROMEO} is not visible to this address", said)
         self.romeo.ask("set", f"<block xmlns='urn:xmpp:blocking'><item jid='{JULIET}'/></block>")
         (said,) = self.explain(JULIET)
         self.assertIn(f"{ROMEO} blocks it", said)

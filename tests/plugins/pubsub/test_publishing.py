@@ -211,7 +211,7 @@ class QuotaTests(PubSubTestCase):
         item = f"<item id='2'>{ENTRY.format('b' * 100)}</item>"
         answer = self.ask(self.romeo, "set", f"<publish node='more'>{item}</publish>")
         self.assertEqual(result_of(answer), "resource-constraint")
-        self.assertIn("500 bytes at most", "".join(answer.itertext()))
+        self.assertIn("at most 500 bytes", "".join(answer.itertext()))
         self.assertEqual(self.items(self.romeo, "more"), [])
         retract = "<retract node='news'><item id='1'/></retract>"
         self.assertEqual(self.asked(self.romeo, "set", retract), "result")

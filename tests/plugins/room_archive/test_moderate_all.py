@@ -32,7 +32,7 @@ class ModerateAllTests(OrchardCase):
         return answer
 
     def count(self, answer: str) -> int:
-        return int(re.findall(r"taken back: (\d+)", answer)[0])
+        return int(re.findall(r"messages removed: (\d+)", answer)[0])
 
     def test_all(self) -> None:
         """All that somebody has said is taken back, under any nick, and nobody else's (RM-77)."""
@@ -101,5 +101,5 @@ class ModerateAllTests(OrchardCase):
             self.say(self.juliet, word)
         answer = self.take_back(self.romeo, who="Juliet")
         self.assertEqual(self.count(answer), 2)
-        self.assertIn("give the command again", answer)
+        self.assertIn("run the command again", answer)
         self.assertEqual(self.count(self.take_back(self.romeo, who="Juliet")), 1)

@@ -172,7 +172,7 @@ class AcknowledgementTests(ConversationTestCase):
 
     def test_not_sent(self) -> None:
         """A frame that was not sent is not acknowledged by anybody who is right."""
-        with self.assertRaisesRegex(BadFrame, "acknowledges frame 1, and the last one was 0"):
+        with self.assertRaisesRegex(BadFrame, "acknowledges frame 1, but the last one was 0"):
             self.a.conversation.receive(header(FrameKind.ACKNOWLEDGEMENT, 0, 1))
 
     def test_settled(self) -> None:
@@ -390,7 +390,7 @@ class HandlingTests(ConversationTestCase):
         self.a.conversation.tell(message(1, bytes(100)))
         self.a.end_turn()
         self.a.wire.frames.popleft()
-        with self.assertRaisesRegex(BadFrame, "more than may wait here"):
+        with self.assertRaisesRegex(BadFrame, "too much is waiting here"):
             self.a.wire.deliver()
 
     def test_inside(self) -> None:
@@ -477,27 +477,27 @@ class NonsenseTests(ConversationTestCase):
 
     def test_size(self) -> None:
         """A frame that is too short or too long."""
-        self.assert_refused(b"", "a frame of 0 bytes")
-        self.assert_refused(bytes(HEADER_BYTES - 1), "a frame of 16 bytes")
-        self.assert_refused(bytes(MAX_FRAME_BYTES + 1), "a frame of 1048577 bytes")
+        self.assert_refused(b"", "the frame has 0 bytes")
+        self.assert_refused(bytes(HEADER_BYTES - 1), "the frame has 16 bytes")
+        self.assert_refused(bytes(MAX_FRAME_BYTES + 1), "the frame has 1048577 bytes")
 
     def test_kind(self) -> None:
-        """One of an unknown kind, or an acknowledgement that is more."""
+        """One of an unknown kind, or an acknowledgement is malformed."""
         self.assert_refused(header(3, 1, 0), "unknown kind 3")
-        self.assert_refused(header(FrameKind.ACKNOWLEDGEMENT, 1, 0), "acknowledgement that is more")
+        self.assert_refused(header(FrameKind.ACKNOWLEDGEMENT, 1, 0), "acknowledgement is malformed")
         self.assert_refused(
-            header(FrameKind.ACKNOWLEDGEMENT, 0, 0) + b"x", "acknowledgement that is more"
+            header(FrameKind.ACKNOWLEDGEMENT, 0, 0) + b"x", "acknowledgement is malformed"
         )
 
     def test_no_entries(self) -> None:
         """One that has no entries."""
-        self.assert_refused(self.frame(), "without entries")
+        self.assert_refused(self.frame(), "has no entries")
 
     def test_unknown_entry(self) -> None:
         """One with an entry that is unknown here: nothing of the frame is handled."""
         known = b"\x98\xa1m\x00\xa3a@b\xa3c@d\xa11\xc0\xc4\x00\x00"
         self.assert_refused(
-            self.frame(known[:1] + known[1:], b"\x91\xa1q"), "no entry: Invalid value 'q'"
+            self.frame(known[:1] + known[1:], b"\x91\xa1q"), "an invalid entry: Invalid value 'q'"
         )
 
     def test_parts_without_end(self) -> None:

@@ -51,8 +51,8 @@ class EntryDecoderTests(SynchronousTestCase):
     def test_no_address(self) -> None:
         """A name that is no JID is refused."""
         for name in ("", "@montague.lit", "juliet@montague.lit/", "a@b\n", "a\x00b@c"):
-            self.assert_refused("is no address", *self.routed(to=name))
-            self.assert_refused("is no address", *self.routed(sender=name))
+            self.assert_refused("is not an address", *self.routed(to=name))
+            self.assert_refused("is not an address", *self.routed(sender=name))
 
     def test_long_address(self) -> None:
         """So is one that is longer than a JID can be."""
@@ -94,8 +94,8 @@ class EntryDecoderTests(SynchronousTestCase):
 
     def test_questions(self) -> None:
         """What is asked is checked like what is told, and is no question itself."""
-        self.assert_refused("is no address", "?", 1, self.routed(to=""))
-        self.assert_refused("is no address", "!", 1, self.routed(to=""), "")
+        self.assert_refused("is not an address", "?", 1, self.routed(to=""))
+        self.assert_refused("is not an address", "!", 1, self.routed(to=""), "")
         self.assert_refused("a question about a question", "?", 1, ("?", 2, self.routed()))
         self.decoder.decode(packed([("!", 1, None, "no")]))
 

@@ -47,12 +47,15 @@ class JoiningTests(SynchronousTestCase):
     def test_sentences(self) -> None:
         """What is at odds, with whom, and what to change."""
         for node, sentence in (
-            (replace(B, secret="t"), 'cluster.secret_file is not that of node "a"; copy the file'),
-            (replace(B, domains="e"), '[[domain]] names others than those of node "a"; have all'),
-            (replace(B, database="y"), 'storage.url names another database than that of node "a"'),
-            (replace(B, protocol=1), "this one version 1; upgrade xmppd at this node first"),
-            (replace(B, protocol=5), 'this one version 5; upgrade xmppd at node "a" first'),
-            (replace(B, address="h:1"), 'cluster.links is "direct" here, and "redis" at node "a"'),
+            (
+                replace(B, secret="t"),
+                'cluster.secret_file differs from that of node "a"; copy the file',
+            ),
+            (replace(B, domains="e"), '[[domain]] differs from node "a"; all nodes'),
+            (replace(B, database="y"), 'storage.url differs from node "a"'),
+            (replace(B, protocol=1), "this node version 1; upgrade xmppd at this node first"),
+            (replace(B, protocol=5), 'this node version 5; upgrade xmppd at node "a" first'),
+            (replace(B, address="h:1"), 'cluster.links is "direct" here, but "redis" at node "a"'),
         ):
             with self.subTest(sentence):
                 self.assertIn(sentence, self.refusal(node))

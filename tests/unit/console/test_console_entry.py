@@ -177,7 +177,7 @@ class LinkTests(EntryCase):
         self.assertIn("You have no password here", seen(page))
         self.assertNotIn('type="password"', page.text)
         self.house.clock.advance(PROOF_S)
-        self.assertIn("come by a new link", seen(browser.post("/account/end", {})))
+        self.assertIn("open a new link", seen(browser.post("/account/end", {})))
         browser = self.come(self.link(ROMEO, page="account")["url"], "/account/")
         assert browser is not None
         self.assertEqual(browser.post("/account/end", {}).status, 303)
@@ -191,7 +191,7 @@ class LinkTests(EntryCase):
         self.assertNotIn('type="password"', browser.post(f"{ROOT}do/user/delete", told).text)
         self.house.clock.advance(PROOF_S)
         page = browser.post(f"{ROOT}do/user/delete", told)
-        self.assertIn("come by a new link", seen(page))
+        self.assertIn("open a new link", seen(page))
         browser.post(f"{ROOT}do/user/delete", {**told, "confirmed": "1", "password": PASSWORD})
         self.assertTrue(done(self.house.store.accounts.exists(ROMEO)))
 
@@ -225,16 +225,16 @@ class ReadOnlyTests(EntryCase):
 
     def test_console(self) -> None:
         """The console says who knows the people, instead of the buttons and the forms."""
-        admin, said = self.browser(ADMIN), "directory knows the people of montague.lit"
+        admin, said = self.browser(ADMIN), "directory manages the accounts of montague.lit"
         page = admin.get(f"{ROOT}user?account={ROMEO}")
         self.assertIn(said.capitalize()[:9], seen(page))
-        self.assertIn("knows the people of montague.lit", seen(page))
+        self.assertIn("manages the accounts of montague.lit", seen(page))
         self.assertNotIn("do/user/password", page.text)
         self.assertNotIn("do/user/reset", page.text)
         self.assertIn("do/user/disable", page.text)
         self.assertNotIn("do/user/add", admin.get(f"{ROOT}users").text)
         form = admin.get(f"{ROOT}do/user/password?account={ROMEO}")
-        self.assertIn("knows the people of montague.lit", seen(form))
+        self.assertIn("manages the accounts of montague.lit", seen(form))
         self.assertNotIn('name="password"', form.text)
         admin.get(f"{ROOT}do/user/password")
         answer = admin.post(

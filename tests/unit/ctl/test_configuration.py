@@ -68,7 +68,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(self.path.read_text(), before)
 
         async def reload() -> tuple[list[str], list[str]]:
-            raise ConfigError("plugins.load: there is no plugin dance.")
+            raise ConfigError("plugins.load: plugin dance does not exist.")
 
         self.patch(self.office.life, "reload", reload)
         with self.assertRaises(Refused) as caught:

@@ -96,7 +96,7 @@ class DescriptorTests(SynchronousTestCase):
         self.assertIn("the limit of 100 open files allows only 75", first)
         self.assertIn("the server refused 3", over)
         self.assertEqual(first, second)
-        self.assertIn("1 were turned away", over_again)
+        self.assertIn("the server refused 1", over_again)
         self.assertEqual(descriptors.turned_away, 4)
 
 

@@ -55,10 +55,13 @@ class MetricsTests(SynchronousTestCase):
         self.put(1)
         for metric, why in (
             (Metric("stanzas", "Again.", "gauge", lambda: 1), "stanzas is taken"),
-            (Metric("Stanzas", "Large.", "gauge", lambda: 1), "is no name"),
+            (Metric("Stanzas", "Large.", "gauge", lambda: 1), "is not a valid name"),
             (Metric("mute", "", "gauge", lambda: 1), "says nothing of itself"),
             (Metric("a", "A.", "gauge", lambda: 1, labels=(Label("b", ()),)), "without values"),
-            (Metric("a", "A.", "gauge", lambda: 1, labels=(Label("b c", ("d",)),)), "is no name"),
+            (
+                Metric("a", "A.", "gauge", lambda: 1, labels=(Label("b c", ("d",)),)),
+                "is not a valid name",
+            ),
         ):
             with self.subTest(why):
                 self.assertIn(

@@ -475,7 +475,7 @@ class RefusalTests(ResumptionCase):
         """The session of another account is as unknown as one that never was, and sleeps on."""
         self.juliet.abort()
         thief = self.house.logged_in("romeo")
-        answers = {self.failure(thief, id) for id in (self.previd, "no such session")}
+        answers = {self.failure(thief, id) for id in (self.previd, "does not exist")}
         self.assertEqual(
             answers,
             {f"<failed xmlns='{SM}'><item-not-found xmlns='{ns.STANZA_ERRORS}'/></failed>"},

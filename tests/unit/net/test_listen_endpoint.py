@@ -86,12 +86,12 @@ class ConfiguredTests(SynchronousTestCase):
             ("haproxy:epoll:0", "starttls", ""),
             ("haproxy:epoll:0", "direct", 'cannot have listen.tls = "direct"'),
             ("haproxy:ssl:0", "starttls", "would do its own TLS"),
-            ("haproxy:nonsense:0", "starttls", "is no endpoint"),
-            ("epoll:xmpp", "starttls", 'is no endpoint; write it as "epoll:5222"'),
+            ("haproxy:nonsense:0", "starttls", "is not a valid endpoint"),
+            ("epoll:xmpp", "starttls", 'is not a valid endpoint; write it as "epoll:5222"'),
             (
                 "epoll:5222:interface=::1",
                 "starttls",
-                r"is no endpoint; write it as 'epoll:5222:interface=\:\:1'",
+                r"is not a valid endpoint; write it as 'epoll:5222:interface=\:\:1'",
             ),
         )
         for endpoint, tls, mistake in listed:

@@ -134,7 +134,7 @@ class EndsTests(SynchronousTestCase):
         self.nodes.clock.advance(END_S)
         self.nodes.settle()
         refused = self.failureResultOf(disabling, Refused).value
-        self.assertIn("no answer came from c", str(refused))
+        self.assertIn("c did not answer", str(refused))
         self.assertEqual(refused.status, INCOMPLETE)
 
     def disable(self) -> Deferred[list[str]]:

@@ -57,7 +57,8 @@ class ExplainTests(NodeCommandsTestCase):
         self.assertEqual(first, f"{ROMEO} sees {JULIET}, available at balcony.")
         self.romeo.abort()
         self.assertIn(
-            f"{ROMEO} is not connected; it would be told when it logs in (PM-7).", self.explain("b")
+            f"{ROMEO} is not connected; its client gets this presence when it logs in (PM-7).",
+            self.explain("b"),
         )
 
     def test_message(self) -> None:

@@ -36,4 +36,4 @@ class XMLFileTests(SynchronousTestCase):
         """What is no XML is said to be none, and so is a file whose end is missing."""
         for text in ("<a><b></a>", "a", "<a/><a/>", "<a><b/>", ""):
             error = self.assertRaises(ValueError, self.read, text)
-            self.assertIn("it is no XML", str(error))
+            self.assertIn("malformed or incomplete XML", str(error))

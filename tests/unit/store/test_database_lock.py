@@ -146,7 +146,7 @@ class LockTests(TestCase):
         with capturedLogs() as lines:
             execute(self.url, END_OTHERS)
             for _ in range(100):
-                if any("is ours again" in str(line["log_format"]) for line in lines):
+                if any("is held again" in str(line["log_format"]) for line in lines):
                     break
                 await deferLater(reactor, LOOK_EVERY_S, lambda: None)
             else:
