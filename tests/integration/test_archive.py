@@ -176,8 +176,8 @@ class LoginTests(ArchiveServerCase):
         log_in()
         self.check()
         self.away(self.phone.leave)
-        log_in("behind the binding")  # a copy, since it wants copies; from the store; and a result
-        self.check(again=2)
+        log_in("behind the binding")  # from the store, and a result; no copy of what is kept
+        self.check(again=1)
 
     def test_monal(self) -> None:
         """The binding of RFC 6120, all questions at once, preferences, presence, and the archive as
