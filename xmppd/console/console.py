@@ -4,7 +4,7 @@ A page says nothing that a command does not answer, and does nothing but give on
 whoever may give it, is written down as every command is, and is there the day the command is.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from xmppd.auth.base import SASLError
-from xmppd.command.argument import DRY_RUN, Argument
+from xmppd.command.argument import DRY_RUN
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
 from xmppd.command.exit_status import INCOMPLETE
-from xmppd.command.kinds import AccountName, Address
 from xmppd.command.refused import Refused
 from xmppd.config.scopes import ROLES
 from xmppd.console.asking import fields, given, in_a_shell, is_filled, is_for_pages
 from xmppd.console.endless_commands import EndlessCommands
 from xmppd.console.live import Live
+from xmppd.console.offered_command import OfferedCommand, quoted
 from xmppd.console.own_pages import USER
 from xmppd.console.shown import (
     MAX_FILE_ROWS,
@@ -173,9 +173,7 @@ class Console:
             if self._may(panel.command, actor)
         ]
         beside = next(iter(self._pages.panels(path))).command
-        acts = [
-            act for name in page.acts if (act := self._act(name, click, beside, about)) is not None
-        ]
+        acts = self._page_acts(page.acts, click, beside, about)
         why_not = [self._why_not(name, about) for name in page.acts if self._may(name, actor)]
         return click.page(
             "listed.html",
@@ -191,7 +189,13 @@ class Console:
         told: dict[str, object] = dict(panel.given)
         if panel.about:
             told[panel.about] = about
-        found = await self._shown(panel.command, told, click, panel)
+        begin = click.field(panel.onward[0]) if panel.onward else ""
+        page: dict[str, object] = {}
+        if panel.onward is not None:
+            page["rows"] = str(MAX_ROWS + 1)
+            if begin:
+                page[panel.onward[0]] = begin
+        found = await self._shown(panel.command, told | page, click, panel)
         command = self._commands.commands[panel.command].about
         return {
             "title": panel.title,
@@ -199,7 +203,18 @@ class Console:
             "shell": in_a_shell(command, told),
             "file": self._href(panel.command, {**told, "as": CSV}),
             "open": self._href(panel.command, told),
+            "first": click.request.path if begin else "",
+            "next": self._next(panel, found, click),
         }
+
+    def _next(self, panel: Panel, found: ShownAnswer, click: Click) -> str:
+        """Where the rows are that come behind those which are shown (CN-8)."""
+        if panel.onward is None or not found.more:
+            return ""
+        argument, column = panel.onward
+        query = {panel.about: click.field(panel.about)} if panel.about else {}
+        last = found.last.get(column)
+        return f"{click.request.path}?{urlencode({**query, argument: last})}"
 
     async def _shown(
         self, name: str, told: Mapping[str, object], click: Click, panel: Panel | None = None
@@ -208,66 +223,57 @@ class Console:
             answer = await self._answer(name, told, _actor(click))
         except Refused as error:
             return ShownAnswer(refused=f"{str(error).rstrip('.')}.")
-        is_list = panel is not None and bool(panel.opens or panel.each)
+        if panel is None:
+            return shown(answer, facts=True, link=self._link)
+        about = click.field(panel.about) if panel.about else ""
+        offers = self._offers(panel.each, click, panel.command, about)
+
+        def acts(row: Mapping[str, Any]) -> Iterator[Act]:
+            for offer in offers:
+                act = offer.act(row, panel.takes)
+                if act is not None:
+                    yield act
+
         return shown(
             answer,
-            columns=() if panel is None else panel.columns,
-            facts=not is_list,
+            columns=panel.columns,
+            facts=not (panel.opens or panel.each),
             link=self._link,
-            acts=lambda row: self._acts(row, panel, click),
+            acts=acts,
         )
 
-    def _acts(self, row: Mapping[str, Any], panel: Panel | None, click: Click) -> Iterator[Act]:
-        if panel is None:
-            return
-        about = click.field(panel.about) if panel.about else ""
-        for name in panel.each:
-            act = self._act(name, click, panel.command, about, (row, panel.takes))
-            if act is not None:
-                yield act
-
-    def _act(
-        self,
-        name: str,
-        click: Click,
-        beside: str = "",
-        about: str = "",
-        row: tuple[Mapping[str, Any], Mapping[str, str]] = ({}, {}),
-    ) -> Act | None:
-        """A command that is offered, with what is known already filled in.
+    def _offers(
+        self, names: Iterable[str], click: Click, beside: str, about: str
+    ) -> list[OfferedCommand]:
+        """Those of some commands that are for somebody, as a page offers them.
 
         Args:
-            name: The command.
-            click: Who is offered it, and where.
-            beside: The command whose answer it stands beside: of one family both need not say so.
+            names: Of the commands.
+            click: Who is offered them, and where.
+            beside: The command whose answer they stand beside: of one family both need not say so.
             about: What the page is about.
-            row: What the row has, and the columns that arguments take which have another name.
         """
-        if not self._may(name, _actor(click)):
-            return None
-        command = self._commands.commands[name].about
-        columns, takes = row
-        told: dict[str, object] = {}
-        for argument in command.arguments:
-            value = columns.get(takes.get(argument.key, argument.key))
-            if isinstance(value, str) and value:
-                told[argument.key] = value
-        first = next(iter(command.arguments), None)
-        if about and first is not None and first.key not in told and is_account(first):
-            told[first.key] = about
-        if self._commands.commands[name].why_not(told):
-            return None
-        href = self._href(name, {**told, "back": click.request.path + _asked(click)})
-        family, _, rest = name.partition(" ")
-        is_sister = rest and beside.partition(" ")[0] == family
-        return Act(_title(rest if is_sister else name), href, command.effect == "ends")
+        actor, back = _actor(click), click.request.path + _asked(click)
+        family = beside.partition(" ")[0]
+        offers = []
+        for name in names:
+            if self._may(name, actor):
+                first, _, rest = name.partition(" ")
+                title = _title(rest if rest and first == family else name)
+                command = self._commands.commands[name]
+                offers.append(OfferedCommand(command, title, self._href(name, {}), back, about))
+        return offers
+
+    def _page_acts(
+        self, names: Iterable[str], click: Click, beside: str = "", about: str = ""
+    ) -> list[Act]:
+        acts = (offer.act({}) for offer in self._offers(names, click, beside, about))
+        return [act for act in acts if act is not None]
 
     def _why_not(self, name: str, about: str) -> str:
         """Why a command that a page has is not offered for what it is about (CN-10)."""
-        command = self._commands.commands[name]
-        first = next(iter(command.about.arguments), None)
-        told = {first.key: about} if about and first is not None and is_account(first) else {}
-        return _sentence(command.why_not(told))
+        offer = OfferedCommand(self._commands.commands[name], "", "", "", about)
+        return _sentence(offer.command.why_not(offer.told({})))
 
     def _link(self, key: str, value: object) -> str:
         """The page that a value leads to: that of an account of ours."""
@@ -279,7 +285,7 @@ class Console:
             return ""
         if jid.local is None or jid.domain not in self._commands.domains:
             return ""
-        return f"{ROOT}{USER}?{urlencode({'account': jid.bare})}"
+        return f"{ROOT}{USER}?account={quoted(jid.bare)}"
 
     def _href(self, name: str, told: Mapping[str, object]) -> str:
         query = urlencode(told, doseq=True)
@@ -296,7 +302,7 @@ class Console:
             presence=await self._heard("top presence", few, actor),
             audit=await self._heard("audit list", few, actor),
             state=status,
-            acts=[act for name in ("reload",) if (act := self._act(name, click)) is not None],
+            acts=self._page_acts(("reload",), click),
             user=f"{ROOT}{USER}?account=",
         )
 
@@ -625,11 +631,6 @@ _PEOPLE = frozenset(
         "sender",
     )
 )
-
-
-def is_account(argument: Argument) -> bool:
-    """Whether an argument is somebody's address."""
-    return isinstance(argument.kind, AccountName | Address)
 
 
 def _actor(click: Click) -> Actor:

@@ -8,7 +8,8 @@ USER = "user"
 PAGES: tuple[Page | Panel, ...] = (
     # -- people -----------------------------------------------------------------------------------
     Page(path="users", title="Users", place="People", acts=("user add", "user count")),
-    Panel(page="users", title="Accounts", command="user list", opens=USER),
+    Panel(page="users", title="Accounts", command="user list", opens=USER,
+          onward=("after", "account")),
     Page(
         path=USER,
         title="User",
@@ -109,7 +110,7 @@ PAGES: tuple[Page | Panel, ...] = (
     Panel(page="numbers", title="Now", command="stats"),
     Page(path="audit", title="Audit", says="What was changed, who changed it, and the outcome."),
     Panel(page="audit", title="Commands that changed something", command="audit list",
-          given={"rows": "100"}),
+          onward=("before", "number")),
     Page(path="keys", title="Keys", says="With a key a program gives commands.", acts=("key add",)),
     Panel(page="keys", title="Keys of programs", command="key list", each=("key revoke",)),
     Page(path="jobs", title="Jobs", says="Commands that nobody waits for."),

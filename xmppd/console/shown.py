@@ -9,39 +9,23 @@ from typing import Any
 
 from xmppd.command.reply import Reply, Row, columns_of
 from xmppd.pages import cells
+from xmppd.pages.templates import Markup, escape
 
 MAX_ROWS = 100
 """Rows of one table; what is beyond is in the file."""
 
 MAX_FILE_ROWS = 100_000
 
+_NOTHING = Markup('<span class="soft">–</span>')
+_YES = Markup('<span class="pill">yes</span>')
+_NO = Markup('<span class="soft">no</span>')
+_DANGER = "…"
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _GOOD = frozenset(("open", "connected", "available", "done", "acts", "reached"))
 _BAD = re.compile(r"refused|failed|broken|expired|unreachable|lost")
 _STATES = frozenset(("state", "outcome"))
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCell:
-    """One value.
-
-    Attributes:
-        kind: ``text``, ``number``, ``moment``, ``yes``, ``no``, ``nothing``, ``many`` or ``state``.
-        text: How it is shown.
-        whole: The same in full, if that says more.
-        many: Each of several.
-        href: Where it leads; empty for nowhere.
-        mood: Of a state: empty, ``off`` or ``bad``.
-    """
-
-    kind: str
-    text: str = ""
-    whole: str = ""
-    many: tuple[str, ...] = ()
-    href: str = ""
-    mood: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +45,17 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class ShownRow:
-    """A row of a table, and what may be done with it."""
+    """A row of a table: there are many, so they are put together here and not by a template.
 
-    cells: tuple[ShownCell, ...]
-    acts: tuple[Act, ...] = ()
+    Attributes:
+        values: Each as it is shown.
+        cells: The same as cells of a table.
+        acts: The buttons for what may be done with it; empty for nothing.
+    """
+
+    values: tuple[Markup, ...]
+    cells: Markup
+    acts: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +69,7 @@ class ShownAnswer:
         notes: Sentences.
         more: Whether there are further rows.
         refused: Why there is nothing; empty if it is not so.
+        last: The columns of the last row.
     """
 
     headings: tuple[tuple[str, bool], ...] = ()
@@ -86,6 +78,7 @@ class ShownAnswer:
     notes: tuple[str, ...] = ()
     more: bool = False
     refused: str = ""
+    last: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -131,18 +124,23 @@ def shown(
     if columns:
         wanted = ("node", *columns)
         keys = [key for key in wanted if key in keys]
+    numbers = [_has_numbers(answer.rows, key) for key in keys]
+
+    def shown_row(row: Mapping[str, Any]) -> ShownRow:
+        values = [value(key, row.get(key), link(key, row.get(key))) for key in keys]
+        parts = (
+            f'<td class="num">{each}</td>' if is_number else f"<td>{each}</td>"
+            for each, is_number in zip(values, numbers, strict=True)
+        )
+        return ShownRow(tuple(values), Markup("".join(parts)), buttons(acts(row)))
+
     return ShownAnswer(
-        tuple((cells.heading(key), _has_numbers(answer.rows, key)) for key in keys),
-        tuple(
-            ShownRow(
-                tuple(cell(key, row.get(key), link(key, row.get(key))) for key in keys),
-                tuple(acts(row)),
-            )
-            for row in answer.rows
-        ),
+        tuple(zip(map(cells.heading, keys), numbers, strict=True)),
+        tuple(map(shown_row, answer.rows)),
         facts and len(answer.rows) == 1,
         tuple(answer.notes),
         answer.more,
+        last=answer.rows[-1] if answer.rows else {},
     )
 
 
@@ -154,24 +152,37 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def cell(key: str, value: object, href: str = "") -> ShownCell:
-    """A value, by the name of its column and what it is."""
-    if value is None or value in ("", [], ()):
-        return ShownCell("nothing")
-    if isinstance(value, bool):
-        return ShownCell("yes" if value else "no")
-    if isinstance(value, int | float):
-        return ShownCell("number", _number(key, value), whole=str(value))
-    if isinstance(value, list):
-        return ShownCell("many", many=tuple(map(cells.text, value)))
-    text = str(value)
+def value(key: str, found: object, href: str = "") -> Markup:
+    """A value as a page shows it, by the name of its column and what it is (CN-5)."""
+    if found is None or found in ("", [], ()):
+        return _NOTHING
+    if isinstance(found, bool):
+        return _YES if found else _NO
+    if isinstance(found, int | float):
+        return Markup(f'<span title="{found}">{escape(_number(key, found))}</span>')
+    if isinstance(found, list):
+        items = "".join(f"<li><bdi>{escape(cells.text(each))}</bdi></li>" for each in found)
+        return Markup(f'<ul class="many">{items}</ul>')
+    text = str(found)
     moment = _MOMENT.fullmatch(text)
     if moment is not None:
-        return ShownCell("moment", f"{moment[1]} {moment[2]}", whole=text)
+        return Markup(f'<time datetime="{text}" title="{text}">{moment[1]} {moment[2]}</time>')
+    said = f"<bdi>{escape(cells.text(text))}</bdi>"
     if key in _STATES:
-        mood = "bad" if _BAD.search(text) else "" if text in _GOOD else "off"
-        return ShownCell("state", cells.text(text), mood=mood)
-    return ShownCell("text", cells.text(text), href=href)
+        mood = " bad" if _BAD.search(text) else "" if text in _GOOD else " off"
+        return Markup(f'<span class="pill{mood}">{said}</span>')
+    return Markup(f'<a href="{escape(href)}">{said}</a>' if href else said)
+
+
+def buttons(acts: Iterable[Act]) -> Markup:
+    """What may be done with a row."""
+    return Markup(
+        "".join(
+            f'<a class="button small" href="{escape(act.href)}">{escape(act.title)}'
+            f"{_DANGER if act.danger else ''}</a>"
+            for act in acts
+        )
+    )
 
 
 def _number(key: str, value: float) -> str:
@@ -212,7 +223,6 @@ __all__ = [
     "Act",
     "Heard",
     "ShownAnswer",
-    "ShownCell",
     "ShownRow",
     "as_csv",
     "shown",

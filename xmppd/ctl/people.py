@@ -1,5 +1,6 @@
 """Commands that show accounts."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
@@ -7,7 +8,7 @@ from operator import attrgetter
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import Choice, DomainName, Number
+from xmppd.command.kinds import AccountName, Choice, DomainName, Number
 from xmppd.command.other_nodes import Gathered, gathered
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
@@ -28,6 +29,7 @@ MAX_ROWS = 1_000_000_000
 KEPT, HERE = ("registered", "disabled"), ("online", "active", "idle")
 
 DOMAIN = Argument("--domain", "only accounts of this domain", DomainName())
+AFTER = Argument("--after", "only those behind this account, by name", AccountName())
 ROWS = Argument("--rows", "at most this many", Number(1, MAX_ROWS))
 
 
@@ -104,12 +106,21 @@ class PeopleCommands:
         """List accounts, in order of their names."""
         told = context.arguments
         disabled, left = told.text("state") == "disabled", told.number("rows", MAX_ROWS)
-        people, elsewhere = await self._online(context)
-        for domain in told.domains("domain"):
-            async for info in self._found(domain):
+        after = told.jids("after")
+        elsewhere = await self._online_elsewhere(context)
+        others: Counter[str] = Counter()
+        for row in elsewhere.rows:
+            if isinstance(row, OnlineUser):
+                others[row.account] += row.sessions
+        domains = told.domains("domain")
+        if after and after[0].domain in domains:
+            domains = domains[domains.index(after[0].domain) :]
+        for domain in domains:
+            begin = after[0].bare if after and after[0].domain == domain else ""
+            async for info in self._found(domain, begin, min(left, PAGE)):
                 if info.disabled or not disabled:
-                    here = people.get(info.account)
-                    yield _row(info, 0 if here is None else here.sessions)
+                    here = len(self.routes.sessions_here(info.account))
+                    yield _row(info, here + others[info.account])
                     left -= 1
                 if not left:
                     return
@@ -151,9 +162,10 @@ class PeopleCommands:
             yield await self._shown(account, None if seen is None else seen.seen, elsewhere.rows)
         Gathered(missing=sorted(set(missing))).check()
 
-    async def _found(self, domain: str) -> AsyncIterator[AccountInfo]:
-        after = ""
-        while page := await self.accounts.accounts(domain, after=after, limit=PAGE):
+    async def _found(
+        self, domain: str, after: str = "", limit: int = PAGE
+    ) -> AsyncIterator[AccountInfo]:
+        while page := await self.accounts.accounts(domain, after=after, limit=limit):
             for info in page:
                 yield info
             after = page[-1].account
@@ -165,8 +177,7 @@ class PeopleCommands:
 
     async def _online(self, context: CommandContext) -> tuple[dict[str, OnlineUser], Gathered]:
         """Who is online in the service, by bare JID; and what other nodes have answered."""
-        named = {key: value for key, value in context.given.items() if key == "domain"}
-        elsewhere = await gathered(context.others, "user online", named)
+        elsewhere = await self._online_elsewhere(context)
         people = {
             row.account: row
             for domain in context.arguments.domains("domain")
@@ -178,6 +189,10 @@ class PeopleCommands:
                 sessions, active = known.sessions + row.sessions, known.active or row.active
                 people[row.account] = OnlineUser(row.account, sessions, active)
         return people, elsewhere
+
+    async def _online_elsewhere(self, context: CommandContext) -> Gathered:
+        named = {key: value for key, value in context.given.items() if key == "domain"}
+        return await gathered(context.others, "user online", named)
 
     def _online_here(self, domain: str) -> Iterator[OnlineUser]:
         """Who is online at this node."""
@@ -240,7 +255,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
         Description(
             "user list",
             "list accounts",
-            (DOMAIN, _state(*KEPT), ROWS),
+            (DOMAIN, _state(*KEPT), AFTER, ROWS),
             needs="store",
             area="accounts",
             empty="the account does not exist",

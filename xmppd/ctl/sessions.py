@@ -1,6 +1,7 @@
 """Commands on sessions."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 from msgspec.structs import asdict
 
@@ -72,8 +73,9 @@ class SessionCommands:
     async def list_all(self, context: CommandContext) -> Replies:
         """List the sessions that are bound."""
         wanted = [jid.bare for jid in context.arguments.jids("account")]
-        for session in tuple(self.sessions.sessions.values()):
-            if session.bound and (not wanted or session.jid.bare in wanted):
+        found = [self.sessions.local_sessions(bare) for bare in wanted]
+        for session in chain(*found) if wanted else tuple(self.sessions.sessions.values()):
+            if session.bound:
                 yield _row(session, "detached" if session.detached else "connected")
 
     async def show(self, context: CommandContext) -> Replies:

@@ -27,6 +27,8 @@ class Panel:
             name.
         takes: The column that an argument takes instead.
         opens: The path of a page that is about what the first column has.
+        onward: The argument that leads to the rows behind these, and the column of the last one
+            that it is told; None if there is none. Such a command also takes ``--rows``.
     """
 
     page: str
@@ -38,6 +40,7 @@ class Panel:
     each: tuple[str, ...] = ()
     takes: Mapping[str, str] = field(default_factory=dict)
     opens: str = ""
+    onward: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Templates: pages out of files with gaps, in which whatever is filled in is text (CN-5).
 
-This is the one import of Jinja2.
+This is the one import of Jinja2, and of what it escapes with.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from xmppd.pages import cells
 
@@ -60,4 +61,4 @@ def _environment(directory: Path) -> Environment:
     return environment
 
 
-__all__ = ["HERE", "Templates"]
+__all__ = ["HERE", "Markup", "Templates", "escape"]

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
-from urllib.parse import quote
+import re
+from html import unescape
+from urllib.parse import quote, unquote
 
 from twisted.internet.task import deferLater
 
@@ -219,9 +221,39 @@ class CommandTests(ConsoleCase):
         self.add(*(f"u{number}@montague.lit" for number in range(210)))
         page = self.admin.get("/console/users")
         self.assertEqual(page.text.count("<tr>"), 101)
-        self.assertIn("There is more", seen(page))
+        self.assertIn("The next 100", seen(page))
+        self.assertIn("There is more", seen(self.admin.get("/console/do/user/list?domain=")))
         answer = self.admin.get("/console/do/user/list?as=csv")
         self.assertEqual(len(answer.text.splitlines()), 214)
+
+    def test_onward(self) -> None:
+        """The rows behind those which are shown are one click away, each once, up to the last; the
+        file has all.
+        """
+        self.add(*(f"u{number}@montague.lit" for number in range(210)))
+        found, path = list[str](), "/console/users"
+        for number in (100, 100, 13):
+            page = self.admin.get(path)
+            here = re.findall(r'href="/console/user\?account=([^"]*)"', page.text)
+            self.assertEqual(len(here), number)
+            found += map(unquote, here)
+            onward = re.findall(r'href="(/console/users\?after=[^"]*)">The next 100', page.text)
+            self.assertEqual(bool(onward), number == 100)
+            self.assertEqual("From the beginning" in page.text, len(found) > 100)
+            path = unescape(onward[0]) if onward else path
+        self.assertEqual(found, sorted(set(found)))
+        (file,) = re.findall(r'href="([^"]*as=csv)"', page.text)
+        self.assertEqual(len(self.admin.get(unescape(file)).text.splitlines()), 214)
+
+    def test_onward_in_the_audit(self) -> None:
+        """So it is with what was done, the newest first."""
+        for _ in range(51):
+            for command in ("disable", "enable"):
+                self.admin.post(f"/console/do/user/{command}", {"account": ROMEO})
+        page = self.admin.get("/console/audit")
+        self.assertEqual(page.text.count("<tr>"), 101)
+        (path,) = re.findall(r'href="([^"]*)">The next 100', page.text)
+        self.assertEqual(self.admin.get(unescape(path)).text.count("<tr>"), 3)
 
 
 class RoleTests(ConsoleCase):

@@ -101,6 +101,11 @@ class UserTests(OfficeCase):
         for number in range(1_001):
             done(self.house.store.accounts.create_account(f"n{number:04}@montague.lit", []))
         self.assertEqual(len(self.office.rows("user list")), 1_003)
+        behind = self.office.rows("user list", after="n0998@montague.lit", rows="3")
+        self.assertEqual(
+            [row["account"] for row in behind],
+            ["n0999@montague.lit", "n1000@montague.lit", "romeo@montague.lit"],
+        )
 
     def test_delete(self) -> None:
         """Who is deleted is told so, and is gone."""
