@@ -1,8 +1,8 @@
 """Account pages: people look after their account by a browser, at ``/account/``.
 
-They change the password, end devices, files and invitations, and the account itself, which takes a
-week (``page.py``, ``endings.py``). Who has forgotten the password is sent a link by those who run
-the server (``reset_page.py``).
+They change the password, end devices, files and invitations, take their data along, and end the
+account itself, which takes a week (``page.py``, ``export.py``, ``endings.py``). Who has forgotten
+the password is sent a link by those who run the server (``reset_page.py``).
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -11,6 +11,7 @@ from xmppd.account.accounts import Accounts
 from xmppd.command.command_table import CommandTable
 from xmppd.config.settings import Settings
 from xmppd.host.clocks import Clocks
+from xmppd.migration.exporter import Exporter
 from xmppd.pages.visitors import Visitors
 from xmppd.plugin.place import Part
 from xmppd.plugin.repeatedly import repeatedly
@@ -20,6 +21,7 @@ from xmppd_plugins.register.registration import HourlyLimit, SelfRegistration
 
 from .commands import AccountPageCommands
 from .endings import AccountEndings
+from .export import AccountExport
 from .page import AccountPage
 from .reset_page import ResetPage
 from .resets import PasswordResets
@@ -35,6 +37,7 @@ def plug(
     registration: SelfRegistration,
     commands: CommandTable,
     visitors: Visitors,
+    exporter: Exporter,
     doors: HTTPDoors,
     clocks: Clocks,
     clock: IReactorTime,
@@ -45,7 +48,8 @@ def plug(
         return []  # without a listener for HTTP nobody could come
     endings = AccountEndings(database, accounts, settings, clocks.wall_clock)
     resets = PasswordResets(database, clocks.wall_clock)
-    page = AccountPage(visitors, commands, registration, endings)
+    export = AccountExport(exporter, accounts.store)
+    page = AccountPage(visitors, commands, registration, endings, export)
     wrong = HourlyLimit(clocks.seconds)
     reset = ResetPage(page.site, resets, accounts, registration, doors.base_url, wrong)
     own = AccountPageCommands(

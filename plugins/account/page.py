@@ -24,6 +24,7 @@ from xmppd.web.request import HTTPRequest, HTTPResponse
 from xmppd_plugins.register.registration import SelfRegistration
 
 from .endings import AccountEndings
+from .export import AccountExport
 
 ROOT = "/account/"
 PASSWORD = "password"  # noqa: S105  # a word in addresses
@@ -39,6 +40,7 @@ class AccountPage:
         commands: What owners may do.
         registration: The rules for passwords.
         endings: Accounts that are to end.
+        export: Writes their data down.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class AccountPage:
         commands: CommandTable,
         registration: SelfRegistration,
         endings: AccountEndings,
+        export: AccountExport,
     ) -> None:
         self._visitors = visitors
         self._commands = commands
         self._registration = registration
         self._endings = endings
+        self._export = export
         self.site = PageSite(visitors, ROOT, "Your account", "web", _may, Path(__file__).parent)
 
     def paths(self) -> Iterator[HTTPPath]:
@@ -63,6 +67,7 @@ class AccountPage:
         yield self.site.path("delete-file", self.delete_file, ("POST",))
         yield self.site.path("invite", self.invite, ("POST",))
         yield self.site.path("revoke-invitation", self.revoke_invitation, ("POST",))
+        yield self.site.path("export", self.export, ("POST",))
         yield self.site.path("end", self.end, ("POST",))
         yield self.site.path("stay", self.stay, ("POST",))
         yield HTTPPath(
@@ -182,6 +187,20 @@ class AccountPage:
         """Nobody comes by an invitation any more."""
         said, given = "The invitation was revoked.", {"id": click.field("id")}
         return await self._done(click, said, "invitations", "invite revoke", **given)
+
+    async def export(self, click: Click) -> HTTPResponse:
+        """A file with all that the server keeps of somebody, for whoever knows the password: the
+        keys of it are in there.
+        """
+        try:
+            await self._prove(click)
+        except SASLError as error:
+            return await self._wrong(click, _said(error), 401, "export")
+        file = await self._export.file(_owner(click))
+        if file is None:
+            said = "Too many take their data along just now: try again in a minute."
+            return await self._wrong(click, said, 429, "export")
+        return file
 
     async def end(self, click: Click) -> HTTPResponse:
         """The account ends in a week, which whoever knows the password may ask for."""

@@ -12,7 +12,6 @@ from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.explain.finding import counted
 from xmppd.migration.agreement import Agreement
-from xmppd.migration.exporter import Exporter
 from xmppd.migration.importer import Importer, ImportPlan, Outcome
 from xmppd.migration.person import SourceError
 from xmppd.migration.sources import SOURCES
@@ -115,9 +114,8 @@ class MovingCommands:
 
     async def write(self, context: CommandContext) -> Replies:
         """Export, with a row for each account."""
-        told, server = context.arguments, self.server
+        told, exporter = context.arguments, self.server.exporter
         only = frozenset(jid.bare for jid in told.jids("account"))
-        exporter = Exporter(server.store, server.user_data, server.service_data, server.turns)
         directory, count = Path(told.text("directory")), 0
         try:
             async for account in exporter.write(directory, told.domains("domain"), only):

@@ -64,6 +64,7 @@ def stages_of(server: Wiring) -> Mapping[type, object]:
         server.listeners,
         server.http_doors,
         server.visitors,
+        server.exporter,
     )
     return {
         **{stage.__class__: stage for stage in stages},

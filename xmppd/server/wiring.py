@@ -63,6 +63,7 @@ from xmppd.message.muting import Muting
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.message.offline_message_strategy import OfflineMessageStrategy
 from xmppd.message.unread_counts import UnreadCounts
+from xmppd.migration.exporter import Exporter
 from xmppd.migration.service_data import ServiceDataTable
 from xmppd.migration.user_data import UserDataTable
 from xmppd.net.certificate_ends import CertificateEnds
@@ -255,6 +256,11 @@ class Wiring:
     def config(self) -> Config:
         """The present configuration."""
         return self.settings.config
+
+    @property
+    def exporter(self) -> Exporter:
+        """Writes accounts down."""
+        return Exporter(self.store, self.user_data, self.service_data, self.turns)
 
     def _commands(self) -> tuple[CommandTable, CommandForms]:
         commands = CommandTable(self.domains, Roles(self.admins, self.config.role))
