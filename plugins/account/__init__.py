@@ -2,7 +2,8 @@
 
 They change the password, end devices, files and invitations, take their data along, and end the
 account itself, which takes a week (``page.py``, ``export.py``, ``endings.py``). Who has forgotten
-the password is sent a link by those who run the server (``reset_page.py``).
+the password is sent a link by those who run the server (``reset_page.py``). Where that is allowed,
+people also make their account there (``register_page.py``).
 """
 
 from twisted.internet.interfaces import IReactorTime
@@ -23,6 +24,8 @@ from .commands import AccountPageCommands
 from .endings import AccountEndings
 from .export import AccountExport
 from .page import AccountPage
+from .puzzles import Puzzles
+from .register_page import RegisterPage
 from .reset_page import ResetPage
 from .resets import PasswordResets
 from .settings import AccountPageSettings
@@ -52,6 +55,10 @@ def plug(
     page = AccountPage(visitors, commands, registration, endings, export)
     wrong = HourlyLimit(clocks.seconds)
     reset = ResetPage(page.site, resets, accounts, registration, doors.base_url, wrong)
+    register = RegisterPage(
+        page.site, registration, endings, Puzzles(clocks.seconds), commands.domains
+    )
+    page.site.frame = lambda click: {"registers": register.is_open}
     own = AccountPageCommands(
         resets, endings, accounts.store.exists, registration.passwords, reset.url
     )
@@ -65,6 +72,7 @@ def plug(
         Settings(AccountPageSettings, endings.use),
         *page.paths(),
         *reset.paths(),
+        *register.paths(),
         *own.commands(),
         repeatedly(sweep, SWEEP_S, clock),
     ]
