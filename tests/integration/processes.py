@@ -161,6 +161,28 @@ class ProcessCase(SynchronousTestCase):
         return self.log.read_text(encoding="utf-8")
 
 
+def heard_at_login(port: int, context: ssl.SSLContext, account: str, password: str) -> bytes:
+    """What a client hears that verifies the server's certificate, and logs in by PLAIN; up to its
+    success, or the end of the connection.
+    """
+    name, _, domain = account.partition("@")
+    token = b64encode(f"\0{name}\0{password}".encode()).decode()
+    header = (
+        f"<stream:stream xmlns='jabber:client' to='{domain}' version='1.0' "
+        "xmlns:stream='http://etherx.jabber.org/streams'>"
+    )
+    auth = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}</auth>"
+    with (
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain,
+        context.wrap_socket(plain, server_hostname=domain) as client,
+    ):
+        client.sendall(f"{header}{auth}".encode())
+        heard = b""
+        while b"<success" not in heard and (data := client.recv(4_096)):
+            heard += data
+        return heard
+
+
 class Peer:
     """A client that shows each byte: direct TLS, PLAIN.
 

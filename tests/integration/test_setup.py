@@ -5,9 +5,15 @@ import pty
 import socket
 import ssl
 import subprocess
-from base64 import b64encode
 
-from tests.integration.processes import PATIENCE_S, XMPPD, ProcessCase, environment, twistd
+from tests.integration.processes import (
+    PATIENCE_S,
+    XMPPD,
+    ProcessCase,
+    environment,
+    heard_at_login,
+    twistd,
+)
 from tests.pebble import Pebble
 from tests.ports import free_port
 
@@ -57,22 +63,8 @@ class SetupTests(ProcessCase):
         self.wait_for(lambda: "was renewed" in self.text(), process)
         context = ssl.create_default_context(cadata=pebble.root())
         port = self.ports_given["clients-tls"]
-        with (
-            socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain,
-            context.wrap_socket(plain, server_hostname="chat.example") as client,
-        ):
-            token = b64encode(b"\0romeo\0but soft").decode()
-            client.sendall(
-                b"<stream:stream xmlns='jabber:client' to='chat.example' version='1.0' "
-                b"xmlns:stream='http://etherx.jabber.org/streams'>"
-                + f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{token}"
-                "</auth>".encode()
-            )
-            heard = b""
-            while b"<success" not in heard:
-                data = client.recv(4_096)
-                self.assertTrue(data, heard)
-                heard += data
+        heard = heard_at_login(port, context, "romeo@chat.example", "but soft")
+        self.assertIn(b"<success", heard)
 
     def test_there_already(self) -> None:
         """A configuration is never written over."""

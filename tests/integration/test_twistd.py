@@ -4,14 +4,26 @@ import os
 import pwd
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 from shutil import copyfile, copytree, ignore_patterns
 from sysconfig import get_path
 from unittest import SkipTest
+from urllib.request import urlopen
 
-from tests.integration.processes import HEADER, ROOT, XMPPD, Peer, ProcessCase, twistd
+from tests.integration.processes import (
+    HEADER,
+    PATIENCE_S,
+    ROOT,
+    XMPPD,
+    Peer,
+    ProcessCase,
+    heard_at_login,
+    twistd,
+)
+from tests.ports import free_port
 from xmppd.net.certificate import make_self_signed
 
 TCP = "tcp:0:interface=127.0.0.1"
@@ -357,17 +369,7 @@ class WheelTests(ProcessCase):
         """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there; the
         beginning of a plugin passes its test, and goes on as a wheel of its own.
         """
-        source, self.home = self.directory / "source", self.directory / "home"
-        source.mkdir()
-        for name in ("xmppd", "plugins", "twisted", "etc"):
-            copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
-        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-            copyfile(ROOT / name, source / name)
-        (source / "xmppd_plugins").symlink_to("plugins")
-        self.good([sys.executable, "-m", "venv", "--without-pip", str(self.home)])
-        self.install(source)
-        packages = next((self.home / "lib").glob("python*/site-packages"))
-        (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
+        self.install_ours()
         for words in (
             ["bin/xmppd", "--version"],
             ["bin/xmppd", "setup", "--trial", "--directory", "run"],
@@ -387,6 +389,45 @@ class WheelTests(ProcessCase):
         self.config.write_text(f'{text}[counter]\nanswer = "Come in!"\n')
         ctl = [str(self.home / "bin/xmppctl"), "--config", str(self.config)]
         self.good([*ctl, "config", "check"])
+
+    def test_set_up(self) -> None:
+        """With the wheel only, a set-up with answers leads to a server that a client logs in to
+        over TLS, with full verification, and whose pages have their files.
+        """
+        self.install_ours()
+        clients, web = free_port(), free_port()
+        answers = self.directory / "answers.toml"
+        answers.write_text(
+            'domain = "localhost"\nadmin = "romeo"\npassword = "but soft"\n'
+            f'certificate = "self-signed"\ndoors = "clients-tls:{clients} web:{web}"\n',
+            encoding="utf-8",
+        )
+        config, data = self.directory / "new" / "xmppd.toml", self.directory / "new" / "data"
+        xmppd, places = str(self.home / "bin/xmppd"), ["--config", str(config), "--data", str(data)]
+        self.good([xmppd, "setup", *places, "--answers", str(answers)])
+        process = self.start(xmppd, "run", "--config", str(config), PYTHONPATH="")
+        context = ssl.create_default_context(cafile=str(config.parent / "localhost.crt"))
+        heard = heard_at_login(clients, context, "romeo@localhost", "but soft")
+        self.assertIn(b"<success", heard)
+        url = f"https://localhost:{web}"
+        for path in ("/.well-known/host-meta", "/account/login", "/account/static/pages.css"):
+            with urlopen(f"{url}{path}", context=context, timeout=PATIENCE_S) as answer:
+                self.assertEqual(answer.status, 200, path)
+        self.assertIn(str(self.home), Path(f"/proc/{process.pid}/cmdline").read_text())
+
+    def install_ours(self) -> None:
+        """Make an environment that has what we depend on, and our wheel."""
+        source, self.home = self.directory / "source", self.directory / "home"
+        source.mkdir()
+        for name in ("xmppd", "plugins", "twisted", "etc"):
+            copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
+        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+            copyfile(ROOT / name, source / name)
+        (source / "xmppd_plugins").symlink_to("plugins")
+        self.good([sys.executable, "-m", "venv", "--without-pip", str(self.home)])
+        self.install(source)
+        packages = next((self.home / "lib").glob("python*/site-packages"))
+        (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
 
     def install(self, source: Path) -> None:
         """Make a wheel, and install that."""
