@@ -51,6 +51,7 @@ from xmppd.host.machine import (
     notify,
     warn_of_expat,
 )
+from xmppd.host.recent_log import RecentLog
 from xmppd.host.stop_limits import StopLimits
 from xmppd.net.listen_endpoint import (
     Certificates,
@@ -146,6 +147,11 @@ class XMPPService(Service):
     def failures(self) -> Failures:
         """Of the program, in the last hour."""
         return self._log.failures
+
+    @property
+    def recent(self) -> RecentLog:
+        """The last warnings and errors of the log."""
+        return self._log.recent
 
     def unread(self) -> Sequence[Path]:
         """The configuration and certificates that have changed on disk since they were read."""

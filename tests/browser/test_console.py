@@ -22,7 +22,7 @@ SHOTS = os.environ.get("XMPPD_SCREENSHOTS", "")
 
 PAGES = (
     "", "users", "user?account=romeo@localhost", "sessions", "groups", "reports", "servers",
-    "certificates", "nodes", "server",
+    "components", "log", "certificates", "nodes", "server",
     "rooms", "invitations", "plugins", "numbers", "audit", "keys",
     "jobs", "data", "configuration", "do/", "do/user/add", "do/user/list?rows=2",
     "do/session/show?jid=romeo@localhost/orchard",

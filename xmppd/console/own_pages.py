@@ -81,6 +81,11 @@ PAGES: tuple[Page | Panel, ...] = (
         takes={"domain": "remote"},
     ),
     Page(
+        path="components", title="Components", place="Network",
+        says="Services of their own domains: those that connect, and those inside the server.",
+    ),
+    Panel(page="components", title="Components and services", command="component list"),
+    Page(
         path="certificates", title="Certificates", place="Network",
         acts=("certificate renew", "reload"),
     ),
@@ -108,6 +113,9 @@ PAGES: tuple[Page | Panel, ...] = (
     ),
     Page(path="numbers", title="Numbers", says="All that is counted and measured."),
     Panel(page="numbers", title="Now", command="stats"),
+    Page(path="log", title="Log", says="The latest warnings and errors; the log itself has all."),
+    Panel(page="log", title="Warnings and errors", command="log list",
+          columns=("at", "level", "message")),
     Page(path="audit", title="Audit", says="What was changed, who changed it, and the outcome."),
     Panel(page="audit", title="Commands that changed something", command="audit list",
           onward=("before", "number")),

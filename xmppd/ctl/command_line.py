@@ -36,6 +36,8 @@ GROUPS: Mapping[str, str] = {
     "invite": "invitations",
     "s2s": "other servers",
     "cluster": "the nodes of this service",
+    "component": "components, and services inside the server",
+    "log": "the log",
     "console": "pages for those who run the server",
     "key": "keys with which programs give commands",
     "audit": "what was changed, and who did it",

@@ -10,6 +10,7 @@ from xmppd.ctl import (
     certificates,
     checkup,
     cluster,
+    components,
     configuration,
     devices,
     explain,
@@ -19,6 +20,7 @@ from xmppd.ctl import (
     keys,
     life,
     links,
+    logged,
     moving,
     people,
     plugins,
@@ -52,6 +54,8 @@ DECLARED: dict[str, Declared[Any]] = {
         cluster.COMMANDS,
         keys.COMMANDS,
         links.COMMANDS,
+        components.COMMANDS,
+        logged.COMMANDS,
         audits.COMMANDS,
         jobs.COMMANDS,
         reports.COMMANDS,
@@ -86,6 +90,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *_of_accounts(server),
         *announcing.AnnouncingCommands(server.routing_table, server.turns.next).commands(),
         *servers.ServerCommands(server.foreign_routes, server.clocks).commands(),
+        *components.ComponentCommands(server.routing_table).commands(),
         *cluster.ClusterCommands(
             server.cluster, server.locations, server.drain, server.check()
         ).commands(),
@@ -136,4 +141,5 @@ def of_running(server: XMPPServer, running: Running, path: Path) -> list[Command
         *configuration.ConfigurationCommands(running, path).commands(),
         *plugins.PluginCommands(running.plugins, server).commands(),
         *settings.SettingsCommands(lambda: server.config).commands(),
+        *logged.LogCommands(running.recent).commands(),
     ]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from xmppd.acme.renewals import Renewals
 from xmppd.host.failures import Failures
+from xmppd.host.recent_log import RecentLog
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
 
@@ -24,6 +25,10 @@ class Running(Protocol):
     @property
     def failures(self) -> Failures:
         """Of the program, in the last hour."""
+
+    @property
+    def recent(self) -> RecentLog:
+        """The last warnings and errors of the log."""
 
     def unread(self) -> Sequence[Path]:
         """The configuration and certificates that have changed on disk since they were read."""

@@ -19,6 +19,7 @@ from zope.interface import provider
 from xmppd.config import config
 from xmppd.host.failures import Failures
 from xmppd.host.log_lines import LINES
+from xmppd.host.recent_log import RecentLog
 
 MAX_FILE_BYTES = 10_000_000
 MAX_ROTATED_FILES = 10
@@ -31,10 +32,12 @@ class Log:
 
     Attributes:
         failures: Those of the program itself.
+        recent: The last warnings and errors.
     """
 
     def __init__(self) -> None:
         self.failures = Failures()
+        self.recent = RecentLog()
         self._directory: Path | None = None
         self._wanted = LogLevelFilterPredicate()
         self._line = LINES["text"]
@@ -91,6 +94,7 @@ class Log:
         def observe(event: LogEvent) -> None:
             if self._wanted(event) is not PredicateResult.no:
                 for each in self.failures.told(event):
+                    self.recent.note(each)
                     write(each)
 
         def line(event: LogEvent) -> str | None:

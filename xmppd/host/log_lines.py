@@ -80,6 +80,12 @@ def _message(event: LogEvent) -> str:
     return " ".join(formatEvent(shown).splitlines())  # a peer's text does not begin a line
 
 
+def sentence(event: LogEvent) -> str:
+    """What has happened, on one line, without time, level or traceback."""
+    text = printable(_message(event))[:MAX_VALUE_LENGTH]
+    return f"{text} ({event['repeated']} times more)" if "repeated" in event else text
+
+
 def _fields(event: LogEvent) -> dict[str, object] | None:
     message = _message(event)
     if not message:
@@ -105,4 +111,4 @@ def _quoted(value: object) -> str:
     return text if _BARE.match(text) else json.dumps(text)
 
 
-__all__ = ["LINES", "event_name", "json_line", "logfmt_line", "text_line"]
+__all__ = ["LINES", "event_name", "json_line", "logfmt_line", "sentence", "text_line"]

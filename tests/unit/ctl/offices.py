@@ -20,6 +20,7 @@ from xmppd.ctl.protocol import Line, line_of
 from xmppd.events import OWNER
 from xmppd.host.failures import Failures
 from xmppd.host.machine import IReactor
+from xmppd.host.recent_log import RecentLog
 from xmppd.net.listen_endpoint import ListenEndpoint
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.testing.client import done
@@ -36,6 +37,7 @@ class Life:
     def __init__(self, plugins: PluginManager) -> None:
         self.plugins = plugins
         self.failures = Failures()
+        self.recent = RecentLog()
         self.changed: list[Path] = []
         self.endpoints: list[ListenEndpoint] = []
         self.renewals: Renewals | None = None
