@@ -198,7 +198,7 @@ class AccountPage:
             return await self._wrong(click, _said(error), 401, "export")
         file = await self._export.file(_owner(click))
         if file is None:
-            said = "Too many take their data along just now: try again in a minute."
+            said = "Too many downloads are in progress: try again in a minute."
             return await self._wrong(click, said, 429, "export")
         return file
 

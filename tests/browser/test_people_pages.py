@@ -119,7 +119,7 @@ class EachPageTests(PeopleCase):
                 self.assert_for_everybody(page, f"invitation in {theme}")
             with self.page(theme) as page:
                 page.goto(f"{made['landing_url']}x")
-                page.get_by_role("heading", name="not valid").wait_for()
+                page.get_by_role("heading", name="invalid or has expired").wait_for()
                 self.assert_for_everybody(page, f"no invitation in {theme}")
 
 
@@ -161,11 +161,12 @@ class DoingTests(PeopleCase):
             assert isinstance(made, dict)
             with self.page() as page:
                 page.goto(str(made["url"]))
-                heading = "localhost" if where == "console" else ROMEO
-                expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+                title = "localhost" if where == "console" else ROMEO
+                expect(page.get_by_role("heading", level=1)).to_have_text(title)
             with self.page() as page:
                 page.goto(str(made["url"]))
-                expect(page.get_by_role("heading", level=1)).to_contain_text("not valid")
+                heading = page.get_by_role("heading", level=1)
+                expect(heading).to_contain_text("invalid or has expired")
 
 
 __all__ = ["DoingTests", "EachPageTests"]

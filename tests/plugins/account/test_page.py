@@ -41,7 +41,7 @@ class AccountPageTests(AccountCase):
         self.log_in()
         self.assertEqual(self.change(), 303)
         self.assertTrue(self.is_password(OTHER))
-        self.assertIn("Password is changed", seen(self.browser.get(ROOT)))
+        self.assertIn("Your password was changed", seen(self.browser.get(ROOT)))
         self.assertTrue(client.closed)
         self.assertEqual(other.get(ROOT).status, 303)
 
@@ -83,7 +83,7 @@ class AccountPageTests(AccountCase):
         for _ in range(5):
             self.browser.post(f"{ROOT}invite", {})
         answer = self.browser.follow(self.browser.post(f"{ROOT}invite", {}))
-        self.assertIn("An account may invite 5 in a week.", seen(answer))
+        self.assertIn("An account may invite at most 5 people a week.", seen(answer))
 
     def test_audit(self) -> None:
         """What is changed there is in the audit, as from everywhere."""
