@@ -1,9 +1,10 @@
 """Commands that show the configuration: what there is to set, and what holds."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 
 from msgspec.structs import fields
 
@@ -14,9 +15,11 @@ from xmppd.command.kinds import Flag, OptionName
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.config.config import Config
-from xmppd.config.reference import default_of, in_toml, options, without_secrets
+from xmppd.config.reference import Option, default_of, in_toml, options, without_secrets
 from xmppd.config.section import Section
+from xmppd.config.table import ConfigError
 from xmppd.ctl.declared import Declared
+from xmppd.plugin.plugin_options import plugin_options
 from xmppd.stanza import Condition
 
 NAME = Argument("name", "an option or a table; everything by default", OptionName())
@@ -60,32 +63,60 @@ class SettingsCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def options(self, context: CommandContext) -> Replies:
-        """List what there is to set, in the order of the example."""
+        """List what there is to set, in the order of the example; then that of plugins."""
         name = context.arguments.text("name")
-        found = [option for option in options() if _is_in(option.name, name)]
+        known = [*options(), *self._of_plugins()]
+        found = [option for option in known if _is_in(option.name, name)]
         if not found:
-            raise _unknown(name)
+            raise _unknown(name, known)
         for option in found:
             yield OptionRow(option.name, option.kind, option.default, option.restart, option.help)
 
     async def show(self, context: CommandContext) -> Replies:
         """List what holds; secrets are hidden."""
         name, changed = context.arguments.text("name"), context.arguments.flag("changed")
-        found = [row for row in settings(self.config()) if _is_in(row.option, name)]
-        if not found and name not in {option.name for option in options()}:
-            raise _unknown(name)
+        config = self.config()
+        loaded = [
+            option
+            for option in self._of_plugins()
+            if option.name.partition(".")[0] in config.plugins.load
+        ]
+        found = [row for row in settings(config, loaded) if _is_in(row.option, name)]
+        known = [*options(), *loaded]
+        if not found and name not in {option.name for option in known}:
+            raise _unknown(name, known)
         for row in found:
             if row.differs or not changed:
                 yield row
 
+    def _of_plugins(self) -> list[Option]:
+        """What there is to set of all plugins that could be loaded."""
+        try:
+            directory = self.config().plugins.directory
+        except ConfigError:
+            directory = ""  # those that come with xmppd are there all the same
+        return list(plugin_options(Path(directory) if directory else None))
 
-def settings(config: Config) -> Iterator[SettingRow]:
-    """The value of each option; of a table that may be there several times, those that differ."""
+
+def settings(config: Config, of_plugins: Iterable[Option] = ()) -> Iterator[SettingRow]:
+    """The value of each option; of a table that may be there several times, those that differ.
+
+    Args:
+        config: Has them.
+        of_plugins: What there is to set of plugins that are loaded.
+    """
     yield from _of_section(config, "")
-    for name, table in config.plugin_tables.items():
-        for key, value in table.items():
-            shown = in_toml(without_secrets(key, value))
-            yield SettingRow(f"{name}.{key}", shown, True, "")
+    given = {
+        f"{name}.{key}": in_toml(without_secrets(key, value))
+        for name, table in config.plugin_tables.items()
+        for key, value in table.items()
+    }
+    for option in of_plugins:
+        if option.name.count(".") == 1:
+            shown = given.pop(option.name, option.default)
+            yield SettingRow(option.name, shown, shown != option.default, option.default)
+    for name, shown in given.items():
+        yield SettingRow(name, shown, True, "")
 
 
 def _of_section(section: Section, where: str, *, changed: bool = False) -> Iterator[SettingRow]:
@@ -112,8 +143,8 @@ def _is_in(option: str, name: str) -> bool:
     return not name or any(f"{each}.".startswith(f"{name}.") for each in (option, plain))
 
 
-def _unknown(name: str) -> Refused:
-    known = {option.name for option in options()}
+def _unknown(name: str, options: Iterable[Option]) -> Refused:
+    known = {option.name for option in options}
     known |= {each.rpartition(".")[0] for each in known} - {""}
     near = get_close_matches(name, known, 1)
     return Refused(
