@@ -6,7 +6,7 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage test-nodes faults kills drill doubles bench bench-peers bench-cluster simulate fuzz attack docs clean
+.PHONY: help run cluster test check coverage test-nodes faults kills drill fresh doubles bench bench-peers bench-cluster simulate fuzz attack docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -37,6 +37,9 @@ kills: $(READY) ## kill a server 200 times under load, on SQLite and PostgreSQL:
 
 drill: $(READY) ## 27 incidents on a server with 200 clients: two commands of the manual name the cause: PEOPLE=200 WORDS=flood
 	@PEOPLE="$(PEOPLE)" WORDS="$(WORDS)" $(DEV) drill
+
+fresh: $(READY) ## what the manual says of installing, on a machine with nothing but Debian: needs root and the network
+	@$(DEV) fresh
 
 doubles: $(READY) ## what clients of other people have got does not come again: slixmpp, aioxmpp, Profanity
 	@$(DEV) doubles

@@ -493,6 +493,12 @@ doubles() {
     "$BIN/python" -m tests.clients.doubles
 }
 
+# Packages are fetched as anybody would; Debian's base system once.
+fresh() {
+    need "command -v debootstrap" debootstrap
+    "$BIN/python" -m tests.fresh
+}
+
 attack() {
     workspace
     export XMPPD_API_EXAMPLES="${EXAMPLES:-200}" SEED="${SEED:-1}"
@@ -595,7 +601,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | drill | doubles | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | drill | fresh | doubles | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac
