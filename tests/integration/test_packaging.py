@@ -134,7 +134,7 @@ class ImageTests(ProcessCase):
             "XMPPD_HOME": str(self.directory / "home"),
             "XMPPD_DOMAIN": "localhost",  # whose address needs no DNS
             "XMPPD_CERTIFICATE": "self-signed",
-            "XMPPD_DOORS": f"clients:{free_port()} metrics:{health}",
+            "XMPPD_LISTENERS": f"clients:{free_port()} metrics:{health}",
         }
         for time in ("first", "second"):
             with mock.patch.dict(os.environ, variables):
