@@ -133,7 +133,7 @@ class ExpiryTests(ExpiryCase):
         """A time that nobody can mean is refused."""
         with self.assertRaisesRegex(ValueError, "at most 36500 days"):
             ArchiveSettings(max_age_days=36_501)
-        with self.assertRaisesRegex(ValueError, "10000 ms"):
+        with self.assertRaisesRegex(ValueError, "at most 10000"):
             ArchiveSettings(flush_ms=10_001)
 
 
@@ -244,7 +244,7 @@ class CommandTests(ExpiryCase):
         """No administrator reads others' conversations by a client; everybody exports their own."""
         self.say("a")
         admin = Actor(JID.parse(ROMEO), ROLES["admin"])
-        with self.assertRaisesRegex(Refused, "not for you"):
+        with self.assertRaisesRegex(Refused, "may not read the archives"):
             self.give("export", actor=admin, account=JULIET)
         self.assertEqual(len(self.give("export", actor=admin, account=ROMEO)), 3)
 
@@ -358,7 +358,7 @@ class ImportTests(ExpiryCase):
         with self.assertRaisesRegex(Refused, "No such file"):
             self.give("import", account=ROMEO, file=f"{path}.not")
         Path(f"{path}.cut").write_text(Path(path).read_text()[:-10] + "<&")
-        with self.assertRaisesRegex(Refused, "no XML"):
+        with self.assertRaisesRegex(Refused, "malformed or incomplete XML"):
             self.give("import", account=ROMEO, file=f"{path}.cut")
         said = self.give("import", account=NURSE, file=path)
         self.assertEqual(

@@ -47,13 +47,13 @@ class SettingTests(SynchronousTestCase):
             with self.subTest(key):
                 said = self.refused(**{key: "people", "secret_file": "/x" * (key == "bind_dn")})
                 self.assertIn(f"{key} must be the name of an entry", said)
-        self.assertIn("base has", self.refused(base=""))
+        self.assertIn("base must", self.refused(base=""))
 
     def test_files(self) -> None:
-        """Files are named by absolute paths; a name and its password belong together."""
+        """Files are named by absolute paths; a name and its password go together."""
         self.assertIn("absolute path", self.refused(authorities="ca.pem"))
-        self.assertIn("belong together", self.refused(bind_dn="cn=x"))
-        self.assertIn("belong together", self.refused(secret_file="/etc/secret"))
+        self.assertIn("go together", self.refused(bind_dn="cn=x"))
+        self.assertIn("go together", self.refused(secret_file="/etc/secret"))
 
 
 __all__ = ["SettingTests"]

@@ -148,7 +148,7 @@ class ExternalTests(ElsewhereCase):
         """A configuration that cannot work stops the start, with what to change."""
         for more, said in (
             ({"secret_file": "secret"}, "absolute path"),
-            ({"external_url": "share.montague.lit"}, "no URL"),
+            ({"external_url": "share.montague.lit"}, "not a service URL"),
             ({"s3_url": BUCKET}, "not both"),
             ({"external_url": "", "s3_url": BUCKET}, "s3_key is missing"),
             ({"secret_file": "/nowhere/secret"}, "cannot be read"),

@@ -126,7 +126,7 @@ class CommandTests(CommandCase):
     def test_kick(self) -> None:
         """Somebody is kicked, and told why."""
         said = self.shown("room kick", room=ORCHARD, nick="Juliet", reason="Late")
-        self.assertEqual(said, [f"Juliet has left {ORCHARD}"])
+        self.assertEqual(said, [f"Juliet was removed from {ORCHARD}"])
         told = "".join(self.juliet.received())
         self.assertEqual(codes(told), {110, 307})
         self.assertIn("Late", told)

@@ -74,7 +74,7 @@ class ExchangeTests(SynchronousTestCase):
         broken = Path(self.mktemp())
         broken.write_text(self.file.read_text().replace("</server-data>", ""))
         for text, reason in (
-            (self.file.read_text().replace("</items>", "<", 1), "no XML"),
+            (self.file.read_text().replace("</items>", "<", 1), "malformed or incomplete XML"),
             (self.file.read_text().replace(">open<", ">ajar<"), "access_model"),
         ):
             broken.write_text(text)
