@@ -154,7 +154,10 @@ class ProcessCase(SynchronousTestCase):
 
     def ports(self) -> list[int]:
         """Where the server listens: STARTTLS, direct TLS."""
-        return [int(port) for port in re.findall(r"come in at 127\.0\.0\.1:(\d+)", self.text())]
+        return [
+            int(port)
+            for port in re.findall(r"listening for [a-z ]+ at 127\.0\.0\.1:(\d+)", self.text())
+        ]
 
     def text(self) -> str:
         """The log."""

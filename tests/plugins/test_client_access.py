@@ -163,7 +163,7 @@ class CommandTests(AccessCase):
         """Everybody lists and revokes their own clients."""
         lines = self.lines(self.execute(self.laptop, "own"))
         self.assertEqual(len(lines), 2)
-        phone = "phone, Balcony, here now by HT-SHA-256-NONE, token until 2023-12-05T22:13:20Z"
+        phone = "phone, Balcony, online now by HT-SHA-256-NONE, token until 2023-12-05T22:13:20Z"
         self.assertIn(phone, "\n".join(lines))
         answer = self.execute(self.laptop, "revoke-own", device=self.called("phone"))
         self.assertIn("were revoked: 1", "".join(answer.itertext()))
@@ -176,7 +176,7 @@ class CommandTests(AccessCase):
         answer = self.execute(
             self.juliet, "revoke-others", accountjid=ROMEO, device=self.called("laptop")
         )
-        self.assertIn("change that", "".join(answer.itertext()))
+        self.assertIn("change it", "".join(answer.itertext()))
         for node in ("others", "revoke-others"):
             self.assertEqual(condition(self.execute(self.phone, node)), "forbidden")
         answer = self.execute(self.juliet, "revoke-others", accountjid=ROMEO, device="x")

@@ -93,7 +93,7 @@ class GreeterTests(SynchronousTestCase):
         self.house = House(
             config=house_config("montague.lit", items={"max_bytes": 4}), plugins=PLUGINS
         )
-        self.assertRaisesRegex(Refused, "no more", self.change, "Good morrow")
+        self.assertRaisesRegex(Refused, "nothing more", self.change, "Good morrow")
 
     def test_full_account(self) -> None:
         """An account that may store nothing more is left in peace."""
@@ -121,7 +121,7 @@ class GreeterTests(SynchronousTestCase):
             "<x xmlns='jabber:x:data' type='submit'>"
             "<field var='greeting'><value>Well met</value></field></x></command></iq>"
         )
-        self.assertIn("newcomers to montague.lit are greeted so", prince.received()[0])
+        self.assertIn("new users of montague.lit now get this greeting", prince.received()[0])
         romeo = house.bind("romeo")
         romeo.send("<presence/>")
         self.assertIn(b"<body>Well met</body>", romeo.raw())

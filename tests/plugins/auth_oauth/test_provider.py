@@ -630,15 +630,15 @@ class SettingTests(SynchronousTestCase):
         good: dict[str, Any] = {"issuer": URL, "audience": AUDIENCE}
         AuthOAuthSettings(**good)
         for changed, said in (
-            ({"issuer": ""}, "issuer has to begin with https://"),
-            ({"issuer": "http://issuer.example"}, "issuer has to begin with https://"),
-            ({"keys_url": "ftp://x"}, "keys_url has to begin"),
+            ({"issuer": ""}, "issuer must begin with https://"),
+            ({"issuer": "http://issuer.example"}, "issuer must begin with https://"),
+            ({"keys_url": "ftp://x"}, "keys_url must begin"),
             ({"audience": ""}, "audience is empty"),
             ({"algorithms": ("none",)}, 'algorithms has "none"'),
             ({"algorithms": ("HS256",)}, 'algorithms has "HS256"'),
             ({"claim": "email"}, 'claim must not be "email"'),
             ({"by": "introspection"}, "client_id is missing"),
-            ({"client_id": "x"}, "belong together"),
+            ({"client_id": "x"}, "go together"),
             ({"authorities": "x"}, "absolute path"),
         ):
             with self.subTest(changed):
