@@ -45,6 +45,10 @@ _HELP = ("--help", "-h")
 Take = Callable[[Mapping[str, Any]], None]
 
 
+class NotTOML(Failed):
+    """An error: a configuration is not TOML; whoever says how it is written right is asked."""
+
+
 class Typed:
     """A command line, and the options in it that are xmppctl's own.
 
@@ -220,7 +224,7 @@ class Dialogue:
                     self._take(answer)
                 if not self._elsewhere:
                     return
-        except NoServer:
+        except (NoServer, NotTOML):
             self._elsewhere = True
         except Failed as error:
             at_work = error.code not in ("no-config", "config", "forbidden")
@@ -319,7 +323,7 @@ def data_directory(config: str) -> str:
             "config",
         ) from error
     except ValueError as error:
-        raise Failed(f"{config} is not valid TOML ({error})", "config") from error
+        raise NotTOML(f"{config} is not valid TOML ({error})", "config") from error
     return os.path.join(os.path.dirname(absolute(config)), str(data))
 
 

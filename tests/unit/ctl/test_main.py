@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
-from xmppd.command.exit_status import NO_SERVER, NOT_UNDERSTOOD
+from xmppd.command.exit_status import NO_SERVER, NOT_UNDERSTOOD, REFUSED
 from xmppd.command.kinds import Choice, Number
 from xmppd.command.refused import Refused
 from xmppd.ctl import main as main_module
@@ -291,3 +291,12 @@ class ErrorTests(SynchronousTestCase):
         self.assertIn(f"no server is running (data directory {directory})", said)
         status, said = self.ended("--data", str(directory), "--json", "status")
         self.assertEqual(json.loads(said)["code"], "no-server")
+
+    def test_no_toml(self) -> None:
+        """A configuration that is not TOML is told by its line, and how it is written right."""
+        path = Path(self.mktemp())
+        path.write_text('data = "d"\n[domain]\nname = "a.lit"\n[domain]\n')
+        status, said = self.ended("--config", str(path), "status")
+        self.assertEqual(status, REFUSED)
+        self.assertIn("line 2: write [[domain]] with two brackets", said)
+        self.assertNotIn("declare", said)
