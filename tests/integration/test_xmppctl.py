@@ -66,7 +66,7 @@ class OfflineTests(ProcessCase):
         }
         self.assertEqual(shown["record.jid"], "@")
         self.assertIn("deleted 1 record", self.ctl("db", "quarantine", "delete", number))
-        self.assertIn("nothing", self.ctl("db", "quarantine", "show", number, status=4))
+        self.assertIn("no record", self.ctl("db", "quarantine", "show", number, status=4))
 
     def test_another_database(self) -> None:
         """Everything is copied to PostgreSQL, and a server that is told so goes on there: the same

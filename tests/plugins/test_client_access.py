@@ -166,7 +166,7 @@ class CommandTests(AccessCase):
         phone = "phone, Balcony, online now by HT-SHA-256-NONE, token until 2023-12-05T22:13:20Z"
         self.assertIn(phone, "\n".join(lines))
         answer = self.execute(self.laptop, "revoke-own", device=self.called("phone"))
-        self.assertIn("were revoked: 1", "".join(answer.itertext()))
+        self.assertIn("revoked 1 device", "".join(answer.itertext()))
         self.assertTrue(self.phone.closed)
 
     def test_administrators(self) -> None:
