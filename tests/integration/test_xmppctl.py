@@ -194,7 +194,7 @@ class OnlineTests(ProcessCase):
         self.start()
         self.assertIn("is not a command", self.ctl(*change, status=2))
         self.ctl("plugin", "load", "example_greeter")
-        self.assertIn("localhost are greeted so", self.ctl(*change, "--domain", "localhost"))
+        self.assertIn("localhost now get this greeting", self.ctl(*change, "--domain", "localhost"))
         self.assertIn("does not serve x.lit", self.ctl(*change, "--domain", "x.lit", status=4))
         self.assertIn("change the greeting", self.ctl("greeting", "--help"))
         self.assertIn("is not a command", self.ctl("greeting", "dance", status=2))
