@@ -52,6 +52,7 @@ nitpick_ignore_regex = [
 suppress_warnings = ["ref.python"]
 
 html_theme = "alabaster"
+html_static_path = ["static"]
 html_show_copyright = False
 html_theme_options = {
     "description": "An XMPP server that explains itself",
