@@ -144,7 +144,11 @@ COMMANDS: tuple[Declared[LifeCommands], ...] = (
         LifeCommands.status,
         (StatusRow,),
     ),
-    Declared(Description("stats", "numbers", asks="all"), LifeCommands.stats, (NumberRow,)),
+    Declared(
+        Description("stats", "show counters of the server", asks="all"),
+        LifeCommands.stats,
+        (NumberRow,),
+    ),
     Declared(Description("stop", "stop the server", (DRY_RUN,), "ends"), LifeCommands.stop),
     Declared(
         Description(

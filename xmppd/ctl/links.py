@@ -70,7 +70,7 @@ COMMANDS: tuple[Declared[LinkCommands], ...] = (
     Declared(
         Description(
             "console link",
-            "make a link by which somebody comes to their page without a password, once",
+            "create a link that opens someone's page once, without a password",
             (
                 Argument("account", "such as romeo@example.org", AccountName()),
                 Argument("--page", "the console, or their own account", Choice(tuple(PAGES))),

@@ -51,7 +51,7 @@ COMMANDS: tuple[Declared[LogCommands], ...] = (
             "log list",
             f"list the last {MAX_RECENT:,} warnings and errors of the log, the newest first",
             (
-                Argument("--level", "only what is at least so bad", Choice(LEVELS)),
+                Argument("--level", "only lines of at least this level", Choice(LEVELS)),
                 Argument("--words", "only lines with these words"),
                 Argument(
                     "--rows", f"how many lines; {DEFAULT_ROWS} by default", Number(1, MAX_RECENT)

@@ -29,7 +29,7 @@ MAX_ROWS = 1_000_000_000
 KEPT, HERE = ("registered", "disabled"), ("online", "active", "idle")
 
 DOMAIN = Argument("--domain", "only accounts of this domain", DomainName())
-AFTER = Argument("--after", "only those behind this account, by name", AccountName())
+AFTER = Argument("--after", "only accounts after this one, by name", AccountName())
 ROWS = Argument("--rows", "at most this many", Number(1, MAX_ROWS))
 
 

@@ -216,7 +216,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user password",
-            "give an account another password",
+            "change the password of an account",
             (ACCOUNT, replace(PASSWORD, unless=GENERATE.key), GENERATE),
             "changes",
             needs="store",
@@ -229,7 +229,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user disable",
-            "close accounts to their owners",
+            "disable accounts, so that nobody can log in to them",
             (ACCOUNTS,),
             "changes",
             needs="store",
@@ -240,7 +240,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user enable",
-            "open disabled accounts again, and forget their failed logins",
+            "enable disabled accounts again, and clear their failed logins",
             (ACCOUNTS,),
             "changes",
             needs="store",
@@ -251,7 +251,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user unlock",
-            "forget the failed logins of accounts",
+            "clear the failed logins of accounts",
             (ACCOUNTS,),
             "changes",
             needs="store",

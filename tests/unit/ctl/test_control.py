@@ -137,7 +137,7 @@ class ControlTests(TestCase):
         self.assertTrue(asker.answers[0].elsewhere)
         await self.ask(asker, b'{"words":["user","--help"],"width":50}')
         text = asker.answers[-2].help or ""
-        self.assertIn("open disabled accounts", text)
+        self.assertIn("enable disabled accounts", text)
         self.assertLessEqual(max(map(len, text.splitlines())), 50)
 
     async def test_completed(self) -> None:
