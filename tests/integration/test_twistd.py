@@ -61,7 +61,7 @@ class StartTests(ProcessCase):
             self.assertEqual(systemd.recv(100), b"STOPPING=1")
         romeo.close()
         self.assertEqual(process.wait(20), -signal.SIGTERM)  # as twistd ends
-        for words in ("user add you@localhost", "the XML parser is expat", "clients fit"):
+        for words in ("user add you@localhost", "the XML parser is expat", "open files allows"):
             self.assertIn(words, self.text())
         self.assertRegex(
             self.text(), r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} info +xmppd\.service: "
@@ -399,7 +399,7 @@ class WheelTests(ProcessCase):
         answers = self.directory / "answers.toml"
         answers.write_text(
             'domain = "localhost"\nadmin = "romeo"\npassword = "but soft"\n'
-            f'certificate = "self-signed"\ndoors = "clients-tls:{clients} web:{web}"\n',
+            f'certificate = "self-signed"\nlisteners = "clients-tls:{clients} web:{web}"\n',
             encoding="utf-8",
         )
         config, data = self.directory / "new" / "xmppd.toml", self.directory / "new" / "data"
