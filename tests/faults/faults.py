@@ -196,7 +196,7 @@ async def redis_cut_one_way(field: Field) -> None:
     await field.line(field["b"], "Redis does not answer node b")
     await field.chat(2 * LEASE_S)
     field.nodes.to_redis["b"].mend()
-    await field.line(field["b"], r"Redis answers node b\.\d again|has begun anew")
+    await field.line(field["b"], r"Redis answers node b\.\d again|it starts again")
     await field.all_back()
 
 
@@ -228,7 +228,7 @@ async def redis_cut(field: Field) -> None:
     await field.line(field["b"], "Redis does not answer node b")
     await field.chat(2 * LEASE_S)
     field.nodes.to_redis["b"].mend()
-    await field.line(field["b"], r"Redis answers node b\.\d again|has begun anew")
+    await field.line(field["b"], r"Redis answers node b\.\d again|it starts again")
     if field.links == "direct":
         _nobody_lost(field)
     await field.all_back()

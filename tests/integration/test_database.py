@@ -147,7 +147,7 @@ class SilenceTests(DatabaseCase):
         self.assert_said_once("the database cannot be read", "the database can be read again")
         self.cable.cut()
         self.assertLess(self.stop(), STOPPED_S)
-        self.assert_said_once("1 sessions are not saved")
+        self.assert_said_once("1 sessions were not saved")
 
 
 class LockedTests(DatabaseCase):
@@ -216,7 +216,7 @@ class GoneTests(DatabaseCase):
             self.assertIn("xmppd.sqlite is not there", word)
             self.assertIn("xmppctl db upgrade", word)
         self.assertEqual(self.files, [])
-        self.assertIn("was not there", self.ctl("db", "upgrade"))
+        self.assertIn("was missing", self.ctl("db", "upgrade"))
         self.start()
         self.assertEqual(self.ctl("--json", "user", "list"), "")
 

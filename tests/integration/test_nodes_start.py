@@ -78,8 +78,8 @@ class LinkRefusalTests(NodesCase):
         (a,) = self.started("a")
         node = self.node("b", address="127.0.0.1:1")
         sentence = self.refusal(node)
-        self.assertIn('cluster.address "127.0.0.1:1" does not lead to this node: it was', sentence)
-        self.assertIn('tried by node "a" (', sentence)
+        self.assertIn('cluster.address "127.0.0.1:1" does not lead to this node, as ', sentence)
+        self.assertIn('node "a" (', sentence)
         self.wait_for_line(a, r"node b\.1 has left")
 
 
@@ -121,7 +121,7 @@ class FitTests(NodesCase):
         self.assertIn('[[domain]] differs from node "a"', self.refusal(self.node("c")))
         self.processes.domains = ("localhost",)
         node = self.node("d", node="a")
-        self.assertIn('cluster.node "a" is the name of a node that is alive', self.refusal(node))
+        self.assertIn('cluster.node "a" is the name of another running', self.refusal(node))
         self.processes.links = "direct"
         node = self.node("e")
         self.assertIn('cluster.links is "direct" here, but "redis" at node "a"', self.refusal(node))

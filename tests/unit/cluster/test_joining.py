@@ -85,7 +85,7 @@ class JoiningTests(SynchronousTestCase):
             done(self.board.renew(NodeId("a", 1), 5.0))
             self.clock.advance(1.0)
         error = self.failureResultOf(joining, JoinError)
-        self.assertIn('cluster.node "a" is the name of a node that is alive', str(error.value))
+        self.assertIn('cluster.node "a" is the name of another running', str(error.value))
 
     def test_name_becomes_free(self) -> None:
         """One that was killed leaves its name when its lease ends."""
