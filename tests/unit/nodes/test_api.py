@@ -52,7 +52,7 @@ class EverywhereTests(SynchronousTestCase):
         self.assertEqual(self.at_a.post("user add", given, Idempotency_Key="1").status, 200)
         answer = self.at_b.post("user add", given, Idempotency_Key="1")
         self.assertEqual(answer.status, 409)
-        self.assertIn("it was done", body_of(answer)["detail"])
+        self.assertIn("): done.", body_of(answer)["detail"])
 
     def test_rows(self) -> None:
         """Rows say which node has them, as the description says."""

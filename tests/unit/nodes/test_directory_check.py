@@ -166,7 +166,7 @@ class CheckTests(SynchronousTestCase):
         """A single server has nothing to compare."""
         table = House().server.commands
         replies = table.replies(*table.asked("cluster check", {}, SHELL))
-        self.assertIn("alone", str(self.assertRaises(Refused, done, anext(replies))))
+        self.assertIn("not a node", str(self.assertRaises(Refused, done, anext(replies))))
 
 
 async def _saved_at_b(_: object) -> set[str]:
