@@ -778,7 +778,7 @@ class StreamIdTests(StreamCase):
         """Who begins with TLS where it is to be asked for is told so."""
         client = self.house.unauthenticated()
         client.send(b"\x16\x03\x01\x02\x00\x01")
-        self.assertIn("begins with &lt;starttls/&gt;", client.raw().decode())
+        self.assertIn("expects &lt;starttls/&gt; first", client.raw().decode())
 
 
 class DoorTests(StreamCase):
