@@ -218,8 +218,8 @@ def _check_auth(config: Config) -> None:
 
 def _check_ports(config: Config) -> None:
     """Whether two listeners want one port of one address; those at any port have one each."""
-    taken: dict[str, str] = {}
-    for listen in config.listen:
+    taken: dict[str, int] = {}
+    for number, listen in enumerate(config.listen, 1):
         kind, _, rest = listen.endpoint.removeprefix("haproxy:").partition(":")
         port = rest.partition(":")[0].removeprefix("port=")
         if kind not in ("epoll", "tcp", "tcp6") or not port.strip("0") or "reuseport" in rest:
@@ -228,10 +228,10 @@ def _check_ports(config: Config) -> None:
         place = f"{port} {found[1] if found else ''}"
         if place in taken:
             raise ConfigError(
-                f'listen.endpoint "{listen.endpoint}" has the same port as "{taken[place]}"; '
-                "give each its own port."
+                f"listen[{taken[place]}] and listen[{number}] both use port {port}; give each its "
+                "own port."
             )
-        taken[place] = listen.endpoint
+        taken[place] = number
 
 
 def _check_acme(config: Config) -> None:
@@ -246,8 +246,8 @@ def _check_acme(config: Config) -> None:
             )
     if not settings.terms_agreed:
         raise ConfigError(
-            f"acme.terms_agreed is false; read the terms of the authority at {settings.directory}, "
-            "and set it to true if you agree to them."
+            f"acme.terms_agreed is false; read the terms of the authority, whose address is "
+            f"termsOfService in {settings.directory}, and set it to true if you agree to them."
         )
     if urlsplit(settings.directory).scheme != "https":
         raise ConfigError(

@@ -64,6 +64,8 @@ def _text(path: Path) -> str:
             "this file does not exist; run `xmppd setup` to write one, or name another with "
             "--config."
         ) from None
+    except IsADirectoryError:
+        raise ConfigError("this is a directory; name the file in it.") from None
     except OSError as error:
         raise ConfigError(
             f"cannot be read ({error.strerror}); make it a file that this user may read."

@@ -27,6 +27,9 @@ _IN_TOML = {
     "bool": "a boolean (true or false)",
     "array": "an array",
     "object": "a table",
+    "date": "a date",
+    "datetime": "a date and time",
+    "time": "a time",
 }
 
 
@@ -86,7 +89,7 @@ def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> 
     if near:
         return f"write {where}{near[0]}, if that is meant"
     elsewhere = [name for name, _ in leaves(Config()) if name.endswith(f".{key}")]
-    if elsewhere:
+    if elsewhere and not where:
         return f"write it in its own table, as {' or '.join(elsewhere)}"
     return f"remove it, or use one of {', '.join(known)}"
 
@@ -112,7 +115,8 @@ def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:
         inner = section_of(next(field for field in fields(kind) if field.name == table))
         assert inner is not None, "the table has options"
         kind = inner
-    return get_args(type_of(next(field for field in fields(kind) if field.name == key)))
+    kinds = get_args(type_of(next(field for field in fields(kind) if field.name == key)))
+    return next((get_args(each) for each in kinds if get_args(each)), kinds)  # of an array
 
 
 def _check_numbers(section: Section, where: str) -> None:

@@ -16,16 +16,16 @@ MAX_SHOWN = 80
 _PLACE = re.compile(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", re.DOTALL)
 _TWICE = re.compile(r"Cannot (?:declare|mark) .*? twice|Cannot overwrite a value|.*already exists")
 _OTHER_WORDS = (
-    ("Illegal character", "a quotation is not closed, or there is a letter that is not for text"),
-    ("Unterminated", "something is not closed"),
-    ("Expected '=' after a key", "a key is followed by = and its value"),
-    ("Invalid value", "a text stands between quotation marks"),
+    ("Illegal character", "a string is not closed, or contains a character that is not allowed"),
+    ("Unterminated", "a string, an array or a table is not closed"),
+    ("Expected '=' after a key", "expected `key = value`"),
+    ("Invalid value", 'expected a value, such as "text", 10 or true'),
     (
         "Invalid statement",
-        "a line is a key with =, a table between brackets, or a comment behind #",
+        "expected `key = value`, a [table], or a comment that begins with #",
     ),
-    ("Unescaped '\\\\'", "a backslash is written twice, or the text between single quotes"),
-    ("Expected newline", "there is one key in a line"),
+    ("Unescaped '\\\\'", "write each backslash twice, or put the text between single quotes"),
+    ("Expected newline", "only one `key = value` may stand in a line"),
 )
 """What the reader of TOML says, and what that means."""
 

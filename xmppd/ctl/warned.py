@@ -80,7 +80,8 @@ def _rates(section: Section, where: str) -> Iterator[str]:
         if isinstance(value, Section):
             yield from _rates(value, f"{where}{field.name}.")
         elif field.name.endswith("_per_s") and isinstance(value, float) and value > MOST_PER_S:
-            yield f"{where}{field.name} is {value:g}, which limits nothing; take a smaller number"
+            much = f"{value:,.0f}"
+            yield f"{where}{field.name} is {much}, which limits nothing; take a smaller number"
 
 
 def _plugins(config: Config) -> Iterator[str]:

@@ -69,6 +69,11 @@ def load_identity(chain_file: Path, key_file: Path) -> Identity:
         ValueError: One sentence: which file, what is wrong with it, what to do.
     """
     certificate, *intermediates = _load_chain(chain_file)
+    if key_file == chain_file and b"PRIVATE KEY" not in read_file(chain_file):
+        raise ValueError(
+            f"{chain_file} holds no private key, and domain.key is missing: set domain.key to the "
+            "file with the key"
+        )
     key = _load_key(key_file)
     if _public_bytes(certificate.public_key()) != _public_bytes(key.public_key()):
         raise ValueError(

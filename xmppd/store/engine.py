@@ -80,7 +80,7 @@ def parse_url(url: str) -> URL:
     if kind == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
-        raise StoreError(f"A {kind} database cannot be used: sqlite and postgresql can.")
+        raise StoreError(f"Only sqlite and postgresql can be used, not {kind}.")
     if parsed.database in (None, "", ":memory:"):
         raise StoreError("The URL of an SQLite database must name a file.")
     return parsed.set(drivername="sqlite+pysqlite")

@@ -46,7 +46,8 @@ class WarningsTests(SynchronousTestCase):
                  '"mailto:friar@a.lit"'),
                 ('contact.support: "call us" is not a URI that clients can open; write it as '
                  '"mailto:abuse@example.org"'),
-                "stream.stanzas_per_s is 1e+12, which limits nothing; take a smaller number",
+                ("stream.stanzas_per_s is 1,000,000,000,000, which limits nothing; take a smaller "
+                 "number"),
                 (f"plugins.directory {self.directory}/nowhere does not exist; make it, or remove "
                 "the option"),
             ],

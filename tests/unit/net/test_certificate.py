@@ -117,6 +117,11 @@ class LoadTests(SynchronousTestCase):
             self.key.write_bytes(content)
             self.assertRefused(str(self.key), "no private key", "privkey.pem")
 
+    def test_no_key_in_chain(self) -> None:
+        """Without a key of its own, the file of the certificate has to have it."""
+        self.key = self.chain
+        self.assertRefused(str(self.chain), "holds no private key", "set domain.key")
+
     def test_expired(self) -> None:
         """An expired certificate is refused, with its day."""
         old = certificate(self.secret, end=timedelta(days=-1))
