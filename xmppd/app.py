@@ -11,6 +11,7 @@ from twisted.logger import ILogObserver
 from twisted.python import usage
 from twisted.scripts import twistd
 
+from xmppd.command.exit_status import NOT_UNDERSTOOD
 from xmppd.host.log import Log
 from xmppd.host.machine import IReactor, collect_nothing, keep_steady_time
 from xmppd.host.version import version
@@ -23,6 +24,7 @@ from xmppd.testing import temporary
 
 CONFIG_FILES = (Path("etc/xmppd.toml"), Path("/etc/xmppd/xmppd.toml"))
 DATA = Path("/var/lib/xmppd")
+WORDS = ("setup", "run", "new-plugin", "temporary")
 
 TEMPLATE = """\
 # A server for trying things out on this machine. Every option, with its default and what it means,
@@ -136,6 +138,11 @@ def command_line() -> argparse.ArgumentParser:
 
 def main() -> None:
     """``xmppd setup``, ``xmppd run``, ``xmppd new-plugin``, ``xmppd temporary``."""
+    word = next(iter(sys.argv[1:]), "")
+    if not word.startswith("-") and word not in WORDS:
+        why = f'"{word}" is not a command' if word else "a command is missing"
+        sys.stderr.write(f"xmppd: {why}; xmppd --help lists the commands.\n")
+        sys.exit(NOT_UNDERSTOOD)
     arguments = command_line().parse_args()
     if arguments.word == "run":
         run(arguments.config)

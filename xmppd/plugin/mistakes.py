@@ -53,7 +53,10 @@ def no_such_plugin(name: str, directory: Path | None) -> PluginError:
     elif near:
         advice = f"write {near[0]}, if that is meant"
     else:
-        advice = "xmppctl plugin list --all shows all plugins"
+        where = "neither xmppd nor an installed package has this plugin"
+        if directory:
+            where = f"{where}, nor does {directory}"
+        advice = f"{where}; xmppctl plugin list --all, on a running server, lists all plugins"
     return PluginError(f"plugin {name} does not exist; {advice}")
 
 
@@ -142,7 +145,7 @@ def _other_module(name: str) -> str:
     if top == library.LOCAL:
         return "plugins.directory has no such file"
     if top not in ("xmppd", library.PACKAGE):
-        return f"install the package that has it, in {sys.prefix}"
+        return f"install the package that has it, with {sys.prefix}/bin/python -m pip install"
     modules = {module for topic in TOPICS for module in topic.names}
     near = get_close_matches(name, modules, n=1)
     return f"write {near[0]}, if that is meant" if near else ""

@@ -294,9 +294,12 @@ class ServerProcess:
                 "key": str(key),
             }
             others = settings.get("domain", ())
-            assert isinstance(others, list | tuple), "an array of tables"
+            if not isinstance(others, list | tuple):
+                raise NotStarted(
+                    f'domain is an array of tables: write domain=[{{name="{domain}", …}}]'
+                )
             for other in others:
-                table.update(other if other["name"] == domain else {})
+                table.update(other if other.get("name") == domain else {})
             arrays.append(("domain", table))
         for (kind, tls), port in self._ports.items():
             listen = {"endpoint": endpoint_at(port), "kind": kind, "tls": tls}

@@ -43,9 +43,11 @@ class Mistake(Exception):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``xmppd temporary``."""
     parser.add_argument(
-        "--accounts", default="", metavar="NAME:PASSWORD,…", help="accounts that it has"
+        "--accounts", default="", metavar="NAME:PASSWORD,…", help="accounts to create"
     )
-    parser.add_argument("--domain", action="append", help="a domain it serves (default: localhost)")
+    parser.add_argument(
+        "--domain", action="append", help="the domain to serve (default: localhost)"
+    )
     parser.add_argument(
         "--component", action="append", default=[], metavar="DOMAIN:SECRET", help="a component"
     )
@@ -59,9 +61,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="TOML",
         help="an option of the configuration, such as sessions.conflict='refuse'",
     )
-    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep its files there")
     parser.add_argument(
-        "--parent", type=int, metavar="PID", help="the process with which it ends, if not its own"
+        "--keep", type=Path, metavar="DIRECTORY", help="keep the server's files in this directory"
+    )
+    parser.add_argument(
+        "--parent",
+        type=int,
+        metavar="PID",
+        help="end when this process ends (default: the parent process)",
     )
 
 

@@ -161,7 +161,8 @@ class FaultsAndViews:
             )
         except Refused as error:
             last = "\n".join(map(str, self.seen(whom, last=LAST_SHOWN)))
-            raise Refused(f"{error}\n{last}", error.condition, code=error.code) from error
+            said = str(error).replace("seconds must", "timeout_s must")
+            raise Refused(f"{said}\n{last}", error.condition, code=error.code) from error
         assert isinstance(row, dict)
         return _seen(row)
 

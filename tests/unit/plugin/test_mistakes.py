@@ -36,8 +36,8 @@ MISTAKES: tuple[tuple[str, str], ...] = (
         f"import montague\n{PLUG}",
         (
             "cannot be loaded: ModuleNotFoundError in line 1 of FILE: No module named "
-            f"'montague'; install the package that has it, in {sys.prefix}\n    import "
-            "montague\n    ^^^^^^^^^^^^^^^"
+            f"'montague'; install the package that has it, with {sys.prefix}/bin/python -m pip "
+            "install\n    import montague\n    ^^^^^^^^^^^^^^^"
         ),
     ),
     (
@@ -142,7 +142,14 @@ class MistakesTests(SynchronousTestCase):
             ("mam", "write archive, if that is meant"),
             ("mix", "that is not a feature of this version"),
             ("smacks", "this feature is always on in xmppd"),
-            ("benvolio", "xmppctl plugin list --all shows all plugins"),
+            (
+                "benvolio",
+                (
+                    "neither xmppd nor an installed package has this plugin, nor does "
+                    f"{self.file.parent}; xmppctl plugin list --all, on a running server, lists "
+                    "all plugins"
+                ),
+            ),
         ):
             self.assertEqual(self.said(name), f"plugin {name} does not exist; {says}")
         self.file.write_text(PLUG)
