@@ -41,7 +41,7 @@ LIST = Description(
         Argument("--orphans", "only rooms without an owner", Flag()),
     ),
     area="rooms",
-    empty="the room does not exist",
+    empty="no room was found",
 )
 SHOW = Description(
     "room show",

@@ -324,11 +324,10 @@ class AccountName(Address, frozen=True):
         """The bare JID; the first domain may be left out where short names are understood."""
         short = surface.short_names and "@" not in text
         jid = address(f"{text}@{surface.domains[0]}" if short else text)
-        why = f'"{text}" is not an account address of {", ".join(surface.domains)}'
         if jid.local is None or not jid.is_bare:
-            raise Refused(why)
+            raise Refused(f'"{text}" is not an account address of {", ".join(surface.domains)}')
         if jid.domain not in surface.domains:
-            raise Refused(why, Condition.ITEM_NOT_FOUND)
+            raise Refused(f"this server does not serve {jid.domain}", Condition.ITEM_NOT_FOUND)
         return jid
 
 

@@ -84,8 +84,8 @@ COMMANDS: tuple[Declared[AnnouncingCommands], ...] = (
             "announce",
             "send a message to everyone who is online",
             (
-                Argument("text", "the text"),
-                Argument("--subject", "the subject"),
+                Argument("text", "the text of the message"),
+                Argument("--subject", "the subject of the message"),
                 DOMAIN,
             ),
             "changes",

@@ -76,7 +76,7 @@ COMMANDS: tuple[Declared[AuditCommands], ...] = (
             "audit list",
             "list the commands that changed something, and who gave them",
             (
-                Argument("--actor", "only by this one, as the list shows it"),
+                Argument("--actor", "only commands by this actor, written as in the list"),
                 Argument("--words", 'only commands that start with this, such as "user"'),
                 Argument(
                     "--before", "only before this number, for the next page", Number(1, MAX_NUMBER)

@@ -46,7 +46,7 @@ def told(path: Path) -> Iterator[None]:
     except PluginTableError as error:
         raise ConfigError(f"{path}: {error}") from error
     except PluginError as error:
-        said = f"{path}: plugins.load: {error.sentence}; correct or remove its name."
+        said = f"{path}: plugins.load: {error.sentence}; or remove it from plugins.load."
         raise ConfigError("\n".join(filter(None, (said, error.excerpt)))) from error
     except JoinError as error:
         raise ConfigError(f"{path}: {error}.") from error
@@ -89,9 +89,10 @@ def check_names(path: Path, config: Config, tls: TLS | None) -> None:
             continue
         names = xmpp_addresses(shown[1].certificate)
         if not is_for(names, domain.name):
-            listed = ", ".join(names.dns_names) or "no host"
+            listed = ", ".join(names.dns_names)
+            what = f"is for {listed}" if listed else "has no subjectAltName (host name)"
             raise ConfigError(
-                f'{path}: domain.certificate of "{domain.name}" is for {listed}, so clients and '
+                f'{path}: domain.certificate of "{domain.name}" {what}, so clients and '
                 f"other servers would refuse it; name one that is for {domain.name}."
             )
 

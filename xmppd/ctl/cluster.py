@@ -221,7 +221,7 @@ def _told(progress: DrainProgress) -> str:
 
 COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
-        Description("cluster status", "show how each node sees itself", asks="all"),
+        Description("cluster status", "show the state that each node reports", asks="all"),
         ClusterCommands.status,
         (NodeRow,),
     ),
@@ -238,7 +238,7 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             CHECK,
-            "compare each node's sessions with the shared directory",
+            "compare each node's sessions with the list in Redis; with --repair, correct it",
             (Argument("--repair", "correct what differs", Flag()),),
             effect="changes",
         ),
@@ -248,7 +248,8 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             "cluster balance",
-            "spread what exists only once over all nodes, such as streams to other servers",
+            "distribute among the nodes what only one node can hold, such as streams to other "
+            "servers",
             effect="changes",
             asks="all",
         ),

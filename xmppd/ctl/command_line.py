@@ -38,12 +38,12 @@ GROUPS: Mapping[str, str] = {
     "cluster": "the nodes of this service",
     "component": "components, and services inside the server",
     "log": "the log",
-    "console": "pages for those who run the server",
+    "console": "links to web pages, for administrators and users",
     "key": "keys with which programs give commands",
     "audit": "what was changed, and who did it",
     "job": "commands that run in the background",
     "report": "reports of abuse from users",
-    "explain": "why",
+    "explain": "why a login, message, presence or session went wrong",
     "top": "who sends most, and which stages are busy",
     "plugin": "plugins",
     "certificate": "the certificates of this server",
@@ -111,6 +111,8 @@ class CommandLine:
         Raises:
             Refused: They are not understood.
         """
+        if words[:1] == ["help"] and "help" not in self._following(()):
+            words = [*words[1:], HELP[0]]
         wants_help = any(word in HELP for word in words)
         named = [word for word in words if word not in HELP] if wants_help else list(words)
         about = self.command(named)
@@ -123,7 +125,7 @@ class CommandLine:
         if wants_help or not named:
             return self._group_help(group, width)
         following = ", ".join(self._following(group))
-        raise _not_understood(f"{PROGRAM} {' '.join(named)} needs one more word: {following}")
+        raise _not_understood(f"{PROGRAM} {' '.join(named)} needs a command: {following}")
 
     def command(self, words: Sequence[str]) -> Description | None:
         """The command whose name some words begin with; None if there is none."""
@@ -148,11 +150,10 @@ class CommandLine:
         known = list(self._following(tuple(words[:place])))
         near = get_close_matches(words[place], known, 1, NEAR)
         before = "".join(f"{word} " for word in (PROGRAM, *words[:place]))
+        said = " ".join(words[: place + 1])
         if near:
-            return _not_understood(f'"{words[place]}" is not a command; try: {before}{near[0]}')
-        return _not_understood(
-            f'"{words[place]}" is not a command; {before}--help lists the commands'
-        )
+            return _not_understood(f'"{said}" is not a command; try: {before}{near[0]}')
+        return _not_understood(f'"{said}" is not a command; {before}--help lists the commands')
 
     def _group_help(self, group: tuple[str, ...], width: int) -> str:
         """The help of all commands that begin with some words."""
@@ -193,7 +194,7 @@ def options(about: Description) -> Iterator[tuple[str, str]]:
         if argument.secret:
             yield (
                 STDIN,
-                f"read the {argument.key} ({what}) from standard input instead of asking for it",
+                f"read the {argument.key} from standard input instead of asking for it",
             )
         elif not argument.name.startswith("--"):
             yield argument.name, what

@@ -17,8 +17,9 @@ class ComponentRow(Row, frozen=True):
         kind: ``component`` or ``service``.
         state: ``connected``, or ``absent``: then whoever writes to it gets an error.
         connections: Those at this node.
-        max_connections: As many as there may be in the service; None for what is inside.
-        queued_stanzas: Those that wait since it reads slowly.
+        max_connections: As many as there may be in the service; null for services inside the
+            server.
+        queued_stanzas: Stanzas that wait because the component reads slowly.
     """
 
     least = ("addresses", "queued_bytes", "max_connections")

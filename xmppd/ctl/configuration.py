@@ -28,7 +28,7 @@ class ConfigFileRow(Row, frozen=True):
     Attributes:
         path: Where it is.
         text: What is in it.
-        known: By which it is known again.
+        known: The version of the file; give it to ``config apply --known``.
     """
 
     path: str
@@ -127,7 +127,7 @@ def _known(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-TEXT = Argument("text", "the text of the new configuration", Document())
+TEXT = Argument("text", "a file with the new configuration", Document())
 
 COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
     Declared(
@@ -148,7 +148,10 @@ COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
         Description(
             "config apply",
             "write another configuration, and put it into effect",
-            (TEXT, Argument("--known", "refuse if the file's current version is not this one")),
+            (
+                TEXT,
+                Argument("--known", "only if the file still has this version, from config file"),
+            ),
             "changes",
             area="config",
         ),

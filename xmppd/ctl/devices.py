@@ -119,7 +119,7 @@ COMMANDS: tuple[Declared[DeviceCommands], ...] = (
         Description(
             "device list", "list the clients that have access to an account", (ACCOUNT,),
             who="owner", needs="store", area="accounts",
-        empty="no client has access to this account",),
+        empty="no client holds a token for this account",),
         DeviceCommands.list_all,
         (DeviceRow,),
     ),

@@ -181,9 +181,7 @@ COMMANDS: tuple[Declared[ExplainCommands], ...] = (
                 Argument("sender", "the sender", Address()),
                 Argument("to", "the recipient, with or without a resource", Address()),
                 Argument("--type", "the message's type; chat by default", Choice(TYPES)),
-                Argument(
-                    "--id", "show what happened to the message with this id, which was sent before"
-                ),
+                Argument("--id", "instead, show what happened to an earlier message with this id"),
             ),
             needs="store",
             answers="sentences",

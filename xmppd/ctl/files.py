@@ -90,6 +90,8 @@ class FileCommands:
         for each in (target, beside):
             if each.exists():
                 raise Refused(f"{each} already exists: name another file, or remove it")
+        if not target.parent.is_dir():
+            raise Refused(f"the directory {target.parent} does not exist")
         try:
             back_up(config.storage.url, target)
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

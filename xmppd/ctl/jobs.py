@@ -129,7 +129,10 @@ LIST, SHOW, CANCEL = "job list", "job show", "job cancel"
 COMMANDS: tuple[Declared[JobCommands], ...] = (
     Declared(
         Description(
-            LIST, "list the commands that run in the background", asks="all", empty="no job exists"
+            LIST,
+            "list the commands that run in the background, as the HTTP interface starts them",
+            asks="all",
+            empty="no job exists",
         ),
         JobCommands.list_all,
         (JobRow,),

@@ -70,10 +70,10 @@ COMMANDS: tuple[Declared[LinkCommands], ...] = (
     Declared(
         Description(
             "console link",
-            "create a link that opens someone's page once, without a password",
+            "create a one-time link that logs an account in to the console or to its own page",
             (
                 Argument("account", "such as romeo@example.org", AccountName()),
-                Argument("--page", "the console, or their own account", Choice(tuple(PAGES))),
+                Argument("--page", "which page; console by default", Choice(tuple(PAGES))),
             ),
             "changes",
             answers="record",

@@ -114,7 +114,8 @@ class Typed:
     @property
     def wants_help(self) -> bool:
         """Whether it only asks what there is: that is told to everybody."""
-        return self.completes or not self.words or any(word in _HELP for word in self.words)
+        words = self.words
+        return self.completes or words[:1] in ([], ["help"]) or any(word in _HELP for word in words)
 
     def socket(self) -> str:
         """The socket of the server.
@@ -291,7 +292,8 @@ def answered_here(line: Typed, request: Mapping[str, Any], take: Take) -> None:
         path = Path(absolute(line.config))
         offline.answer(path, convert(dict(request), ControlRequest), built, data=line.data)
     except ConfigError as error:
-        raise Failed(str(error).rstrip("."), "config") from error
+        code = "config" if _exists(line.config) else "no-config"
+        raise Failed(str(error).rstrip("."), code) from error
     except Refused as error:
         raise Failed(str(error), error.code, error.status, error.argument) from error
 
@@ -316,6 +318,8 @@ def data_directory(config: str) -> str:
             "--config",
             "no-config",
         ) from error
+    except IsADirectoryError as error:
+        raise Failed(f"{config} is a directory; name the file in it", "config") from error
     except OSError as error:
         raise Failed(
             f"{config} cannot be read ({error.strerror}); run xmppctl as root, or as the "
@@ -369,6 +373,8 @@ def text_in(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()
+    except FileNotFoundError as error:
+        raise Failed(f"{path} does not exist", "bad-request", NOT_UNDERSTOOD) from error
     except (OSError, ValueError) as error:
         raise Failed(f"{path} cannot be read ({error})", "bad-request", NOT_UNDERSTOOD) from error
 

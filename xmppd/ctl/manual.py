@@ -22,14 +22,14 @@ from xmppd.ctl.finding_codes import codes
 from xmppd.plugin.public import public_page
 
 EFFECTS = {
-    "reads": "only reads",
-    "changes": "changes something",
-    "ends": "ends something that does not come back by itself",
+    "reads": "Only reads",
+    "changes": "Changes something",
+    "ends": "Irreversible",
 }
 NEEDS = {
-    "file": "needs no server",
-    "store": "works with or without a server",
-    "server": "needs a running server",
+    "file": "Needs no running server",
+    "store": "Works with or without a server",
+    "server": "Needs a running server",
 }
 CODES: Mapping[str, str] = {
     "bad-request": "a value has the wrong kind, or a word is unknown",
@@ -45,7 +45,7 @@ CODES: Mapping[str, str] = {
     "no-config": "no configuration was found",
     "no-server": "no server is running",
     "not-acceptable": "the present state does not allow the command",
-    "not-allowed": "nobody may give this command",
+    "not-allowed": "this command cannot be given here",
     "not-authorized": "the request lacks valid credentials",
     "policy-violation": "a limit of the server forbids the command",
     "recipient-unavailable": "the account or session is not online",
@@ -57,7 +57,7 @@ CODES: Mapping[str, str] = {
     "service-unavailable": "the command cannot be done now; try again later",
     "subscription-required": "only contacts may do this",
     "timeout": "the server did not answer in time",
-    "undefined-condition": "the sentence says what is wrong",
+    "undefined-condition": "another error; the sentence says which",
     "unexpected-request": "the request came out of order",
 }
 """The words of errors, and what each means."""
@@ -69,8 +69,8 @@ the HTTP interface sends ({doc}`api`). Existing fields and codes do not change; 
 added.
 
 With `--json` an error is an object on standard error: `error` is a sentence, `code` is one of the
-words below, and `argument`, where it applies, is the argument that is wrong. A sentence without
-a row is printed as `{"note": "…"}`.
+words below, and `argument`, where it applies, is the argument that is wrong. A message that
+belongs to no row is printed as `{"note": "…"}`.
 """
 
 _CODES_INTRO = """\
@@ -109,10 +109,11 @@ def commands_page() -> str:
         "",
     ]
     for group, what in {"": "the server", **GROUPS}.items():
-        lines += [f"## {what[:1].upper()}{what[1:]}", ""]
-        for name, declared in DECLARED.items():
-            if name.rpartition(" ")[0] == group:
-                lines += _command(declared)
+        found = [each for name, each in DECLARED.items() if name.rpartition(" ")[0] == group]
+        if found:
+            lines += [f"## {what[:1].upper()}{what[1:]}", ""]
+        for declared in found:
+            lines += _command(declared)
     lines += [*_CODES_INTRO.splitlines(), "", "| command | code | |", "|---|---|---|"]
     lines += (f"| `{each.command}` | `{each.code}` | {_cell(each.says)} |" for each in codes())
     return "\n".join(lines).rstrip() + "\n"
@@ -123,7 +124,7 @@ def _command(declared: Declared[Any]) -> Iterator[str]:
     about = declared.about
     yield from (f"### {about.name}", "", "```text", f"xmppctl {usage(about)}", "```", "")
     what = f"{about.help[:1].upper()}{about.help[1:]}"
-    yield f"{what}. It {EFFECTS[about.effect]}, {NEEDS[about.needs]}; scope `{about.scope}`."
+    yield f"{what}. {EFFECTS[about.effect]}. {NEEDS[about.needs]}. Scope: `{about.scope}`."
     yield ""
     if about.arguments:
         yield from ("| argument | |", "|---|---|")

@@ -30,9 +30,9 @@ class MovedRow(Row, frozen=True):
     """What has become of somebody who moves.
 
     Attributes:
-        says: That in a sentence.
+        says: The result, in one sentence.
         account: As it is called here; empty if there is none.
-        moved: Whether the account is here now, by this command.
+        moved: Whether the command imported or exported the account.
         notes: What was left out, and why.
     """
 
@@ -120,7 +120,7 @@ class MovingCommands:
         try:
             async for account in exporter.write(directory, told.domains("domain"), only):
                 count += 1
-                yield MovedRow(f"exported {account}", account, False, [])
+                yield MovedRow(f"exported {account}", account, True, [])
             if not only and not told.given("domain"):
                 async for name in exporter.write_services(directory):
                     yield f"exported {name} as well"
@@ -175,8 +175,15 @@ COMMANDS: tuple[Declared[MovingCommands], ...] = (
                 Argument(
                     "--host", "the domain of the accounts, if the source does not name it", Text()
                 ),
-                Argument("--domain", "OLD=NEW: rename a domain", Text(), MANY),
-                Argument("--only", "only this account, by its address here", AccountName(), MANY),
+                Argument(
+                    "--domain", "OLD=NEW: accounts of OLD become accounts of NEW", Text(), MANY
+                ),
+                Argument(
+                    "--only",
+                    "only this account, by the address that it will have on this server",
+                    AccountName(),
+                    MANY,
+                ),
                 Argument("--replace", "replace accounts that already exist", Flag()),
                 DRY_RUN,
             ),

@@ -69,7 +69,7 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
         where = data or config_file.load(path).data
         raise Refused(
             f"no server is running (data directory {where}), and {asked.about.name} needs one"
-            + ("" if asked.about.needs == "server" else "; with --config it does not"),
+            + ("" if asked.about.needs == "server" else " with --data; use --config instead"),
             Condition.SERVICE_UNAVAILABLE,
             NO_SERVER,
             code="no-server",

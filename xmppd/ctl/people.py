@@ -34,7 +34,7 @@ ROWS = Argument("--rows", "at most this many", Number(1, MAX_ROWS))
 
 
 def _state(*states: str) -> Argument:
-    return Argument("--state", f"{states[0]} by default", Choice(states))
+    return Argument("--state", f"which accounts; {states[0]} by default", Choice(states))
 
 
 class UserRow(Row, frozen=True):
@@ -59,9 +59,9 @@ class UserShown(Row, frozen=True):
     """The data of an account that need no measuring.
 
     Attributes:
-        last_login: The time since when it is online, or when it left.
+        last_login: When it came online, or when it last left.
         created: When it was made.
-        disabled: Whether it is closed to its owner.
+        disabled: Whether it is disabled.
         devices: The clients that have tokens for it, online or not.
         contacts: Those in its roster, with the people of its shared groups.
     """
@@ -258,7 +258,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
             (DOMAIN, _state(*KEPT), AFTER, ROWS),
             needs="store",
             area="accounts",
-            empty="the account does not exist",
+            empty="no account was found",
         ),
         PeopleCommands.list_all,
         (UserRow,),
@@ -288,7 +288,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
     Declared(
         Description(
             "user show",
-            "show an account's sessions and the number of its contacts",
+            "show an account: its state, sessions, devices and number of contacts",
             (ACCOUNTS,),
             needs="store",
             area="accounts",

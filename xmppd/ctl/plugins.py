@@ -19,7 +19,7 @@ from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
 
 PLUGIN = (
-    Argument("plugin", "the node's name", PluginName()),
+    Argument("plugin", "the plugin's name, such as carbons", PluginName()),
     Argument("--everywhere", "do this at every node of the service, or at none", Flag()),
 )
 ALL = Argument("--all", "also list plugins that could be loaded, and what each does", Flag())

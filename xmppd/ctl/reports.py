@@ -55,7 +55,7 @@ COMMANDS: tuple[Declared[ReportCommands], ...] = (
     Declared(
         Description(
             "report list",
-            "list what users reported about the addresses they blocked",
+            "list users' reports of abuse",
             (Argument("--domain", "only reports by users of this domain", DomainName()),),
             needs="store",
             area="content",

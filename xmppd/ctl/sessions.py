@@ -180,7 +180,7 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             (Argument("--account", "only sessions of this account", AccountName()),),
             asks="all",
             area="sessions",
-            empty="the session does not exist",
+            empty="no session was found",
         ),
         SessionCommands.list_all,
         (SessionRow,),

@@ -166,9 +166,17 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
             "top senders",
             "show who sent most in the last minutes, including those who have left since",
             (
-                Argument("--by", "what to rank; session by default", Choice(Peer._fields)),
-                Argument("--of", "what to rank by; stanzas by default", Choice(tuple(RANKS))),
-                Argument("--minutes", "over how many minutes; 1 by default", Number(1, MINUTES)),
+                Argument(
+                    "--by",
+                    "rank sessions, accounts, addresses …; session by default",
+                    Choice(Peer._fields),
+                ),
+                Argument("--of", "by which count; stanzas by default", Choice(tuple(RANKS))),
+                Argument(
+                    "--minutes",
+                    f"over how many minutes; 1 by default, at most {MINUTES}",
+                    Number(1, MINUTES),
+                ),
                 _ROWS,
             ),
             asks="all",
@@ -195,7 +203,9 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
                     "--by", "what to rank; account by default", Choice(("account", "software"))
                 ),
                 Argument(
-                    "--minutes", f"over how many minutes; at most {MINUTES}", Number(1, MINUTES)
+                    "--minutes",
+                    f"over how many minutes; {MINUTES} by default, which is the most",
+                    Number(1, MINUTES),
                 ),
                 _ROWS,
             ),

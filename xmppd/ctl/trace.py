@@ -65,8 +65,8 @@ COMMANDS: tuple[Declared[TraceCommands], ...] = (
             (
                 Argument("address", "the address of a session, an account or a domain", Address()),
                 Argument("--bodies", "also show what people write", Flag(), scope=CONTENT),
-                Argument("--seconds", "end after this many", Number(1, MAX_SECONDS, "s")),
-                Argument("--stanzas", "end after this many", Number(1, MAX_STANZAS)),
+                Argument("--seconds", "end after this many seconds", Number(1, MAX_SECONDS, "s")),
+                Argument("--stanzas", "end after this many stanzas", Number(1, MAX_STANZAS)),
             ),
             answers="stream",
             asks="all",

@@ -100,9 +100,13 @@ class UserCommands:
         """Disable accounts, until they are enabled."""
         unasked: set[str] = set()
         for account in await self._others(context):
+            info = await self.accounts.store.info(account.bare)
             ended = await self.accounts.disable(account)
             unasked.update(ended.unasked)
-            yield f"{account} was disabled; {closed(ended)}"
+            if info is not None and info.disabled:
+                yield f"{account} is already disabled"
+            else:
+                yield f"{account} was disabled; {closed(ended)}"
         check_asked(unasked)
 
     async def enable(self, context: CommandContext) -> Replies:

@@ -104,6 +104,7 @@ async def explain_message(
     case = Case(server, writer, reader, kind, foreseen, remarks, waiting, denied, barred)
     found = [finding for look in RULES for finding in look(case)]
     cause = next(finding for finding in found if finding.decides)
+    found.sort(key=lambda finding: finding.code != "sender_unknown")  # all else is hypothetical
     return [replace(finding, decides=finding is cause) for finding in found]
 
 

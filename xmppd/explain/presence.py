@@ -68,6 +68,8 @@ async def explain_presence(server: XMPPServer, owner: JID, watcher: JID) -> list
     found = [finding for look in RULES for finding in look(case)]
     cause = next((finding for finding in found if finding.hinders), found[0])
     others = [finding for finding in found if finding is not cause]
+    if cause.code in NOBODY:  # subscriptions say nothing then
+        others = [finding for finding in others if finding.code in NOBODY]
     return [_outcome(case, cause), replace(cause, decides=True), *others]
 
 
@@ -80,7 +82,8 @@ def _outcome(case: PresenceCase, cause: Finding) -> Finding:
         return Finding("sees", f"{watcher} sees {owner}, available at {resources}")
     if cause.code == "owner_elsewhere":
         return Finding(
-            "unknown", f"{watcher} is on another server, which decides what it sees of {owner}"
+            "unknown",
+            f"{watcher} is on another server, which decides what {watcher} sees of {owner}",
         )
     if cause.code in AWAY:
         return Finding("sees_unavailable", f"{watcher} sees {owner} as unavailable")
@@ -310,6 +313,7 @@ def _subscription(item: RosterItem | None) -> str:
 
 # --- is there something to see? ----------------------------------------------------------------
 
+NOBODY = frozenset(("owner_unknown", "watcher_unknown"))
 AWAY = frozenset(("owner_disabled", "owner_never_here", "owner_away", "owner_not_available",
                   "resource_gone", "blocked", "invisible", "hidden", "not_let_in"))  # fmt: skip
 

@@ -165,8 +165,8 @@ def _files(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if files.turns_away:
         yield Trouble(
             "files-all-open",
-            f"the server turns connections away, because all {files.limit} files that it may "
-            f"open are open: {remedy}",
+            f"the server refuses connections, because it has reached its limit of {files.limit} "
+            f"open files: {remedy}",
             severe=True,
         )
     elif used > FILES_NEAR * files.for_connections:

@@ -284,7 +284,9 @@ def prepare_local(text: str) -> str:
     try:
         local = _local_profile.enforce(text)
     except UnicodeEncodeError as error:
-        raise ValueError(f"the localpart {text!r} is not allowed: {error.reason}") from error
+        raise ValueError(
+            _unfit(f"the localpart {text!r}", "the part before the @", error)
+        ) from error
     if _FORBIDDEN_LOCAL.search(local):
         raise ValueError(f"the localpart {text!r} has a character that no localpart may have")
     return _bounded(local, "localpart")
@@ -332,6 +334,10 @@ def _label(label: str) -> str:
     effort.spent_us += LABEL_US + CHARACTER_US * len(label)
     try:
         return idna.decode(idna.encode(label, uts46=True))
+    except idna.InvalidCodepoint as error:
+        raise ValueError(
+            f"the domain label {label!r} has a character that no domain may have"
+        ) from error
     except idna.IDNAError as error:
         raise ValueError(f"the domain label {label!r} is not allowed: {error}") from error
 
@@ -347,4 +353,12 @@ def prepare_resource(text: str) -> str:
     try:
         return _bounded(_resource_profile.enforce(text), "resource")
     except UnicodeEncodeError as error:
-        raise ValueError(f"the resource {text!r} is not allowed: {error.reason}") from error
+        raise ValueError(_unfit(f"the resource {text!r}", "the resource", error)) from error
+
+
+def _unfit(what: str, part: str, error: UnicodeEncodeError) -> str:
+    """Why a part cannot be prepared, in a sentence."""
+    if not error.reason.startswith("DISALLOWED"):
+        return f"{what} is not allowed: {error.reason}"
+    character = error.object[error.start : error.start + 1]
+    return f"{part} must not contain {'a space' if character == ' ' else repr(character)}"

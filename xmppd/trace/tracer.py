@@ -15,7 +15,13 @@ MAX_QUEUED_STEPS = 5_000
 
 
 class TraceRow(Row, frozen=True, kw_only=True):
-    """A stanza, or a stage that it came to."""
+    """A stanza, or a stage that it came to.
+
+    Attributes:
+        took_us: The microseconds that the stage took.
+        waited: Whether the stanza had to wait there.
+        says: What happened, in one sentence.
+    """
 
     stanza: int
     stage: str | None = None

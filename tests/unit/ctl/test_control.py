@@ -112,9 +112,7 @@ class ControlTests(TestCase):
         asker = await self.asker()
         answer = await self.ask(asker, b'{"words":["user","list","--state","disabled"]}')
         self.assertTrue(answer.done)
-        self.assertEqual(
-            asker.answers[0].head, AnswerHead("table", empty="the account does not exist")
-        )
+        self.assertEqual(asker.answers[0].head, AnswerHead("table", empty="no account was found"))
         answer = await self.ask(asker, b'{"words":["greeting","change","Good morrow"]}')
         self.assertTrue(answer.done)
         self.assertIn("now get this greeting", asker.answers[-2].note or "")

@@ -182,8 +182,8 @@ class CommandLineTests(SynchronousTestCase):
         """What is wrong is said in a sentence, with what is near or may be said."""
         for words, why in (
             (["dance"], '"dance" is not a command; xmppctl --help lists the commands'),
-            (["user", "liste"], '"liste" is not a command; try: xmppctl user list'),
-            (["user"], "xmppctl user needs one more word: add, delete"),
+            (["user", "liste"], '"user liste" is not a command; try: xmppctl user list'),
+            (["user"], "xmppctl user needs a command: add, delete"),
             (["user", "show"], "account missing; usage: xmppctl user show account …"),
             (["user", "list", "--stat", "x"], "user list has no option --stat; try --state"),
             (["user", "list", "--state"], "--state needs a value"),
@@ -196,6 +196,11 @@ class CommandLineTests(SynchronousTestCase):
                 refused = self.assertRaises(Refused, OURS.read, words, 80)
                 self.assertIn(why, str(refused))
                 self.assertEqual(refused.status, NOT_UNDERSTOOD)
+
+    def test_help_word(self) -> None:
+        """Whoever writes help in the first place gets it."""
+        for words, same in ((["help"], ["--help"]), (["help", "user"], ["user", "--help"])):
+            self.assertEqual(OURS.read(words, 80), OURS.read(same, 80))
 
     def test_several(self) -> None:
         """What may be given more than once is a list, whether it may be left out or not."""
