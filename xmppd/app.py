@@ -169,7 +169,7 @@ def _add_setup(make: argparse.ArgumentParser) -> None:
     )
     for question in QUESTIONS:
         if not question.hidden:
-            make.add_argument(f"--{question.name}", help=question.text)
+            make.add_argument(f"--{question.name}", help=question.help or question.text)
     trial = make.add_argument_group("set up a trial server on this machine, without questions")
     trial.add_argument(
         "--trial", action="store_true", help="keep existing files, and make only what is missing"

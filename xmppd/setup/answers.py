@@ -76,6 +76,7 @@ class SetupQuestion:
         default: The answer if none is given; None if there must be one.
         asked: Whether people are asked, after what they have answered.
         hidden: Whether the answer is not shown.
+        help: Of its option; empty for the text.
     """
 
     name: str
@@ -84,6 +85,7 @@ class SetupQuestion:
     default: Callable[[Before], str | None] = lambda before: None
     asked: Callable[[Before], bool] = lambda before: True
     hidden: bool = False
+    help: str = ""
 
 
 def _domain(text: str, before: Before) -> str:
@@ -165,12 +167,18 @@ def _is(answer: str) -> Callable[[Before], str]:
 
 
 QUESTIONS = (
-    SetupQuestion("domain", "Which domain? This is the part of an address after the @.", _domain),
+    SetupQuestion(
+        "domain",
+        "Which domain? This is the part of an address after the @.",
+        _domain,
+        help="the domain, which is the part of an address after the @",
+    ),
     SetupQuestion(
         "admin",
         "Which account administers the server?",
         _admin,
         lambda before: f"admin@{before['domain']}",
+        help="the administrator's account (default: admin@DOMAIN)",
     ),
     SetupQuestion(
         "password",
@@ -185,12 +193,15 @@ QUESTIONS = (
         "web:8443.",
         _doors,
         _is("clients clients-tls servers web"),
+        help=f"the listeners, any of {', '.join(DOORS)}; another port follows a colon, as in "
+        "web:8443",
     ),
     SetupQuestion(
         "certificate",
         "Which certificate? acme (from Let's Encrypt), self-signed (for a trial), or a file.",
         _certificate,
         _is("acme"),
+        help="acme (from Let's Encrypt; the default), self-signed (for a trial), or a file",
     ),
     SetupQuestion(
         "key",
@@ -198,6 +209,7 @@ QUESTIONS = (
         _file,
         _is(""),
         _own_file,
+        help="the file with the certificate's key, if it is another one",
     ),
     SetupQuestion(
         "contact",
@@ -205,6 +217,7 @@ QUESTIONS = (
         _contact,
         _is(""),
         _of_acme,
+        help="the mail address to which the ACME authority may write (default: none)",
     ),
     SetupQuestion(
         "terms",
@@ -212,16 +225,30 @@ QUESTIONS = (
         _terms,
         _is("no"),
         _of_acme,
+        help=f"yes, if you agree to the terms of the ACME authority ({TERMS})",
     ),
-    SetupQuestion("authority", "The authority's directory?", _url, _is(LETS_ENCRYPT), _never),
     SetupQuestion(
-        "authorities", "The file with the authority's own certificate?", _file, _is(""), _never
+        "authority",
+        "The URL of the ACME directory?",
+        _url,
+        _is(LETS_ENCRYPT),
+        _never,
+        help="the URL of the ACME directory (default: that of Let's Encrypt)",
+    ),
+    SetupQuestion(
+        "authorities",
+        "The file with the CA certificate of the ACME server?",
+        _file,
+        _is(""),
+        _never,
+        help="the file with the CA certificate of the ACME server",
     ),
     SetupQuestion(
         "database",
         "Which database? sqlite, or postgresql://user:password@host/database",
         _database,
         _is("sqlite"),
+        help="sqlite (the default), or postgresql://user:password@host/database",
     ),
 )
 
