@@ -183,7 +183,7 @@ class NodeProcesses:
         for node in nodes:
             for other in nodes:
                 if other is not node:
-                    self.wait_for(partial(node.logged, rf"node {other.name}\.\d+ is in"))
+                    self.wait_for(partial(node.logged, rf"node {other.name}\.\d+ has joined"))
 
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Look again and again until it is so.

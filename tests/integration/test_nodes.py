@@ -69,7 +69,7 @@ class RedisNodesTests(NodesCase):
         a, b = self.started("a", "b")
         b.kill()
         b.start()
-        self.wait_for_line(a, r"node b\.2 is in")
+        self.wait_for_line(a, r"node b\.2 has joined")
         self.assertEqual(len(a.logged(r"node b\.1 is lost")), 1)
 
     def test_paused(self) -> None:
@@ -100,7 +100,7 @@ class RedisNodesTests(NodesCase):
         self.assertIn(b"<reset ", said)
         self.assertNotIn(b"id='p'", said)
         self.wait_for_line(b, "this node has started again")
-        self.wait_for_line(a, r"node b\.2 is in")
+        self.wait_for_line(a, r"node b\.2 has joined")
         port, direct = b.ports("client")
         self.assertGreater(port, 0)
         again = Peer(direct)

@@ -85,7 +85,7 @@ class RoomNodesTests(NodesCase):
             self.assertIn(b"<reset ", self.people[node].until(b"</stream:error>"))
             self.wait_for_line(node, "this node has started again")
             for each in left:
-                self.wait_for_line(each, rf"node {node.name}\.2 is in")
+                self.wait_for_line(each, rf"node {node.name}\.2 has joined")
             node.ports("client")
             back = self.enter(node, name)
             self.say(back, b"back %d" % turn, *here)

@@ -130,4 +130,4 @@ class FitTests(NodesCase):
         self.addCleanup(drop_postgresql, self.database)
         sentence = self.refusal(self.node("f"))
         self.assertIn('storage.url differs from node "a"', sentence)
-        self.assertEqual(a.logged("is in$"), [])
+        self.assertEqual(a.logged("has joined$"), [])
