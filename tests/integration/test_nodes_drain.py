@@ -105,7 +105,8 @@ class DrainedNodesTests(NodesCase):
     @contextmanager
     def systemd(self) -> Iterator[socket.socket]:
         """What node a tells systemd."""
-        path = self.a.directory / "started"
+        path = self.a.directory / "notified"
+        path.unlink()  # it is told to others until now
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
             told.settimeout(10)
             told.bind(str(path))

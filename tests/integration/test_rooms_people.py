@@ -165,7 +165,7 @@ class RoomTests(ServerCase):
         done = await self.fill_in(
             romeo, room, "xmppd#moderate-all", who=juliet.boundjid.user, reason="Noise"
         )
-        self.assertIn("taken back: 2", str(done))
+        self.assertIn("messages removed: 2", str(done))
         for _ in range(2):
             told = await juliet.expect("message", sender=room)
             self.assertIn("urn:xmpp:message-moderate:1", str(told))
