@@ -23,4 +23,4 @@ class PageTests(SynchronousTestCase):
     def test_unit(self) -> None:
         """The unit that is started is that of the checkout."""
         *_, last = [step for step in steps() if isinstance(step, Commands)]
-        self.assertIn("cp etc/xmppd.service /etc/systemd/system/", last.text)
+        self.assertIn("cp /opt/xmppd/share/xmppd/xmppd.service /etc/systemd/system/", last.text)
