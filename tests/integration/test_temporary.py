@@ -277,7 +277,7 @@ class TemporaryServerTests(DirectoryCase):
                 self.shown(server)
             server.clear()
             self.assertIn("localhost", self.shown(server))
-            with self.assertRaisesRegex(Refused, 'no fault is active "nap"'):
+            with self.assertRaisesRegex(Refused, 'there is no fault "nap"'):
                 server.fault("nap", "romeo")
 
     def shown(self, server: TemporaryServer) -> str:
