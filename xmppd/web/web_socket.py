@@ -100,7 +100,7 @@ class MessageReader:
                 return None
         else:
             begin, size = 6, end - 6
-            if size != short:
+            if size != short or short > _SHORT:
                 return None
         if size > self._max_bytes():
             return None

@@ -121,6 +121,13 @@ class ReadingTests(SynchronousTestCase):
         more = sent(TheirOpcode.CONT, b"x" * (LIMIT // 2), fin=False)
         self.assertEqual(read([half, more[:20]]), [ended(CloseCode.TOO_LARGE)])
 
+    def test_beginning_of_a_long_one(self) -> None:
+        """The beginning of a long message is none, of however many bytes it is."""
+        whole = text(b"x" * LIMIT)
+        for size in range(1, 300):
+            pieces = [whole[:size], whole[size:]]
+            self.assertEqual(read(pieces), [(Opcode.TEXT, b"x" * LIMIT)], size)
+
     def test_too_many_fragments(self) -> None:
         """So is one of too many parts, of however few bytes."""
         parts = [sent(TheirOpcode.TEXT, b"", fin=False)]
