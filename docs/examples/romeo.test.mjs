@@ -54,6 +54,10 @@ async function online(username) {
     password: PASSWORD,
   });
   xmpp.on("error", () => {}); // each lost connection is one
+  xmpp.reconnect.on("reconnecting", () => {
+    // It gives up when it overlooks an answer; disconnecting makes it try again.
+    setTimeout(() => xmpp.status !== "online" && xmpp.disconnect().catch(() => {}), 10_000).unref();
+  });
   clients.push(xmpp);
   while (xmpp.status !== "online") {
     await xmpp.start().catch(() => xmpp.disconnect()); // see "overlooks an answer" below
