@@ -6,6 +6,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -604,6 +605,35 @@ class OutwardTests(Rules):
         ]
         self.assert_none(broken, 'A sentence that begins with "it", whatever that is:')
 
+    def test_one_of_many(self) -> None:
+        """No sentence can say "1 sessions": a number that may be one is written by `counted`."""
+        broken = [
+            f"{name}:{line}: {text}"
+            for name, tree in python(*SOURCE)
+            if not name.startswith(INWARD_CODE)
+            for line, text in fixed_plurals(tree)
+        ]
+        self.assert_none(broken, "A word for many behind a number that may be one:")
+        tree = ast.parse(
+            'f"has {n} sessions", f"of {n:,} lost stanzas", f"at most {MAX} items", f"{n} sees"\n'
+            'log("saved {count} sessions", f"{n} bytes", f"saved {counted(n, \'session\')}")'
+        )
+        self.assertEqual(
+            [text for _, text in fixed_plurals(tree)],
+            ["{n} sessions", "{n} lost stanzas", "saved {count} sessions"],
+        )
+
+    def test_messages_of_the_manual(self) -> None:
+        """Whoever looks for the message of a start that failed finds it as the program says it."""
+        page = read(ROOT / "docs" / "administration.md")
+        _, _, rest = page.partition("The messages that you may see:\n\n")
+        rows = rest.partition("\n\n")[0].splitlines()[2:]
+        listed = [span for row in rows for span in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+        known = [text for _, _, text in said()]
+        broken = [span for span in listed if not any(is_part(span, text) for text in known)]
+        self.assert_none(broken, "A message of docs/administration.md that nothing says:")
+        self.assertGreater(len(listed), 40)
+
     def test_rule_itself(self) -> None:
         """The rule sees the words and not what looks like them, and no text that stays inside."""
         self.assertEqual(
@@ -679,6 +709,12 @@ def said() -> Iterator[tuple[str, int, str]]:
                 yield name, number, text
 
 
+def is_part(span: str, text: str) -> bool:
+    """Whether a message, in which … stands for anything, is a part of a sentence."""
+    pieces = [re.escape(piece) for piece in re.split(r" ?… ?", span) if piece]
+    return re.search(".*".join(pieces), text) is not None
+
+
 def sentences(tree: ast.Module) -> list[tuple[int, str]]:
     """The strings of several words; neither docstrings nor what an assertion is sure of."""
     inside = {
@@ -701,6 +737,41 @@ def sentences(tree: ast.Module) -> list[tuple[int, str]]:
         if id(node) not in inside and " " in text.strip():
             texts.append((node.lineno, text))
     return sorted(texts)
+
+
+# What sentences count. Bytes are not among them: sizes and limits are never one.
+COUNTED = (
+    "account call certificate character client component connection contact copy day device edge "
+    "element entry event failure field file group hour item job key login member message minute "
+    "node occupant option peer person record request room row second session setting stanza stream "
+    "subscriber subscription time token visitor write"
+)
+PLURALS = "|".join(
+    word[:-1] + "ies" if word.endswith("y") and word[-2] not in "ae" else word + "s"
+    for word in COUNTED.split()
+)
+BEHIND_A_NUMBER = re.compile(rf" (?:[a-z]*[a-rt-z] )?(?:{PLURALS})\b")
+NUMBER_IN_TEMPLATE = re.compile(
+    rf"\{{(?:count|number|total|left|days|unread)\}}{BEHIND_A_NUMBER.pattern}"
+)
+
+
+def fixed_plurals(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Where a number that is no constant is followed by the word for many."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if NUMBER_IN_TEMPLATE.search(node.value):
+                yield node.lineno, node.value
+        elif isinstance(node, ast.JoinedStr):
+            for number, behind in pairwise(node.values):
+                if not (
+                    isinstance(number, ast.FormattedValue) and isinstance(behind, ast.Constant)
+                ):
+                    continue
+                of = ast.unparse(number.value)
+                found = BEHIND_A_NUMBER.match(str(behind.value))
+                if found and not of.rpartition(".")[2].isupper():
+                    yield node.lineno, f"{{{of}}}{found[0]}"
 
 
 def running_text(page: str) -> str:

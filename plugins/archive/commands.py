@@ -14,6 +14,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.migration.user_data import UserData
 from xmppd.stanza import JID, Condition, Tree, qname
 from xmppd.stanza.date_time import exact_date_time, microseconds_of
+from xmppd.stanza.phrases import counted
 from xmppd.stanza.result import RESULT, Results
 from xmppd.stanza.xml import escape
 
@@ -213,7 +214,7 @@ class ArchiveCommands:
             until = f" before {arguments.text('before')}" if arguments.given("before") else ""
             whom = "" if peer is None else f" with {peer}"
             yield (
-                f"would delete {which} of the {count} messages in the archive of "
+                f"would delete {which} of the {counted(count, 'message')} in the archive of "
                 f"{owner}{until}{whom}"
             )
             return

@@ -13,6 +13,7 @@ from xmppd.host.clocks import Clocks
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.stanza import JID, Condition, ErrorType, StanzaError
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import ChangeRefused, QuotaExceeded
 from xmppd.store.sql import Connection, Database, digest, lock_owner
 from xmppd.web.request import BodyStream
@@ -61,7 +62,8 @@ class WrongSize(ValueError):
 
     def __init__(self, said: int, *, is_larger: bool) -> None:
         super().__init__(
-            f"the slot is for {said} bytes, but this file has {'more' if is_larger else 'fewer'}"
+            f"the slot is for {counted(said, 'byte')}, but this file has "
+            f"{'more' if is_larger else 'fewer'}"
         )
         self.is_larger = is_larger
 
@@ -386,15 +388,16 @@ def _check_quota(
     total, _ = connection.execute(t.ALL, {"account_": account}).one()
     if total + size > most.max_account_bytes:
         raise QuotaExceeded(
-            f"your files have {total} bytes, of at most {most.max_account_bytes}; delete some first"
+            f"your files have {counted(total, 'byte')}, of at most {most.max_account_bytes}; "
+            "delete some first"
         )
     lately, count, _ = connection.execute(
         t.LATELY, {"account_": account, "since": now - DAY_S}
     ).one()
     if count >= most.max_account_files_per_day:
-        raise QuotaExceeded(f"at most {most.max_account_files_per_day} files a day are allowed")
+        raise QuotaExceeded(f"the limit is {counted(most.max_account_files_per_day, 'file')} a day")
     if lately + size > most.max_account_bytes_per_day:
-        raise QuotaExceeded(f"at most {most.max_account_bytes_per_day} bytes a day are allowed")
+        raise QuotaExceeded(f"the limit is {counted(most.max_account_bytes_per_day, 'byte')} a day")
 
 
 def _reserve(connection: Connection, slot: Slot, now: float, most: UploadSettings) -> None:

@@ -12,6 +12,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.date_time import date_time
 from xmppd.stanza.jid import prepare_local
+from xmppd.stanza.phrases import counted
 
 from .invitation import Invitation
 from .invitations import Invitations
@@ -151,7 +152,7 @@ class InviteCommands:
         settings = self.invitations.settings
         lifetime_s = told.number("expires", int(settings.lifetime_s))
         if not may and lifetime_s > settings.lifetime_s:
-            most = f"{settings.lifetime_s / 86_400:g} days"
+            most = counted(settings.lifetime_s / 86_400, "day")
             raise Refused(f"your invitations may be valid for at most {most}", argument="expires")
         for name in told.texts("group"):
             if not self.has_group(name):

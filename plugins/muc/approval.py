@@ -1,6 +1,7 @@
 """Forms by which somebody decides about what another one asks for (:xep:`0045`, §8.6, §9.9)."""
 
 from collections.abc import Callable
+from math import ceil
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -8,6 +9,7 @@ from msgspec import Struct
 from xmppd.stanza import Condition, StanzaError, Tree, qname
 from xmppd.stanza.form import DATA, values_of
 from xmppd.stanza.form_field import FlagField
+from xmppd.stanza.phrases import counted
 
 from .room import Room
 
@@ -61,7 +63,7 @@ class OpenRequests:
             left = AGAIN_S - (now - before.asked)
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"you have already asked; ask again in {left:.0f} seconds",
+                f"you have already asked; ask again in {counted(ceil(left), 'second')}",
             )
         asked.pop(who, None)
         while len(asked) >= MAX_OPEN:

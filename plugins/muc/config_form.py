@@ -175,7 +175,7 @@ def filled_form(config: RoomConfig, answer: Tree | Element) -> FilledForm:
     if unknown:
         named = ", ".join(unknown[:MAX_NAMED])
         _log.info(
-            "{number} fields of a room's form are unknown: {named}",
+            "unknown fields in a room's form, {number} in all: {named}",
             number=len(unknown),
             named=named,
         )

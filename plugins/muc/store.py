@@ -7,6 +7,7 @@ from msgspec import DecodeError, json
 from msgspec.structs import replace
 
 from xmppd.stanza import JID
+from xmppd.stanza.phrases import counted
 from xmppd.store.claim_tokens import raise_token
 from xmppd.store.errors import ChangeRefused, QuotaExceeded
 from xmppd.store.sql import Connection, Database, Select, digest, lock_owner
@@ -120,7 +121,7 @@ class RoomStore:
             if made.creator:
                 maker = {"maker_": lock_owner(connection, made.creator)}
                 if connection.execute(t.COUNT_MADE, maker).scalar_one() >= max_rooms:
-                    raise QuotaExceeded(f"you have already created {max_rooms} rooms")
+                    raise QuotaExceeded(f"you have already created {counted(max_rooms, 'room')}")
             connection.execute(t.ADD_ROOM, _room_row(made))
             lists = RoomChange(noted=made.affiliated, hats=made.hats, came=made.occupants)
             _change(connection, made.jid, lists)

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from xmppd.stanza import JID, Condition, Element, StanzaError, child, dump, element, escape, qname
 from xmppd.stanza.form import DATA
+from xmppd.stanza.phrases import counted
 from xmppd.stanza.rsm import page_request, page_set
 
 from . import events
@@ -327,7 +328,9 @@ def items_in(action: Element, most: int = MAX_PER_PUBLISH) -> list[Element]:
     found = [each for each in action if each.tag == ITEM]
     if len(found) > most:
         raise refused(
-            Condition.NOT_ALLOWED, "max-items-exceeded", f"at most {most} items are allowed at once"
+            Condition.NOT_ALLOWED,
+            "max-items-exceeded",
+            f"ask for at most {counted(most, 'item')} at once",
         )
     return found
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.many import QUERY_SIZES, chunks, one_of, owner_parameters
 from xmppd.store.sql import (
@@ -298,7 +299,7 @@ class PublishedItems:
             }
             ((last, count),) = _COUNT_ON.on(connection, {**node_key(name), **new})
             if count > most and when_full is WhenFull.REJECT:
-                raise NodeFull(f"{name.node} already has {most} items")
+                raise NodeFull(f"{name.node} already has {counted(most, 'item')}")
             # The oldest go before the new ones come, of which there are no more than it keeps.
             gone = _drop_oldest(connection, name, count - most)
             if host_bytes is not None and more_bytes > 0:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import DecodeError, json
 
 from xmppd.stanza import JID
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.sql import (
     Connection,
@@ -252,7 +253,7 @@ class PubSubStore:
             if connection.execute(_NODE, key).first() is not None:
                 raise NodeExists(name.node)
             if connection.execute(_COUNT_NODES, {"host_": key["host_"]}).scalar_one() >= max_nodes:
-                raise QuotaExceeded(f"{max_nodes} nodes already exist")
+                raise QuotaExceeded(f"the limit of {counted(max_nodes, 'node')} is reached")
             row = {
                 **node_columns(name),
                 "host": name.host,

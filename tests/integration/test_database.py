@@ -147,7 +147,7 @@ class SilenceTests(DatabaseCase):
         self.assert_said_once("the database cannot be read", "the database can be read again")
         self.cable.cut()
         self.assertLess(self.stop(), STOPPED_S)
-        self.assert_said_once("1 sessions were not saved")
+        self.assert_said_once("sessions that were not saved: 1,")
 
 
 class LockedTests(DatabaseCase):

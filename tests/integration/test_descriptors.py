@@ -40,7 +40,7 @@ class ExhaustedTests(ProcessCase):
                 self.assertIn(f"{name}@localhost", self.ctl("user", "list"))
                 self.ctl("reload")
                 text = self.text()
-                self.assertEqual(text.count("the limit of 160 open files allows only"), 1, text)
+                self.assertEqual(text.count("because the limit of open files is 160"), 1, text)
                 self.assertNotIn("Traceback", text)
                 for client in connections:
                     client.close()

@@ -61,7 +61,7 @@ class LoginsAtNodesTests(SharedNodesCase):
         a.add_user("romeo", PASSWORD)
         peers = [self.client(node, "romeo") for node in (a, b)]
         said = a.tell("user password", account="romeo@localhost", password="another rose")
-        self.assertIn("2 streams were closed", str(said))
+        self.assertIn("closed 2 streams", str(said))
         for peer in peers:
             self.assertIn(b"<reset ", peer.until(b"</stream:error>"))
         again = Peer(b.direct_tls_port)

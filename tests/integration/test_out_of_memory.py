@@ -69,4 +69,4 @@ class OutOfMemoryTests(SynchronousTestCase):
         self.assertEqual(process.wait(30), 1)
         log = server.log.read_text()
         self.assertIn("out of memory: the server is stopping", log)
-        self.assertIn("saved 1 sessions", log)
+        self.assertIn("saved sessions: 1", log)

@@ -149,7 +149,9 @@ class StopTests(SynchronousTestCase):
         self.romeo.send("<message to='juliet@montague.lit/1'><body>x</body></message>")
         self.store.broken = EVERYTHING
         _, lines = self.stop()
-        self.assertIn("1 sessions were not saved, with 1 unacknowledged stanzas", "\n".join(lines))
+        self.assertIn(
+            "sessions that were not saved: 1, unacknowledged stanzas: 1;", "\n".join(lines)
+        )
 
     def test_stubborn_component(self) -> None:
         """A component that does not hang up keeps other servers from nothing: they are told."""

@@ -4,6 +4,7 @@ from xmppd.acme.names import names_of
 from xmppd.checkup.checked import Checked, Found, Sight
 from xmppd.config.config import DomainSettings
 from xmppd.net.certificate import Identity, ascii_domain, load_identity
+from xmppd.stanza.phrases import counted
 
 SOON_S = 21 * 86_400.0
 
@@ -65,8 +66,8 @@ def _judge(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Che
                 "certs",
                 "warn",
                 domain.name,
-                f"the certificate expires in {left_s / 86_400:.0f} days: renew it, then run "
-                "xmppctl reload",
+                f"the certificate expires in {counted(round(left_s / 86_400), 'day')}: renew "
+                "it, then run xmppctl reload",
             )
         )
     if not found:
@@ -76,7 +77,7 @@ def _judge(sight: Sight, domain: DomainSettings, identity: Identity) -> list[Che
                 "certs",
                 "ok",
                 domain.name,
-                f"the certificate is trusted, and valid for {days:.0f} days",
+                f"the certificate is trusted, and valid for {counted(round(days), 'day')}",
             )
         )
     return found

@@ -32,6 +32,7 @@ from xmppd.cluster.inbox import Inbox, TakenFrame
 from xmppd.cluster.node import NodeId
 from xmppd.cluster.outbox import FrameWindow, Outbox
 from xmppd.stanza import Later, StanzaError
+from xmppd.stanza.phrases import counted
 
 MAX_AT_ONCE = 1_000
 """Entries that are being handled at the same time."""
@@ -244,7 +245,7 @@ class Conversation:
         if self._closed:
             return
         if not HEADER_BYTES <= len(frame) <= MAX_FRAME_BYTES:
-            raise BadFrame(f"the frame has {len(frame)} bytes")
+            raise BadFrame(f"the frame has {counted(len(frame), 'byte')}")
         kind, number, acknowledged = read_header(frame)
         if kind > FrameKind.ACKNOWLEDGEMENT:
             raise BadFrame(f"the frame has the unknown kind {kind}")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from xmppd.cluster.node import Location, NodeId
 from xmppd.stanza import JID
+from xmppd.stanza.phrases import counted
 
 CLOSED_S = 60.0
 """The time for which nobody may enter a closed account."""
@@ -50,7 +51,7 @@ class TooManySessions(DirectoryError):
     """
 
     def __init__(self, others: Mapping[str, Location]) -> None:
-        super().__init__(f"the account has {len(others)} sessions")
+        super().__init__(f"the account has {counted(len(others), 'session')}")
         self.others = others
 
 

@@ -11,6 +11,7 @@ from xmppd.cluster.frame import (
     MAX_FRAME_BYTES,
     BadFrame,
 )
+from xmppd.stanza.phrases import counted
 
 MAX_UNHANDLED_BYTES = 4 * MAX_ENTRY_BYTES
 MAX_UNHANDLED = 100_000
@@ -74,8 +75,8 @@ class Inbox:
             raise BadFrame(f"frame {number} came after frame {self._received}")
         if self._bytes + size > MAX_UNHANDLED_BYTES or self.unhandled > MAX_UNHANDLED:
             raise BadFrame(
-                f"too much is waiting here: {self._bytes} bytes and {self.unhandled} entries are "
-                "not handled"
+                f"too much is waiting here: {counted(self._bytes, 'byte')} and "
+                f"{counted(self.unhandled, 'entry', 'entries')}"
             )
         return True
 

@@ -60,7 +60,7 @@ class LinkDoor(ServerFactory):
         self.refused += 1
         if self._clock.seconds() >= self._log_at:
             _log.warn(
-                "refused {count} connections to the listener for nodes; the last, from "
+                "refused connections to the listener for nodes, {count} in all; the last, from "
                 "{address}: {why}",
                 count=self.refused - self._logged, address=address, why=why,
             )  # fmt: skip

@@ -24,6 +24,7 @@ from xmppd.cluster.entries.any_entry import AnyEntry
 from xmppd.cluster.entry_decoder import MAX_REASON_LENGTH
 from xmppd.cluster.frame import MAX_FRAME_BYTES, BadFrame, FrameKind
 from xmppd.cluster.node import Node, NodeId
+from xmppd.stanza.phrases import counted
 
 GREETING_S = 1.0
 """The time until whoever comes in has greeted, or until who is told why not has gone."""
@@ -268,7 +269,7 @@ class LinkProtocol(Protocol):
             begin = start + _LENGTH_BYTES
             size = int.from_bytes(buffer[start:begin])
             if not 0 < size <= (MAX_GREETING_BYTES if self.node is None else MAX_FRAME_BYTES):
-                self.close(f"the frame has {size} bytes")
+                self.close(f"the frame has {counted(size, 'byte')}")
             elif end - begin < size:
                 break
             else:

@@ -7,6 +7,7 @@ from msgspec import Struct
 from xmppd.command.kinds import ArgumentKind, Flag, Hidden, Secret, Surface, Text, Value, wrong
 from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
+from xmppd.stanza.phrases import counted
 
 MANY = 1_000
 
@@ -152,7 +153,7 @@ def _checked(argument: Argument, given: object, surface: Surface) -> tuple[Value
     values = given if isinstance(given, list) and argument.most > 1 else [given]
     try:
         if len(values) > argument.most:
-            raise Refused(f"{argument.key} may be given at most {argument.most} times")
+            raise Refused(f"{argument.key} may be given at most {counted(argument.most, 'time')}")
         if not values and argument.required:
             raise wrong(argument.key)
         return tuple(argument.kind.check(argument.key, value, surface) for value in values)

@@ -10,6 +10,7 @@ from xmppd.command.refused import Refused
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.date_time import microseconds_of
 from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.phrases import either
 
 MAX_TEXT_LENGTH = 10_000
 MAX_DOCUMENT_LENGTH = 200_000
@@ -263,7 +264,7 @@ class Choice(ArgumentKind, frozen=True):
     def read(self, key: str, text: str, surface: Surface) -> Value:
         """The word."""
         if text not in self.of:
-            raise Refused(f"{key} must be one of {', '.join(self.of)}", Condition.BAD_REQUEST)
+            raise Refused(f"{key} must be {either(self.of)}", Condition.BAD_REQUEST)
         return text
 
     @property

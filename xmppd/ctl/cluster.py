@@ -138,7 +138,7 @@ class ClusterCommands:
         if missing:
             raise Incomplete(missing)
         if left and others.here:
-            raise Refused(f"{left} entries differ; xmppctl {CHECK} --repair corrects the directory")
+            raise Refused(f"wrong entries: {left}; xmppctl {CHECK} --repair corrects the directory")
 
     async def _check(self, context: CommandContext) -> Replies:
         """Compare what is here; the node that is asked first looks for what nobody has as well."""

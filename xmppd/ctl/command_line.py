@@ -15,6 +15,7 @@ from xmppd.command.kinds import Document, Flag
 from xmppd.command.refused import Refused
 from xmppd.ctl.letters import folded
 from xmppd.stanza import Condition
+from xmppd.stanza.phrases import listed
 
 Given = dict[str, str | bool | list[str]]
 
@@ -306,7 +307,9 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
     if len(placed) < len(wanted):
         missing = " and ".join(each.name for each in wanted[len(placed) :])
         raise _not_understood(
-            f"{missing} missing; usage: {PROGRAM} {usage(asked.about)}", wanted[len(placed)].key
+            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing; "
+            f"usage: {PROGRAM} {usage(asked.about)}",
+            wanted[len(placed)].key,
         )
     spare = len(placed) - len(wanted)
     wanted += [each for each in asked.about.arguments if _may_follow(each)][:spare]

@@ -12,11 +12,11 @@ from xmppd.command.other_nodes import OtherNodes, gathered
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.users import ACCOUNT, check_asked
-from xmppd.explain.finding import counted
+from xmppd.ctl.users import ACCOUNT, check_asked, existing
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.phrases import counted
 
 
 class DeviceRow(Row, frozen=True):

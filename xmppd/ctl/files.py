@@ -22,6 +22,7 @@ from xmppd.ctl.settings import SettingsCommands
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError
 from xmppd.host.machine import IReactor
 from xmppd.stanza import JID
+from xmppd.stanza.phrases import counted
 from xmppd.store.backup import back_up
 from xmppd.store.copying import Copying
 from xmppd.store.look import missing_accounts
@@ -122,7 +123,10 @@ class FileCommands:
                     rows += number
                     if number:
                         yield f"rows of {table}: {number}"
-            yield f"copied and compared all {rows} rows; now set storage.url to {copying.shown}"
+            yield (
+                f"copied and compared {counted(rows, 'row')}; now set storage.url to "
+                f"{copying.shown}"
+            )
         finally:
             os.umask(umask)
             directory.release()

@@ -10,10 +10,10 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.users import existing
-from xmppd.explain.finding import counted
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.contact_names import check_group_name
 from xmppd.stanza import Condition
+from xmppd.stanza.phrases import counted
 from xmppd.store.accounts import AccountStore
 from xmppd.store.shared_groups import SharedGroup
 

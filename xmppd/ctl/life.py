@@ -15,6 +15,7 @@ from xmppd.ctl.times import iso
 from xmppd.explain.troubles import Troubles, state_of
 from xmppd.host.version import version
 from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza.phrases import counted
 
 
 class StatusRow(Row, frozen=True):
@@ -116,7 +117,7 @@ class LifeCommands:
             server = self.server
             yield (
                 f"the server would stop, and close the streams of "
-                f"{server.session_manager.bound} sessions"
+                f"{counted(server.session_manager.bound, 'session')}"
             )
             return
         self.running.stop()

@@ -10,7 +10,6 @@ from xmppd.command.kinds import AccountName, Choice, DomainName, FileName, Flag,
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.explain.finding import counted
 from xmppd.migration.agreement import Agreement
 from xmppd.migration.importer import Importer, ImportPlan, Outcome
 from xmppd.migration.person import SourceError
@@ -18,6 +17,7 @@ from xmppd.migration.sources import SOURCES
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import StanzaError
 from xmppd.stanza.jid import prepare_domain
+from xmppd.stanza.phrases import counted
 
 MAX_LINE_BYTES = 16 << 20
 """Of a file with what is of no account."""

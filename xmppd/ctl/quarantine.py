@@ -11,9 +11,9 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.explain.finding import counted
 from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.phrases import counted
 from xmppd.store.quarantine import QuarantineStore
 from xmppd.store.readable import Quarantined
 
@@ -125,11 +125,11 @@ def _shown(name: str, value: object) -> str:
     if not isinstance(value, bytes):
         text = str(value)
     elif name in _SECRET:
-        text = f"({len(value)} bytes)"
+        text = f"({counted(len(value), 'byte')})"
     else:
         text = value.decode(errors="backslashreplace") if value[:1] == b"<" else _text(value)
     if len(text) > MAX_SHOWN_CHARACTERS:
-        return f"{text[:MAX_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+        return f"{text[:MAX_SHOWN_CHARACTERS]}… ({counted(len(text), 'character')})"
     return text
 
 

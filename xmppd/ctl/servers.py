@@ -11,10 +11,10 @@ from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.times import iso
 from xmppd.explain import other_servers
-from xmppd.explain.finding import counted
 from xmppd.host.clocks import Clocks
 from xmppd.s2s.foreign_routes import ForeignRoutes
 from xmppd.stanza import Condition
+from xmppd.stanza.phrases import counted
 
 THEIRS = DomainName(ours=False)
 DOMAIN = Argument("domain", "the other server's domain, such as example.net", THEIRS)

@@ -18,6 +18,7 @@ from xmppd.ctl.users import MAX_ACCOUNTS_AT_ONCE
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, StreamCondition, StreamError
+from xmppd.stanza.phrases import counted
 
 SESSION = "such as romeo@example.org/orchard"
 
@@ -119,7 +120,7 @@ class SessionCommands:
             named = ", ".join(map(str, jids))
             raise Refused(f"{named} has no session", Condition.ITEM_NOT_FOUND)
         for jid, count in ended.items():
-            sessions = f"{count} session{'s' * (count != 1)} of {jid}"
+            sessions = f"{counted(count, 'session')} of {jid}"
             yield f"would end {sessions}" if dry else f"ended {sessions}"
 
     def _close(self, jid: JID, error: StreamError) -> int:

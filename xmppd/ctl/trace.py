@@ -14,6 +14,7 @@ from xmppd.command.reply import Replies
 from xmppd.config.scopes import CONTENT
 from xmppd.ctl.declared import Declared
 from xmppd.stanza import Condition
+from xmppd.stanza.phrases import counted
 from xmppd.trace.trace import TooManyTracers, Trace
 from xmppd.trace.tracer import Tracer, TraceRow
 
@@ -51,8 +52,8 @@ class TraceCommands:
                     yield row
                 if tracer.dropped:
                     yield (
-                        f"{tracer.dropped} stanzas were not shown, because they came faster than "
-                        "they could be printed"
+                        f"left out {counted(tracer.dropped, 'stanza')}, because stanzas came "
+                        "faster than they could be printed"
                     )
                     tracer.dropped = 0
 

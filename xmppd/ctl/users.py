@@ -22,6 +22,8 @@ from xmppd.ctl.declared import Declared
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition
+from xmppd.stanza.phrases import counted
+from xmppd.store.accounts import AccountExists
 
 MAX_ACCOUNTS_AT_ONCE = 100
 
@@ -155,7 +157,7 @@ def generated() -> str:
 
 def closed(ended: StreamsClosed) -> str:
     """How many streams were closed, in words."""
-    return f"{ended.streams} stream{'s' * (ended.streams != 1)} were closed"
+    return f"closed {counted(ended.streams, 'stream')}"
 
 
 def check_asked(unasked: Collection[str]) -> None:

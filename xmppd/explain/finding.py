@@ -22,14 +22,4 @@ class Finding:
     decides: bool = False
 
 
-def listed(names: list[str]) -> str:
-    """Names as part of a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def counted(count: int, one: str, more: str = "") -> str:
-    """A number of things as part of a sentence."""
-    return f"1 {one}" if count == 1 else f"{count} {more or f'{one}s'}"
-
-
-__all__ = ["Finding", "counted", "listed"]
+__all__ = ["Finding"]

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from xmppd.auth.attempts import network_of
-from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.finding import Finding
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.phrases import counted, listed
 from xmppd.store.accounts import Credentials
 
 _GUESSED = "not-authorized"
@@ -84,7 +85,7 @@ def _server(server: XMPPServer) -> Iterator[Finding]:
     if len(connections.unauthenticated) > connections.settings.max_unauthenticated:
         yield Finding(
             "full",
-            f"{len(connections.unauthenticated)} connections have not logged in, as many as "
+            f"connections that have not logged in: {len(connections.unauthenticated)}, as many as "
             "stream.max_unauthenticated allows",
             hinders=True,
         )
@@ -104,8 +105,8 @@ def _limits(server: XMPPServer, account: JID) -> Iterator[Finding]:
     if len(here) >= most and not any(session.detached for session in here):
         yield Finding(
             "too_many_sessions",
-            f"the account has {len(here)} sessions, as many as sessions.max_per_account allows: "
-            "end one",
+            f"the account has {counted(len(here), 'session')}, as many as "
+            "sessions.max_per_account allows: end one",
             hinders=True,
         )
     elif here:

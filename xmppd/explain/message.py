@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from xmppd.cluster.node import NodeId
-from xmppd.explain.finding import Finding, listed
+from xmppd.explain.finding import Finding
 from xmppd.explain.parties import Party, intercepted, party, unread
 from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, Cell, Decision
 from xmppd.message.follower import ON_ITS_WAY, Course, Remark
@@ -13,6 +13,7 @@ from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Message, StanzaError
+from xmppd.stanza.phrases import listed
 
 _BODY = b"<body>Wherefore?</body>"
 

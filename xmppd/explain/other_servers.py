@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xmppd.explain.finding import counted
 from xmppd.resolve.attempts import AttemptStep
 from xmppd.s2s.domain_pair import OPEN, STREAM_FROM, DomainPair
 from xmppd.s2s.foreign_routes import FORGOTTEN, REFUSED, ForeignRoutes
 from xmppd.s2s.server_stream import CALL_FROM
+from xmppd.stanza.phrases import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from xmppd.explain.finding import Finding, listed
+from xmppd.explain.finding import Finding
 from xmppd.roster.roster import Roster
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Stanza
+from xmppd.stanza.phrases import counted, listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ def inactive(sessions: tuple[Session, ...]) -> Iterator[Finding]:
         if not session.backlog.full:
             yield Finding(
                 "inactive",
-                f"the client of {session.jid} is in the background: what can wait does, "
-                f"{session.backlog.size_bytes} bytes at the moment",
+                f"the client of {session.jid} is in the background, so the server holds back what "
+                f"is not urgent: {counted(session.backlog.size_bytes, 'byte')} at the moment",
                 "CS-2",
             )
 
@@ -118,14 +119,14 @@ def unread(sessions: tuple[Session, ...]) -> Iterator[Finding]:
         if session.detached:
             yield Finding(
                 "queue",
-                f"{session.jid} has lost its connection and may resume; {size_bytes} bytes wait "
-                "for it",
+                f"{session.jid} has lost its connection and may resume; bytes that wait for it: "
+                f"{size_bytes}",
                 "RS-4",
             )
         else:
             yield Finding(
                 "queue",
-                f"{session.jid} reads slowly; {size_bytes} bytes wait for it",
+                f"{session.jid} reads slowly; bytes that wait for it: {size_bytes}",
                 "SE-9",
             )
 
@@ -136,10 +137,11 @@ def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
     for table, way in ((interceptors.incoming, "arrives"), (interceptors.outgoing, "leaves")):
         plugins = interceptors.plugins(table[kind])
         if plugins:
+            many = "plugin" if len(plugins) == 1 else "plugins"
             yield Finding(
                 "interceptor",
-                f"{listed(plugins)} may change or stop a {kind.name} that {way}; this was not "
-                "tried here",
+                f"the {many} {listed(plugins)} may change or stop a {kind.name} that {way}; this "
+                "was not tried here",
                 "IN-3",
             )
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from xmppd.explain import other_servers
-from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.finding import Finding
 from xmppd.explain.parties import Party, elsewhere, inactive, intercepted, party, unread
 from xmppd.roster.subscription import SUBSCRIBED_TO
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Presence
+from xmppd.stanza.phrases import counted, listed
 from xmppd.store.last_presences import LastPresence
 from xmppd.store.rosters import RosterItem
 

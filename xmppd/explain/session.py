@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 
-from xmppd.explain.finding import Finding, counted, listed
+from xmppd.explain.finding import Finding
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.session.ended_sessions import EndedSession
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.stanza import JID, StreamCondition
 from xmppd.stanza.date_time import date_time
+from xmppd.stanza.phrases import counted, listed
 
 KEEPS_HAPPENING = 3
 """Sessions that end in the same way so often do so for one reason."""
@@ -65,8 +66,8 @@ def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]
         yield Finding(
             "slowed",
             f"the server slowed this client down {counted(counts.slowed, 'time')}, because it "
-            f"sent more than stream.stanzas_per_s or stream.bytes_per_s: {sum(counts.came)} "
-            "stanzas so far",
+            "sent more than stream.stanzas_per_s or stream.bytes_per_s: "
+            f"{counted(sum(counts.came), 'stanza')} so far",
         )
 
 
@@ -78,9 +79,9 @@ def _conflicts(ended: list[EndedSession]) -> Iterator[Finding]:
         if len(addresses) >= KEEPS_HAPPENING:
             yield Finding(
                 "conflicts",
-                f"{jid} was taken by another session {len(addresses)} times in the last hour: "
-                f"clients at {listed([*dict.fromkeys(addresses)])} want the same resource, and "
-                "each throws the other out; give one of them another resource",
+                f"{jid} was taken by another session {counted(len(addresses), 'time')} in the "
+                f"last hour: clients at {listed([*dict.fromkeys(addresses)])} want the same "
+                "resource, and each throws the other out; give one of them another resource",
             )
 
 

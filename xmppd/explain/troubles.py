@@ -8,11 +8,11 @@ from pathlib import Path
 
 from xmppd.acme.renewals import PRESSING_S, Renewals
 from xmppd.command.command import STATES
-from xmppd.explain.finding import counted, listed
 from xmppd.host.failures import Failures, RepeatedFailure
 from xmppd.net.traffic_history import OTHERS
 from xmppd.plugin.plugin_manager import PluginManager
 from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza.phrases import counted, listed
 from xmppd.store.watched import SLOW_S
 
 KEEPS_FAILING = 3
@@ -108,7 +108,7 @@ def _store(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if slow_s > SLOW_S:
         yield Trouble(
             "store-slow",
-            f"a database call takes {slow_s:.2f} s, and {watched.under_way} calls are in "
+            f"a database call takes {slow_s:.2f} s, with {watched.under_way} in "
             "progress: check the load of its machine and disk",
         )
 
@@ -141,7 +141,8 @@ def _renewals(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     for upkeep in around.renewals.upkeeps.values():
         if upkeep.trouble:
             left_s = around.renewals.left_s(upkeep)
-            state = f"good for {left_s / 86_400:.0f} days yet" if left_s else "self-signed"
+            days = counted(round(left_s / 86_400), "day")
+            state = f"good for {days} yet" if left_s else "self-signed"
             yield Trouble(
                 "certificate-not-renewed",
                 f"the certificate of {upkeep.name} is {state}, and could not be renewed: "
@@ -165,15 +166,15 @@ def _files(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if files.turns_away:
         yield Trouble(
             "files-all-open",
-            f"the server refuses connections, because it has reached its limit of {files.limit} "
-            f"open files: {remedy}",
+            f"the server refuses connections, because it has reached its limit of open "
+            f"files, {files.limit}: {remedy}",
             severe=True,
         )
     elif used > FILES_NEAR * files.for_connections:
         yield Trouble(
             "files-nearly-all-open",
-            f"{used} connections are open, and the limit of open files allows "
-            f"{files.for_connections}: {remedy}",
+            f"open connections: {used}; the limit of open files allows {files.for_connections}: "
+            f"{remedy}",
         )
 
 
@@ -207,7 +208,8 @@ def _other_servers(server: XMPPServer, around: Surroundings) -> Iterator[Trouble
         if pair.failures >= KEEPS_FAILING and pair.why is not None:
             yield Trouble(
                 "server-not-reached",
-                f"streams from {pair.local} to {pair.remote} keep failing ({pair.failures} times; "
+                f"streams from {pair.local} to {pair.remote} keep failing "
+                f"({counted(pair.failures, 'time')}; "
                 f"{pair.why.text or pair.why.condition.tag}): see xmppctl s2s why {pair.remote}",
             )
 
@@ -247,7 +249,8 @@ def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     total = sum(grown.stanzas for grown in sent.values())
     for who, grown in sent.items():
         if who != OTHERS.session and grown.stanzas > max(MANY_STANZAS, total * A_THIRD):
-            slowed = f", and was slowed down {grown.slowed} times" if grown.slowed else ""
+            times = counted(grown.slowed, "time")
+            slowed = f", and was slowed down {times}" if grown.slowed else ""
             number, kind = max(
                 (grown.messages, "messages"),
                 (grown.presences, "presences"),
@@ -255,9 +258,9 @@ def _senders(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
             )
             yield Trouble(
                 "one-sends-a-third",
-                f"{who} sent {grown.stanzas} of {total} stanzas in the last minute, {number} of "
-                f"them {kind}{slowed}: see xmppctl top senders; xmppctl session end ends a "
-                "session",
+                f"{who} sent {grown.stanzas} of {counted(total, 'stanza')} in the last minute, "
+                f"{number} of them {kind}{slowed}: see xmppctl top senders; xmppctl session end "
+                "ends a session",
             )
 
 
@@ -268,7 +271,7 @@ def _logins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         address = max(failed, key=lambda each: failed[each].failed_logins)
         yield Trouble(
             "logins-fail",
-            f"{total} logins have failed in the last minute, "
+            f"failed logins in the last minute: {total}, "
             f"{failed[address].failed_logins} of them from {address}: see xmppctl top senders --by "
             "address --of failed-logins",
         )
@@ -276,8 +279,8 @@ def _logins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if queue.waiting >= MANY_LOGINS:
         yield Trouble(
             "logins-wait",
-            f"{queue.waiting} logins are waiting for {queue.in_progress} that are under way: many "
-            "clients come at once, and each has its turn",
+            f"many clients log in at once, and each has its turn: {queue.waiting} waiting, "
+            f"{queue.in_progress} in progress",
         )
 
 

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from xmppd.config.permissions import Writable, check_unwritable
+from xmppd.stanza.phrases import counted
 
 SECRET_BYTES = 32
 INSTANCE_BYTES = 16
@@ -128,8 +129,8 @@ class DataDirectory:
             raise DataDirectoryError(str(error)) from error
         if len(secret) != SECRET_BYTES:
             raise DataDirectoryError(
-                f"{path} has {len(secret)} bytes instead of {SECRET_BYTES}; restore it from a "
-                "backup, or remove it, and the server makes a new one"
+                f"{path} has {counted(len(secret), 'byte')} instead of {SECRET_BYTES}; restore "
+                "it from a backup, or remove it, and the server makes a new one"
             )
         return secret
 

@@ -9,6 +9,7 @@ from typing import cast
 from twisted.logger import LogEvent, formatEvent, formatTime
 
 from xmppd.host.printable import printable
+from xmppd.stanza.phrases import counted
 
 MAX_VALUE_LENGTH = 2_000
 """Characters of one value; what is longer is cut."""
@@ -30,7 +31,7 @@ def text_line(event: LogEvent) -> str | None:
         return None
     text = printable(text)
     if "repeated" in event:
-        text += f" ({event['repeated']} times more, as before)"
+        text += f" ({counted(event['repeated'], 'time')} more, as before)"
     if "log_failure" in event:
         lines = event["log_failure"].getTraceback().rstrip().splitlines()
         text = "\n".join((text, *map(printable, lines)))
@@ -83,7 +84,7 @@ def _message(event: LogEvent) -> str:
 def sentence(event: LogEvent) -> str:
     """What has happened, on one line, without time, level or traceback."""
     text = printable(_message(event))[:MAX_VALUE_LENGTH]
-    return f"{text} ({event['repeated']} times more)" if "repeated" in event else text
+    return f"{text} ({counted(event['repeated'], 'time')} more)" if "repeated" in event else text
 
 
 def _fields(event: LogEvent) -> dict[str, object] | None:

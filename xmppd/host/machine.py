@@ -87,8 +87,8 @@ class Descriptors:
         if self._turned_away_before is None:
             self._turned_away_before = self.turned_away
             _log.error(
-                "the limit of {limit} open files allows only {count} connections, so the server "
-                "turns some away; raise LimitNOFILE= of the unit, or ulimit -n",
+                "the server rejects connections beyond {count}, because the limit of open files "
+                "is {limit}; raise LimitNOFILE= of the unit, or ulimit -n",
                 count=self.for_connections, limit=self.limit,
             )  # fmt: skip
         self.turned_away += 1

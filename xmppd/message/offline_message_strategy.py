@@ -12,6 +12,7 @@ from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
 from xmppd.stanza import JID, Condition, Message, StanzaError
 from xmppd.stanza.delay import Returned, Stood, stamped
+from xmppd.stanza.phrases import counted
 from xmppd.store.accounts import AccountStore
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.held import StanzaPlace
@@ -84,7 +85,7 @@ class OfflineMessageStrategy(Follower):
         waiting = await self.store.offline_messages(course.account)
         if not waiting:
             return ()
-        says = f"{use(waiting)} wait for {course.account} already; it may keep {self.quota()}"
+        says = f"{course.account} has {use(waiting)} stored already; it may keep {self.quota()}"
         return [Remark("waiting", says, "OM-4")]
 
     async def locate(self, sought: Sought) -> Sequence[Remark]:
@@ -103,8 +104,7 @@ class OfflineMessageStrategy(Follower):
     def quota(self) -> str:
         """The quota of an account, as part of a sentence."""
         limits = self.settings
-        messages = "message" if limits.max_messages == 1 else "messages"
-        return f"{limits.max_messages} {messages} of {limits.max_bytes} bytes"
+        return _of_bytes(limits.max_messages, limits.max_bytes)
 
     def undeliverable(self, message: Message, decision: Decision) -> None:
         """Bounce or drop a message that no session gets and that is not kept.
@@ -184,8 +184,11 @@ def _readable(waiting: Collection[OfflineMessage]) -> Iterator[Message]:
 
 def use(waiting: Collection[OfflineMessage]) -> str:
     """The use of the quota, as part of a sentence."""
-    messages = "message" if len(waiting) == 1 else "messages"
-    return f"{len(waiting)} {messages} of {sum(len(each.stanza) for each in waiting)} bytes"
+    return _of_bytes(len(waiting), sum(len(each.stanza) for each in waiting))
+
+
+def _of_bytes(messages: int, size_bytes: int) -> str:
+    return f"{counted(messages, 'message')} of {counted(size_bytes, 'byte')}"
 
 
 async def _held(stood: Stood) -> None:

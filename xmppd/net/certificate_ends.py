@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from xmppd.host.clocks import Clocks
 from xmppd.net.certificate import xmpp_addresses
 from xmppd.net.tls import TLS
+from xmppd.stanza.phrases import counted
 
 SOON_S = 21 * 86_400.0
 """The log has a line a day for a certificate that ends within this time."""
@@ -39,7 +40,7 @@ class CertificateEnd:
         names = ", ".join(self.names) or "no host"
         when = f"expired on {self.day}"
         if self.left_s > 0:
-            when = f"expires in {self.left_s / 86_400:.0f} days, on {self.day}"
+            when = f"expires in {counted(round(self.left_s / 86_400), 'day')}, on {self.day}"
         return (
             f"the certificate of {self.domain} (for {names}) {when}: renew it, then run xmppctl "
             "reload"

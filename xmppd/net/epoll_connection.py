@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from xmppd.net.epoll_hub import Hub
 from xmppd.net.transport import Ranked, Returning, Watchable
+from xmppd.stanza.phrases import counted
 
 _log = Logger()
 
@@ -324,9 +325,8 @@ class EPollConnection(Ranked, Watchable, Returning):
 
     def _queue_grew(self) -> None:
         if len(self._out) > self._limits.max_queued_bytes:
-            self.close(
-                Failure(ConnectionAborted(f"reads too slowly: {len(self._out)} bytes queued"))
-            )
+            queued = counted(len(self._out), "byte")
+            self.close(Failure(ConnectionAborted(f"reads too slowly: {queued} queued")))
             return
         self._watch_output()
         producer = self._producer if self._streaming else self._watcher

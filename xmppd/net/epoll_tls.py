@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from xmppd.net.epoll_connection import IN, OUT, EPollConnection
+from xmppd.stanza.phrases import counted
 
 RECORD_BYTES = 16_384
 READ_BYTES = 65_536
@@ -60,7 +61,7 @@ class ClearConnection(EPollConnection):
         """
         self._send_joined()
         if self._out:
-            raise ClearTextUnsent(f"{len(self._out)} bytes")
+            raise ClearTextUnsent(counted(len(self._out), "byte"))
         if not self.connected:
             return
         self._tls = SSL.Connection(contextFactory.getContext(), self._sock)

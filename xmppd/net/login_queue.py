@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import ceil
 from random import uniform
 from typing import Generic, TypeVar
 
@@ -10,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from xmppd.host.metrics import Metric
 from xmppd.stanza import StreamCondition, StreamError
+from xmppd.stanza.phrases import counted
 
 W = TypeVar("W")
 
@@ -234,7 +236,7 @@ class LoginQueue(Generic[W]):
         retry_s = max(MIN_RETRY_S, self._waited_s) * uniform(1, 2)  # noqa: S311  # no secret
         return StreamError(
             StreamCondition.RESOURCE_CONSTRAINT,
-            f"too many clients are logging in; try again in {retry_s:.0f} seconds",
+            f"too many clients are logging in; try again in {counted(ceil(retry_s), 'second')}",
         )
 
     def stop(self) -> None:

@@ -171,7 +171,7 @@ class Drain:
         if await self.watch(seconds):
             progress = self.progress
             _log.warn(
-                "closing {left} clients that are still connected after {s:.0f} s",
+                "closing the connections of clients that are still here after {s:.0f} s: {left}",
                 left=progress.left, s=seconds,
             )  # fmt: skip
         await self._halt()

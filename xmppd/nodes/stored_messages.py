@@ -103,7 +103,7 @@ class StoredMessages:
         while (freed := await self.flood.store.free_taken(node)) is not None:
             await self._tell(freed)
         if count:
-            _log.info("recovered {count} messages", count=count)
+            _log.info("recovered messages: {count}", count=count)
 
     def _give_up_later(self, node: str) -> None:
         """Give up what a node has saved, if no node has taken it up when its clients could not come

@@ -24,6 +24,7 @@ from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.seams import Seams
 from xmppd.plugin.supply import Supply, is_section, own_table, wanted_by
 from xmppd.server.xmpp_server import XMPPServer
+from xmppd.stanza.phrases import listed
 from xmppd.store.errors import StoreError, TablesRefused
 
 VOICE_S = 10.0
@@ -200,7 +201,8 @@ class PluginManager:
         needing = [each for each, plugin in self.loaded.items() if name in plugin.needs]
         if needing:
             raise PluginError(
-                f"{', '.join(needing)} needs plugin {name}; unload {', '.join(needing)} first"
+                f"plugin {name} is needed by {listed(needing)}; unload "
+                f"{'that one' if len(needing) == 1 else 'those'} first"
             )
         self.server.events.fire(PluginUnloads(name))
         await self._take_out(name)

@@ -19,6 +19,7 @@ from xmppd.privacy.privacy_list import (
 )
 from xmppd.privacy.session_privacy import SessionPrivacy
 from xmppd.stanza import JID, Condition, StanzaError
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import AnotherVersion, QuotaExceeded
 from xmppd.store.items import Item
 from xmppd.store.kind import Damaged
@@ -503,7 +504,7 @@ class PrivacyListManager:
         most = self.settings.max_items_per_list
         if rules > most:
             raise StanzaError(
-                Condition.RESOURCE_CONSTRAINT, f"a list may have at most {most} items"
+                Condition.RESOURCE_CONSTRAINT, f"a list may have at most {counted(most, 'item')}"
             )
 
     def _check_room(self, known: PrivacyLists, changed: PrivacyList) -> None:
@@ -525,8 +526,8 @@ class PrivacyListManager:
         except QuotaExceeded as error:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"an account may store at most {limits.max_items} items and {limits.max_bytes} "
-                "bytes",
+                f"an account may store at most {counted(limits.max_items, 'item')} and "
+                f"{counted(limits.max_bytes, 'byte')}",
             ) from error
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from xmppd.stanza import Condition, StanzaError
+from xmppd.stanza.phrases import counted
 from xmppd.stanza.xml import find_unwritable
 from xmppd.store.rosters import RosterItem
 
@@ -36,7 +37,7 @@ def named(item: RosterItem, name: str, groups: Sequence[str], *, max_groups: int
         check_group_name(group)
     if len(groups) > max_groups:
         raise StanzaError(
-            Condition.NOT_ACCEPTABLE, f"a contact may have at most {max_groups} groups"
+            Condition.NOT_ACCEPTABLE, f"a contact may have at most {counted(max_groups, 'group')}"
         )
     if len("".join((name, *groups)).encode()) > MAX_WORDS_BYTES:
         raise StanzaError(Condition.NOT_ACCEPTABLE, "the name and the groups are too long")

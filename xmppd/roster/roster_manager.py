@@ -15,6 +15,7 @@ from xmppd.roster.broadcasts import Broadcasts
 from xmppd.roster.roster import Roster, visible
 from xmppd.roster.shared_groups import SharedGroups
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
+from xmppd.stanza.phrases import counted
 from xmppd.store.accounts import AccountStore
 from xmppd.store.errors import AnotherVersion, Unreadable
 from xmppd.store.readable import set_aside, sift
@@ -214,7 +215,8 @@ class RosterManager:
         if is_new and roster.count >= self.settings.max_items:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"the roster already has {self.settings.max_items} contacts, the maximum",
+                f"the roster already has {counted(self.settings.max_items, 'contact')}, the "
+                "maximum",
             )
 
     async def save(self, roster: Roster, item: RosterItem) -> None:

@@ -81,8 +81,8 @@ def say_what_is_lost(server: Wiring, not_stored_before: int) -> None:
     count = router.not_stored - not_stored_before + router.homeless
     if count:
         _log.error(
-            "{count} undelivered stanzas could not be stored, because the database failed or was "
-            "too slow; their senders were notified where possible",
+            "stanzas that were neither delivered nor stored, because the database failed or was "
+            "too slow: {count}; their senders were notified where possible",
             count=count,
         )
 

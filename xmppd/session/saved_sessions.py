@@ -261,13 +261,13 @@ class SavedSessions:
                 len(list(session.unread())) for session in self.resumable_sessions.resumable()
             )
             _log.error(
-                "{count} sessions were not saved, with {unread} unacknowledged stanzas; messages "
+                "sessions that were not saved: {count}, unacknowledged stanzas: {unread}; messages "
                 "that the server acknowledged to their senders still arrive",
                 count=len(saved), unread=unread,
             )  # fmt: skip
             return
         if saved:
-            _log.info("saved {count} sessions", count=len(saved))
+            _log.info("saved sessions: {count}", count=len(saved))
 
     def saved_one(self, session: LocalClientSession, key: bytes) -> SavedSession:
         """A detached session as it is saved for another node, while this one goes on."""
@@ -350,7 +350,7 @@ class SavedSessions:
         self._copies.clear()
         self._started = True
         if count:
-            _log.info("restored {count} sessions", count=count - len(lost))
+            _log.info("restored sessions: {count}", count=count - len(lost))
         return lost
 
     async def take(

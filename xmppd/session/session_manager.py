@@ -14,6 +14,7 @@ from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.local_client_session import LocalClientSession, longest_detached
 from xmppd.session.session import Connection, Session
 from xmppd.stanza import JID, Condition, StanzaError, StreamCondition, StreamError
+from xmppd.stanza.phrases import counted
 
 REPLACED = StreamError(StreamCondition.CONFLICT, "another session took this resource")
 MAX_KEPT = 200  # characters of a resource that is renamed: an addition has room
@@ -259,5 +260,6 @@ def taken() -> StanzaError:
 def too_many(most: int) -> StanzaError:
     """The error for a client whose account has as many sessions as it may."""
     return StanzaError(
-        Condition.RESOURCE_CONSTRAINT, f"this account has {most} sessions; close one first"
+        Condition.RESOURCE_CONSTRAINT,
+        f"this account has {counted(most, 'session')}; close one first",
     )

@@ -13,6 +13,7 @@ from xmppd.config.config import StreamManagementSettings
 from xmppd.session.backlog import EMPTY, OWN_ROOM, Backlog, Load, Newest, Waiting
 from xmppd.stanza import Later, Message, Stanza, StreamCondition, StreamError, ns
 from xmppd.stanza.delay import Kept, Returned, Stored
+from xmppd.stanza.phrases import counted
 
 WRAP = 2**32
 """Counters are unsigned 32 bit numbers, and begin anew behind the last one (§4)."""
@@ -256,7 +257,8 @@ class StreamManagement:
         if self._outstanding(h) > self._last - self._acknowledged:
             raise StreamError(
                 StreamCondition.UNDEFINED_CONDITION,
-                f"you acknowledge {h} stanzas, and were sent {self.sent}",
+                f"your acknowledgement says {h}, but the server has sent "
+                f"{counted(self.sent, 'stanza')}",
                 application=f"<handled-count-too-high xmlns='{ns.STREAM_MANAGEMENT}'"
                 f" h='{h}' send-count='{self.sent}'/>",
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from xmppd.stanza.error import Condition, StanzaError
 from xmppd.stanza.jid import JID, effort
+from xmppd.stanza.phrases import either
 from xmppd.stanza.xml import Element, Tree, child, element, qname
 
 DATA = "jabber:x:data"
@@ -172,7 +173,7 @@ def _checked(value: str, type: str, asked: Element, limit_us: int) -> str:
     if type.startswith("list-"):
         offered = [option.text or "" for option in asked.iterfind(".//" + qname(DATA, "value"))]
         if value not in offered:
-            raise ValueError(f"{var} must be one of {', '.join(offered)}")
+            raise ValueError(f"{var} must be {either(offered)}")
     if type == "boolean" and value not in _BOOLEANS:
         raise ValueError(f"{var} is neither true nor false")
     return value

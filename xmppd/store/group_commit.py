@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from xmppd.stanza.phrases import counted
 from xmppd.store.engine import database_errors, sqlite_connection, transaction
 from xmppd.store.errors import ChangeRefused, StoreError, Unreadable
 from xmppd.store.limits import GRACE_S, in_time
@@ -99,7 +100,9 @@ class GroupCommit:
             StoreError: It could not be written, it takes too long, or too many wait already.
         """
         if len(self._queue) >= self._max_queued_writes:
-            raise StoreError(f"The database is too slow: {len(self._queue)} writes wait for it.")
+            raise StoreError(
+                f"The database is too slow: it has {counted(len(self._queue), 'write')} waiting."
+            )
         write = _Write(change, limit_s)
         self._queue.append(write)
         if self._writing.called:

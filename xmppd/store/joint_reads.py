@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from xmppd.stanza.phrases import counted
 from xmppd.store.database import Columns, Parameters
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time
@@ -79,7 +80,9 @@ class JointReads:
             StoreError: The database failed or takes too long, or too many reads wait already.
         """
         if len(self._waiting) >= self._max_waiting_reads:
-            raise StoreError(f"The database is too slow: {len(self._waiting)} reads wait for it.")
+            raise StoreError(
+                f"The database is too slow: it has {counted(len(self._waiting), 'read')} waiting."
+            )
         read = Read(query, parameters)
         self._waiting.append(read)
         if self._at_home:

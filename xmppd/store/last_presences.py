@@ -150,7 +150,7 @@ class PresenceStore(RecordStore):
             count = len(self._unwritten) + len(self._being_written)
             if count:
                 _log.error(
-                    "the last presence of {count} accounts could not be written", count=count
+                    "accounts whose last presence could not be written: {count}", count=count
                 )
 
     async def _write_rest(self) -> None:

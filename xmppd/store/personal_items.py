@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 from xmppd.config.config import ItemSettings
 from xmppd.stanza import Condition, StanzaError
 from xmppd.stanza.guests import is_guest
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.items import Item, ItemStore
 from xmppd.store.readable import readable
@@ -59,8 +60,8 @@ class PersonalItems:
         except QuotaExceeded as error:
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"an account may store at most {limits.max_items} items and {limits.max_bytes} "
-                "bytes",
+                f"an account may store at most {counted(limits.max_items, 'item')} and "
+                f"{counted(limits.max_bytes, 'byte')}",
             ) from error
 
 

@@ -123,7 +123,7 @@ async def set_aside(store: Quarantine, account: str, damaged: Sequence[Damaged])
         report(await store.set_aside(account, damaged))
     except StoreError as error:
         _log.error(
-            "{count} records of {account} are unreadable, and could not be moved to quarantine: "
+            "unreadable records of {account} that could not be moved to quarantine: {count}: "
             "{error}",
             count=len(damaged), account=account or "the server", error=error,
         )  # fmt: skip
@@ -140,7 +140,7 @@ def report(moved: Sequence[Quarantined]) -> None:
         )  # fmt: skip
     if len(moved) > MAX_NAMED_AT_ONCE:
         _log.warn(
-            "moved {count} more records to quarantine (xmppctl db quarantine list)",
+            "more records moved to quarantine: {count} (xmppctl db quarantine list)",
             count=len(moved) - MAX_NAMED_AT_ONCE,
         )
 

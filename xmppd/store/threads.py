@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, execute
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S, GRACE_S, in_time, left_s, until
 
@@ -62,7 +63,9 @@ class Threads:
         if self._closed:
             raise StoreError("The store is closed.")
         if self._under_way >= self._max_waiting_calls:
-            raise StoreError(f"The database is too slow: {self._under_way} calls wait for it.")
+            raise StoreError(
+                f"The database is too slow: it has {counted(self._under_way, 'call')} waiting."
+            )
         self._under_way += 1
         if len(self._threads) < min(self._under_way, self._size):
             name = f"xmppd-store-{len(self._threads)}"

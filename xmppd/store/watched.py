@@ -85,12 +85,14 @@ class Episode:
             self._look.cancel()
             self._look = None
         if self._count:
-            self._say("the database could not be {doing} to the end: {count} calls failed in {s} s")
+            self._say(
+                "the database could not be {doing} to the end: failed calls: {count} in {s} s"
+            )
 
     def _look_again(self) -> None:
         self._look = None
         if self._clock.seconds() - self._failed >= CALM_S:  # else the next success looks again
-            self._say("the database can be {doing} again; {count} calls failed in {s} s")
+            self._say("the database can be {doing} again; failed calls: {count} in {s} s")
 
     def _say(self, words: str) -> None:
         count, self._count = self._count, 0

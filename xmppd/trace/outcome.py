@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from xmppd.explain.finding import counted
 from xmppd.explain.message import passed_over
 from xmppd.message.follower import Course
 from xmppd.message.worth import fate
@@ -11,6 +10,7 @@ from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import JID, Message, Presence, Stanza, StanzaError, qname
 from xmppd.stanza.copies import is_copy
 from xmppd.stanza.fate import OfflineFate
+from xmppd.stanza.phrases import counted
 from xmppd.store.errors import StoreError
 from xmppd.trace.passage import Passage, Step
 

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 from xmppd.stanza import Stanza, Tree
+from xmppd.stanza.phrases import counted
 from xmppd.stanza.xml import local_name, write
 
 _COMMAND = "{http://jabber.org/protocol/commands}command"
@@ -25,7 +26,7 @@ def shown(stanza: Stanza, *, bodies: bool) -> str:
     tree.attrib.pop("to", None)
     text = write(tree).decode()
     if len(text) > MAX_SHOWN_CHARACTERS:
-        return f"{text[:MAX_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+        return f"{text[:MAX_SHOWN_CHARACTERS]}… ({counted(len(text), 'character')})"
     return text
 
 
@@ -48,7 +49,7 @@ def _scrubbed(element: Tree, *, bodies: bool, secret: bool) -> Tree:
 
 def _measured(text: str | None) -> str | None:
     """The length of a text, instead of the text."""
-    return f"({len(text)} characters)" if text and text.strip() else None
+    return f"({counted(len(text), 'character')})" if text and text.strip() else None
 
 
 __all__ = ["shown"]

@@ -467,10 +467,12 @@ class DoorTests(LinkTestCase):
                 self.say(b"x" * 2_000)
             self.lines.clock.advance(61)
         self.say(b"x" * 2_000)
-        refused = "connections to the listener for nodes; the last, from 192.0.2.7"
+        refused = (
+            "refused connections to the listener for nodes, {} in all; the last, from 192.0.2.7"
+        )
         self.assertEqual(
             [line.partition(": ")[0] for line in lines],
-            [f"refused {count} {refused}" for count in (1, 200, 200, 200)],
+            [refused.format(count) for count in (1, 200, 200, 200)],
         )
 
 

@@ -51,7 +51,7 @@ class TableTests(OfficeCase):
             with self.subTest(given):
                 self.assertIn(why, self.office.refusal("user delete", **given))
         self.assertIn(
-            "members, everybody", self.office.refusal("group save", group="g", visible_to="x")
+            "members or everybody", self.office.refusal("group save", group="g", visible_to="x")
         )
         many = ["romeo"] * (MANY + 1)
         self.assertIn(
@@ -325,14 +325,14 @@ class RosterTests(OfficeCase):
         config = house_config("montague.lit", roster={"max_items": 1})
         office = Office(House(config=config, romeo={"juliet": "both"}))
         why = office.refusal("roster add", account="romeo", contact="x@y.lit")
-        self.assertIn("1 contacts", why)
+        self.assertIn("1 contact,", why)
 
     def test_full_of_the_other(self) -> None:
         """Nobody is made to see somebody whose roster has no room for them."""
         config = house_config("montague.lit", roster={"max_items": 1})
         office = Office(House(config=config, romeo={}, tybalt={"juliet": "both"}))
         given = {"account": "romeo", "contact": "tybalt@montague.lit", "mutual": True}
-        self.assertIn("1 contacts", office.refusal("roster add", **given))
+        self.assertIn("1 contact,", office.refusal("roster add", **given))
         self.assertEqual(office.rows("roster show", account="romeo"), [])
 
     def test_words(self) -> None:

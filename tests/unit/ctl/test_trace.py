@@ -65,6 +65,6 @@ class TraceTests(SynchronousTestCase):
         assert isinstance(tracer, Tracer)
         tracer.dropped = 3
         self.romeo.send("<presence/>")
-        self.assertIn("3 stanzas were not shown", str(self.answers[-1]))
+        self.assertIn("left out 3 stanzas", str(self.answers[-1]))
         self.house.clock.advance(5)
         self.successResultOf(reading)

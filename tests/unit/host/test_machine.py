@@ -93,7 +93,9 @@ class DescriptorTests(SynchronousTestCase):
         for number in (10, 80, 81, 82, 10, 11, 90, 9):
             descriptors.have_room_for(number)
         first, over, second, over_again = told
-        self.assertIn("the limit of 100 open files allows only 75", first)
+        self.assertIn(
+            "rejects connections beyond 75, because the limit of open files is 100", first
+        )
         self.assertIn("the server refused 3", over)
         self.assertEqual(first, second)
         self.assertIn("the server refused 1", over_again)

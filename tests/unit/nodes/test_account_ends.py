@@ -127,7 +127,7 @@ class EndsTests(SynchronousTestCase):
         for _ in range(2):
             log_in(self.nodes, "b")
         self.nodes.settle()
-        said = [f"{ROMEO} was disabled; 2 streams were closed"]
+        said = [f"{ROMEO} was disabled; closed 2 streams"]
         self.assertEqual(self.successResultOf(self.disable()), said)
         self.silence("c")
         disabling = self.disable()

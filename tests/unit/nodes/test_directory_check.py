@@ -67,7 +67,7 @@ class CheckTests(SynchronousTestCase):
             self.assertEqual(found, set(differing))
             self.assertEqual(refused is not None, bool(differing))
         if differing:
-            self.assertIn("differ; xmppctl cluster check --repair", str(refused))
+            self.assertIn("; xmppctl cluster check --repair", str(refused))
         found, refused = self.give("c", repair=True)
         self.assertEqual((found, refused), (set(differing), None))
         self.wait_for_sweep()

@@ -161,7 +161,7 @@ class OfferTests(DirectoryCase):
         done(self.plugins.load("reader"))
         self.assertEqual(
             self.why(self.plugins.unload("shelf")),
-            "reader needs plugin shelf; unload reader first",
+            "plugin shelf is needed by reader; unload that one first",
         )
         done(self.plugins.unload("reader"))
         done(self.plugins.unload("shelf"))

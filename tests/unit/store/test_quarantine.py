@@ -186,7 +186,7 @@ class LogTests(SynchronousTestCase):
         """Of very many the first are named, and the others counted."""
         self.read(MAX_NAMED_AT_ONCE + 7)
         self.assertEqual(len(self.told), MAX_NAMED_AT_ONCE + 1)
-        self.assertIn("7 more records", self.told[-1])
+        self.assertIn("more records moved to quarantine: 7", self.told[-1])
 
     def test_store_fails(self) -> None:
         """If the store cannot be written what is good comes back all the same."""
@@ -203,7 +203,7 @@ class LogTests(SynchronousTestCase):
             readable(Broken(MemoryDatabase()), ROMEO, records, lambda each: int(each.data))
         )
         self.assertEqual(found, [1, 2])
-        self.assertIn("could not be moved to quarantine: the disk is full", self.told[0])
+        self.assertIn("could not be moved to quarantine: 1: the disk is full", self.told[0])
 
 
 class MendedSQLiteTests(contract.MendedContract):

@@ -93,7 +93,7 @@ class WatchedTests(SynchronousTestCase):
             [formatEvent(line) for line in lines],
             [
                 "the database cannot be written: the disk is full",
-                "the database can be written again; 1001 calls failed in 60 s",
+                "the database can be written again; failed calls: 1001 in 60 s",
             ],
         )
 
@@ -109,7 +109,7 @@ class WatchedTests(SynchronousTestCase):
         with capturedLogs() as lines:
             self.write()
             self.clock.advance(CALM_S)
-        self.assertIn("100 calls failed", formatEvent(lines[0]) or "")
+        self.assertIn("failed calls: 100 in", formatEvent(lines[0]) or "")
         self.assertEqual(self.database.failures, {"read": 0, "write": 100, "append": 0})
 
     def test_apart(self) -> None:
@@ -137,7 +137,7 @@ class WatchedTests(SynchronousTestCase):
         self.write()
         with capturedLogs() as lines:
             done(self.database.close())
-        self.assertIn("3 calls failed", formatEvent(lines[0]) or "")
+        self.assertIn("failed calls: 3 in", formatEvent(lines[0]) or "")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
