@@ -62,6 +62,9 @@ fuzz: $(READY) ## the property tests, with many more examples and other seeds
 attack: $(READY) ## attack the commands by HTTP with what their own description says: EXAMPLES=200 SEED=1
 	@EXAMPLES="$(EXAMPLES)" SEED="$(SEED)" $(DEV) attack
 
+wheel-compiled: $(READY) ## a wheel for this machine, in which the busiest modules are compiled, into dist
+	@$(DEV) wheel_compiled
+
 docs: $(READY) ## build the documentation into docs/_build
 	@$(DEV) docs
 

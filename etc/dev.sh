@@ -352,6 +352,31 @@ shells() {
     need "command -v zsh && command -v fish" zsh fish
 }
 
+# Compiles modules. Debian keeps what C has to know of Python in a package of its own.
+compiler_is_there() {
+    command -v gcc &&
+        "$BIN/python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
+}
+
+# A copy of the checkout, which itself stays pure: a compiled module would hide each change of its source.
+copy_to() {
+    need compiler_is_there gcc libc6-dev python3-dev
+    mkdir "$1"
+    tar --create --exclude=./.git --exclude='./.venv*' --exclude=./.node --exclude=./run --exclude=./dist \
+        --exclude=./build --exclude=./docs/_build --exclude='./_trial_temp*' --exclude='./.*_cache' \
+        --exclude='*.so' --exclude=__pycache__ . | tar --extract --directory="$1"
+}
+
+# compiled COMMAND...: run it where xmppd is the compiled build.
+compiled() {
+    if [ ! -d "$WORK/compiled" ]; then
+        copy_to "$WORK/compiled"
+        (cd "$WORK/compiled" && XMPPD_COMPILED=1 "$BIN/python" setup.py --quiet build_ext --inplace) \
+            >"$WORK/build.log" 2>&1 || { cat "$WORK/build.log"; return 1; }
+    fi
+    (cd "$WORK/compiled" && export PYTHONPATH="$PWD" && "$@")
+}
+
 trial() {
     lane=$1
     shift
@@ -396,6 +421,15 @@ lane() {
     echo "$code" >"$WORK/$1.status"
 }
 
+# The rooms whose modules are compiled, what reads their source, and all that stanzas pass through. What
+# test_work counts are calls as the interpreter sees them.
+compiled_tests() {
+    echo tests.unit.stanza tests.unit.stream tests.unit.plugin.test_mistakes
+    for test in tests/scenarios/test_*.py; do
+        case $test in */test_work.py) ;; *) echo "${test%.py}" | tr / . ;; esac
+    done
+}
+
 # The last line counts trial's tests and each step of `check` as one.
 tests() {
     workspace
@@ -414,6 +448,7 @@ tests() {
     need net_xmpp_is_there libnet-xmpp-perl
     shells
     need_redis
+    need compiler_is_there gcc libc6-dev python3-dev
     start_postgres
     passed=0 failed=0 skipped=0
     {
@@ -422,6 +457,8 @@ tests() {
             if step "$step"; then counts="1 0"; else counts="0 1"; fi
             echo "$counts" >>"$WORK/steps"
         done
+        compiled lane compiled $(compiled_tests) >"$WORK/compiled.log" 2>&1 ||
+            echo 1 >"$WORK/compiled.status"
     } >"$WORK/rest.log" &
     rest=$!
     # Not into a pipe: a program that a test starts, like node, may leave it so that writing does not wait.
@@ -433,8 +470,8 @@ tests() {
     LANES="$rest $servers $tail"
     wait "$servers" "$rest" "$tail" # only while it waits for these a signal is heeded
     LANES=
-    cat "$WORK/rest.log"
-    for lane in servers rest; do
+    cat "$WORK/rest.log" "$WORK/compiled.log"
+    for lane in servers rest compiled; do
         set -- $(summary "$WORK/$lane.log")
         # Trial may fail without a test that does.
         if [ "$(cat "$WORK/$lane.status")" != 0 ] && [ "$2" = 0 ]; then failed=$((failed + 1)); fi
@@ -559,6 +596,7 @@ coverage() {
     need net_xmpp_is_there libnet-xmpp-perl
     shells
     need_redis
+    need compiler_is_there gcc libc6-dev python3-dev
     start_postgres
     "$BIN/coverage" erase
     "$BIN/coverage" run -m twisted.trial --temp-directory="$WORK/trial" tests || true
@@ -571,6 +609,7 @@ coverage() {
 fuzz() {
     workspace
     "$BIN/python" -m tests.unit.stream.fuzz_stream_parser 60
+    compiled "$BIN/python" -m tests.unit.stream.both_builds 20000
     "$BIN/python" -m tests.unit.web.fuzz_web_socket 1000000
     "$BIN/python" -m tests.poison --stanzas 100000
     "$BIN/python" -m tests.odd_ways 120
@@ -590,6 +629,15 @@ simulate() {
 
 bench() {
     "$BIN/python" -m bench.compare "$@"
+}
+
+# For this machine, and for the version of Python that $BIN has.
+wheel_compiled() {
+    workspace
+    copy_to "$WORK/source"
+    XMPPD_COMPILED=1 "$BIN/python" -m pip wheel --quiet --disable-pip-version-check --no-deps \
+        --no-build-isolation --wheel-dir dist "$WORK/source"
+    ls -t dist/xmppd-*.whl | head -n 1
 }
 
 bench_cluster() {

@@ -186,6 +186,33 @@ class NameTests(Rules):
         ]
         self.assert_none(broken, "What is no handler, or no router, belongs into another room:")
 
+    def test_compiled(self) -> None:
+        """A class of a compiled module has others derived from it only if it says so: else Python
+        refuses to make them where that module is compiled.
+        """
+        setup = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
+        (listed,) = (
+            ast.literal_eval(node.value)
+            for node in setup.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED"
+        )
+        alone = {
+            node.name
+            for name, tree in python("xmppd")
+            for node in ast.walk(tree)
+            if name in listed and isinstance(node, ast.ClassDef)
+            if not any("interpreted_subclasses=True" in ast.unparse(d) for d in node.decorator_list)
+        }
+        broken = [
+            f"{name}: {node.name}"
+            for name, tree in python(*SOURCE, "tests", "bench")
+            for node in ast.walk(tree)
+            if name not in listed and isinstance(node, ast.ClassDef)
+            if any(ast.unparse(base).rpartition(".")[2] in alone for base in node.bases)
+        ]
+        self.assertIn("JID", alone)
+        self.assert_none(broken, "Derived from what is compiled:")
+
     def test_no_name_twice(self) -> None:
         """A class has a name of its own, in the server and its plugins alike."""
         files = defaultdict[str, list[str]](list)
@@ -200,14 +227,14 @@ class NameTests(Rules):
         self.assert_none(broken, "Two classes of one name:")
 
     def test_packages(self) -> None:
-        """A package's __init__ is its docstring; only stanza's gives names another home, and that
-        of a plugin has its ``plug``.
+        """A package's __init__ is its docstring; only stanza's gives names another home, that of
+        a plugin has its ``plug``, and what comes first of all heeds the environment.
         """
         broken = [
             name
             for name, tree in python("xmppd", "plugins")
             if name.endswith("/__init__.py")
-            and name != "xmppd/stanza/__init__.py"
+            and name not in ("xmppd/__init__.py", "xmppd/stanza/__init__.py")
             and not (name.startswith("plugins/") and name.count("/") > 1)
             and not (len(tree.body) == 1 and ast.get_docstring(tree))
         ]

@@ -6,3 +6,7 @@ them (:mod:`xmppd.stanza`), and a router (:mod:`xmppd.router`) finds whose job i
 (:mod:`xmppd.presence`) and the routes to them (:mod:`xmppd.routing`). A session
 (:mod:`xmppd.session`) delivers it, by its connection.
 """
+
+from xmppd.build import heed_environment
+
+heed_environment()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from platform import python_version
 from shutil import which
 from threading import Event
 from typing import TypeVar, cast
@@ -24,6 +25,7 @@ from xmppd.acme.authority_thread import AuthorityThread
 from xmppd.acme.challenges import Challenges
 from xmppd.acme.names import names_of
 from xmppd.acme.renewals import Renewals
+from xmppd.build import build
 from xmppd.cluster.cluster import Cluster, alone
 from xmppd.cluster.joining import JoinError, may_act
 from xmppd.cluster.membership import NodeFenced
@@ -53,6 +55,7 @@ from xmppd.host.machine import (
 )
 from xmppd.host.recent_log import RecentLog
 from xmppd.host.stop_limits import StopLimits
+from xmppd.host.version import version
 from xmppd.net.listen_endpoint import (
     Certificates,
     ListenError,
@@ -535,6 +538,10 @@ class XMPPService(Service):
             _log.warn("{error}", error=error)
 
     def _say_where(self) -> None:
+        _log.info(
+            "this is the {build} build of xmppd {version}, in Python {python}",
+            build=build(), version=version(), python=python_version(),
+        )  # fmt: skip
         for endpoint in self.endpoints:
             kind = endpoint.listen.kind
             _log.info(

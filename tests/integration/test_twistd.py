@@ -5,24 +5,20 @@ import pwd
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 from pathlib import Path
-from shutil import copyfile, copytree, ignore_patterns
-from sysconfig import get_path
 from unittest import SkipTest
 from urllib.request import urlopen
 
 from tests.integration.processes import (
     HEADER,
     PATIENCE_S,
-    ROOT,
     XMPPD,
     Peer,
     ProcessCase,
     heard_at_login,
     twistd,
 )
+from tests.integration.wheel_case import WheelCase
 from tests.ports import free_port
 from xmppd.net.certificate import make_self_signed
 
@@ -364,7 +360,7 @@ class taken_port:  # noqa: N801  # reads as a function
         self._socket.close()
 
 
-class WheelTests(ProcessCase):
+class WheelTests(WheelCase):
     def test_installed(self) -> None:
         """Installed from a wheel, twistd knows xmppd, and the scripts and plugins are there; the
         beginning of a plugin passes its test, and goes on as a wheel of its own.
@@ -414,33 +410,3 @@ class WheelTests(ProcessCase):
             with urlopen(f"{url}{path}", context=context, timeout=PATIENCE_S) as answer:
                 self.assertEqual(answer.status, 200, path)
         self.assertIn(str(self.home), Path(f"/proc/{process.pid}/cmdline").read_text())
-
-    def install_ours(self) -> None:
-        """Make an environment that has what we depend on, and our wheel."""
-        source, self.home = self.directory / "source", self.directory / "home"
-        source.mkdir()
-        for name in ("xmppd", "plugins", "twisted", "etc"):
-            copytree(ROOT / name, source / name, ignore=ignore_patterns("__pycache__"))
-        for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-            copyfile(ROOT / name, source / name)
-        (source / "xmppd_plugins").symlink_to("plugins")
-        self.good([sys.executable, "-m", "venv", "--without-pip", str(self.home)])
-        self.install(source)
-        packages = next((self.home / "lib").glob("python*/site-packages"))
-        (packages / "what-we-depend-on.pth").write_text(get_path("purelib"))
-
-    def install(self, source: Path) -> None:
-        """Make a wheel, and install that."""
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        wheels = self.directory / f"{source.name}-wheels"
-        self.good(
-            [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(wheels), str(source)]
-        )
-        (wheel,) = wheels.glob("*.whl")
-        python = str(self.home / "bin" / "python")
-        self.good([*pip, "--python", python, "install", "--no-deps", str(wheel)])
-
-    def good(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
-        ended = self.run_command(command, checkout=False)
-        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
-        return ended

@@ -5,6 +5,7 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+from xmppd.build import build
 from xmppd.command.argument import DRY_RUN
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
@@ -26,6 +27,7 @@ class StatusRow(Row, frozen=True):
     state: str
     wrong: list[str]
     version: str
+    build: str
     pid: int
     since: str | None
     config: str
@@ -75,6 +77,7 @@ class LifeCommands:
             state=state_of(wrong),
             wrong=[trouble.code for trouble in wrong],
             version=version(),
+            build=build(),
             pid=os.getpid(),
             since=iso(server.clocks.stamp(server.clocks.started)),
             config=str(self.path),

@@ -14,8 +14,8 @@ from xmppd.message.decision import ELSEWHERE, MATCH, Cell, Decision
 from xmppd.message.worth import fate
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Later, Message, Tree
+from xmppd.stanza.copy_count import Copies
 from xmppd.stanza.fate import Fate
-from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
 
 ON_ITS_WAY = Decision(Cell.HANDED_ON, ELSEWHERE)

@@ -36,11 +36,11 @@ from xmppd.session.session_manager import SessionClosed
 from xmppd.session.stream_management import WRAP, StreamManagement, Told
 from xmppd.stanza import JID, Later, Message, Stanza
 from xmppd.stanza.copies import is_copy
+from xmppd.stanza.copy_count import Copies
 from xmppd.stanza.delay import Kept, Returned, Stamped, Stored, delayed
 from xmppd.stanza.fate import OfflineFate
 from xmppd.stanza.guests import is_guest
 from xmppd.stanza.pulled import Pulled
-from xmppd.stanza.stanza import Copies
 from xmppd.store.errors import StoreError
 from xmppd.store.held import HeldMessage, StanzaPlace
 from xmppd.store.store import Store

@@ -6,10 +6,10 @@ from xmppd.host.clocks import UNKNOWN, Clocks
 from xmppd.session.backlog import Waiting
 from xmppd.stanza import IQ, JID, Message, Stanza
 from xmppd.stanza.copies import is_copy, original
+from xmppd.stanza.copy_count import CopiesElsewhere
 from xmppd.stanza.delay import Stood, Stored, as_unread, returned, stamped
 from xmppd.stanza.pulled import Pulled
 from xmppd.stanza.result import is_result
-from xmppd.stanza.stanza import CopiesElsewhere
 
 _FOR_ONE = ("chat", "error", "groupchat", "headline")
 """Types of message that the router has a rule for without their resource."""

@@ -12,7 +12,7 @@ from xmppd.message.unread import owed
 from xmppd.router.packet_router import PacketRouter
 from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Stanza
-from xmppd.stanza.stanza import Copies
+from xmppd.stanza.copy_count import Copies
 
 
 class NodeLoss:

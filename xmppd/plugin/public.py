@@ -305,7 +305,8 @@ def _is_ours(module: str) -> bool:
 
 @cache
 def _source(module: str) -> str:
-    return Path(inspect.getfile(import_module(module))).read_text(encoding="utf-8")
+    file = Path(inspect.getfile(import_module(module)))  # it may be something beside the source
+    return file.with_name(f"{file.name.partition('.')[0]}.py").read_text(encoding="utf-8")
 
 
 def _reference(module: str, name: str) -> str:

@@ -23,7 +23,7 @@ from xmppd.routing.routing_table import SILENT, RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session import Session
 from xmppd.stanza import JID, Condition, Later, Message, StanzaError
-from xmppd.stanza.stanza import Copies
+from xmppd.stanza.copy_count import Copies
 
 _ELSEWHERE = Decision(Cell.HANDED_ON, ELSEWHERE)
 _AT_ANOTHER_NODE = Decision(Cell.HANDED_ON, ANOTHER_NODE)

@@ -5,7 +5,7 @@ from itertools import count
 from weakref import WeakValueDictionary
 
 from xmppd.cluster.node import NodeId
-from xmppd.stanza.stanza import Copies, CopiesElsewhere
+from xmppd.stanza.copy_count import Copies, CopiesElsewhere
 
 MAX_COUNTED = 50_000
 """Messages of which this node remembers how many sessions have them."""

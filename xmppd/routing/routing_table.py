@@ -21,7 +21,10 @@ from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.remote_session import RemoteSession, waits_for_room
 from xmppd.session.session import Route, Session
 from xmppd.stanza import JID, Condition, Later, Message, Stanza, StanzaError
-from xmppd.stanza.stanza import CopiesElsewhere
+from xmppd.stanza.copy_count import CopiesElsewhere
+
+MAX_ELSEWHERE = 5_000
+"""People elsewhere of whom it is noted what they cause; of more, their domains."""
 
 MAX_PASSED_ON = 2
 """How often a stanza is passed on: whoever gets it then has to do with it."""

@@ -22,8 +22,9 @@ from xmppd.session.resumable_sessions import ResumableSessions
 from xmppd.session.session_state import Put, SessionState
 from xmppd.session.stream_management import WRAP, StreamManagement
 from xmppd.stanza import JID, Message, Presence, Stanza
+from xmppd.stanza.copy_count import Copies, CopiesElsewhere
 from xmppd.stanza.delay import Stamped, Stored, as_stamped
-from xmppd.stanza.stanza import Copies, CopiesElsewhere, capabilities
+from xmppd.stanza.stanza import capabilities
 from xmppd.store.errors import StoreError
 from xmppd.store.kind import Fragment
 from xmppd.store.readable import readable

@@ -6,10 +6,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 
 import idna
-from precis_i18n.baseclass import FreeFormClass, IdentifierClass
-from precis_i18n.profile import OpaqueString, Username
-from precis_i18n.unicode import UnicodeData
 
+from xmppd.stanza.profiles import local_profile, resource_profile
 from xmppd.stanza.xml import escape
 
 MAX_PART_BYTES = 1023
@@ -42,10 +40,6 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _ACE = "xn--"
 """The prefix of labels in the ASCII form of DNS; ours is the Unicode form."""
 _DOTS = re.compile("[。．｡]")
-_RULED_AS_ONE = tuple(map(re.compile, ("[\u0660-\u0669]", "[\u06f0-\u06f9]", "\u30fb")))
-"""Characters on which :rfc:`5892#appendix-A` has rules about the whole text, wherever they stand:
-Arabic digits of two kinds, and the middle dot of Katakana.
-"""
 
 
 class Effort:
@@ -63,48 +57,6 @@ class Effort:
 
 
 effort = Effort()
-
-
-def _each_rule_once(text: str) -> str:
-    """A text that is allowed if this one is, and is checked in linear time.
-
-    The library looks through the whole text for each character of :data:`_RULED_AS_ONE`. Here only
-    the first of each kind is left; in the place of the others stands one that is always allowed,
-    and means as little to its neighbours as they do.
-    """
-    for kind in _RULED_AS_ONE:
-        first = kind.search(text)
-        if first is not None:
-            text = text[: first.end()] + kind.sub("a", text[first.end() :])
-    return text
-
-
-class _Identifier(IdentifierClass):
-    def enforce(self, value: str, codec_name: str | None = None) -> str:
-        super().enforce(_each_rule_once(value), codec_name)
-        return value
-
-
-class _FreeForm(FreeFormClass):
-    def enforce(self, value: str, codec_name: str | None = None) -> str:
-        super().enforce(_each_rule_once(value), codec_name)
-        return value
-
-
-class _LocalProfile(Username):
-    def __init__(self, ucd: UnicodeData) -> None:
-        super().__init__(ucd, "UsernameCaseMapped", "lower")
-        self._base = _Identifier(ucd)
-
-
-class _ResourceProfile(OpaqueString):
-    def __init__(self, ucd: UnicodeData) -> None:
-        super().__init__(ucd, "OpaqueString")
-        self._base = _FreeForm(ucd)
-
-
-_local_profile = _LocalProfile(UnicodeData())
-_resource_profile = _ResourceProfile(UnicodeData())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,7 +157,8 @@ class _Interned(dict[str, JID]):
     forgotten.
     """
 
-    size_bytes = 0
+    def __init__(self) -> None:
+        self.size_bytes = 0
 
     def __missing__(self, text: str) -> JID:
         return self.add(text, _parse(text))
@@ -282,7 +235,7 @@ def prepare_local(text: str) -> str:
     _bounded(text, "localpart")
     effort.spent_us += CHARACTER_US * len(text)
     try:
-        local = _local_profile.enforce(text)
+        local = local_profile.enforce(text)
     except UnicodeEncodeError as error:
         raise ValueError(
             _unfit(f"the localpart {text!r}", "the part before the @", error)
@@ -351,7 +304,7 @@ def prepare_resource(text: str) -> str:
     _bounded(text, "resource")
     effort.spent_us += CHARACTER_US * len(text)
     try:
-        return _bounded(_resource_profile.enforce(text), "resource")
+        return _bounded(resource_profile.enforce(text), "resource")
     except UnicodeEncodeError as error:
         raise ValueError(_unfit(f"the resource {text!r}", "the resource", error)) from error
 

@@ -38,17 +38,17 @@ _STREAM = qname(ns.STREAM, "stream")
 class Language:
     """The language of a stream, which its stanzas are in that name none (SC-5)."""
 
-    __slots__ = ("_attribute", "_name")
+    __slots__ = ("_in_bytes", "_name")
 
     def __init__(self) -> None:
         self._name: str | None = None
-        self._attribute = b""
+        self._in_bytes = b""
 
     def speak(self, lang: str) -> None:
         """Take it from a header, unless that names no valid language."""
         if len(lang) <= MAX_LANG_LENGTH:
             self._name = lang
-            self._attribute = f" xml:lang='{escape(lang)}'".encode()
+            self._in_bytes = f" xml:lang='{escape(lang)}'".encode()
 
     def typed(self, kind: type[Stanza], received: Received, sender: JID) -> Stanza:
         """A stanza in this language, with this sender in place of its own ``from``.
@@ -73,7 +73,7 @@ class Language:
             attributes[LANG] = self._name
             if raw is not None:
                 at = kind.after_name
-                raw = raw[:at] + self._attribute + raw[at:]
+                raw = raw[:at] + self._in_bytes + raw[at:]
         written_to = to
         if (to.full if to is not None else None) != to_text:  # it is spelled in a way of its own
             written_to = None

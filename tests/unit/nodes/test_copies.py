@@ -5,7 +5,7 @@ from xmppd.cluster.memory_bus import MemoryBus
 from xmppd.routing.copy_counts import MAX_COUNTED, CopyCounts
 from xmppd.routing.origins import MAX_HAD
 from xmppd.stanza import ns
-from xmppd.stanza.stanza import Copies
+from xmppd.stanza.copy_count import Copies
 from xmppd.testing.client import Client, done
 from xmppd.testing.nodes import NodeHouse
 

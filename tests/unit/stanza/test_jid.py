@@ -7,7 +7,7 @@ from precis_i18n.profile import Profile
 from precis_i18n.unicode import UnicodeData
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.stanza import JID, jid
+from xmppd.stanza import JID, jid, profiles
 from xmppd.stanza.jid import KNOWN_LABEL_US, effort
 
 
@@ -86,14 +86,14 @@ class LimitTests(SynchronousTestCase):
         texts = ("\u0660" * 511, "\u06f9" * 511, "\u30fb" * 340 + "\u30a2")
         for text in texts:
             ucd = Counting()
-            jid._ResourceProfile(ucd).enforce(text)
+            profiles._ResourceProfile(ucd).enforce(text)
             self.assertLess(ucd.asked, 10 * len(text))
 
     def test_rules(self) -> None:
         """The library's rules are not bent by that."""
-        profiles = (
-            (get_profile("UsernameCaseMapped"), jid._local_profile),
-            (get_profile("OpaqueString"), jid._resource_profile),
+        both = (
+            (get_profile("UsernameCaseMapped"), profiles.local_profile),
+            (get_profile("OpaqueString"), profiles.resource_profile),
         )
         letters = "aل٣۴٠۰\u30fb\u30a2l\u00b7l\u200c\u200dक\u094d\u0628\u0391\u0375\u05f3\u05d0A漢é"
         choose = Random(9).choice
@@ -101,7 +101,7 @@ class LimitTests(SynchronousTestCase):
         for length in range(1, 9):
             for _ in range(400):
                 text = "".join(choose(letters) for _ in range(length))
-                for theirs, ours in profiles:
+                for theirs, ours in both:
                     expected = enforced(theirs, text)
                     self.assertEqual(enforced(ours, text), expected, ascii(text))
                     allowed += "DISALLOWED" not in expected

@@ -17,7 +17,7 @@ from xmppd.stanza import (
     element,
     parse,
 )
-from xmppd.stanza.stanza import Copies
+from xmppd.stanza.copy_count import Copies
 
 ROMEO, JULIET = JID.parse("romeo@montague.lit/orchard"), JID.parse("juliet@capulet.lit")
 BODY = b"<body>a &lt; b</body>"
