@@ -149,6 +149,41 @@ class ConnectionHandler(Protocol):
         why: The reason for which it has ended; empty while it has not.
     """
 
+    __slots__ = (
+        "_admitted",
+        "_bytes",
+        "_closing",
+        "_element",
+        "_full",
+        "_held",
+        "_patience",
+        "_preparing",
+        "_side",
+        "_stanzas",
+        "_timer",
+        "_unsaid",
+        "_waiting",
+        "admission",
+        "binding",
+        "by_accident",
+        "clock",
+        "connected",
+        "counts",
+        "encrypted",
+        "error",
+        "factory",
+        "framing",
+        "limits",
+        "make_stream",
+        "opened_at",
+        "pinged",
+        "reader",
+        "received_at",
+        "stream_handler",
+        "tls_flaw",
+        "transport",
+        "why",
+    )
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
     stream_handler: StreamHandler
     reader: EventReader

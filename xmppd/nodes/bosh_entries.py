@@ -13,7 +13,7 @@ from xmppd.cluster.node import NodeId
 from xmppd.nodes.entry_handler import EntryHandler
 from xmppd.web.bosh import BoshSessions
 from xmppd.web.bosh_body import write_body
-from xmppd.web.bosh_session import MAX_WAIT_S, XML
+from xmppd.web.bosh_session import MAX_WAIT_S, as_answer
 from xmppd.web.request import HTTPRequest, HTTPResponse
 
 MAX_WAITING = 5_000
@@ -100,7 +100,7 @@ class BoshEntries:
         """Hand an answer on to whoever has asked."""
         passed = self._passed_on.get(entry.number)
         if passed is not None and passed.node == sender:
-            self._end(entry.number, HTTPResponse(200, entry.data, XML))
+            self._end(entry.number, as_answer(entry.data))
 
     def _nobody_waits(self, _: None, number: int) -> None:
         passed = self._passed_on.get(number)
@@ -152,14 +152,14 @@ class BoshEntries:
         over = write_body({"type": "terminate", "condition": "item-not-found"})
         for number, passed in tuple(self._passed_on.items()):
             if passed.node == node:
-                self._end(number, HTTPResponse(200, over, XML))
+                self._end(number, as_answer(over))
         for key in [key for key in self._here if key[0] == node]:
             self._here.pop(key).gone.callback(None)
 
 
 def _again() -> HTTPResponse:
     """Have the client ask again (:xep:`0124#errorstatus-recover`)."""
-    return HTTPResponse(200, write_body({"type": "error"}), XML)
+    return as_answer(write_body({"type": "error"}))
 
 
 __all__ = ["ANSWER_S", "MAX_WAITING", "BoshEntries"]

@@ -18,10 +18,10 @@ from xmppd.web.bosh_session import (
     MAX_PAUSE_S,
     MAX_WAIT_S,
     POLLING_S,
-    XML,
     BoshSession,
     BoshTerms,
     Poll,
+    as_answer,
 )
 from xmppd.web.http_path import HTTPPath, anybody
 from xmppd.web.request import HTTPRequest, HTTPResponse
@@ -173,4 +173,4 @@ def _version(text: str) -> str:
 
 
 def _terminate(condition: str) -> HTTPResponse:
-    return HTTPResponse(200, write_body({"type": "terminate", "condition": condition}), XML)
+    return as_answer(write_body({"type": "terminate", "condition": condition}))

@@ -12,8 +12,8 @@ HTTPBIND = "http://jabber.org/protocol/httpbind"
 XBOSH = "urn:xmpp:xbosh"
 MAX_TAG_BYTES = 8_192
 
-_BEGIN = (
-    f"<body xmlns='{HTTPBIND}' xmlns:stream='{ns.STREAM}' xmlns:xmpp='{XBOSH}'"  # each as usual
+_BEGIN = (  # each as usual
+    f"<body xmlns='{HTTPBIND}' xmlns:stream='{ns.STREAM}' xmlns:xmpp='{XBOSH}'".encode()
 )
 _END = b"</body>"
 _SPACE = b" \t\r\n"
@@ -108,7 +108,7 @@ def _parsed(tag: bytes) -> dict[str, str]:
 
 def write_body(attributes: Mapping[str, str | None], content: bytes = b"") -> bytes:
     """The bytes of a body."""
-    begin = f"{_BEGIN}{written(attributes)}"
+    said = written(attributes).encode() if attributes else b""
     if not content:
-        return f"{begin}/>".encode()
-    return f"{begin}>".encode() + content + _END
+        return b"%b%b/>" % (_BEGIN, said)
+    return b"%b%b>%b</body>" % (_BEGIN, said, content)

@@ -21,7 +21,7 @@ from xmppd.stream.framing import written
 from xmppd.web.bosh_body import MAX_TAG_BYTES, Body, write_body
 from xmppd.web.bosh_framing import BOSH, BOSH_PATH
 from xmppd.web.content_namespace import undone
-from xmppd.web.request import HTTPRequest, HTTPResponse
+from xmppd.web.request import ALWAYS, HTTPRequest, HTTPResponse, Pairs
 
 INACTIVITY_S = 60
 POLLING_S = 5
@@ -32,10 +32,15 @@ MAX_KEPT_ANSWERS = 2
 MAX_KEPT_BYTES = 262_144
 MAX_BODY_BYTES = 262_144
 FULL_BYTES = 65_536
-XML = (("Content-Type", "text/xml; charset=utf-8"),)
+XML: Pairs = (*ALWAYS, ("Content-Type", "text/xml; charset=utf-8"))
 
 
-@dataclass(eq=False)
+def as_answer(body: bytes) -> HTTPResponse:
+    """The answer that brings a body."""
+    return HTTPResponse(200, body, always=XML)
+
+
+@dataclass(eq=False, slots=True)
 class Poll:
     """A request that waits for its answer.
 
@@ -153,7 +158,7 @@ class BoshSession(Watchable, Returning):
         """Take a request in its order (BO-3, BO-4)."""
         rid = poll.rid
         if rid in self._kept:
-            poll.answer.callback(HTTPResponse(200, self._kept[rid], XML))
+            poll.answer.callback(as_answer(self._kept[rid]))
         elif rid in self._early:
             self._replace(self._early[rid], poll)
             self._early[rid] = poll
@@ -172,7 +177,7 @@ class BoshSession(Watchable, Returning):
         """Answer a request that has come again: the new one waits in its place."""
         body = write_body({"type": "error"})
         if not older.answer.called:
-            older.answer.callback(HTTPResponse(200, body, XML))
+            older.answer.callback(as_answer(body))
 
     def gone(self, _: None, poll: Poll) -> None:
         """Note that nobody waits for the answer to a request any more."""
@@ -290,7 +295,7 @@ class BoshSession(Watchable, Returning):
         if not poll.lost:
             self._quiet_since = self._clock.seconds()
         if not poll.answer.called:
-            poll.answer.callback(HTTPResponse(200, body, XML))
+            poll.answer.callback(as_answer(body))
 
     def _keep(self, rid: int, body: bytes) -> None:
         self._kept[rid] = body

@@ -25,9 +25,9 @@ from xmppd.web.request import (
     HTTPError,
     HTTPRequest,
     HTTPResponse,
-    Pairs,
     Pieces,
     Successor,
+    header,
 )
 from xmppd.web.request_reader import Head, RequestReader
 from xmppd.web.stream_by_alpn import StreamByALPN, asks_for_stream
@@ -83,6 +83,26 @@ class HTTPChannel(Protocol):
     To its transport it is a producer as well: so it is told when its peer reads slowly.
     """
 
+    __slots__ = (
+        "_admitted",
+        "_begun_at",
+        "_body_is_full",
+        "_closing",
+        "_exchanges",
+        "_free",
+        "_is_over",
+        "_last",
+        "_lost",
+        "_moved_at",
+        "_paused",
+        "_reader",
+        "_reading",
+        "_sending",
+        "_then",
+        "_unread",
+        "door",
+        "settings",
+    )
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
 
     def __init__(self, door: HTTPDoor) -> None:
@@ -92,6 +112,7 @@ class HTTPChannel(Protocol):
         self._unread = b""
         self._reader = RequestReader(self, self.settings.max_head_bytes)
         self._admitted = self._last = self._lost = self._reading = self._paused = False
+        self._is_over = False  # nothing of HTTP is read or written any more
         self._body_is_full = False
         self._sending: Deferred[None] | None = None
         self._free: Deferred[None] | None = None  # while the peer reads slowly
@@ -148,7 +169,7 @@ class HTTPChannel(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell whoever is at work here that nobody listens any more."""
-        self._last = self._lost = True
+        self._last = self._lost = self._is_over = True
         self._unread = b""
         if self._then is None:
             self._reader.close()
@@ -180,11 +201,6 @@ class HTTPChannel(Protocol):
         """Do nothing: connectionLost does."""
 
     # -- what is read ---------------------------------------------------------------------------
-
-    @property
-    def _is_over(self) -> bool:
-        """Whether nothing of HTTP is read or written any more."""
-        return self._lost or self._closing is not None or self._then is not None
 
     @property
     def _may_read(self) -> bool:
@@ -267,8 +283,8 @@ class HTTPChannel(Protocol):
             raise HTTPError(421, f"This server does not serve {host}.")
         if path is None:
             raise HTTPError(404, "Not found.")
-        headers = tuple((name.decode("latin-1"), v.decode("latin-1")) for name, v in head.headers)
-        address, said = asker(self.peer, partial(_header, headers), connections.settings.proxies)
+        headers = head.headers
+        address, said = asker(self.peer, partial(header, headers), connections.settings.proxies)
         request = HTTPRequest(
             method="GET" if head.method == "HEAD" else head.method,
             host=host,
@@ -305,7 +321,7 @@ class HTTPChannel(Protocol):
     def _take_body(self, exchange: HTTPExchange, request: HTTPRequest) -> None:
         assert exchange.path is not None, "it was found"
         head, kind = exchange.head, exchange.path.part.body
-        expects = request.header("expect").lower()
+        expects = request.header("expect").lower() if b"expect" in head.last else ""
         if expects not in ("", "100-continue"):
             raise HTTPError(417, "Expect may only be 100-continue.")
         if kind == "none":
@@ -485,6 +501,7 @@ class HTTPChannel(Protocol):
             self._closing.close_half(encrypted=self.door.tls is not None)
 
     def _new_closing(self) -> Closing:
+        self._is_over = True
         return Closing(self.transport, self.door.clock, lambda data: False, LINGER_S, lingers=True)
 
     def _forget(self, exchange: HTTPExchange) -> None:
@@ -504,14 +521,15 @@ class HTTPChannel(Protocol):
             self._then.dataReceived(unread)
 
     def _become(self, then: Successor) -> None:
-        """Have another protocol from here on."""
+        """Have another protocol from here on; it may be idle for hours, so little is kept."""
         self._reader.close()
+        del self._reader
         self.door.connections.taken_over(self)
         if not isinstance(self.transport, Watchable):
             IConsumer(self.transport).unregisterProducer()
         self._paused = False
         self.transport.resumeProducing()
-        self._then = then
+        self._then, self._is_over = then, True
         then.begin()
 
     # -- its end --------------------------------------------------------------------------------
@@ -549,10 +567,6 @@ class HTTPChannel(Protocol):
     def abort(self) -> None:
         """Cut it off."""
         self.transport.abortConnection()
-
-
-def _header(headers: Pairs, name: str) -> str:
-    return ", ".join(value for key, value in headers if key == name)
 
 
 def _chunk(piece: bytes) -> bytes:

@@ -15,28 +15,29 @@ from xmppd.web.request import (
 )
 from xmppd.web.request_reader import Head
 
+NONE: Pairs = ()
 STRICT: Pairs = (("Strict-Transport-Security", "max-age=31536000"),)
 WITHOUT_BODY = frozenset((101, 204, 304))
 
 
 @lru_cache(1)
-def _date(second: int) -> str:
+def _date(second: int) -> bytes:
     """The line that says when it is, which is the same for a second."""
-    return f"Date: {formatdate(second, usegmt=True)}\r\n"
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
 
 
 @lru_cache(64)
-def _begun(status: int, always: Pairs, extra: Pairs) -> str:
+def _begun(status: int, always: Pairs, extra: Pairs, cross_origin: Pairs) -> bytes:
     """The lines with which many answers begin.
 
     Raises:
         ValueError: A header has a line break.
     """
-    first = f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}\r\n"
-    return first + _lines(always) + _lines(extra)
+    first = f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}\r\n".encode()
+    return first + _lines((*always, *extra, *cross_origin))
 
 
-def _lines(headers: Pairs) -> str:
+def _lines(headers: Pairs) -> bytes:
     """The lines of headers.
 
     Raises:
@@ -45,7 +46,7 @@ def _lines(headers: Pairs) -> str:
     text = "".join([f"{name}: {value}\r\n" for name, value in headers])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):
         raise ValueError("a header of an answer has a line break")
-    return text
+    return text.encode("latin-1")
 
 
 class HTTPExchange:
@@ -122,18 +123,18 @@ class HTTPExchange:
         Raises:
             ValueError: A header has a line break.
         """
-        status, body = response.status, response.body
-        length = body.length if isinstance(body, Pieces) else len(body)
-        head = (
-            _begun(status, response.always, extra) + _date(int(wall_s)) + _lines(response.headers)
-        )
-        if status not in WITHOUT_BODY:
-            if length is not None:
-                head += f"Content-Length: {length}\r\n"
-            elif self.is_chunked(response):
-                head += "Transfer-Encoding: chunked\r\n"
+        status, body, cross_origin = response.status, response.body, NONE
         if self.request is not None and self.path is not None:
-            head += _lines(self.path.part.cross_origin(self.request))
+            cross_origin = self.path.part.cross_origin(self.request)
+        head = _begun(status, response.always, extra, cross_origin) + _date(int(wall_s))
+        if response.headers:
+            head += _lines(response.headers)
+        if status not in WITHOUT_BODY:
+            length = body.length if isinstance(body, Pieces) else len(body)
+            if length is not None:
+                head += b"Content-Length: %d\r\n" % length
+            elif self.is_chunked(response):
+                head += b"Transfer-Encoding: chunked\r\n"
         if status != 101 and not self.keep_alive:
-            head += "Connection: close\r\n"
-        return f"{head}\r\n".encode("latin-1")
+            head += b"Connection: close\r\n"
+        return head + b"\r\n"

@@ -1,7 +1,7 @@
 """HTTPRequest and HTTPResponse: what HTTP asks and what it is answered, as values."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -144,6 +144,14 @@ _NO_BODY = BodyStream(_nothing, _nothing, 0)
 _NO_BODY.end()
 
 
+def header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
+    """The value of a header, several joined by commas (:rfc:`9110#section-5.3`); empty without
+    one.
+    """
+    wanted = name.encode("ascii")
+    return b", ".join([value for key, value in headers if key == wanted]).decode("latin-1")
+
+
 class HTTPRequest(Struct, frozen=True, kw_only=True):
     """A request.
 
@@ -153,7 +161,7 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
         port: That port; empty if it named none.
         path: Decoded, once and for all (HT-2).
         query: As it was sent, behind the question mark.
-        headers: Their names in small letters, in their order.
+        headers: As they were sent, in their order; their names in small letters.
         address: The IP address of whoever asks, whatever proxies are in between.
         encrypted: Whether it came by TLS, here or at a trusted proxy.
         body: All of it, for a path that takes small ones.
@@ -166,7 +174,7 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
     port: str = ""
     path: str = "/"
     query: str = ""
-    headers: Pairs = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
     address: str = ""
     encrypted: bool = False
     body: bytes = b""
@@ -178,14 +186,8 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
         return structs.replace(self, body=body, stream=stream or _NO_BODY)
 
     def header(self, name: str) -> str:
-        """The value of a header, several joined by commas (:rfc:`9110#section-5.3`); empty
-        without one.
-        """
-        return ", ".join(self.all(name))
-
-    def all(self, name: str) -> Iterator[str]:
-        """The values of all headers of a name, which is in small letters."""
-        return (value for key, value in self.headers if key == name)
+        """The value of the header of a name in small letters: see :func:`header`."""
+        return header(self.headers, name)
 
     @property
     def origin(self) -> str:
@@ -233,7 +235,8 @@ class HTTPResponse(Struct, frozen=True):
         body: Its bytes, or where they come from.
         headers: Beside those that every answer has (HT-9).
         becomes: Of a 101: takes the connection over from here, given its transport.
-        always: The headers that every answer has; those of a page are stricter.
+        always: The headers that every answer has, and others that are the same for many, since
+            their lines are kept; those of a page are stricter.
     """
 
     status: int = 200

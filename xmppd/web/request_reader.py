@@ -19,6 +19,9 @@ class Head:
     Attributes:
         target: The bytes between method and version.
         headers: Their names in small letters.
+        last: The last header of each name.
+        length: The bytes that ``Content-Length`` announces; None without one.
+        chunked: Whether the body comes in chunks.
         method: Such as ``GET``.
         version: ``1.1``, or ``1.0``.
         keep_alive: Whether the client wants the connection to go on.
@@ -27,6 +30,9 @@ class Head:
 
     target: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+    last: dict[bytes, bytes] = field(default_factory=dict)
+    length: int | None = None
+    chunked: bool = False
     method: str = ""
     version: str = ""
     keep_alive: bool = False
@@ -35,17 +41,6 @@ class Head:
     def all(self, name: bytes) -> list[bytes]:
         """The values of all headers of a name."""
         return [value for key, value in self.headers if key == name]
-
-    @property
-    def length(self) -> int | None:
-        """The bytes that ``Content-Length`` announces; None without one."""
-        values = self.all(b"content-length")
-        return int(values[0]) if values else None
-
-    @property
-    def chunked(self) -> bool:
-        """Whether the body comes in chunks."""
-        return bool(self.all(b"transfer-encoding"))
 
 
 class Sink(Protocol):
@@ -72,6 +67,18 @@ class RequestReader:
         sink: Takes what was read.
         max_head_bytes: Of one head; and of all that is no body between two pieces of it.
     """
+
+    __slots__ = (
+        "_framing_bytes",
+        "_head",
+        "_in_body",
+        "_left",
+        "_max_head_bytes",
+        "_parser",
+        "_sink",
+        "_tail",
+        "ended",
+    )
 
     def __init__(self, sink: Sink, max_head_bytes: int) -> None:
         self._sink = sink
@@ -169,6 +176,10 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """Take the head."""
         head, parser = self._head, self._parser
+        head.last = last = dict(head.headers)
+        head.chunked = b"transfer-encoding" in last
+        if b"content-length" in last:
+            head.length = int(last[b"content-length"])
         head.method = parser.get_method().decode("ascii")
         head.version = parser.get_http_version()
         head.keep_alive = parser.should_keep_alive()

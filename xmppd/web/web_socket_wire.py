@@ -45,6 +45,23 @@ class WebSocketWire(Ranked, Watchable, Returning):
         handler: None once the connection is gone.
     """
 
+    __slots__ = (
+        "_clock",
+        "_close_sent",
+        "_code",
+        "_control",
+        "_deflate",
+        "_ping_timeout_s",
+        "_pinged_at",
+        "_produces",
+        "_reader",
+        "_transport",
+        "_wrote",
+        "_wrote_at",
+        "address",
+        "handler",
+    )
+
     def __init__(
         self,
         transport: Transport,
@@ -61,7 +78,7 @@ class WebSocketWire(Ranked, Watchable, Returning):
         self._ping_timeout_s = ping_timeout_s
         self._deflate = deflate
         self._reader = MessageReader(self._max_bytes, None if deflate is None else inflated)
-        self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_PER_S)
+        self._control: TokenBucket | None = None  # until there is a control frame
         self._code = CloseCode.NORMAL
         self._close_sent = False
         self._wrote_at = clock.seconds()
@@ -103,6 +120,8 @@ class WebSocketWire(Ranked, Watchable, Returning):
             self._unregister()
             self._transport.loseConnection()
             return
+        if self._control is None:
+            self._control = TokenBucket(CONTROL_FRAMES_PER_S, CONTROL_FRAMES_PER_S)
         if self._control.take(1, self._clock.seconds()):
             raise WebSocketError(CloseCode.POLICY, "too many pings")
         if self.handler is not None:
