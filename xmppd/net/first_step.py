@@ -39,6 +39,9 @@ def _go_on(work: Coroutine[Any, Any, None], waiting: object) -> Generator[object
     while True:
         try:
             result = yield waiting
+        except GeneratorExit:  # nobody can go on with it: it is collected as garbage
+            work.close()
+            raise
         except BaseException as error:  # what it waits for has failed, or is waited for no more
             step = partial(work.throw, error)
         else:

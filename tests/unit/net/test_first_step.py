@@ -1,11 +1,12 @@
 """The first step of work that may have to wait."""
 
+import sys
 from contextvars import ContextVar
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.net.first_step import first_step
+from xmppd.net.first_step import _go_on, first_step
 
 PLACE = ContextVar("place", default="nowhere")
 
@@ -75,6 +76,29 @@ class FirstStepTests(SynchronousTestCase):
         rest.cancel()
         self.assertTrue(wait.called)
         self.assertEqual(len(failures), 1)
+
+    def test_collected(self) -> None:
+        """Work that nobody can go on with ends once, whatever of it is collected first."""
+        ended: list[str] = []
+
+        async def work() -> None:
+            try:
+                await Deferred[None]()
+            finally:
+                ended.append("work")
+
+        for work_first in (True, False):
+            unraised: list[object] = []
+            self.patch(sys, "unraisablehook", unraised.append)
+            going_on = work()
+            rest = _go_on(going_on, going_on.send(None))
+            next(rest)
+            if work_first:
+                going_on.close()
+            rest.close()
+            self.assertEqual(ended, ["work"])
+            ended.clear()
+            self.assertEqual(unraised, [])
 
     def test_context(self) -> None:
         """What it sets is seen by itself, also after a wait, and by nobody else."""
