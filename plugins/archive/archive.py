@@ -20,7 +20,7 @@ from xmppd.store.sql import Connection, Database, digest, insert_if_absent
 
 from .entries import ArchiveEntries
 from .ids import KEY_BYTES, MAX_POSITION, ArchiveIds, PositionClock, elsewhere, first_at
-from .routed import flags_of, peers, read_back, with_id, without_ids_by
+from .routed import NAMED, flags_of, is_none, peers, read_back, with_id, without_ids_by
 from .settings import ArchiveSettings
 from .tables import (
     BEGINS,
@@ -318,19 +318,19 @@ class Archive(Follower):
             StoreError: The database has not taken messages for too long: nothing is accepted that
                 could not be kept.
         """
-        came, account = course.message, course.account
-        if course.is_again:  # it has had its id
-            course.message = without_ids_by(came, account, self._is_ours)
-            return
-        course.message = message = without_ids_by(came, account)
-        if not self._takes(course):
+        came = message = course.message
+        account, payload = course.account, came.payload
+        if NAMED in payload.raw:  # AR-21
+            is_ours = self._is_ours if payload.again else is_none
+            course.message = message = without_ids_by(came, account, is_ours)
+        if payload.again or not self._takes(course):  # it has had its id
             return
         if self.tail.is_overfull:
             raise StoreError(NO_ROOM)
-        accepted = came.payload.archived
+        accepted = payload.archived
         if course.is_sent:
             accepted = self._accept(message)
-            came.payload.archived = message.payload.archived = accepted
+            payload.archived = message.payload.archived = accepted
         elif not isinstance(accepted, Accepted):  # none, or another node has accepted it
             accepted = self._accept(message, accepted)
         elif accepted.is_taken or message is not came:
@@ -371,10 +371,11 @@ class Archive(Follower):
 
     def follow(self, course: Course) -> None:
         """Take the message into the archive for which it was prepared."""
-        accepted = course.message.payload.archived
-        if not isinstance(accepted, Accepted) or course.is_again:
+        message, account = course.message, course.account
+        accepted = message.payload.archived
+        if not isinstance(accepted, Accepted) or message.payload.again:
             return
-        number = self.ids.number(course.account)
+        number = self.ids.number(account)
         if accepted.promised != number or course.decision.cell is Cell.DROPPED:
             return
         accepted.promised = 0
@@ -382,7 +383,7 @@ class Archive(Follower):
             accepted.sent = number
         else:
             accepted.received = number
-        self.writer.join(accepted, number, course.account, course.message.sender.bare)
+        self.writer.join(accepted, number, account, message.sender.bare)
         for each in self.joined:
             each(course, accepted.position)
 

@@ -12,7 +12,9 @@ from .tables import GROUPCHAT, SPEAKS
 
 SID = "urn:xmpp:sid:0"
 STANZA_ID = qname(SID, "stanza-id")
-_NAMED = b"stanza-id"
+NAMED = b"stanza-id"
+"""In the bytes of every message that has an id."""
+
 _ROOMS = "http://jabber.org/protocol/muc#user"
 _ROOMS_WIRE = _ROOMS.encode()
 _IN_ROOM = qname(_ROOMS, "x")
@@ -26,13 +28,13 @@ _AUTHOR = re.compile(
 ).search
 
 
-def _is_none(owner: str, id: str) -> bool:
+def is_none(owner: str, id: str) -> bool:
     """False: the message has not had an id of ours yet."""
     return False
 
 
 def without_ids_by(
-    message: Message, owner: str, is_ours: Callable[[str, str], bool] = _is_none
+    message: Message, owner: str, is_ours: Callable[[str, str], bool] = is_none
 ) -> Message:
     """The message without ids that somebody else has written in the name of an archive (AR-20).
 
@@ -44,7 +46,7 @@ def without_ids_by(
         is_ours: Says whether an id in the owner's name was given by the archive, in a message that
             has had one.
     """
-    if _NAMED not in message.payload.raw:
+    if NAMED not in message.payload.raw:
         return message
 
     def is_forged(child: Tree) -> bool:
@@ -138,11 +140,13 @@ def read_back(wire: bytes) -> Message:
 
 
 __all__ = [
+    "NAMED",
     "SID",
     "STANZA_ID",
     "author_in",
     "author_of",
     "flags_of",
+    "is_none",
     "peers",
     "read_back",
     "with_id",

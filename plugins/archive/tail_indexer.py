@@ -14,7 +14,7 @@ from xmppd.store.errors import StoreError
 from xmppd.store.sql import Database
 
 from .ids import MAX_POSITION
-from .tables import INDEXED_TO, add_sums, entries, peer_of, set_mark
+from .tables import INDEXED_TO, SENT, add_sums, entries, peer_of, set_mark
 from .tail import Accepted, Tail
 
 INDEX_MESSAGES = 10_000
@@ -67,11 +67,12 @@ class TailIndexer:
             indexed: With their entries.
             to_index: Without.
         """
+        sums = self._sums
         for messages in (indexed, to_index):
             for message in messages:
                 for archive in message.archives:
-                    count, size = self._sums.get(archive, NOTHING)
-                    self._sums[archive] = count + 1, size + len(message.wire)
+                    count, size = sums.get(archive, NOTHING)
+                    sums[archive] = count + 1, size + len(message.wire)
         self._waiting += to_index
         self._index_when_due()
 
@@ -166,11 +167,14 @@ def entry_rows(messages: Iterable[Accepted]) -> list[tuple[object, ...]]:
     """The rows of the entries of messages, in the order of their key: those of one archive go
     together.
     """
-    return sorted(
-        (archive, each.position, peer_of(each.peer_in(archive)), each.flags_in(archive))
-        for each in messages
-        for archive in each.archives
-    )
+    rows: list[tuple[object, ...]] = []
+    for each in messages:
+        if each.sent:
+            rows.append((each.sent, each.position, peer_of(each.to), each.flags | SENT))
+        if each.received:
+            rows.append((each.received, each.position, peer_of(each.sender), each.flags))
+    rows.sort()
+    return rows
 
 
 def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -70,8 +70,9 @@ class UnreadMessages(Follower):
         self._markers: dict[tuple[str, str], deque[str]] = {}
 
     def follow(self, course: Course) -> None:
-        accepted, account = course.message.payload.archived, course.account
-        if course.is_again or not isinstance(accepted, Accepted):
+        payload, account = course.message.payload, course.account
+        accepted = payload.archived
+        if payload.again or not isinstance(accepted, Accepted):
             return
         sent, number = course.is_sent, self.archive.ids.number(account)
         if (accepted.sent if sent else accepted.received) != number:

@@ -45,19 +45,20 @@ class Entrance:
         behind: Callable[[], Iterable[Stanza]],
         over: Callable[[], None],
     ) -> None:
-        self._unseen = dict.fromkeys(occupants)
+        # By address as text: that of a text is hashed without a call.
+        self._unseen = {occupant.full: occupant for occupant in occupants}
         self._known = set(self._unseen)  # was shown, or is about to be
         self._show = show
         self._before = before
         self._behind = behind
         self._over = over
-        self._then: OrderedDict[JID | int, Stanza] = OrderedDict()
+        self._then: OrderedDict[str | int, Stanza] = OrderedDict()
         self._number = self._messages = 0
         self._stanzas = self._draw()
 
     def add(self, stanza: Stanza) -> None:
         """Take something that the session is told while it enters."""
-        occupant = stanza.sender
+        occupant = stanza.sender.full
         if not isinstance(stanza, Presence):
             self._add_message(stanza)
         elif occupant in self._unseen:
@@ -91,9 +92,9 @@ class Entrance:
     def _draw(self) -> Iterator[Stanza]:
         yield from self._before
         unseen, show = self._unseen, self._show
-        for occupant in tuple(unseen):  # to look for the first of what is left costs more each time
-            if occupant in unseen:
-                del unseen[occupant]
+        for full in tuple(unseen):  # to look for the first of what is left costs more each time
+            occupant = unseen.pop(full, None)
+            if occupant is not None:
                 presence = show(occupant)
                 if presence is not None:
                     yield presence

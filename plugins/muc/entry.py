@@ -259,7 +259,8 @@ class RoomEntry:
     def _probe(self, room: Room, session: OccupantSession, probe: Presence) -> None:
         """Show an occupant to one who asks."""
         nick = None if probe.to is None else probe.to.resource
-        seen = None if nick is None else room.view(session, nick)
+        asked = None if nick is None else room.occupant(nick)
+        seen = None if asked is None else room.view(session.occupant, asked)
         if seen is not None:
             self.hall.tell(room, [Effect(seen, (session,))])
 

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from xmppd.host.clocks import Clocks
 from xmppd.message.worth import fate_in_room
-from xmppd.stanza import JID, Later, Message, Tree, escape
+from xmppd.stanza import JID, Later, Message, Tree
 from xmppd.stanza.fate import UnreadFate
 
 from .names import STANZA_ID
 from .room import Room
 
 ID_BYTES = 16
+_STANZA_ID = b"<stanza-id xmlns='%b' by='%%b' id='%%b'/>" % STANZA_ID.encode()
 
 
 class Remembered(NamedTuple):
@@ -103,8 +104,7 @@ class RoomMemory:
 
 def with_id(said: Message, room: JID, id: str) -> Message:
     """Something that is said, with the id that the room gives it."""
-    by = escape(room.full)
-    return said.with_child(f"<stanza-id xmlns='{STANZA_ID}' by='{by}' id='{id}'/>".encode())
+    return said.with_child(_STANZA_ID % (room.wire, id.encode()))
 
 
 def is_subject(tree: Tree) -> bool:

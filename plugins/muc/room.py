@@ -277,10 +277,11 @@ class Room:
         own = session.occupant
         others = [each.jid for each in self.occupants.values() if each is not own]
 
-        def show(occupant: JID) -> Presence | None:
-            if occupant.resource == session.occupant.nick:
+        def show(jid: JID) -> Presence | None:
+            occupant = self.occupant(jid.resource or "")
+            if occupant is session.occupant:
                 return _pulled(self.own_view(session, codes))
-            return self.view(session, occupant.resource or "")
+            return None if occupant is None else self.view(session.occupant, occupant)
 
         session.entrance = Entrance([*others, own.jid], show, before, behind, session.entered)
         return session.entrance
@@ -300,15 +301,12 @@ class Room:
         )
         return shown_as(occupant, session.presence, item, said, session.jid)
 
-    def view(self, viewer: OccupantSession, nick: str) -> Presence | None:
+    def view(self, viewer: Occupant, found: Occupant) -> Presence | None:
         """The presence of an occupant as another one sees it; None if it does not."""
-        found = self.occupant(nick)
-        if found is None:
-            return None
-        if viewer.occupant.role is not Role.MODERATOR and not self.is_shown(found):
+        if viewer.role is not Role.MODERATOR and not self.is_shown(found):
             return None
         shown, affiliation = found.shown, self.affiliation(found.person)
-        jid = shown.jid if self.knows(viewer.occupant) else None
+        jid = shown.jid if self.knows(viewer) else None
         seen = (shown.presence, affiliation, found.role, found.hats, found.jid, jid)
         if found.seen is None or found.seen[0] != seen:  # most who enter see the same
             item = RoomItem(affiliation, found.role)

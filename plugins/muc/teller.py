@@ -60,15 +60,15 @@ class RoomTeller:
         if session.node is not None:
             Deferred.fromCoroutine(self._show_elsewhere(session, entrance))  # it never fails
             return
-        stanzas = (each.addressed(jid) for each in entrance.stanzas())
+        stanzas = entrance.stanzas()
         route = self.routing_table.bound.get(jid.full)
         if not isinstance(route, LocalClientSession):
-            self._send_all(stanzas)
+            self._send_all(stanzas, jid)
             return
 
         def over(is_whole: bool) -> None:
             if not is_whole:  # it may come back, and was in all the time (RM-35)
-                self._send_all(stanzas)
+                self._send_all(stanzas, jid)
 
         pulling = route.pull(stanzas)
         pulling.addCallback(over)
@@ -99,9 +99,9 @@ class RoomTeller:
         if later is not None:
             Deferred.fromCoroutine(later)  # the result of a router never fails
 
-    def _send_all(self, stanzas: Iterable[Stanza]) -> None:
+    def _send_all(self, stanzas: Iterable[Stanza], to: JID) -> None:
         for stanza in stanzas:
-            self.routing_table.route(stanza)
+            self.routing_table.route(stanza.addressed(to))
 
     def _send_to(self, session: OccupantSession, stanza: Stanza) -> None:
         if session.node is None:

@@ -56,7 +56,7 @@ class Course(Struct, eq=False, weakref=True):
     @property
     def fate(self) -> Fate:
         """What becomes of it beside its delivery: each follower reads its column (AR-7)."""
-        return fate(self.message, self.tree)
+        return self.message.payload.fate or fate(self.message, self.tree)
 
     @property
     def is_again(self) -> bool:

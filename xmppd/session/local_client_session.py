@@ -250,7 +250,7 @@ class LocalClientSession:
         made, so that they never wait in memory (SE-13).
 
         Args:
-            stanzas: Addressed; they are the server's, so no list is asked.
+            stanzas: Addressed, or to nobody yet; they are the server's, so no list is asked.
 
         Returns:
             An awaitable until all of them are written, for an answer behind them: False if the
@@ -268,7 +268,13 @@ class LocalClientSession:
         return None if self.pulls is None else self.pulls.when_room()
 
     def _write_pulled(self, stanza: Stanza) -> None:
-        self.deliver(stanza, stanza.wire(), ours=True)
+        if stanza.to is not None:
+            self.deliver(stanza, stanza.wire(), ours=True)
+            return
+        head, tail = stanza.around_to()
+        wire = head + self.jid.wire + tail
+        if not self.deliver_bytes(stanza.__class__, wire):
+            self.deliver(stanza.addressed(self.jid), wire, ours=True)
 
     def _has_room(self) -> bool:
         backlog = self.backlog

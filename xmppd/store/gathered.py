@@ -59,7 +59,8 @@ class GatheredWrites(Generic[K, C]):
 
     def of(self, key: K) -> C:
         """What has changed in a row and is not written yet; the caller adds to it."""
-        self._flush_soon()
+        if self._flushing is None:
+            self._flush_soon()
         change = self._waiting.get(key)
         if change is None:
             change = self.change()

@@ -159,6 +159,23 @@ class PullTests(Asking):
         )
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
+    def test_to_nobody(self) -> None:
+        """What is to nobody yet is addressed to who pulls it, with stream management as well."""
+        session = self.romeo.session
+        session.pull(self.many_to_nobody())
+        came = self.romeo.received()
+        self.romeo.enable("")
+        session.pull(self.many_to_nobody())
+        came += self.romeo.received()
+        self.assertEqual([each.count(f" to='{session.jid}'") for each in came], [1] * 4)
+        self.assertEqual([stanza.to for stanza, _, _ in session.unread()], [session.jid] * 2)
+
+    def many_to_nobody(self) -> Iterator[Stanza]:
+        """Two messages without an address."""
+        for _ in range(2):
+            raw = f"<message><many xmlns='{NS}'/></message>".encode()
+            yield Message(None, self.house.jid("juliet"), None, None, Pulled(raw))
+
     def test_elsewhere(self) -> None:
         """Whoever asks from elsewhere is sent all of them at once."""
         mercutio = Elsewhere(self.house)
