@@ -324,6 +324,13 @@ def _elsewhere(case: Case) -> Finding:
             "component connected"
         )
         return _because("not_served", says, "RT-10")
+    pair = routes.pairs.get((case.sender.jid.domain, domain))
+    if pair is not None and pair.is_silent:
+        says = (
+            f"{domain} accepts stanzas, but does not answer, so it may lose them: see xmppctl s2s "
+            f"why {domain}"
+        )
+        return _because("peer_silent", says, "SV-17")
     if case.foreseen.left:
         says = (
             f"{domain} is another server: xmppctl s2s why {domain} shows whether it can be reached"

@@ -52,6 +52,8 @@ REMEDIES: dict[str, str] = {
     "no-tls": "TLS is required, but one side offers none, or none that the other accepts",
     "slow": "the other server reads more slowly than this one sends, or the network is slow; "
     "stanzas that wait longer than s2s.max_queue_age_s are returned",
+    "silent": "the other server hangs, or cannot connect to this server to answer; what was sent "
+    "to it may be lost: ask its administrator",
     "refused-there": "the other server does not allow stanzas from {local}: ask its administrator",
     "hung-up": "the other server closed the connection; its log should say why",
     "wrong-key": "the peer is not {remote}, or the nodes of its service have different secrets",
@@ -152,7 +154,9 @@ def of_pair(pair: DomainPair) -> Cause | None:
     """The cause for which stanzas do not leave; None if they do."""
     local, remote = pair.local, pair.remote
     if pair.carrier is not None:
-        return _slow(pair) if pair.carrier.full else None
+        if pair.carrier.full:
+            return _slow(pair)
+        return _silent(pair) if pair.is_silent else None
     return None if pair.why is None else of_failure(pair.why.text or "", local, remote)
 
 
@@ -160,6 +164,11 @@ def _slow(pair: DomainPair) -> Cause:
     waiting = counted(len(pair.backlog), "stanza")
     about = f"{pair.remote} reads slowly ({waiting} waiting)"
     return Cause("slow", REMEDIES["slow"], about)
+
+
+def _silent(pair: DomainPair) -> Cause:
+    about = f"{pair.remote} accepts stanzas from {pair.local}, but does not answer"
+    return Cause("silent", REMEDIES["silent"], about)
 
 
 def of_failure(why: str, local: str, remote: str) -> Cause:

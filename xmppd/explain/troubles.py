@@ -212,6 +212,12 @@ def _other_servers(server: XMPPServer, around: Surroundings) -> Iterator[Trouble
                 f"({counted(pair.failures, 'time')}; "
                 f"{pair.why.text or pair.why.condition.tag}): see xmppctl s2s why {pair.remote}",
             )
+        elif pair.is_silent:
+            yield Trouble(
+                "server-silent",
+                f"{pair.remote} accepts stanzas from {pair.local}, but does not answer: "
+                f"see xmppctl s2s why {pair.remote}",
+            )
 
 
 def _components(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:

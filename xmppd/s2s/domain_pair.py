@@ -21,6 +21,9 @@ MAX_VERIFICATIONS_PER_PAIR = 16
 
 TOO_LATE = "the other server did not answer in time"
 
+SILENT = "open, but the peer does not answer"
+"""The state of a pair whose stream takes stanzas while nothing comes back."""
+
 STREAM_FROM, OPEN = "stream from ", "open"
 """How a stream that we open is noted, and that it is there."""
 
@@ -82,6 +85,7 @@ class DomainPair:
         why: The error of the last failure; None after a success.
         failures: The number of failures since the last success.
         since: The time when it came into this state, on the clock.
+        is_silent: Whether the stream takes stanzas, and the remote domain answers nothing (SV-17).
     """
 
     def __init__(self, local: str, remote: str, streams: Streams, settings: S2SSettings) -> None:
@@ -93,6 +97,7 @@ class DomainPair:
         self.why: StanzaError | None = None
         self.failures = 0
         self.since = streams.clock.seconds()
+        self.is_silent = False
         self._streams = streams
         self._settings = settings
         self._connecting: Deferred[OutgoingStream] | None = None
@@ -107,7 +112,9 @@ class DomainPair:
     def state(self) -> str:
         """The state, for the administrator."""
         if self.carrier is not None:
-            return "waiting for the peer to read" if self.carrier.full else "open"
+            if self.carrier.full:
+                return "waiting for the peer to read"
+            return SILENT if self.is_silent else "open"
         if self._connecting is not None:
             return "connecting"
         if self.outgoing is not None:
@@ -360,6 +367,7 @@ class DomainPair:
         self._settle()
 
     def _changed(self) -> None:
+        self.is_silent = False
         self.since = self._streams.clock.seconds()
 
     # -- as a Waiter ----------------------------------------------------------------------------

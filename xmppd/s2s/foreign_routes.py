@@ -22,6 +22,7 @@ from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.outgoing_stream import OutgoingStream
 from xmppd.s2s.policy import PolicyTable
 from xmppd.s2s.server_stream import CALL_FROM, ServerContext, ServerStream
+from xmppd.s2s.silence import Silence
 from xmppd.s2s.verification import Trust
 from xmppd.stanza import Condition, Stanza, StanzaError, StreamError
 from xmppd.stream.stream_feature import Stream
@@ -30,6 +31,9 @@ SWEEP_S = 1.0
 
 REFUSED = "refuse"
 """The kind of step in which a server that has connected to us is turned away."""
+
+PING_FROM = "ping from "
+"""How a question to a silent server is noted."""
 
 FORGOTTEN = "forgotten: what was tried before counts no more"
 """The outcome of the step in which an administrator has everything be tried anew."""
@@ -63,12 +67,14 @@ class _Watch:
 
     Attributes:
         since: The beginning of the stream, on the clock.
-        passed: The stanzas that had passed at the last look.
-        at: The time when that number last changed.
+        came: The stanzas that had come at the last look.
+        went: Those that had gone.
+        at: The time when one of these numbers last changed.
     """
 
     since: float
-    passed: int
+    came: int
+    went: int
     at: float
 
 
@@ -143,6 +149,7 @@ class ForeignRoutes:
         self._seldom = Seldom(self.clock.seconds)
         self._streams: dict[ServerStream, _Watch] = {}
         self._outgoing: dict[str, list[OutgoingStream]] = {}
+        self._silence = Silence(router.iq_router.requests, self.pairs, self._fell_silent)
         self._sweep = LoopingCall(self.sweep)
         self._sweep.clock = self.clock
 
@@ -283,12 +290,23 @@ class ForeignRoutes:
                 retry_s=round(pair.retry_in_s), more=_more(untold),
             )  # fmt: skip
 
+    def _fell_silent(self, pair: DomainPair) -> None:
+        """Note that a server does not answer, or does so again."""
+        outcome = "no answer" if pair.is_silent else "answered again"
+        self.note(pair.remote, f"{PING_FROM}{pair.local}", outcome)
+        untold = self._seldom.untold(f"silent {pair.remote}")
+        if pair.is_silent and untold is not None:
+            _log.warn(
+                "{remote} accepts stanzas from {local}, but does not answer{more}",
+                remote=pair.remote, local=pair.local, more=_more(untold),
+            )  # fmt: skip
+
     # -- what streams need ----------------------------------------------------------------------
 
     def began(self, stream: ServerStream) -> None:
         """Note one more stream."""
         now = self.clock.seconds()
-        self._streams[stream] = _Watch(now, 0, now)
+        self._streams[stream] = _Watch(now, 0, 0, now)
         if isinstance(stream, OutgoingStream):
             self._outgoing.setdefault(stream.remote, []).append(stream)
 
@@ -347,18 +365,32 @@ class ForeignRoutes:
 
     def sweep(self) -> None:
         """Return stanzas that have waited too long, close idle streams, forget pairs that are at
-        rest.
+        rest, ask servers that are silent.
         """
         now = self.clock.seconds()
         for key, pair in tuple(self.pairs.items()):
             pair.expire(now)
             if pair.at_rest(now):
                 self.pairs.pop(key, None)
+        wrote: list[tuple[str, str]] = []
+        heard: list[tuple[str, str]] = []
         for stream, watch in tuple(self._streams.items()):
-            if stream.passed != watch.passed:
-                watch.passed, watch.at = stream.passed, now
-            elif now - watch.at > self.settings.idle_timeout_s:
-                stream.close()
+            came, went = sum(stream.wire.counts.came), sum(stream.wire.counts.went[:3])
+            if (came, went) == (watch.came, watch.went):
+                if now - watch.at > self.settings.idle_timeout_s:
+                    stream.close()
+                continue
+            if went != watch.went:
+                wrote += stream.carries
+            if came != watch.came:
+                heard += ((ours, theirs) for theirs, ours in stream.accepted)
+            watch.came, watch.went, watch.at = came, went, now
+        self._silence.wrote(wrote)
+        self._silence.heard(heard)
+        for stream in self._silence.look():
+            asked = self._streams.get(stream)  # it may have ended over the question
+            if asked is not None:  # a question of our own keeps no stream open
+                asked.went = sum(stream.wire.counts.went[:3])
 
     def streams(self) -> Iterator[ServerStream]:
         """All streams, of either direction."""

@@ -14,12 +14,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
 from tests.unit.net.test_certificate import certificate, pem_key
+from tests.unit.s2s.peers import Elsewhere
 from xmppd.config.config import DomainSettings, TLSSettings
 from xmppd.explain.troubles import KEEPS_FAILING
 from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.host.machine import Descriptors
 from xmppd.net.certificate_ends import TOLD_EACH_S, CertificateEnds
 from xmppd.net.tls import TLS
+from xmppd.s2s.silence import ANSWER_S, SILENT_S
 from xmppd.store.errors import StoreError
 from xmppd.store.watched import CALM_S
 from xmppd.testing.client import done
@@ -128,6 +130,20 @@ class TroubleTests(TroubleCase):
         self.assertEqual((state, codes), ("warnings", ["server-not-reached"]))
         self.assertIn("xmppctl s2s why mantua.lit", sentence)
         self.assertIn("3 times; there is no such house", sentence)
+
+    def test_server_silent(self) -> None:
+        """A server that accepts stanzas and does not answer is named, too."""
+        elsewhere = Elsewhere(self.house)
+        (romeo,) = self.house.connect("romeo")
+        romeo.send("<message to='juliet@mantua.lit'><body>hear</body></message>")
+        mantua = elsewhere.last("mantua.lit")
+        mantua.open()
+        mantua.send("<db:result from='mantua.lit' to='verona.lit' type='valid'/>")
+        for _ in range(int(SILENT_S + ANSWER_S + 2)):
+            self.house.clock.advance(1)
+        state, codes, (sentence,) = self.wrong()
+        self.assertEqual((state, codes), ("warnings", ["server-silent"]))
+        self.assertIn("xmppctl s2s why mantua.lit", sentence)
 
     def test_component_away(self) -> None:
         """A component that is configured and not connected is named."""
