@@ -52,6 +52,9 @@ class Authority:
         above: Who has signed it; nobody but itself, if nobody.
         use: What those it signs may be used for; None if it does not say.
         is_authority: Whether its own certificate says that it is one.
+        says_what_for: Whether it says what its key may be used for, and which key it is.
+        signs: Whether its key may sign certificates, if it says so.
+        below: How many authorities may be below it; any number if None.
 
     Attributes:
         file: Its own certificate.
@@ -66,6 +69,9 @@ class Authority:
         *,
         use: ObjectIdentifier | None = None,
         is_authority: bool = True,
+        says_what_for: bool = True,
+        signs: bool = True,
+        below: int | None = None,
     ) -> None:
         directory.mkdir(exist_ok=True)
         self.directory = directory
@@ -75,18 +81,19 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
+            digital_signature=True, key_cert_sign=signs, crl_sign=signs, content_commitment=False,
             key_encipherment=False, data_encipherment=False, key_agreement=False,
             encipher_only=False, decipher_only=False,
         )  # fmt: skip
         issuer = above or self
         public = self._key.public_key()
-        builder = (
-            issuer._builder(self._name, public, DAY)
-            .add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        builder = issuer._builder(self._name, public, DAY).add_extension(
+            x509.BasicConstraints(is_authority, below), critical=True
         )
-        if is_authority:
+        if says_what_for:
+            key = x509.SubjectKeyIdentifier.from_public_key(public)
+            builder = builder.add_extension(key, critical=False)
+        if is_authority and says_what_for:
             builder = builder.add_extension(usage, critical=True)
         if use is not None:
             builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)

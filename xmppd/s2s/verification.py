@@ -5,8 +5,10 @@ The chain is checked by cryptography's verifier: OpenSSL's has one purpose for c
 servers, and public authorities no longer sign for both. Between servers either will do.
 """
 
+import re
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
+    Policy,
     PolicyBuilder,
     Store,
     VerificationError,
@@ -29,6 +32,7 @@ from xmppd.net.certificate import (
 from xmppd.stanza.jid import prepare_domain
 
 MAX_CHAIN_LENGTH = 8
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----")
 _SERVICE = "_xmpp-server."
 _USABLE = frozenset(
     {
@@ -39,7 +43,24 @@ _USABLE = frozenset(
 )
 
 
-_OF_AUTHORITIES = ExtensionPolicy.webpki_defaults_ca()
+def _is_authority(
+    policy: Policy, certificate: x509.Certificate, says: x509.BasicConstraints
+) -> None:
+    if not says.ca:
+        raise ValueError("the certificate is not an authority's")
+
+
+def _may_sign(policy: Policy, certificate: x509.Certificate, uses: x509.KeyUsage | None) -> None:
+    if uses is not None and not uses.key_cert_sign:
+        raise ValueError("the key may not sign certificates")
+
+
+# An authority of one's own, such as OpenSSL's command line makes, need not say what its key is for.
+_OF_AUTHORITIES = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _is_authority)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _may_sign)
+)
 _OF_SERVERS = ExtensionPolicy.permit_all().require_present(
     x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
 )
@@ -163,7 +184,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _of_this_machine() -> list[x509.Certificate]:
-    """The authorities that the distribution trusts; none if it has no list of them."""
+    """The authorities that the distribution trusts; none if it has no list of them. One whose
+    certificate cannot be read is left out.
+    """
     paths = ssl.get_default_verify_paths()
     file = Path(paths.cafile or paths.openssl_cafile)
-    return x509.load_pem_x509_certificates(file.read_bytes()) if file.is_file() else []
+    found = []
+    for written in _PEM.findall(file.read_bytes()) if file.is_file() else ():
+        with suppress(ValueError):
+            found.append(x509.load_pem_x509_certificate(written))
+    return found

@@ -1,5 +1,6 @@
 """What a certificate proves about another server."""
 
+import ssl
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -95,6 +96,30 @@ class VerificationTests(SynchronousTestCase):
         chain = self.chain(false.sign("verona.lit"))
         self.assertIn("invalid", self.trust.proof(chain).flaw_for("verona.lit"))
 
+    def test_terse_authority(self) -> None:
+        """An authority need not say what its key may be used for: OpenSSL's command line makes such
+        ones, and other servers trust them.
+        """
+        terse = Authority(self.directory, "terse", says_what_for=False)
+        middle = Authority(self.directory, "middle", terse, says_what_for=False)
+        trust = Trust(load_authorities(terse.file), lambda: self.now)
+        for signer in (terse, middle):
+            chain = self.chain(signer.sign("verona.lit"))
+            self.assertEqual(trust.proof(chain).flaw_for("verona.lit"), "")
+
+    def test_authority_of_other_use(self) -> None:
+        """An authority that says that its key is for something else signs in vain, and so does one
+        below an authority that may have none below it.
+        """
+        cases = (
+            (Authority(self.directory, "mute", signs=False), 0),
+            (Authority(self.directory, "last", below=0), 1),
+        )
+        for root, number_below in cases:
+            trust = Trust(load_authorities(root.file), lambda: self.now)
+            signer = root.appoint("below") if number_below else root
+            self.assertIn("invalid", trust.proof(self.chain(signer.sign("verona.lit"))).flaw)
+
     def test_no_names(self) -> None:
         """The subject's common name is no name of a server any more."""
         chain = self.chain(self.authority.sign("verona.lit", named=False))
@@ -105,6 +130,15 @@ class VerificationTests(SynchronousTestCase):
         trust = Trust(None, lambda: self.now)
         proof = trust.proof(self.chain(self.authority.sign("verona.lit")))
         self.assertNotEqual(proof.flaw_for("verona.lit"), "")
+
+    def test_bad_one_of_this_machine(self) -> None:
+        """An authority of the machine that cannot be read is no reason to trust none of them."""
+        bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        self.authority.file.write_text(bad + self.authority.file.read_text())
+        paths = ssl.get_default_verify_paths()._replace(cafile=str(self.authority.file))
+        self.patch(ssl, "get_default_verify_paths", lambda: paths)
+        proof = Trust(None, lambda: self.now).proof(self.chain(self.authority.sign("verona.lit")))
+        self.assertEqual(proof.flaw_for("verona.lit"), "")
 
     def test_bad_file(self) -> None:
         """A file of authorities that cannot be read is told at start."""
