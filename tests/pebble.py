@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import time
@@ -24,8 +25,8 @@ class Pebble:
         http_port: Where it looks for names by http-01.
         tls_port: Where it looks for names by tls-alpn-01.
         rejected_nonces: Of a hundred that are right.
-
         accounts: Keys by their names, of which one has to be shown by whoever wants an account.
+        days: How long its own certificate is valid yet.
 
     Attributes:
         url: Of its directory.
@@ -40,6 +41,7 @@ class Pebble:
         tls_port: int = 1,
         rejected_nonces: int = 5,
         accounts: Mapping[str, str] | None = None,
+        days: float = 90,
     ) -> None:
         directory.mkdir(exist_ok=True)
         self._directory = directory
@@ -48,7 +50,7 @@ class Pebble:
         self._names, self._names_management = free_port(), free_port()
         self.url = f"https://localhost:{self._port}/dir"
         self._rejected_nonces = rejected_nonces
-        certificate, key = self.authority.issue("localhost")
+        certificate, key = self.authority.issue("localhost", days=days)
         settings = {
             "listenAddress": f"{HOST}:{self._port}",
             "managementListenAddress": f"{HOST}:{self._management}",
@@ -84,7 +86,8 @@ class Pebble:
         while True:
             try:
                 self._names_answer("clear-a", host="nobody.invalid")
-                self.root()
+                for port in (self._port, self._management):
+                    socket.create_connection((HOST, port), PATIENCE_S).close()
             except OSError:
                 if time.monotonic() > until:
                     raise

@@ -62,6 +62,7 @@ class ACMECase(ProcessCase):
         rejected_nonces: int = 5,
         listen: str = TEXTS,
         accounts: Mapping[str, str] | None = None,
+        days: float = 90,
     ) -> Pebble:
         """An authority that is there, and the configuration that names it."""
         pebble = Pebble(
@@ -70,6 +71,7 @@ class ACMECase(ProcessCase):
             tls_port=self.tls_port,
             rejected_nonces=rejected_nonces,
             accounts=accounts,
+            days=days,
         )
         port = self.http_port if listen is TEXTS else self.tls_port
         self.config.write_text(
@@ -265,6 +267,14 @@ class FailureTests(ACMECase):
         process = self.start()
         self.wait_for(lambda: "could not be renewed" in self.text(), process)
         self.assertIn("is not trusted", self.text())
+
+    def test_expired(self) -> None:
+        """An authority whose own certificate has expired is not believed, and that is said."""
+        self.authority(days=-1)
+        process = self.start()
+        self.wait_for(lambda: "could not be renewed" in self.text(), process)
+        self.assertIn("has expired", self.text())
+        self.assertIn("the clock of this machine", self.text())
 
     def test_no_authority(self) -> None:
         """A URL that is something else is named as the mistake."""

@@ -262,8 +262,7 @@ class Authority:
             raise NotIssued(f"the authority refused: {_detail(error.error)}") from error
         except requests.exceptions.SSLError as error:
             raise NotIssued(
-                f"the certificate of the authority at {url} is not trusted; correct "
-                "acme.directory, or set acme.authorities"
+                f"the certificate of the authority at {url} {_distrust(error)}"
             ) from error
         except requests.exceptions.RequestException as error:
             raise NotIssued(f"the authority at {url} does not answer ({_reason(error)})") from error
@@ -349,6 +348,13 @@ def _detail(error: messages.Error) -> str:
     """What the authority says: for people, and so it is cut."""
     said = error.detail or error.description or error.typ
     return printable(said.rstrip("."))[:MAX_DETAIL]
+
+
+def _distrust(error: Exception) -> str:
+    """Why the certificate of an authority is not believed, and what to do."""
+    if "certificate has expired" in str(error):  # what OpenSSL calls it, several errors inside
+        return "has expired; check the clock of this machine, or choose another acme.directory"
+    return "is not trusted; correct acme.directory, or set acme.authorities"
 
 
 def _reason(error: requests.exceptions.RequestException) -> str:
