@@ -90,6 +90,20 @@ class ServiceTests(TestCase):
         self.assertEqual(self.service.asked, [said, said])
         self.assertEqual(self.service.secrets, ["Bearer known to both"] * 2)
 
+    async def test_nobody(self) -> None:
+        """Whether somebody is there is not to be learned: the service is asked once, with the same,
+        and the answer is one word, whether this server has heard of the account or not.
+        """
+        self.assertTrue(await self.provider.check_password(ROMEO, "but soft"))
+        self.service.status = 403
+        for account in (ROMEO, "nobody@montague.lit"):
+            self.service.asked.clear()
+            self.assertFalse(await self.provider.check_password(account, "no idea"))
+            (asked,) = self.service.asked
+            local, _, domain = account.partition("@")
+            said = {"account": account, "user": local, "domain": domain, "password": "no idea"}
+            self.assertEqual(asked, said)
+
     async def test_other_answers(self) -> None:
         """Any other answer is none; after some of these the service is left in peace."""
         self.service.status = 500

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from xmppd.cluster.node import NodeId
 from xmppd.explain.finding import Finding
 from xmppd.explain.parties import Party, intercepted, party, unread
-from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, Cell, Decision
+from xmppd.message.decision import ANOTHER_NODE, NO_ROOM, UNTOLD, Cell, Decision
 from xmppd.message.follower import ON_ITS_WAY, Course, Remark
 from xmppd.message.offline_message_strategy import use
 from xmppd.privacy.session_privacy import SessionPrivacy
@@ -154,7 +154,7 @@ async def _foresee(server: XMPPServer, message: Message) -> Foreseen:
 async def _decision(server: XMPPServer, message: Message) -> Decision:
     decision = server.message_router.decide(message)
     strategy = server.offline_message_strategy
-    if decision.cell is Cell.KEPT:
+    if decision.cell is Cell.KEPT or decision.row.tells:
         decision = await strategy.decide(message, decision)
     if decision.cell is Cell.KEPT:
         decision = await strategy.find_room(message, decision)
@@ -357,10 +357,17 @@ def _the_server(case: Case) -> Finding:
 
 def _nobody(case: Case) -> Iterator[Finding]:
     """The reason why no session gets it, and what that means for this type."""
-    to, kind = case.to, case.kind
+    to, kind, decision = case.to, case.kind, case.foreseen.decision
     if to.jid.resource is not None and not to.sessions:
         yield Finding("resource_gone", f"{to.jid} is not connected", "MR-6")
-        if kind != "chat":
+        if decision is not None and decision.row is UNTOLD:
+            says = (
+                f"{case.sender.jid.bare} may not know whether {to.jid.bare} is online, so the "
+                "sender gets no error"
+            )
+            yield _because("untold", says, "MR-10")
+            return
+        if kind != "chat" and not case.foreseen.stored:
             yield _one_resource(kind)
             return
     elif kind in ("groupchat", "error"):

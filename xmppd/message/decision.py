@@ -40,10 +40,13 @@ class DecisionRow(Struct, frozen=True, eq=False):
     Attributes:
         says: The state that it is about, in words.
         cells: The cell for each type of message.
+        tells: Whether a refusal by it says that a resource is not here, which is not for everybody
+            to know (MR-10).
     """
 
     says: str
     cells: dict[str, Cell]
+    tells: bool = False
 
 
 class Rows(NamedTuple):
@@ -68,8 +71,8 @@ class Rows(NamedTuple):
     unwanted: DecisionRow
 
 
-def _row(says: str, *cells: Cell) -> DecisionRow:
-    return DecisionRow(says, dict(zip(KINDS, cells, strict=True)))
+def _row(says: str, *cells: Cell, tells: bool = False) -> DecisionRow:
+    return DecisionRow(says, dict(zip(KINDS, cells, strict=True)), tells)
 
 
 _D, _M, _A = Cell.DELIVERED, Cell.TO_MOST_AVAILABLE, Cell.TO_ALL
@@ -89,16 +92,17 @@ BARE = Rows(
 NO_MATCH = Rows(
     _row("to no resource of an account that does not exist",      _E, _E, _E, _S, _S),
     _row("to no resource of an account that denies its sender",   _E, _E, _E, _S, _S),
-    _row("to no resource of an account without an available one", _E, _O, _E, _S, _S),
-    _row("to no resource of one with negative priorities only",   _E, _O, _E, _S, _S),
-    _row("to no resource of one where another wants it",          _E, _D, _E, _S, _S),
-    _row("to no resource of one where several others want it",    _E, _M, _E, _S, _S),
+    _row("to no resource of an account without an available one", _O, _O, _E, _S, _S, tells=True),
+    _row("to no resource of one with negative priorities only",   _O, _O, _E, _S, _S, tells=True),
+    _row("to no resource of one where another wants it",          _E, _D, _E, _S, _S, tells=True),
+    _row("to no resource of one where several others want it",    _E, _M, _E, _S, _S, tells=True),
     _row("to no resource of one whose others deny its sender",    _E, _E, _E, _S, _S),
 )
 MATCH = _row("to a resource that is here",                        _D, _D, _D, _D, _D)
 MATCH_UNWANTED = _row("to a resource that denies its sender",     _E, _E, _E, _S, _S)
 NOTHING_TO_KEEP = _row("to nobody here, with nothing to keep",    _S, _S, _E, _S, _S)
-NOT_TO_BE_KEPT = _row("to nobody here, and not to be kept",       _E, _E, _E, _S, _S)
+NOT_TO_BE_KEPT = _row("to nobody here, and not to be kept",       _E, _E, _E, _S, _S, tells=True)
+UNTOLD = _row("to nobody here, from one who may not know that",   _S, _S, _S, _S, _S)
 NO_ROOM = _row("to an account that may keep no more",             _E, _E, _E, _S, _S)
 SERVER = _row("to the server, or a resource of it",               _E, _E, _E, _E, _S)
 ADMINS = _row("to the server and its administrators",             *(Cell.TO_ADMINS,) * 4, _S)

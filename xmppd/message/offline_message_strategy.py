@@ -6,7 +6,15 @@ from contextlib import suppress
 from twisted.internet.defer import Deferred
 
 from xmppd.config.config import OfflineSettings
-from xmppd.message.decision import NO_ROOM, Cell, Decision, KnownAccount, decided, settle
+from xmppd.message.decision import (
+    NO_ROOM,
+    UNTOLD,
+    Cell,
+    Decision,
+    KnownAccount,
+    decided,
+    settle,
+)
 from xmppd.message.follower import Course, Follower, Remark, Sought
 from xmppd.message.offline_message_flood import OfflineMessageFlood
 from xmppd.privacy.privacy_list_manager import PrivacyListManager
@@ -34,6 +42,7 @@ class OfflineMessageStrategy(Follower):
         accounts: AccountStore,
         flood: OfflineMessageFlood,
         privacy_lists: PrivacyListManager,
+        can_see: Callable[[JID, JID], Awaitable[bool]],
         wall_clock: Callable[[], float],
         settings: OfflineSettings,
     ) -> None:
@@ -42,6 +51,7 @@ class OfflineMessageStrategy(Follower):
         self.store = flood.store
         self.routing_table = flood.routing_table
         self.privacy_lists = privacy_lists
+        self.can_see = can_see
         self.wall_clock = wall_clock
         self.settings = settings
         self.stanzas = 0
@@ -51,14 +61,26 @@ class OfflineMessageStrategy(Follower):
         self.settings = settings
 
     async def decide(self, message: Message, decision: Decision) -> Decision:
-        """Decide about a message that is to be kept, once the store has said whether the account
-        exists, and whether it denies the sender (OM-1, OM-3).
+        """Decide about a message that is to be kept, or refused since nobody is here: by then the
+        store has said whether the account exists and denies the sender (OM-1, OM-3, MR-10).
         """
         to = message.to
         assert to is not None, "it is addressed"
         exists = await self.accounts.exists(to.bare)
         denies = exists and await self.privacy_lists.denies(to, "message", message.sender)
-        return settle(decision, message, KnownAccount(exists, denies))
+        return await self._hushed(settle(decision, message, KnownAccount(exists, denies)), message)
+
+    async def _hushed(self, decision: Decision, message: Message) -> Decision:
+        """Drop a message instead of refusing it, if its sender may not know that a resource is not
+        here (MR-10). A room elsewhere is told that its occupant is gone.
+        """
+        if not (decision.bounced and decision.row.tells):
+            return decision
+        to, sender = message.to, message.sender
+        assert to is not None, "it is addressed"
+        if message.type == "groupchat" and not self.routing_table.is_local(sender):
+            return decision
+        return decision if await self.can_see(sender, to) else decided(message, UNTOLD)
 
     async def find_room(self, message: Message, decision: Decision) -> Decision:
         """Decide about it with regard to its room, as storing it will do itself (OM-4)."""

@@ -318,6 +318,8 @@ class MessageRouter:
         """Keep, drop or bounce it, as the strategy decides, and have it followed unless it is
         bounced.
         """
+        if decision.bounced and decision.row.tells:
+            return self._refuse(message, to, decision)
         if decision.bounced or to.local is None:
             return self.offline.undeliverable(message, decision)
         course, asked = None, self._followers_of.get(to.bare, self.followers.of_all)
@@ -330,6 +332,12 @@ class MessageRouter:
         self.offline.undeliverable(message, decision)
         self._unheard(message, to, decision, course)
         return None
+
+    async def _refuse(self, message: Message, to: JID, decision: Decision) -> None:
+        """Refuse it, unless its sender may not know that a resource is not here (MR-10)."""
+        decision = await self.offline.decide(message, decision)
+        self.offline.undeliverable(message, decision)
+        self._unheard(message, to, decision, None)
 
     async def _keep(
         self, message: Message, to: JID, decision: Decision, course: Course | None

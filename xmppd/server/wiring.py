@@ -395,6 +395,7 @@ class Wiring:
             self.store.accounts,
             flood,
             self.privacy_lists,
+            self.presence_manager.can_see,
             self.wall_clock,
             self.config.offline,
         )

@@ -316,12 +316,15 @@ class SessionTests(IssuerCase):
         self.ask_issuer(sessions_end_with_token=False)
         self.issuer.active["moonlight"] = self.issuer.claims()
 
-    def client(self, token: str = "moonlight", *inline: str, who: str = "") -> Client:
-        """Somebody who logs in by a token."""
+    def client(
+        self, token: str = "moonlight", *inline: str, who: str = "", account: str = ""
+    ) -> Client:
+        """Somebody who logs in by a token, to an account that they may name."""
         client = self.house.unauthenticated(encrypted=True)
         client.open(DOMAIN)
         self.features = client.raw().decode()
-        message = f"n,,\x01auth=Bearer {token}\x01\x01"
+        named = f"a={account}" if account else ""
+        message = f"n,{named},\x01auth=Bearer {token}\x01\x01"
         client.send(authenticate(message, BIND, *inline, mechanism="OAUTHBEARER", agent=who))
         return client
 
@@ -340,6 +343,22 @@ class SessionTests(IssuerCase):
         self.assertIn("<challenge", client.raw().decode())
         client.send("<response xmlns='urn:xmpp:sasl:2'>AQ==</response>")
         self.assertIn("<not-authorized", client.raw().decode())
+
+    def test_nobody(self) -> None:
+        """Whether somebody is there is not to be learned: by a token that is none, or one of
+        others, the answers are the same.
+        """
+        self.client().abort()
+        self.assertTrue(done(self.house.server.store.accounts.exists(ROMEO)))
+        self.issuer.active["starlight"] = self.issuer.claims(sub="juliet")
+        for token in ("sunlight", "starlight"):
+            answers = set()
+            for account in (ROMEO, f"nobody@{DOMAIN}"):
+                client = self.client(token, account=account)
+                answer = client.raw()
+                client.send("<response xmlns='urn:xmpp:sasl:2'>AQ==</response>")
+                answers.add(answer + client.raw())
+            self.assertEqual(len(answers), 1, answers)
 
     def test_revoked(self) -> None:
         """A token that is revoked ends its session at the next look, and the device comes back by

@@ -1,6 +1,6 @@
 """What becomes of a message: each answer is proved by sending one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
@@ -24,10 +24,14 @@ class Post:
     """Romeo writes; others are here, or not."""
 
     def __init__(
-        self, *names: str, admins: tuple[str, ...] = (), **tables: dict[str, object]
+        self,
+        *names: str,
+        admins: tuple[str, ...] = (),
+        contacts: Mapping[str, str] | None = None,
+        **tables: dict[str, object],
     ) -> None:
         config = replace(house_config("montague.lit", **tables), admins=admins)
-        self.house = House(config=config, romeo={}, juliet={}, nurse={})
+        self.house = House(config=config, romeo={}, juliet=contacts or {}, nurse={})
         self.house.server.routing_table.foreign = None
         self.server = self.house.server
         self.romeo, *self.others = self.house.connect("romeo", *names)
@@ -97,7 +101,10 @@ CASES: tuple[tuple[Callable[[], Post], str, str, str, str], ...] = (
      "delivered a", "full"),
     (silent, f"{JULIET}/a", "chat", "delivered a", "full"),
     (lambda: Post("juliet/a"), f"{JULIET}/b", "chat", "delivered a", "only_session"),
-    (lambda: Post("juliet/a"), f"{JULIET}/b", "normal", "bounced", "one_resource"),
+    (lambda: Post("juliet/a"), f"{JULIET}/b", "normal", "dropped", "untold"),
+    (lambda: Post("juliet/a", contacts={"romeo@montague.lit": "from"}), f"{JULIET}/b", "normal",
+     "bounced", "one_resource"),
+    (Post, f"{JULIET}/b", "normal", "stored", "nobody_there"),
     (lambda: Post("juliet/a"), f"{JULIET}/b", "headline", "dropped", "one_resource_dropped"),
     (Post, JULIET, "chat", "stored", "nobody_there"),
     (lambda: Post("juliet/a").with_priority(-1), JULIET, "chat", "stored", "nobody_there"),

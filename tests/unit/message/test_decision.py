@@ -16,6 +16,7 @@ from xmppd.message.decision import (
     NOT_TO_BE_KEPT,
     NOTHING_TO_KEEP,
     SERVER,
+    UNTOLD,
     Cell,
     Decision,
     DecisionRow,
@@ -135,11 +136,11 @@ class NoMatchTests(TableTestCase):
 
     def test_nobody(self) -> None:
         """No other is available (MR-6)."""
-        self.check("x", NO_MATCH.nobody, "E O E S S")
+        self.check("x", NO_MATCH.nobody, "O O E S S")
 
     def test_negative(self) -> None:
         """Others are, with negative priorities."""
-        self.check("x", NO_MATCH.negative, "E O E S S", [session("a", -1)])
+        self.check("x", NO_MATCH.negative, "O O E S S", [session("a", -1)])
 
     def test_one(self) -> None:
         """Another wants messages."""
@@ -181,6 +182,7 @@ class OtherRowsTests(SynchronousTestCase):
         self.check(NOTHING_TO_KEEP, "S S E S S")
         self.check(NOT_TO_BE_KEPT, "E E E S S")
         self.check(NO_ROOM, "E E E S S")
+        self.check(UNTOLD, "S S S S S")
 
     def test_server(self) -> None:
         """To the server itself, with and without administrators (MR-3, MR-4)."""

@@ -145,7 +145,7 @@ class EndsTests(FollowerCase):
         """Of what comes back its recipient's followers hear nothing, and its sender's hear that."""
         for account in (ROMEO, JULIET):
             self.followers.watch(self.notes, account)
-        self.romeo.send(text(f"{JULIET}/gone", "normal"))
+        self.romeo.send(text(JULIET, "groupchat"))
         ends = [(word, end, name) for word, end, name, _ in self.notes.take()]
         self.assertEqual(
             ends,

@@ -73,7 +73,7 @@ class ErrorTests(NodesTestCase):
             f"<iq type='set' id='2'><query xmlns='{NS}'><active name='x'/></query></iq>"
         )
         self.romeo.received()
-        self.romeo.send(f"<message to='{JULIET}/x'><body>1</body></message>")
+        self.romeo.send(f"<message to='{JULIET}' type='groupchat'><body>1</body></message>")
         (error,) = self.romeo.received()
         self.assertIn("<service-unavailable", error)
         self.juliet.send("<message to='romeo@montague.lit/1' type='error'/>")
@@ -133,7 +133,7 @@ class AwayTests(NodesTestCase):
         """Who is at none of them is absent."""
         self.juliet.abort()
         self.romeo.send(f"<message to='{JULIET}' type='headline'><body>1</body></message>")
-        self.romeo.send(f"<message to='{JULIET}/1'><body>1</body></message>")
+        self.romeo.send(f"<message to='{JULIET}' type='groupchat'><body>1</body></message>")
         self.assertIn("<service-unavailable", "".join(self.romeo.received()))
 
     def test_unknown(self) -> None:

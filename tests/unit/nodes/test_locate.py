@@ -131,7 +131,7 @@ class LocateTests(NodesTestCase):
             house.server.routing_table.elsewhere[JULIET] = (Location(self.a.id, 1),)
         for kind in ("b", "c"):
             self.a.server.routing_table.hints.note(JULIET, (Location(self.nodes[kind].id, 1),))
-            self.romeo.send(f"<message to='{JULIET}/1' id='{kind}'><body>1</body></message>")
+            self.romeo.send(f"<message to='{JULIET}' id='{kind}' type='groupchat'/>")
             self.assertIn("<service-unavailable", "".join(self.romeo.received()))
 
 

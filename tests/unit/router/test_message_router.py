@@ -1,5 +1,7 @@
 """Messages: every row of RFC 6121 §8, and what becomes of those that find nobody."""
 
+from collections.abc import Mapping
+
 from msgspec import convert
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,12 +29,16 @@ def text(to: str, kind: str | None, body: str = "hi") -> str:
 class StagedTestCase(SynchronousTestCase):
     """Romeo writes to Juliet, whose resources have these priorities."""
 
+    contacts: Mapping[str, str] = {}
+    """Juliet's, with their subscriptions."""
+
     def setUp(self) -> None:
         self.stage()
 
     def stage(self, *priorities: int | None, **config: dict[str, object]) -> None:
         """Juliet has resources p0, p1, ... of these priorities; None has sent no presence."""
-        self.house = House(DOMAIN, config=house_config(DOMAIN, **config), romeo={}, juliet={})
+        config_ = house_config(DOMAIN, **config)
+        self.house = House(DOMAIN, config=config_, romeo={}, juliet=self.contacts)
         (self.romeo,) = self.house.connect("romeo")
         self.juliet: list[Client] = []
         for number, priority in enumerate(priorities):
@@ -121,15 +127,52 @@ class MessageTests(StagedTestCase):
                 f"{BARE}/p0", (priority, 5), dict.fromkeys(KINDS, (DELIVERED, [0]))
             )
 
-    def test_full_absent(self) -> None:
-        """To a resource that is not: only chat goes on to the account (§8.5.3.2, MR-6)."""
+    def assert_full_absent(self, refused: str) -> None:
+        """What becomes of messages to a resource that is not here, if the sender is refused so."""
         others: dict[str | None, object] = {
-            "normal": (BOUNCED, []), None: (BOUNCED, []), "groupchat": (BOUNCED, []),
-            "headline": (DROPPED, []), "error": (DROPPED, []),
+            "groupchat": (refused, []), "headline": (DROPPED, []), "error": (DROPPED, []),
         }  # fmt: skip
-        self.assert_outcomes(f"{BARE}/gone", (0, 4), {**others, "chat": (DELIVERED, [1])})
-        self.assert_outcomes(f"{BARE}/gone", (-1,), {**others, "chat": (STORED, [])})
-        self.assert_outcomes(f"{BARE}/gone", (), {**others, "chat": (STORED, [])})
+        normal: dict[str | None, object] = dict.fromkeys(("normal", None), (refused, []))
+        kept: dict[str | None, object] = dict.fromkeys(("normal", None, "chat"), (STORED, []))
+        self.assert_outcomes(f"{BARE}/gone", (0, 4), {**others, **normal, "chat": (DELIVERED, [1])})
+        self.assert_outcomes(f"{BARE}/gone", (-1,), {**others, **kept})
+        self.assert_outcomes(f"{BARE}/gone", (), {**others, **kept})
+
+    def test_full_absent(self) -> None:
+        """To a resource that is not here: chat goes on to the account, and what nobody else gets is
+        kept; a contact is told of the rest (§8.5.3.2, MR-6).
+        """
+        self.contacts = {f"romeo@{DOMAIN}": "from"}
+        self.assert_full_absent(BOUNCED)
+
+    def test_full_absent_stranger(self) -> None:
+        """Who may not see Juliet's presence does not learn that a resource is not here (MR-10)."""
+        self.assert_full_absent(DROPPED)
+
+    def test_stranger_tells_nothing(self) -> None:
+        """A stranger gets the same answers whether Juliet is away, here or invisible (MR-10)."""
+        kinds = [
+            (to, kind, body + hint)
+            for to in (BARE, f"{BARE}/p0")
+            for kind in KINDS
+            for body in ("", "<body>hi</body>", "<x xmlns='urn:example:x'/>")
+            for hint in ("", "<no-store xmlns='urn:xmpp:hints'/>")
+        ]
+        answers: list[set[tuple[str, str | None, str]]] = []
+        for priorities in ((), (0,), (-1,), (None,), (0,)):
+            self.stage(*priorities)
+            if len(answers) == 4:
+                self.juliet[0].send(
+                    "<iq type='set' id='i'><invisible xmlns='urn:xmpp:invisible:1'/></iq>"
+                )
+                self.juliet[0].send("<presence/>")
+            answers.append(set())
+            for to, kind, children in kinds:
+                self.romeo.send(text(to, kind).replace("<body>hi</body>", children))
+                if self.romeo.received():
+                    answers[-1].add((to, kind, children))
+        refused = {(to, kind, _) for to, kind, _ in kinds if (to, kind) == (BARE, "groupchat")}
+        self.assertEqual(answers, [refused] * 5)
 
     def test_to_nobody_in_particular(self) -> None:
         """Without an address a message is for the sender's own account (SI-8)."""
@@ -165,6 +208,21 @@ class MessageTests(StagedTestCase):
         romeo.send(text(DOMAIN, "chat"))
         self.assertIn("<body>hi</body>", "".join(juliet.received()))
         self.assertEqual(romeo.received(), [])
+
+
+class RoomElsewhereTests(StagedTestCase):
+    def test_room_elsewhere(self) -> None:
+        """A room of another server is told that its occupant is gone (MR-10)."""
+        self.stage(0)
+        elsewhere = Elsewhere(self.house)
+        for kind in ("groupchat", "normal"):
+            elsewhere.send(
+                f"<message from='hall@rooms.lit/nurse' to='{BARE}/gone' "
+                f"type='{kind}' id='{kind}'><body>hi</body></message>"
+            )
+        (answer,) = elsewhere.heard()
+        self.assertIn("id='groupchat'", answer)
+        self.assertIn("service-unavailable", answer)
 
 
 class UnheardTests(StagedTestCase):

@@ -246,7 +246,7 @@ class HintTests(SynchronousTestCase):
     """What a message says about being kept (:xep:`0334`, OM-3)."""
 
     def setUp(self) -> None:
-        self.house = House(DOMAIN, romeo={}, nurse={})
+        self.house = House(DOMAIN, romeo={}, nurse={f"romeo@{DOMAIN}": "from"})
         (self.romeo,) = self.house.connect("romeo")
 
     def outcome(self, *children: str, kind: str = "chat") -> tuple[int, str]:

@@ -280,7 +280,10 @@ class LostTests(SlowReaderTestCase):
         self.assertIn("<service-unavailable ", answers[0])
 
     def test_bounced(self) -> None:
-        """What could only be for this one resource goes back to who sent it."""
+        """What could only be for this resource, and not for another that is there, goes back to
+        who sent it.
+        """
+        self.house.connect("juliet/2")
         self.juliet.stop_reading()
         self.read(self.romeo)
         self.romeo.send(message("a", f"{JULIET}/1", "normal"))
@@ -288,6 +291,13 @@ class LostTests(SlowReaderTestCase):
         (error,) = [stanza for stanza in self.romeo.received() if "<message" in stanza]
         self.assertIn("<service-unavailable ", error)
         self.assertEqual(self.stored(), [])
+
+    def test_named_resource(self) -> None:
+        """What was for this resource is stored, if no other one is there."""
+        self.juliet.stop_reading()
+        self.romeo.send(message("a", f"{JULIET}/1", "normal"))
+        self.juliet.abort()
+        self.assertEqual(self.stored(), ["a"])
 
     def test_other_resource(self) -> None:
         """Another resource that got the same message does not get it twice; else it gets it now."""
