@@ -56,10 +56,17 @@ class TrafficHistory:
 
     Args:
         places: The connections of each kind.
+        elsewhere: Gives the deliveries, beyond one each, that people elsewhere have caused since
+            the last time, by bare JID or domain.
     """
 
-    def __init__(self, places: Sequence[Collection[ConnectionHandler]]) -> None:
+    def __init__(
+        self,
+        places: Sequence[Collection[ConnectionHandler]],
+        elsewhere: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
         self._places = places
+        self._elsewhere = elsewhere
         self._part = 0
         self._gone: Growths = {}
         self._looks: deque[Look] = deque()
@@ -90,6 +97,10 @@ class TrafficHistory:
                     more = handler.counts.grown()
                     if more is not None:
                         _add(grown, handler.peer, more)
+        for who, fan_out in self._elsewhere().items():
+            domain = who.rpartition("@")[2]
+            account = who if who != domain else ""
+            _add(grown, Peer(domain, account, "", "", domain), Growth(fan_out=fan_out))
         self._keep(Look(now, _pruned(grown)))
 
     def _keep(self, look: Look) -> None:

@@ -87,6 +87,7 @@ class RoutingTable:
         copy_counts: How many sessions have a message, if some of them are on other nodes.
         origins: Which sessions here have had a message that came by other nodes.
         stanzas: The number that it was to deliver.
+        fan_out_elsewhere: What people elsewhere have caused since it was taken.
         foreign: The route to all other domains; None if there is none.
         foreign_error: Gives the error with which it refused a stanza.
     """
@@ -109,6 +110,7 @@ class RoutingTable:
         self.copy_counts = CopyCounts()
         self.origins = Origins(cluster.membership.id)
         self.stanzas = 0
+        self.fan_out_elsewhere: dict[str, int] = {}
         self.foreign: Route | None = None
         self.foreign_error: Callable[[Stanza], StanzaError] = _no_server_found
 
@@ -222,10 +224,21 @@ class RoutingTable:
         return route is not None and route.deliver(stanza, stanza.wire())
 
     def note_fan_out(self, sender: JID, more: int) -> None:
-        """Note that what a session has sent became so many deliveries more than one."""
+        """Note that what somebody has sent, here or elsewhere, became so many deliveries more than
+        one.
+        """
         session = self.bound.get(sender.full)
         if isinstance(session, LocalClientSession):
             session.connection.counts.fan_out += more
+        elif sender.domain not in self.domains:
+            caused = self.fan_out_elsewhere
+            who = sender.bare if len(caused) < MAX_ELSEWHERE else sender.domain
+            caused[who] = caused.get(who, 0) + more
+
+    def take_fan_out(self) -> dict[str, int]:
+        """What people elsewhere have caused since the last time, by bare JID or domain."""
+        taken, self.fan_out_elsewhere = self.fan_out_elsewhere, {}
+        return taken
 
     # -- accounts on other nodes ------------------------------------------------------------------
 

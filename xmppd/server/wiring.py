@@ -672,7 +672,9 @@ class Wiring:
             self.components.connections,
             self.foreign_routes.outgoing_connections,
         )
-        history = TrafficHistory([place.handlers for place in places])
+        history = TrafficHistory(
+            [place.handlers for place in places], self.routing_table.take_fan_out
+        )
         for place in places:
             place.on_closed = history.gone
         return history, Rates(self.metrics), StageSamples(STAGES)

@@ -7,11 +7,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.ctl.offices import Office
 from xmppd.net.traffic_history import MAX_GONE, MAX_RANKED, MINUTES, OTHERS, PARTS, RANKS
 from xmppd.session.peer_counts import Growth
+from xmppd.testing.client import Elsewhere
 from xmppd.testing.house import House, house_config
 from xmppd.testing.network import federate
 from xmppd.web.http_connections import SWEEP_S
 
 ALL_LOOKED_AT_S = (PARTS + 1) * SWEEP_S
+MUC, ROOM = "http://jabber.org/protocol/muc", "orchard@conference.verona.lit"
 HELLO = "<message to='juliet@verona.lit' type='chat'><body>Hello</body></message>"
 
 
@@ -187,6 +189,28 @@ class TopTests(HistoryCase):
         found = self.top(by="domain")
         self.assertEqual(found["mantua.lit"]["messages"], 1)
         self.assertEqual(found["echo.verona.lit"]["messages"], 1)
+
+    def test_deliveries_elsewhere(self) -> None:
+        """What somebody of another server says in a room is counted for them, and their domain."""
+        self.house = House("verona.lit", plugins=("disco", "muc"), romeo={}, mercutio={}, nurse={})
+        self.office, elsewhere = Office(self.house), Elsewhere(self.house)
+        clients = self.house.connect("romeo", "mercutio", "nurse")
+        for number, client in enumerate(clients):
+            client.send(f"<presence to='{ROOM}/n{number}'><x xmlns='{MUC}'/></presence>")
+            client.send(
+                f"<iq type='set' id='1' to='{ROOM}'><query xmlns='{MUC}#owner'>"
+                "<x xmlns='jabber:x:data' type='submit'/></query></iq>"
+            )
+        tybalt = f"from='tybalt@capulet.lit/1' to='{ROOM}"
+        elsewhere.send(f"<presence {tybalt}/t'><x xmlns='{MUC}'/></presence>")
+        self.wait(90)
+        self.assertNotIn("tybalt@capulet.lit", self.top(by="account", of="deliveries"))
+        elsewhere.send(f"<message {tybalt}' type='groupchat'><body>Peace?</body></message>")
+        self.wait()
+        heard = len(clients) + 1
+        for part, who in (("account", "tybalt@capulet.lit"), ("domain", "capulet.lit")):
+            row = self.top(by=part, of="deliveries")[who]
+            self.assertEqual(row["deliveries"], heard - 1, part)  # one each is the stream's
 
 
 class BoundTests(HistoryCase):
