@@ -6,6 +6,7 @@ from http.client import HTTPConnection
 
 from tests.integration.node_processes import PATIENCE_S, NodeProcess
 from tests.integration.nodes_case import NodesCase
+from xmppd.api.jobs import ENDED_WITH_NODE
 
 LISTEN = {
     "endpoint": "tcp:0:interface=127.0.0.1", "kind": "http", "tls": "none",
@@ -64,6 +65,36 @@ class AnyNodeTests(NodesCase):
         self.assertEqual(self.post(c, "key/revoke", {"name": "t"}), 200)
         for node in self.nodes:
             self.assertEqual(self.ask(node, "GET", "/api/v1/user/list")[0], 401)
+
+    def test_jobs(self) -> None:
+        """Whoever asks for a job learns what became of it, also when its node is killed."""
+        a, b, c = self.nodes
+        made = [each for each in a.tell("key add", name="t", role="admin") if "key" in each]
+        self.key = str(dict(made[0])["key"])  # type: ignore[arg-type]  # a row
+        later = {"Prefer": "respond-async", "Content-Type": "application/json"}
+
+        def begin(command: str) -> str:
+            status, text = self.ask(a, "POST", f"/api/v1/{command}", "{}", **later)
+            self.assertEqual(status, 202, text)
+            return str(json.loads(text)["job"])
+
+        def state(node: NodeProcess, job: str) -> str:
+            status, text = self.ask(node, "GET", f"/api/v1/job/show?job={job}")
+            self.assertIn(status, (200, 503), text)
+            if status == 503:
+                return ""
+            return str(json.loads(json.loads(text)["rows"][-1]["says"])["state"])
+
+        over = begin("user/list")
+        self.wait_for(lambda: state(b, over) == "done")
+        c.pause()
+        self.addCleanup(c.go_on)
+        waits = begin("session/list")  # for the one that is paused
+        self.assertEqual(state(b, waits), "runs")
+        a.kill()
+        self.wait_for(lambda: state(b, waits) != "")
+        self.assertEqual((state(b, waits), state(b, over)), (ENDED_WITH_NODE, "done"))
+        c.go_on()
 
     def test_bosh(self) -> None:
         """A session by BOSH goes on at whichever node its requests come to."""

@@ -115,7 +115,7 @@ class API:
         context.request = _request_name(request)
         is_endless = about.answers == "stream"
         if request.method == "POST" and ASYNC in request.header("prefer"):
-            return self._later(command, context)
+            return await self._later(command, context)
         request.gone.addCallback(partial(_note_gone, context))
         by_line = NDJSON in request.header("accept") and about.effect == "reads"
         if is_endless or by_line:
@@ -128,11 +128,11 @@ class API:
             self._under_way -= 1
         return HTTPResponse(200, body, (("Content-Type", JSON),))
 
-    def _later(self, command: Command, context: CommandContext) -> HTTPResponse:
+    async def _later(self, command: Command, context: CommandContext) -> HTTPResponse:
         """Begin a job, and say how to ask for it."""
         if command.about.answers == "stream" and command.about.effect == "reads":
             raise Problem(400, "This command never ends, so it cannot be a job.")
-        job = self._jobs.begin(command, context)
+        job = await self._jobs.begin(command, context)
         headers = (("Content-Type", JSON), ("Location", f"{ROOT}job/show?job={job.id}"))
         return HTTPResponse(202, json.encode({"job": job.id}), headers)
 

@@ -90,6 +90,7 @@ def say_what_is_lost(server: Wiring, not_stored_before: int) -> None:
 def forget_all(server: Wiring) -> None:
     """Close all streams, and forget all else: nobody is told anything, and nothing is written."""
     server.store.abandon()
+    server.jobs.stop()
     close_wires(server)
     for connections in (
         server.client_connections,

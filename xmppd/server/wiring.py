@@ -308,7 +308,8 @@ class Wiring:
             self.attempts,
             self.wall_clock,
         )
-        return keys, Jobs(self.commands, self.clocks)
+        jobs = Jobs(self.commands, self.store.jobs, self.cluster.membership, self.clocks)
+        return keys, jobs
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
         table = RoutingTable(self.domains, self.cluster, self.clock)

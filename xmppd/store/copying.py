@@ -31,6 +31,7 @@ from xmppd.store.former_accounts import FORMER_ACCOUNT
 from xmppd.store.healing import heal
 from xmppd.store.held import HELD_MESSAGE
 from xmppd.store.items import ITEM
+from xmppd.store.jobs import JOB
 from xmppd.store.last_presences import LAST_PRESENCE
 from xmppd.store.migrate import (
     COPYING,
@@ -60,7 +61,7 @@ _KINDS = {
     for kind in (
         ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
         DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA,
-        API_KEY, AUDIT_ENTRY,
+        API_KEY, AUDIT_ENTRY, JOB,
     )
 }  # fmt: skip
 

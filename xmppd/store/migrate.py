@@ -30,7 +30,7 @@ COPYING = "copying"
 """The revision of a database while everything is being copied to it."""
 
 SCRIPTS = "xmppd.store:migrations"
-NEWEST = "0014"
+NEWEST = "0015"
 """The revision that the last of them leads to."""
 
 REVISION_TABLE = "alembic_version"

@@ -21,6 +21,7 @@ from xmppd.store.engine import parse_url
 from xmppd.store.errors import AnotherVersion, StoreError
 from xmppd.store.former_accounts import FormerAccountStore
 from xmppd.store.items import ItemStore
+from xmppd.store.jobs import JobStore
 from xmppd.store.last_presences import PresenceStore
 from xmppd.store.offline import NO_LIMIT, OfflineStore
 from xmppd.store.postgresql import PostgreSQLDatabase
@@ -66,6 +67,7 @@ class Store:
         claim_tokens: The highest token that each claimed thing has had.
         api_keys: The keys with which programs give commands.
         audit: Which commands have changed something.
+        jobs: Commands that nobody waits for.
         quarantine: Records that could not be read.
         tables: The place of plugins' own tables.
     """
@@ -93,6 +95,7 @@ class Store:
         self.claim_tokens = ClaimTokenStore(self.database, now)
         self.api_keys = APIKeyStore(self.database, now)
         self.audit = AuditStore(self.database, now)
+        self.jobs = JobStore(self.database, now)
         self.quarantine = QuarantineStore(self.database)
         self.tables = PluginTables(self.database, self.belongings, now)
 

@@ -15,6 +15,7 @@ from xmppd.store.engine import parse_url
 from xmppd.store.former_accounts import FORMER_ACCOUNT
 from xmppd.store.held import HELD_MESSAGE
 from xmppd.store.items import ITEM
+from xmppd.store.jobs import JOB
 from xmppd.store.kind import Kind
 from xmppd.store.last_presences import LAST_PRESENCE
 from xmppd.store.offline import OFFLINE_MESSAGE
@@ -27,6 +28,7 @@ from xmppd.store.tables import PLUGIN_SCHEMA
 KINDS = (
     ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
     DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA, API_KEY, AUDIT_ENTRY,
+    JOB,
 )  # fmt: skip
 
 

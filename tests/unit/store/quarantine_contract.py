@@ -35,6 +35,7 @@ from xmppd.store.engine import parse_url
 from xmppd.store.errors import Unreadable
 from xmppd.store.held import HeldMessage
 from xmppd.store.items import Item
+from xmppd.store.jobs import JobRecord
 from xmppd.store.kind import Damaged, Fragment, Record
 from xmppd.store.last_presences import LastPresence
 from xmppd.store.migrate import SCRIPTS, prepare
@@ -249,6 +250,10 @@ async def fill(store: Store) -> None:
         )
     for name in ("stop", "reload"):
         await store.audit.begin(Deed("root", "xmppctl", "", "a", name, "{}", "done"))
+        if await store.jobs.job(name) is None:
+            await store.jobs.add(
+                JobRecord(name, name, "root", ("data:read",), "a.1", 1e9, "runs", 1, "one")
+            )
     await store.accounts.accounts(DOMAIN)  # writes last presences
 
 
@@ -285,6 +290,8 @@ class DamageContract(Asking):
             "keys": await store.api_keys.api_keys(),
             "key": await store.api_keys.api_key("deploy"),
             "audit": await store.audit.entries(before=9, limit=9),
+            "jobs": await store.jobs.jobs(),
+            "job": await store.jobs.job("stop"),
         }
 
     def damage(self, table: str, column: str, value: object, where: str = "") -> None:
