@@ -119,13 +119,19 @@ def _disk(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         space = shutil.disk_usage(data)
     except OSError:
         return  # it is gone, as the database will say
-    if space.free < max(FULL_BYTES, NEARLY_FULL * space.total):
-        full = space.free < FULL_BYTES
+    left = f"{space.free / 1e6:,.0f} MB ({100 * space.free / space.total:.1f} %) left"
+    if space.free < FULL_BYTES:
+        fails = "written" in server.store.watched.failing()
+        now = "writes fail now" if fails else "writes fail as soon as that is used"
         yield Trouble(
-            "disk-full" if full else "disk-nearly-full",
-            f"only {space.free / 1e6:,.0f} MB ({100 * space.free / space.total:.1f} %) are free "
-            f"on the disk of {data}: make room, or the server can store nothing more",
-            severe=full,
+            "disk-full",
+            f"the disk of {data} is full, {left}: {now}, so make room at once",
+            severe=True,
+        )
+    elif space.free < NEARLY_FULL * space.total:
+        yield Trouble(
+            "disk-nearly-full",
+            f"the disk of {data} is nearly full, {left}: make room before writes fail",
         )
 
 

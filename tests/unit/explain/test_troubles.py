@@ -76,12 +76,21 @@ class TroubleTests(TroubleCase):
 
     def test_disk(self) -> None:
         """A disk without room is trouble, one with little room a warning."""
-        for free, expected in ((10_000_000, "disk-full"), (400_000_000, "disk-nearly-full")):
+        for free, expected, says in (
+            (10_000_000, "disk-full", "is full, 10 MB (0.1 %) left: writes fail as soon as"),
+            (400_000_000, "disk-nearly-full", "is nearly full, 400 MB (4.0 %) left: make room"),
+        ):
             space = type(shutil.disk_usage("/"))(10_000_000_000, 10_000_000_000 - free, free)
             with patch("shutil.disk_usage", return_value=space):
                 _, codes, (sentence,) = self.wrong()
             self.assertEqual(codes, [expected])
-            self.assertIn(f"{free // 1_000_000} MB (", sentence)
+            self.assertIn(says, sentence)
+        self.house.store.watched._writing.failed(StoreError("the disk is full"))
+        full = type(shutil.disk_usage("/"))(10_000_000_000, 10_000_000_000, 0)
+        with patch("shutil.disk_usage", return_value=full):
+            _, codes, sentences = self.wrong()
+        said = dict(zip(codes, sentences, strict=True))
+        self.assertIn("is full, 0 MB (0.0 %) left: writes fail now", said["disk-full"])
 
     def test_files(self) -> None:
         """Connections near the limit of files are a warning, those turned away trouble."""
