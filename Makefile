@@ -6,13 +6,19 @@ DEV = VENV=$(VENV) PYTHON=$(PYTHON) sh etc/dev.sh
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check coverage test-nodes faults kills drill fresh doubles bench bench-peers bench-cluster simulate fuzz attack docs clean
+.PHONY: help run assets wheel cluster test check coverage test-nodes faults kills drill fresh doubles bench bench-peers bench-cluster simulate fuzz attack wheel-compiled docs clean
 
 help: ## show these words
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | awk -F '\t' '{ printf "make %-14s %s\n", $$1, $$2 }'
 
 run: $(READY) ## start a server on localhost, its data in ./run
 	@$(DEV) run
+
+assets: $(READY) ## fetch what the console draws graphs with, from npm
+	@$(DEV) assets
+
+wheel: $(READY) ## make the wheel, in ./dist, with what the console draws graphs with
+	@$(DEV) wheel
 
 cluster: $(READY) ## start three nodes on localhost, with a Redis and a PostgreSQL of their own
 	@$(DEV) cluster
@@ -69,7 +75,7 @@ docs: $(READY) ## build the documentation into docs/_build
 	@$(DEV) docs
 
 clean: ## remove what was made here, except ./run
-	rm -rf $(VENV) .node build dist docs/_build docs/reference *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
+	rm -rf $(VENV) .node .assets xmppd/console/static/uPlot* build dist docs/_build docs/reference *.egg-info .mypy_cache .ruff_cache .hypothesis _trial_temp*
 	rm -rf .import_linter_cache .coverage* htmlcov
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -293,6 +293,32 @@ clients() {
     cp "$CLIENTS/package-lock.json" .node/installed.json
 }
 
+# What draws graphs in the console, from npm: the version and the integrity that the lock file names. It is
+# put beside our own scripts, and from there into a wheel; without it the console has the server's drawings.
+ASSETS=etc/assets
+STATIC=xmppd/console/static
+
+assets() {
+    if cmp -s "$ASSETS/package-lock.json" .assets/installed.json && [ -f "$STATIC/uPlot.iife.min.js" ]; then return; fi
+    need node_is_there nodejs npm
+    echo "Installing what draws graphs from npm into $STATIC"
+    rm -rf .assets
+    mkdir .assets
+    cp "$ASSETS/package.json" "$ASSETS/package-lock.json" .assets
+    (cd .assets && npm ci --ignore-scripts --no-audit --no-fund) >&2 ||
+        fail "npm could not install what $ASSETS/package-lock.json names: see its message above."
+    cp .assets/node_modules/uplot/dist/uPlot.iife.min.js .assets/node_modules/uplot/dist/uPlot.min.css "$STATIC"
+    cp .assets/node_modules/uplot/LICENSE "$STATIC/uPlot.LICENSE"
+    cp "$ASSETS/package-lock.json" .assets/installed.json
+}
+
+wheel() {
+    assets
+    rm -rf build
+    "$BIN/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+    ls dist/xmppd-*.whl
+}
+
 # A browser, which the tests drive by playwright.
 browser() {
     need "command -v chromium" chromium
@@ -438,6 +464,7 @@ tests() {
     need_mariadb
     need hsqldb_is_there libhsqldb-java default-jdk-headless
     clients
+    assets
     browser
     coturn
     pebble
@@ -586,6 +613,7 @@ coverage() {
     need_mariadb
     need hsqldb_is_there libhsqldb-java default-jdk-headless
     clients
+    assets
     browser
     coturn
     pebble
@@ -649,7 +677,7 @@ bench_cluster() {
 word=$1
 shift
 case $word in
-    environment | run | cluster | again | nodes | faults | kills | drill | fresh | doubles | check | coverage | bench | bench_cluster | simulate | fuzz | attack | docs | clients | browser | coturn | proxies | ldap) "$word" "$@" ;;
+    environment | run | cluster | again | nodes | faults | kills | drill | fresh | doubles | check | coverage | bench | bench_cluster | simulate | fuzz | wheel_compiled | attack | docs | clients | assets | wheel | browser | coturn | proxies | ldap) "$word" "$@" ;;
     test) tests "$@" ;;
     *) fail "etc/dev.sh knows no \"$word\"." ;;
 esac

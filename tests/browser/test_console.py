@@ -21,7 +21,8 @@ SHOTS = os.environ.get("XMPPD_SCREENSHOTS", "")
 """A directory that keeps a picture of each page; empty for none."""
 
 PAGES = (
-    "", "users", "user?account=romeo@localhost", "sessions", "groups", "reports", "servers",
+    "", "?over=week", "users", "user?account=romeo@localhost", "sessions", "groups",
+    "reports", "servers",
     "components", "log", "certificates", "nodes", "server",
     "rooms", "invitations", "plugins", "numbers", "audit", "keys",
     "jobs", "data", "configuration", "do/", "do/user/add", "do/user/list?rows=2",
@@ -213,6 +214,34 @@ class DayTests(ConsoleCase):
         page.get_by_role("button", name="Apply").click()
         expect(page.get_by_role("status").first).to_contain_text("log.level takes effect now")
         self.assertIn('level = "debug"', text.input_value())
+
+
+class GraphTests(ConsoleCase):
+    def test_drawn(self) -> None:
+        """The graphs are drawn by a script, go on by themselves, and say what the pointer is at."""
+        page = self.page()
+        graph = page.locator("[data-graph=sessions]")
+        expect(page.locator("[data-graphs][data-drawn]")).to_be_visible()
+        expect(graph.locator("canvas")).to_be_visible()
+        expect(page.locator("[data-graphs] canvas")).to_have_count(4)
+        last = graph.locator("[data-last]").first
+        before = int(last.inner_text())
+        self.client("romeo", "window")
+        # One is kept after ten seconds.
+        expect(last).to_have_text(str(before + 1), timeout=PATIENCE_MS)
+        graph.locator(".u-over").hover()
+        expect(graph.locator("[data-moment]")).to_contain_text("UTC")
+        self.go(page, "Week")
+        expect(page.locator("[data-graphs][data-drawn] canvas")).to_have_count(4)
+
+    def test_without_script(self) -> None:
+        """Without JavaScript the drawings of the server stay."""
+        page = self.page(java_script_enabled=False)
+        graph = page.get_by_role("img", name="Sessions, the last hour")
+        expect(graph).to_be_visible()
+        self.assertEqual(page.locator("canvas").count(), 0)
+        self.go(page, "Day")
+        expect(page.get_by_role("img", name="Sessions, the last day")).to_be_visible()
 
 
 class EachPageTests(ConsoleCase):

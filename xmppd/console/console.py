@@ -23,6 +23,7 @@ from xmppd.command.refused import Refused
 from xmppd.config.scopes import ROLES
 from xmppd.console.asking import fields, given, in_a_shell, is_filled, is_for_pages
 from xmppd.console.endless_commands import EndlessCommands
+from xmppd.console.history import SPANS
 from xmppd.console.live import Live
 from xmppd.console.offered_command import OfferedCommand, quoted
 from xmppd.console.own_pages import USER
@@ -51,6 +52,9 @@ MAX_COMMANDS = 16
 
 MAX_OPTIONS = 1_000
 """Of the configuration, all of which are on one page."""
+
+UPLOT = "uPlot.iife.min.js", "uPlot.min.css"
+"""What draws graphs in browsers, where the package was made with it."""
 
 CSV = "csv"
 _STATUS: Mapping[Condition, int] = {
@@ -109,14 +113,19 @@ class Console:
         yield path("find", self.find)
         yield path("configuration", self.configure, ("GET", "POST"))
         yield path("live", self.live)
+        yield path("graphs", self.graphs)
         yield path("do/", self.do, ("GET", "POST"))
         yield path("stream/", self.stream)
 
     def live(self, click: Click) -> HTTPResponse:
         """The numbers of the overview, as they change."""
-        if not click.may_still(NUMBERS):
-            raise HTTPError(403, f"This is for those who have the scope {NUMBERS}.")
+        _check_numbers(click)
         return self._live.stream(partial(click.may_still, NUMBERS))
+
+    def graphs(self, click: Click) -> HTTPResponse:
+        """The values of the graphs of the overview, for its script."""
+        _check_numbers(click)
+        return self._live.history(_span(click))
 
     # -- the frame --------------------------------------------------------------------------------
 
@@ -295,9 +304,14 @@ class Console:
         actor = _actor(click)
         few = {"rows": "6"}
         status = await self._heard("status", {}, actor)
+        over, may_count = _span(click), NUMBERS in actor.scopes
         return click.page(
             "overview.html",
-            tiles=self._live.tiles() if NUMBERS in actor.scopes else (),
+            tiles=self._live.tiles() if may_count else (),
+            graphs=self._live.graphs(over) if may_count else (),
+            over=over,
+            spans=SPANS,
+            draws=self._site.static.has(*UPLOT),
             version=version(),
             presence=await self._heard("top presence", few, actor),
             audit=await self._heard("audit list", few, actor),
@@ -636,6 +650,22 @@ _PEOPLE = frozenset(
 def _actor(click: Click) -> Actor:
     assert click.actor is not None, "others do not get here"
     return click.actor
+
+
+def _check_numbers(click: Click) -> None:
+    """Refuse those who may not see the numbers of the server.
+
+    Raises:
+        HTTPError: They may not.
+    """
+    if not click.may_still(NUMBERS):
+        raise HTTPError(403, f"This is for those who have the scope {NUMBERS}.")
+
+
+def _span(click: Click) -> str:
+    """The time that the graphs are asked about."""
+    over = click.field("over")
+    return over if over in SPANS else next(iter(SPANS))
 
 
 def _asked(click: Click) -> str:

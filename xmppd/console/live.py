@@ -1,7 +1,6 @@
 """Live: how the server does, as a few numbers: sampled now and then, and for those who look."""
 
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,67 +9,33 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from xmppd.host.metrics import Histogram, Metrics, Reading
+from xmppd.console.graphs import Graph, drawn, for_a_script, graphs
+from xmppd.console.history import SPANS, ReadingHistory
+from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second, readings
+from xmppd.host.clocks import Clocks
+from xmppd.host.metrics import Metrics
 from xmppd.pages import cells
 from xmppd.web.request import HTTPError, HTTPResponse, Pieces
 
 SAMPLE_S = 1.0
 """The time between two samples, while somebody looks (CN-9)."""
 
-KEPT_EACH_S = 10.0
-MAX_KEPT = 360
-"""Samples that are kept: of an hour."""
-
 MAX_WINDOWS = 32
 """Windows that are told at the same time."""
 
-WIDTH, HEIGHT, TOP = 160, 30, 4
+WIDTH, HEIGHT = 300, 30
+"""Of the drawing of a tile."""
 
-_READ = frozenset(
-    (
-        "traffic_bytes",
-        "login_seconds",
-        "logins_waiting",
-        "loop_late_seconds",
-        "presence_broadcasts",
-        "presence_copies",
-        "queued_bytes",
-        "sessions",
-        "stanzas",
-    )
-)
-"""The metrics that are read, with one that adds up what others go by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """What has been counted by a moment.
-
-    Attributes:
-        at: The moment, on the steady clock.
-        sessions: Clients that are bound, with those that are detached.
-        detached: These.
-        messages: That came to be routed.
-        presences: The same.
-        copies: Of presences, to contacts.
-        broadcasts: What these are copies of.
-        queued_bytes: That wait for slow readers.
-        late: How often the loop was looked at, and how late it was in all, in seconds.
-        logins: How many, and the time they took in all, in seconds.
-        waiting: Logins that wait for their turn.
-    """
-
-    at: float
-    sessions: float
-    detached: float
-    messages: float
-    presences: float
-    copies: float
-    broadcasts: float
-    queued_bytes: float
-    late: tuple[int, float]
-    logins: tuple[int, float]
-    waiting: float
+HOUR = SPANS["hour"]
+_MEASURES: Mapping[str, Measure] = {
+    "sessions": at_its_end("sessions"),
+    "messages": per_second("messages"),
+    "copies": per_second("copies"),
+    "queued_bytes": at_its_end("queued_bytes"),
+    "late": mean_ms("late"),
+    "logins": mean_ms("logins"),
+}
+"""How the number of each tile is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +65,17 @@ class Live:
     Args:
         metrics: Have all there are.
         clock: The reactor's.
+        clocks: Tell the time of day of what was kept.
     """
 
-    def __init__(self, metrics: Metrics, clock: IReactorTime) -> None:
+    def __init__(self, metrics: Metrics, clock: IReactorTime, clocks: Clocks) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._kept: deque[Readings] = deque(maxlen=MAX_KEPT)
+        self._stamp = clocks.stamp
+        self._history = ReadingHistory()
+        self._hour: Readings | None = None
+        self._peak = 0.0
+        self._lines: dict[str, str] = {}
         self._last: Readings | None = None
         self._now: Readings | None = None
         self._windows: set[_Window] = set()
@@ -114,82 +84,81 @@ class Live:
 
     def look(self, now: float) -> None:
         """Keep a sample, if it is time."""
-        if not self._kept or now - self._kept[-1].at >= KEPT_EACH_S:
-            self._kept.append(self._totals())
+        if self._history.is_time(now):
+            self._history.keep(self._totals())
 
     def tiles(self) -> list[Tile]:
         """The numbers of just now."""
         now = self._totals()
         before = self._before(now)
+        self._look_back()
+        each = now.copies / now.broadcasts if now.broadcasts else 0.0
+        queued, _, unit = cells.size(now.queued_bytes).partition(" ")
         return [
-            Tile(
-                "sessions", "Sessions", cells.number(now.sessions), "",
-                f"{cells.number(now.detached)} detached", self._line(lambda a, b: b.sessions),
-            ),
-            self._rate("messages", "Messages", now, before, "/s"),
-            self._copies(now, before),
-            _bytes_tile(now, self._line(lambda a, b: b.queued_bytes)),
-            self._mean("late", "Loop lag", now, before, "no login waits" if not now.waiting else
-                       f"{cells.number(now.waiting)} logins wait"),
+            self._tile("sessions", "Sessions", cells.number(now.sessions), "",
+                       f"{cells.number(now.detached)} detached"),
+            self._rate("messages", "Messages", now, before,
+                       f"peak of the hour {cells.number(round(self._peak, 1))} /s"),
+            self._rate("copies", "Presence copies", now, before,
+                       f"{cells.number(round(each, 1))} for each change"),
+            self._tile("queued_bytes", "To be written", queued, unit,
+                       "for slow readers" if now.queued_bytes else "nobody reads slowly"),
+            self._mean("late", "Loop lag", now, before,
+                       f"waiting logins: {cells.number(now.waiting)}" if now.waiting
+                       else "no login waits"),
             self._mean("logins", "Login", now, before, f"{now.logins[0]:,} since the start"),
         ]  # fmt: skip
+
+    def graphs(self, over: str) -> list[Graph]:
+        """The numbers of a while.
+
+        Args:
+            over: One of :data:`~xmppd.console.history.SPANS`.
+        """
+        return graphs(self._history.over(SPANS[over]), self._stamp)
+
+    def history(self, over: str) -> HTTPResponse:
+        """The same as values, for a script.
+
+        Args:
+            over: One of :data:`~xmppd.console.history.SPANS`.
+        """
+        found = for_a_script(self._history.over(SPANS[over]), self._stamp)
+        headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+        return HTTPResponse(200, json.encode(found), headers)
 
     def _before(self, now: Readings) -> Readings:
         """The sample that rates are taken against."""
         if self._now is not None and self._last is not None and now.at - self._last.at < 5.0:
             return self._last
-        return self._kept[-1] if self._kept and self._kept[-1].at < now.at else now
+        kept = self._history.last
+        return kept if kept is not None and kept.at < now.at else now
 
-    def _rate(self, key: str, title: str, now: Readings, before: Readings, unit: str) -> Tile:
-        def per_second(one: Readings, other: Readings) -> float:
-            return _per_second(getattr(one, key), getattr(other, key), one, other)
+    def _look_back(self) -> None:
+        """Draw the last hour, if that is not done."""
+        if self._history.last is not self._hour or not self._lines:
+            self._hour = self._history.last
+            pairs = list(pairwise(self._history.over(HOUR)))
+            found = {key: [measure(*pair) for pair in pairs] for key, measure in _MEASURES.items()}
+            self._peak = max(found["messages"], default=0.0)
+            self._lines = {
+                key: drawn(line, width=WIDTH, height=HEIGHT) for key, line in found.items()
+            }
 
-        peak = max((per_second(a, b) for a, b in self._pairs()), default=0.0)
-        note = f"peak of the hour {cells.number(round(peak, 1))} {unit}"
-        value = cells.number(round(per_second(before, now), 1))
-        return Tile(key, title, value, unit, note, self._line(per_second))
+    def _tile(self, key: str, title: str, value: str, unit: str, note: str) -> Tile:
+        return Tile(key, title, value, unit, note, self._lines[key])
 
-    def _copies(self, now: Readings, before: Readings) -> Tile:
-        each = now.copies / now.broadcasts if now.broadcasts else 0.0
-        tile = self._rate("copies", "Presence copies", now, before, "/s")
-        note = f"{cells.number(round(each, 1))} for each change"
-        return Tile(tile.key, tile.title, tile.value, tile.unit, note, tile.line)
+    def _rate(self, key: str, title: str, now: Readings, before: Readings, note: str) -> Tile:
+        value = cells.number(round(_MEASURES[key](before, now), 1))
+        return self._tile(key, title, value, "/s", note)
 
     def _mean(self, key: str, title: str, now: Readings, before: Readings, note: str) -> Tile:
-        def mean_ms(one: Readings, other: Readings) -> float:
-            (count, total), (more, all_of_it) = getattr(one, key), getattr(other, key)
-            return 1_000.0 * (all_of_it - total) / (more - count) if more > count else 0.0
-
-        found = mean_ms(before, now) or mean_ms(self._kept[0] if self._kept else now, now)
-        return Tile(key, title, f"{found:,.1f}", "ms", note, self._line(mean_ms))
-
-    def _pairs(self) -> Iterator[tuple[Readings, Readings]]:
-        return pairwise(tuple(self._kept))
-
-    def _line(self, of: Callable[[Readings, Readings], float]) -> str:
-        """The path of a drawing of the last hour."""
-        return drawn([of(a, b) for a, b in self._pairs()])
+        measure = _MEASURES[key]
+        found = measure(before, now) or measure(self._history.first or now, now)
+        return self._tile(key, title, f"{found:,.1f}", "ms", note)
 
     def _totals(self) -> Readings:
-        # In their order, as a scrape reads them: some go by what one before has added up.
-        read = {each.full_name: each.sample() for each in self._metrics if each.full_name in _READ}
-
-        def of(name: str, *labels: str) -> float:
-            return _sum(read[name], *labels)
-
-        return Readings(
-            self._clock.seconds(),
-            of("sessions"),
-            of("sessions", "detached"),
-            of("stanzas", "message", "in"),
-            of("stanzas", "presence", "in"),
-            of("presence_copies"),
-            of("presence_broadcasts"),
-            of("queued_bytes"),
-            _of_histogram(read["loop_late_seconds"]),
-            _of_histogram(read["login_seconds"]),
-            of("logins_waiting"),
-        )
+        return readings(self._metrics, self._clock.seconds())
 
     # -- those who look ---------------------------------------------------------------------------
 
@@ -232,7 +201,7 @@ class Live:
                 window.end()
 
     def _event(self) -> bytes:
-        tiles = {
+        told: dict[str, object] = {
             tile.key: {
                 "value": tile.value,
                 "unit": tile.unit,
@@ -241,7 +210,8 @@ class Live:
             }
             for tile in self.tiles()
         }
-        return b"data: %b\n\n" % json.encode(tiles)
+        told["step"] = for_a_script(self._history.over(HOUR)[-2:], self._stamp)
+        return b"data: %b\n\n" % json.encode(told)
 
     def stop(self) -> None:
         """Tell nobody any more, since the server stops."""
@@ -281,44 +251,4 @@ class _Window:
                 yield event
 
 
-def _bytes_tile(now: Readings, line: str) -> Tile:
-    value, _, unit = cells.size(now.queued_bytes).partition(" ")
-    note = "nobody reads slowly" if not now.queued_bytes else "for slow readers"
-    return Tile("queued_bytes", "To be written", value, unit, note, line)
-
-
-def _per_second(before: float, now: float, one: Readings, other: Readings) -> float:
-    seconds = other.at - one.at
-    return (now - before) / seconds if seconds > 0 else 0.0
-
-
-def _sum(reading: Reading, *labels: str) -> float:
-    if isinstance(reading, Mapping):
-        return sum(
-            _sum(number) for key, number in reading.items() if all(label in key for label in labels)
-        )
-    return float(reading.count) if isinstance(reading, Histogram) else float(reading)
-
-
-def _of_histogram(reading: Reading) -> tuple[int, float]:
-    found = reading.values() if isinstance(reading, Mapping) else (reading,)
-    histograms = [each for each in found if isinstance(each, Histogram)]
-    return sum(each.count for each in histograms), sum(each.total for each in histograms)
-
-
-def drawn(values: list[float]) -> str:
-    """A line through values, as the path of a drawing of ``WIDTH`` by ``HEIGHT``; empty without
-    any.
-    """
-    if len(values) < 2:
-        return ""
-    most = max(values) or 1.0
-    step = WIDTH / (len(values) - 1)
-    points = (
-        f"{step * at:.1f} {HEIGHT - 1 - value / most * (HEIGHT - TOP):.1f}"
-        for at, value in enumerate(values)
-    )
-    return f"M{' L'.join(points)}"
-
-
-__all__ = ["MAX_WINDOWS", "Live", "Tile", "drawn"]
+__all__ = ["MAX_WINDOWS", "Live", "Tile"]

@@ -106,6 +106,7 @@ TAKEN = (
     "configuration",
     "do",
     "find",
+    "graphs",
     "live",
     "login",
     "logout",

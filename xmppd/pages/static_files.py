@@ -36,6 +36,10 @@ class StaticFiles:
         """Where a file is; another content has another address, so that browsers may keep it."""
         return f"{self.root}{name}?{self._files[name][2]}"
 
+    def has(self, *names: str) -> bool:
+        """Whether there are all of some files."""
+        return all(name in self._files for name in names)
+
     def serve(self, request: HTTPRequest) -> HTTPResponse:
         """A file.
 

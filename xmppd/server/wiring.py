@@ -240,7 +240,7 @@ class Wiring:
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
         self.visitors = self._visitors()
-        self.console_pages, self.live = ConsolePages(), Live(self.metrics, self.clock)
+        self.console_pages, self.live = ConsolePages(), Live(self.metrics, self.clock, self.clocks)
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
         self.health, self.stored_counts, self.loop_watch = self._health()

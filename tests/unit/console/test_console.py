@@ -18,7 +18,8 @@ from xmppd.command.kinds import Flag, Number
 from xmppd.command.reply import Replies, Row
 from xmppd.console.console import MAX_COMMANDS
 from xmppd.console.endless_commands import MAX_STREAMS
-from xmppd.console.live import KEPT_EACH_S, MAX_WINDOWS
+from xmppd.console.live import MAX_WINDOWS
+from xmppd.console.shown import Heard
 from xmppd.pages.page import Page, Panel
 from xmppd.pages.visitors import PROOF_S
 from xmppd.stanza import JID
@@ -394,14 +395,43 @@ class LiveTests(ConsoleCase):
         self.close(client)
         self.assertEqual(len(self.house.traces.tracers), 0)
 
-    def test_history(self) -> None:
-        """The drawings are of samples that are kept now and then, an hour of them."""
-        live = self.house.server.live
-        for step in range(1_000):
-            live.look(step * KEPT_EACH_S)
-            self.house.clock.advance(KEPT_EACH_S)
-        self.assertIn("L160.0", live.tiles()[0].line)
-        self.assertEqual(live.tiles()[0].line.count("L"), 358)
+    def look(self, times: int) -> None:
+        """Let so many steps of the graphs go by."""
+        for _ in range(times):
+            self.house.clock.advance(10.0)
+            self.house.server.live.look(self.house.clock.seconds())
+
+    def test_graphs(self) -> None:
+        """The overview has graphs of what was, drawn by the server, and their values for a script:
+        those of another time are one click away.
+        """
+        page = self.admin.get("/console/")
+        self.assertEqual(page.text.count("<figure"), 4)
+        self.look(400)
+        self.house.bind("romeo", "orchard")
+        self.look(1)
+        self.admin = self.browser(ADMIN)  # it was out, for it did nothing
+        page = self.admin.get("/console/")
+        label = "Sessions, the last hour: at most 1, connected now 1, detached now 0"
+        self.assertEqual(page.text.count(f'aria-label="{label}"'), 1)
+        self.assertEqual(page.text.count('class="line line-1" d="M'), 4)
+        for over, count in (("hour", 360), ("day", 14), ("week", 2), ("for ever", 360)):
+            told = json.loads(self.admin.get(f"/console/graphs?over={quote(over)}").text)
+            self.assertEqual(told["graphs"]["sessions"], [[0] * (count - 1) + [1], [0] * count])
+            self.assertEqual(len(told["at"]), count, over)
+            self.assertEqual(told["at"][-1], round(self.house.wall_clock()))
+            self.assertEqual(told["at"], sorted(set(told["at"])))
+        page = self.admin.get("/console/?over=day")
+        self.assertIn('href="/console/?over=day" aria-current', page.text)
+
+    def test_graphs_go_on(self) -> None:
+        """Who looks is told the newest values of the graphs as well."""
+        self.house.bind("romeo", "orchard")
+        self.look(3)
+        client = self.open("/console/live")
+        step = json.loads(self.events(client)[0])["step"]
+        self.assertEqual(step["graphs"]["sessions"], [[1], [0]])
+        self.assertEqual(step["at"], [round(self.house.wall_clock())])
 
     def test_commands_at_once(self) -> None:
         """So many commands are under way for pages; then one is told to try again."""

@@ -6,7 +6,9 @@ const live = document.querySelector("[data-live]");
 if (live) {
   const source = new EventSource(live.dataset.live);
   source.onmessage = (event) => {
-    for (const [key, told] of Object.entries(JSON.parse(event.data))) {
+    const all = JSON.parse(event.data);
+    live.dispatchEvent(new CustomEvent("told", { detail: all.step }));
+    for (const [key, told] of Object.entries(all)) {
       const tile = live.querySelector(`[data-tile="${key}"]`);
       if (!tile) continue;
       tile.querySelector("[data-value]").textContent = told.value;
@@ -15,7 +17,7 @@ if (live) {
       if (unit) unit.textContent = told.unit;
       const [area, line] = tile.querySelectorAll("path");
       line.setAttribute("d", told.line);
-      area.setAttribute("d", told.line && `${told.line} L160 30 L0 30 Z`);
+      area.setAttribute("d", told.line && `${told.line} L300 30 L0 30 Z`);
     }
     live.dataset.told = "1";
   };

@@ -1,0 +1,80 @@
+"""What the overview remembers: an hour in short steps, a week in long ones; and drawings of it."""
+
+from dataclasses import replace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from xmppd.console.graphs import drawn, values
+from xmppd.console.history import LONG_STEP_S, SPANS, STEP_S, ReadingHistory
+from xmppd.console.readings import Readings
+
+NOTHING = Readings(0.0, 0, 0, 0, 0, 0, 0, 0, (0, 0.0), (0, 0.0), 0)
+DAY_S = 86_400.0
+
+
+class HistoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.history = ReadingHistory()
+
+    def keep(self, seconds: float) -> None:
+        """Let time go by; each second a message comes, and one session more is there."""
+        at = 0.0
+        while at <= seconds:
+            self.assertTrue(self.history.is_time(at))
+            self.history.keep(replace(NOTHING, at=at, messages=at, sessions=at))
+            self.assertFalse(self.history.is_time(at + STEP_S - 1))
+            at += STEP_S
+
+    def test_bounded(self) -> None:
+        """What is older than an hour, or than a week, is forgotten."""
+        self.keep(8 * DAY_S)
+        for name, steps, span_s in (
+            ("hour", 360, 3_600.0), ("day", 288, DAY_S), ("week", 288, 7 * DAY_S),
+        ):  # fmt: skip
+            found = self.history.over(SPANS[name])
+            self.assertEqual(found[-1].at, 8 * DAY_S, name)
+            self.assertEqual(len(found) - 1, steps, name)
+            self.assertAlmostEqual(found[-1].at - found[0].at, span_s, delta=0.05 * span_s)
+
+    def test_newest(self) -> None:
+        """Long steps go up to the newest readings as well."""
+        self.keep(LONG_STEP_S + 2 * STEP_S)
+        found = self.history.over(SPANS["day"])
+        self.assertEqual([each.at for each in found], [0.0, LONG_STEP_S, LONG_STEP_S + 20.0])
+
+    def test_nothing(self) -> None:
+        """Before the first one there is nothing, and nothing to draw."""
+        for span in SPANS.values():
+            self.assertEqual(self.history.over(span), [])
+        self.assertEqual(values([])["sessions"], [[], []])
+
+    def test_values(self) -> None:
+        """Rates are those of the whole step, whatever its length."""
+        self.keep(DAY_S)
+        for span in SPANS.values():
+            rates, _ = values(self.history.over(span))["stanzas"]
+            self.assertEqual(set(rates), {1.0})
+
+    def test_rates(self) -> None:
+        """What took long is divided by what it took so long for; nothing by nothing is nothing."""
+        slow = replace(NOTHING, at=10.0, late=(10, 0.05), sessions=3, detached=1)
+        found = values([NOTHING, slow, replace(slow, at=20.0)])
+        self.assertEqual(found["late"], [[5.0, 0.0]])
+        self.assertEqual(found["sessions"], [[2.0, 2.0], [1.0, 1.0]])
+
+
+class DrawingTests(SynchronousTestCase):
+    def test_line(self) -> None:
+        """A line goes from edge to edge, with its highest value at the upper one."""
+        self.assertEqual(drawn([0, 2, 1], width=100, height=24), "M0.0 23.0 L50.0 3.0 L100.0 13.0")
+        self.assertEqual(drawn([1, 1], 2, width=100, height=24), "M0.0 13.0 L100.0 13.0")
+        self.assertEqual(drawn([0, 0], width=100, height=24), "M0.0 23.0 L100.0 23.0")
+        self.assertEqual(drawn([1]), "")
+
+    def test_peak(self) -> None:
+        """Of many values no peak is lost."""
+        line = [0.0] * 1_000
+        line[123] = 7.0
+        path = drawn(line, width=140, height=24)
+        self.assertLessEqual(path.count("L"), 20)
+        self.assertEqual(path.count(" 3.0"), 1)

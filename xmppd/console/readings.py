@@ -1,0 +1,130 @@
+"""Readings: what the server has counted by a moment, as far as the overview shows it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from xmppd.host.metrics import Histogram, Metrics, Reading
+
+_READ = frozenset(
+    (
+        "traffic_bytes",
+        "login_seconds",
+        "logins_waiting",
+        "loop_late_seconds",
+        "presence_broadcasts",
+        "presence_copies",
+        "queued_bytes",
+        "sessions",
+        "stanzas",
+    )
+)
+"""The metrics that are read, with one that adds up what others go by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What has been counted by a moment.
+
+    Attributes:
+        at: The moment, on the steady clock.
+        sessions: Clients that are bound, with those that are detached.
+        detached: These.
+        messages: That came to be routed.
+        presences: The same.
+        copies: Of presences, to contacts.
+        broadcasts: What these are copies of.
+        queued_bytes: That wait for slow readers.
+        late: How often the loop was looked at, and how late it was in all, in seconds.
+        logins: How many, and the time they took in all, in seconds.
+        waiting: Logins that wait for their turn.
+    """
+
+    at: float
+    sessions: float
+    detached: float
+    messages: float
+    presences: float
+    copies: float
+    broadcasts: float
+    queued_bytes: float
+    late: tuple[int, float]
+    logins: tuple[int, float]
+    waiting: float
+
+
+Measure = Callable[[Readings, Readings], float]
+"""A number of the time between two readings."""
+
+
+def readings(metrics: Metrics, at: float) -> Readings:
+    """What is counted now.
+
+    Args:
+        metrics: Have all there are.
+        at: Now, on the steady clock.
+    """
+    # In their order, as a scrape reads them: some go by what one before has added up.
+    read = {each.full_name: each.sample() for each in metrics if each.full_name in _READ}
+
+    def of(name: str, *labels: str) -> float:
+        return _sum(read[name], *labels)
+
+    return Readings(
+        at,
+        of("sessions"),
+        of("sessions", "detached"),
+        of("stanzas", "message", "in"),
+        of("stanzas", "presence", "in"),
+        of("presence_copies"),
+        of("presence_broadcasts"),
+        of("queued_bytes"),
+        _of_histogram(read["loop_late_seconds"]),
+        _of_histogram(read["login_seconds"]),
+        of("logins_waiting"),
+    )
+
+
+def at_its_end(key: str) -> Measure:
+    """What was so at the later reading."""
+
+    def measure(before: Readings, now: Readings) -> float:
+        return float(getattr(now, key))
+
+    return measure
+
+
+def per_second(key: str) -> Measure:
+    """How much was counted each second."""
+
+    def measure(before: Readings, now: Readings) -> float:
+        seconds = now.at - before.at
+        return (getattr(now, key) - getattr(before, key)) / seconds if seconds > 0 else 0.0
+
+    return measure
+
+
+def mean_ms(key: str) -> Measure:
+    """How long one took of those that were counted, in milliseconds."""
+
+    def measure(before: Readings, now: Readings) -> float:
+        (count, total), (more, all_of_it) = getattr(before, key), getattr(now, key)
+        return 1_000.0 * (all_of_it - total) / (more - count) if more > count else 0.0
+
+    return measure
+
+
+def _sum(reading: Reading, *labels: str) -> float:
+    if isinstance(reading, Mapping):
+        return sum(
+            _sum(number) for key, number in reading.items() if all(label in key for label in labels)
+        )
+    return float(reading.count) if isinstance(reading, Histogram) else float(reading)
+
+
+def _of_histogram(reading: Reading) -> tuple[int, float]:
+    found = reading.values() if isinstance(reading, Mapping) else (reading,)
+    histograms = [each for each in found if isinstance(each, Histogram)]
+    return sum(each.count for each in histograms), sum(each.total for each in histograms)
+
+
+__all__ = ["Measure", "Readings", "at_its_end", "mean_ms", "per_second", "readings"]
