@@ -198,6 +198,9 @@ class Console:
         told: dict[str, object] = dict(panel.given)
         if panel.about:
             told[panel.about] = about
+        words = click.field(panel.finds) if panel.finds else ""
+        if words:
+            told[panel.finds] = words
         begin = click.field(panel.onward[0]) if panel.onward else ""
         page: dict[str, object] = {}
         if panel.onward is not None:
@@ -212,7 +215,11 @@ class Console:
             "shell": in_a_shell(command, told),
             "file": self._href(panel.command, {**told, "as": CSV}),
             "open": self._href(panel.command, told),
-            "first": click.request.path if begin else "",
+            "first": f"{click.request.path}{words and '?' + urlencode({panel.finds: words})}"
+            if begin
+            else "",
+            "finds": panel.finds,
+            "words": words,
             "next": self._next(panel, found, click),
         }
 
@@ -221,7 +228,7 @@ class Console:
         if panel.onward is None or not found.more:
             return ""
         argument, column = panel.onward
-        query = {panel.about: click.field(panel.about)} if panel.about else {}
+        query = {key: click.field(key) for key in (panel.about, panel.finds) if click.field(key)}
         last = found.last.get(column)
         return f"{click.request.path}?{urlencode({**query, argument: last})}"
 
@@ -229,7 +236,8 @@ class Console:
         self, name: str, told: Mapping[str, object], click: Click, panel: Panel | None = None
     ) -> ShownAnswer:
         try:
-            answer = await self._answer(name, told, _actor(click))
+            onward = panel.onward if panel is not None else None
+            answer = await self._answer(name, told, _actor(click), onward=onward)
         except Refused as error:
             return ShownAnswer(refused=f"{str(error).rstrip('.')}.")
         if panel is None:
@@ -598,9 +606,15 @@ class Console:
         )
 
     async def _answer(
-        self, name: str, told: Mapping[str, object], actor: Actor, most: int = MAX_ROWS
+        self,
+        name: str,
+        told: Mapping[str, object],
+        actor: Actor,
+        most: int = MAX_ROWS,
+        onward: tuple[str, str] | None = None,
     ) -> Heard:
-        """What a command answers, as far as it is shown.
+        """What a command answers, as far as it is shown: that of all nodes in the order of the
+        column that leads onward, if there is one.
 
         Raises:
             Refused: It cannot be done.
@@ -609,14 +623,16 @@ class Console:
         command, context = self._commands.asked(name, told, actor)
         if self._under_way >= MAX_COMMANDS:
             raise HTTPError(429, f"{MAX_COMMANDS} commands are under way; try again.")
-        answer = Heard()
+        answer, kept = Heard(), most
+        if onward is not None and command.about.asks == "all":
+            kept = MAX_FILE_ROWS  # each node gives no more than it is asked for
         self._under_way += 1
         if command.about.effect != "reads" and DRY_RUN.key not in told:
             _log.info("console: {actor} gave the command {command}", actor=actor.who, command=name)
         try:
             async with aclosing(self._commands.replies(command, context)) as replies:
                 async for reply in replies:
-                    if len(answer.rows) + len(answer.notes) < most:
+                    if len(answer.rows) + len(answer.notes) < kept:
                         answer.add(reply)
                         continue
                     answer.more = True
@@ -628,6 +644,8 @@ class Console:
             answer.notes.append(str(error))
         finally:
             self._under_way -= 1
+        if onward is not None and kept > most:
+            answer.cut(most, onward[1])
         return answer
 
 

@@ -57,6 +57,8 @@ PAGES: tuple[Page | Panel, ...] = (
         columns=("jid", "state", "address", "mechanism", "since", "idle_s", "priority"),
         each=("session show", "session end"),
         opens=USER,
+        onward=("after", "jid"),
+        finds="find",
     ),
     Page(
         path="groups",

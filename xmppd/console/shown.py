@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from xmppd.command.reply import Reply, Row, columns_of
@@ -101,6 +102,12 @@ class Heard:
             self.rows.append(columns_of(reply))
         else:
             self.notes.append(reply)
+
+    def cut(self, most: int, column: str) -> None:
+        """Leave the first rows only, in the order of a column."""
+        self.rows.sort(key=itemgetter(column))
+        self.more = self.more or len(self.rows) > most
+        del self.rows[most:]
 
 
 def shown(

@@ -1,6 +1,8 @@
 """Commands on sessions."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import nsmallest
 from itertools import chain
 
 from msgspec.structs import asdict
@@ -9,7 +11,7 @@ from xmppd.auth.tokens import Tokens
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import AccountName, Address, Flag
+from xmppd.command.kinds import AccountName, Address, Flag, Number
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
@@ -20,6 +22,7 @@ from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition, StreamCondition, StreamError
 from xmppd.stanza.phrases import counted
 
+MAX_ROWS = 1_000_000
 SESSION = "such as romeo@example.org/orchard"
 
 
@@ -72,12 +75,23 @@ class SessionCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """List the sessions that are bound."""
-        wanted = [jid.bare for jid in context.arguments.jids("account")]
-        found = [self.sessions.local_sessions(bare) for bare in wanted]
-        for session in chain(*found) if wanted else tuple(self.sessions.sessions.values()):
-            if session.bound:
-                yield _row(session, "detached" if session.detached else "connected")
+        """List the sessions that are bound: in the order of their JIDs if there is an end."""
+        told = context.arguments
+        bares = [jid.bare for jid in told.jids("account")]
+        found: Iterable[LocalClientSession] = tuple(self.sessions.sessions.values())
+        if bares:
+            found = chain(*map(self.sessions.local_sessions, bares))
+        found = (session for session in found if session.bound)
+        if words := told.text("find").casefold():
+            found = (session for session in found if _has(session, words))
+        after, rows = next(iter(told.jids("after")), None), told.number("rows", 0)
+        if after is not None:
+            found = (session for session in found if session.jid.full > after.full)
+        if rows or after is not None:
+            by_jid = {session.jid.full: session for session in found}
+            found = map(by_jid.__getitem__, nsmallest(rows or MAX_ROWS, by_jid))
+        for session in found:
+            yield _row(session, "detached" if session.detached else "connected")
 
     async def show(self, context: CommandContext) -> Replies:
         """Show a session that is bound."""
@@ -145,6 +159,14 @@ class SessionCommands:
                 await self.tokens.revoke(jid.bare, session.login.agent.id)
 
 
+def _has(session: LocalClientSession, words: str) -> bool:
+    """Whether a session has these words in its JID, its address, or the name of its client."""
+    login = session.login
+    device = (login is not None and login.agent.device) or ""
+    text = f"{session.jid.full}\n{session.connection.address}\n{device}\n{session.agent}"
+    return words in text.casefold()
+
+
 def _row(session: LocalClientSession, state: str) -> SessionRow:
     login = session.login
     return SessionRow(
@@ -178,7 +200,12 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
         Description(
             "session list",
             "list sessions",
-            (Argument("--account", "only sessions of this account", AccountName()),),
+            (
+                Argument("--account", "only sessions of this account", AccountName()),
+                Argument("--find", "only sessions with this in the JID, IP address or client"),
+                Argument("--after", "only sessions after this one, by JID", Address()),
+                Argument("--rows", "at most this many of each node", Number(1, MAX_ROWS)),
+            ),
             asks="all",
             area="sessions",
             empty="no session was found",

@@ -28,7 +28,9 @@ class Panel:
         takes: The column that an argument takes instead.
         opens: The path of a page that is about what the first column has.
         onward: The argument that leads to the rows behind these, and the column of the last one
-            that it is told; None if there is none. Such a command also takes ``--rows``.
+            that it is told; None if there is none. Such a command also takes ``--rows``; where it
+            asks all nodes, the rows are in the order of this column.
+        finds: The argument that takes words to look for; empty for none.
     """
 
     page: str
@@ -41,6 +43,7 @@ class Panel:
     takes: Mapping[str, str] = field(default_factory=dict)
     opens: str = ""
     onward: tuple[str, str] | None = None
+    finds: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

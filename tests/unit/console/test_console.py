@@ -246,6 +246,32 @@ class CommandTests(ConsoleCase):
         (file,) = re.findall(r'href="([^"]*as=csv)"', page.text)
         self.assertEqual(len(self.admin.get(unescape(file)).text.splitlines()), 214)
 
+    def test_onward_in_sessions(self) -> None:
+        """So it is with sessions; what is looked for is looked for on the next page, too."""
+        names = [f"u{number:03}@montague.lit" for number in range(120)]
+        self.add(*names)
+        for name in names:
+            self.house.bind(name.partition("@")[0], "here")
+        self.house.bind("romeo", "orchard")
+        page = self.admin.get("/console/sessions")
+        self.assertEqual(page.text.count("<tr>"), 101)
+        (path,) = re.findall(r'href="([^"]*)">The next 100', page.text)
+        self.assertEqual(self.admin.get(unescape(path)).text.count("<tr>"), 22)
+        page = self.admin.get("/console/sessions?find=HERE")
+        (path,) = re.findall(r'href="([^"]*)">The next 100', page.text)
+        page = self.admin.get(unescape(path))
+        self.assertEqual(page.text.count("<tr>"), 21)
+        self.assertIn('value="HERE"', page.text)
+        self.assertIn("xmppctl session list --find HERE", seen(page))
+        self.assertIn("There is nothing here", seen(self.admin.get("/console/sessions?find=zzz")))
+
+    def test_in_order(self) -> None:
+        """What several nodes answer is put into one order, and cut."""
+        answer = Heard([{"jid": jid} for jid in ("d", "b", "c", "a")])
+        answer.cut(3, "jid")
+        self.assertEqual([row["jid"] for row in answer.rows], ["a", "b", "c"])
+        self.assertTrue(answer.more)
+
     def test_onward_in_the_audit(self) -> None:
         """So it is with what was done, the newest first."""
         for _ in range(51):

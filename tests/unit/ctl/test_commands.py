@@ -249,6 +249,27 @@ class SessionTests(OfficeCase):
         self.assertEqual(row["state"], "connected")
         self.assertEqual(len(self.office.rows("session list")), 2)
 
+    def test_pages(self) -> None:
+        """So many are listed in the order of their JIDs, and the next ones behind the last."""
+        self.house.connect("romeo/c", "juliet/b", "romeo/a", "romeo/b")
+        found, after = list[object](), dict[str, object]()
+        for count in (2, 2, 0):
+            rows = self.office.rows("session list", rows="2", **after)
+            self.assertEqual(len(rows), count)
+            found += [row["jid"] for row in rows]
+            after = {"after": found[-1]}
+        self.assertEqual(
+            found,
+            ["juliet@montague.lit/b", *(f"romeo@montague.lit/{each}" for each in "abc")],
+        )
+
+    def test_find(self) -> None:
+        """Those are listed that have words in their JID, their address, or their client's name."""
+        self.house.connect("romeo/orchard", "juliet/balcony")
+        for words, count in (("ORCH", 1), ("192.0.2", 2), ("@montague", 2), ("*", 0), ("%", 0)):
+            self.assertEqual(len(self.office.rows("session list", find=words)), count, words)
+        self.assertEqual(len(self.office.rows("session list", find="o", account="juliet")), 1)
+
     def test_sleeping(self) -> None:
         """One whose client is away is listed as sleeping, and can be ended."""
         (romeo,) = self.house.connect("romeo/orchard")
