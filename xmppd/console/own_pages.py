@@ -16,6 +16,7 @@ PAGES: tuple[Page | Panel, ...] = (
         about="account",
         acts=(
             "user password",
+            "user reset",
             "user disable",
             "user enable",
             "user unlock",
@@ -120,6 +121,7 @@ PAGES: tuple[Page | Panel, ...] = (
           columns=("at", "level", "message")),
     Page(path="audit", title="Audit", says="What was changed, who changed it, and the outcome."),
     Panel(page="audit", title="Commands that changed something", command="audit list",
+          columns=("at", "command", "arguments", "actor", "way", "address", "outcome"),
           onward=("before", "number")),
     Page(path="keys", title="Keys", says="With a key a program gives commands.", acts=("key add",)),
     Panel(page="keys", title="Keys of programs", command="key list", each=("key revoke",)),
@@ -127,10 +129,16 @@ PAGES: tuple[Page | Panel, ...] = (
     Panel(
         page="jobs", title="Jobs", command="job list", each=("job show", "job cancel"),
     ),
-    Page(path="data", title="Data", says="Records that could not be read are set aside here."),
+    Page(
+        path="data",
+        title="Data",
+        says="Backup, export and import use files of the server's machine: they are in xmppctl.",
+        acts=("archive check", "archive expire", "upload expire"),
+    ),
+    Panel(page="data", title="Accounts", command="user count"),
     Panel(
         page="data",
-        title="Quarantine",
+        title="Records that could not be read",
         command="db quarantine list",
         each=("db quarantine show", "db quarantine delete"),
     ),

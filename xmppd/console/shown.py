@@ -25,6 +25,7 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:
 _GOOD = frozenset(("open", "connected", "available", "done", "acts", "reached"))
 _BAD = re.compile(r"refused|failed|broken|expired|unreachable|lost")
 _STATES = frozenset(("state", "outcome"))
+_TOLD = "arguments"
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
 
@@ -171,6 +172,8 @@ def value(key: str, found: object, href: str = "") -> Markup:
         items = "".join(f"<li><bdi>{escape(cells.text(each))}</bdi></li>" for each in found)
         return Markup(f'<ul class="many">{items}</ul>')
     text = str(found)
+    if key == _TOLD:
+        return Markup(f"<bdi>{escape(cells.arguments(text))}</bdi>")
     moment = _MOMENT.fullmatch(text)
     if moment is not None:
         return Markup(f'<time datetime="{text}" title="{text}">{moment[1]} {moment[2]}</time>')

@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, datetime
 
+from msgspec import DecodeError, json
+
 MAX_LENGTH = 200
 """The characters of a text that a page shows."""
 
@@ -65,9 +67,27 @@ def number(value: float) -> str:
     return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def arguments(told: str) -> str:
+    """What a command was told, as the audit has it, in words; what was hidden is left out."""
+    try:
+        found = json.decode(told, type=dict[str, object])
+    except DecodeError:
+        return text(told)  # it was too long, and cut
+    words = (
+        key if value in ("", True) else f"{key} {_in_words(value)}"
+        for key, value in found.items()
+        if value != CUT
+    )
+    return text(", ".join(words))
+
+
+def _in_words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def moment(stamp: float) -> str:
     """A time in seconds since 1970, to the minute, in UTC."""
     return datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-__all__ = ["CUT", "MAX_LENGTH", "heading", "moment", "number", "size", "span", "text"]
+__all__ = ["CUT", "MAX_LENGTH", "arguments", "heading", "moment", "number", "size", "span", "text"]

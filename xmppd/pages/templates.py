@@ -16,6 +16,7 @@ HERE = Path(__file__).parent / "templates"
 
 _FILTERS: Mapping[str, Callable[..., object]] = {
     "text": cells.text,
+    "arguments": cells.arguments,
     "heading": cells.heading,
     "span": cells.span,
     "size": cells.size,
