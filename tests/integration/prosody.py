@@ -1,5 +1,6 @@
 """Debian's prosody in a process of its own, as somebody else's server."""
 
+import re
 import shutil
 import signal
 import socket
@@ -38,12 +39,24 @@ s2s_require_encryption = true
 s2s_secure_auth = {secure}
 {settings}
 storage = "internal"
-authentication = "internal_plain"
+authentication = "{authentication}"
 log = {{ debug = "{directory}/prosody.log" }}
 ssl = {{
     certificate = "{certificate}", key = "{key}", cafile = "{authority}", capath = "/nonexistent"
 }}
 VirtualHost "{domain}"
+"""
+
+MIGRATOR_CONFIG = """\
+input {{
+    hosts = {{
+        ["{domain}"] = {{
+            "accounts", "roster", "vcard", "private", "pep-pubsub", "archive-archive"
+        }};
+    }};
+    type = "xep0227";
+}}
+output {{ type = "internal"; path = "{directory}/data" }}
 """
 
 
@@ -60,6 +73,7 @@ class Prosody:
         dns: The name server it asks.
         secure: Whether nobody is believed without a valid certificate; else dialback is enough.
         settings: More lines of its configuration.
+        authentication: How it keeps passwords.
 
     Attributes:
         port: For clients.
@@ -84,6 +98,7 @@ class Prosody:
         dns: tuple[str, int],
         secure: bool = True,
         settings: str = "",
+        authentication: str = "internal_plain",
     ) -> None:
         if shutil.which("prosody") is None:
             raise AssertionError("prosody is not installed: apt-get install prosody lua-unbound")
@@ -110,6 +125,7 @@ class Prosody:
                 dns=f"{dns[0]}@{dns[1]}",
                 secure="true" if secure else "false",
                 settings=settings,
+                authentication=authentication,
             )
         )
 
@@ -175,6 +191,30 @@ class Prosody:
             capture_output=True,
         )
         return f"{name}@{self.domain}"
+
+    def migrate(self, source: Path) -> None:
+        """Take people from files of XEP-0227 by its own tool, as the manual says, before it starts.
+
+        Args:
+            source: The directory with the files. The tool reads those in its data directory, which
+                is fixed in its text: a copy of it reads these.
+        """
+        directory = self._config.parent
+        config, tool = directory / "migrator.cfg.lua", directory / "migrator"
+        config.write_text(MIGRATOR_CONFIG.format(domain=self.domain, directory=directory))
+        installed = shutil.which("prosody-migrator")
+        assert installed is not None, "prosody brings it"
+        text = Path(installed).read_text()
+        tool.write_text(re.sub("CFG_DATADIR='[^']*'", f"CFG_DATADIR='{source}'", text))
+        tool.chmod(0o700)
+        done = subprocess.run(
+            [tool, "--root", "--keep-going", f"--config={config}"],
+            check=False,  # what it says at the end tells
+            capture_output=True,
+            text=True,
+        )
+        if "Done!" not in done.stderr:
+            raise AssertionError(f"prosody-migrator failed:\n{done.stdout}\n{done.stderr}")
 
     def last_words(self) -> str:
         """The end of its log."""

@@ -78,7 +78,7 @@ class MovingCase(SynchronousTestCase):
         """What our own export has of somebody."""
         out = self.directory / "again"
         self.server.tell("export", format="xep0227", directory=str(out))
-        return (out / DOMAIN / f"{name}.xml").read_bytes()
+        return (out / f"{name}@{DOMAIN}.xml").read_bytes()
 
     def check(self, mechanism: str = "SCRAM-SHA-1", *, is_all: bool = True) -> None:
         """Everybody finds what they had.

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 from xmppd.host.turns import Turns
 from xmppd.migration import pie
@@ -50,6 +49,9 @@ class Exporter:
     ) -> AsyncIterator[str]:
         """Write accounts into a directory that is new or empty; gives each when its file is there.
 
+        A file is a document of its own, called by its account: so Prosody finds it, and ejabberd
+        takes it from the main file, since it reads whole documents only.
+
         Args:
             directory: Is made if need be.
             domains: Those of which all accounts are written.
@@ -64,23 +66,18 @@ class Exporter:
             raise FileExistsError(f"{directory} is not empty")
         written = []
         for domain in domains:
-            folder, names = directory / domain, list[str]()
-            folder.mkdir(mode=0o700)
             async for info in self._accounts(domain):
                 if only and info.account not in only:
                     continue
                 name = _file_name(info.account)
-                with _private(folder / name) as file:
+                with _private(directory / name) as file:
                     async for piece in self.person(info):
                         file.write(piece)
-                names.append(f"{domain}/{name}")
+                written.append(_included(directory, name))
                 yield info.account
                 await self.turns.next()
-            with _private(directory / f"{domain}.xml") as file:
-                file.write(_including("host", names, f" jid='{escape(domain)}'"))
-            written.append(f"{domain}.xml")
         with _private(directory / pie.MAIN_FILE) as file:  # last: with it, all is there
-            file.write(_including("server-data", written))
+            file.write(_including(written))
 
     async def write_services(self, directory: Path) -> AsyncIterator[str]:
         """Write what is of no account beside what is; gives each file.
@@ -115,13 +112,19 @@ class Exporter:
     async def person(self, info: AccountInfo) -> AsyncIterator[bytes]:
         """An account as a document of its own, in pieces."""
         account, store = JID.prepared(info.account), self.store
-        yield f"{_DECLARED}<user xmlns='{pie.NS}' name='{escape(account.local or '')}'>\n".encode()
+        yield (
+            f"{_DECLARED}<server-data xmlns='{pie.NS}'>\n<host jid='{escape(account.domain)}'>\n"
+            f"<user name='{escape(account.local or '')}'>\n"
+        ).encode()
         last = (await store.presences.last_presence([account.bare])).get(account.bare)
         yield pie.written_account(info, None if last is None else last.status).encode()
         credentials = await store.accounts.credentials(account.bare)
-        for hash in sorted({} if credentials is None else credentials.keys):
-            assert credentials is not None, "the table has options"
-            yield pie.written_keys(credentials.keys[hash]).encode()
+        known = {} if credentials is None else credentials.keys
+        keys = [known[hash] for hash in sorted(known)]
+        for each in keys[:1]:
+            yield pie.written_keys_twice(each).encode()
+        for each in keys:
+            yield pie.written_keys(each).encode()
         items = list((await store.rosters.roster(account.bare)).items)
         if items:
             yield "".join(pie.written_roster(items)).encode()
@@ -134,7 +137,7 @@ class Exporter:
         for data in self.user_data.all():
             async for piece in data.written(account):
                 yield piece
-        yield b"</user>\n"
+        yield b"</user>\n</host>\n</server-data>\n"
 
     async def _messages(self, account: JID) -> AsyncIterator[bytes]:
         offline, after, begun = self.store.offline, 0, False
@@ -153,6 +156,8 @@ class Exporter:
 
 
 _DECLARED = "<?xml version='1.0' encoding='UTF-8'?>\n"
+_QUOTED = frozenset("%#?")
+"""The characters in names of accounts that mean something else in a reference to a file."""
 
 
 def _in_client_namespace(stanza: bytes) -> bytes:
@@ -163,17 +168,31 @@ def _in_client_namespace(stanza: bytes) -> bytes:
 
 def _file_name(account: str) -> str:
     """The file of an account; that of a very long name is called by its digest."""
-    local = account.rpartition("@")[0]
-    if len(local.encode()) > MAX_NAME_BYTES:
-        local = sha256(local.encode()).hexdigest()
-    return f"{local}.xml"
+    return f"{account}.xml" if len(account.encode()) <= MAX_NAME_BYTES else _digest(account)
 
 
-def _including(root: str, files: Iterable[str], attributes: str = "") -> bytes:
-    """A document that is made of others."""
-    head = f"<{root} xmlns='{pie.NS}' xmlns:xi='{pie.XINCLUDE}'{attributes}>\n"
-    lines = "".join(f"<xi:include href='{escape(quote(file))}'/>\n" for file in files)
-    return f"{_DECLARED}{head}{lines}</{root}>\n".encode()
+def _included(directory: Path, name: str) -> str:
+    """What the main file calls a file. Nothing in it has to be quoted, which ejabberd does not
+    undo: a file with such a name has another one beside it.
+    """
+    if _QUOTED.isdisjoint(name):
+        return name
+    other = _digest(name)
+    (directory / other).hardlink_to(directory / name)
+    return other
+
+
+def _digest(name: str) -> str:
+    return f"{sha256(name.encode()).hexdigest()}.xml"
+
+
+def _including(files: Iterable[str]) -> bytes:
+    """A document that is made of the hosts of others."""
+    head = f"<server-data xmlns='{pie.NS}' xmlns:xi='{pie.XINCLUDE}'>\n"
+    lines = "".join(
+        f"<xi:include href='{escape(file)}' xpointer='{pie.HOST_OF}'/>\n" for file in files
+    )
+    return f"{_DECLARED}{head}{lines}</server-data>\n".encode()
 
 
 @contextmanager

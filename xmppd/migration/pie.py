@@ -13,11 +13,16 @@ from xmppd.store.scram_keys import MAX_ITERATIONS, ScramKeys
 
 NS = "urn:xmpp:pie:0"
 SCRAM = "urn:xmpp:pie:0#scram"
+SCRAM_TWICE = "urn:xmppd:scram-twice"
+"""Keys as ejabberd writes and reads them, at least from 21.12 to 26.07: in base64 of base64."""
+
 ACCOUNT = "urn:xmppd:account"
 """Our own element: what the format has no place for."""
 
 XINCLUDE = "http://www.w3.org/2001/XInclude"
 MAIN_FILE = "server-data.xml"
+HOST_OF = "element(/1/1)"
+"""Of a whole document, its first host: a pointer for XInclude."""
 
 KEY_BYTES = {"SHA-1": 20, "SHA-256": 32, "SHA-512": 64}
 """The length of a key tells its hash."""
@@ -84,15 +89,29 @@ def read_keys(tree: Tree) -> ScramKeys:
 
 def written_keys(keys: ScramKeys) -> str:
     """Keys as an element."""
-    fields = (
-        ("iter-count", str(keys.iterations)),
-        ("salt", b64encode(keys.salt).decode()),
-        ("server-key", b64encode(keys.server_key).decode()),
-        ("stored-key", b64encode(keys.stored_key).decode()),
-    )
-    inside = "".join(f"<{name}>{text}</{name}>" for name, text in fields)
+    return _written_keys(keys, SCRAM, 1)
+
+
+def written_keys_twice(keys: ScramKeys) -> str:
+    """Keys for ejabberd, which takes the first element of this name, in whatever namespace; to
+    everybody else it is an unknown one.
+    """
+    return _written_keys(keys, SCRAM_TWICE, 2)
+
+
+def _written_keys(keys: ScramKeys, namespace: str, times: int) -> str:
+    inside = f"<iter-count>{keys.iterations}</iter-count>"
+    for name, data in (
+        ("salt", keys.salt),
+        ("server-key", keys.server_key),
+        ("stored-key", keys.stored_key),
+    ):
+        encoded = data
+        for _ in range(times):
+            encoded = b64encode(encoded)
+        inside += f"<{name}>{encoded.decode()}</{name}>"
     return (
-        f"<scram-credentials xmlns='{SCRAM}' mechanism='SCRAM-{keys.hash}'>{inside}"
+        f"<scram-credentials xmlns='{namespace}' mechanism='SCRAM-{keys.hash}'>{inside}"
         "</scram-credentials>\n"
     )
 
@@ -160,10 +179,12 @@ def _moment(seconds: float) -> str:
 
 __all__ = [
     "ACCOUNT",
+    "HOST_OF",
     "KEY_BYTES",
     "MAIN_FILE",
     "NS",
     "SCRAM",
+    "SCRAM_TWICE",
     "XINCLUDE",
     "base64_bytes",
     "keys_of",
@@ -172,5 +193,6 @@ __all__ = [
     "read_roster",
     "written_account",
     "written_keys",
+    "written_keys_twice",
     "written_roster",
 ]

@@ -1,5 +1,6 @@
 """What moves out and in again is the same (IM-1)."""
 
+import base64
 from xml.etree import ElementTree
 
 from tests.unit.migration.movers import PLUGINS, MovingCase
@@ -87,7 +88,7 @@ class RoundTripTests(MovingCase):
             said, [f"{name}@montague.lit was imported" + MISSING.get(name, "")
                    for name in ("juliet", "romeo", "tybalt")])  # fmt: skip
         self.assert_same()
-        text = self.first["montague.lit/romeo.xml"].decode()
+        text = self.first["romeo@montague.lit.xml"].decode()
         for part in (
             "What man art thou?", "Wherefore", "l'été", "orchard@", "exodus:prefs", "Draw!",
             "tybalt@capulet", "<FN>Romeo</FN>", "J &amp; &lt;3", "gone", "SCRAM-SHA-256",
@@ -141,11 +142,67 @@ class RoundTripTests(MovingCase):
         self.assertEqual(modes, {0o600})
 
     def test_well_formed(self) -> None:
-        """The files are XML, with one root each."""
-        roots = {name: ElementTree.fromstring(data).tag for name, data in self.first.items()}
-        self.assertEqual(roots["server-data.xml"], "{urn:xmpp:pie:0}server-data")
-        self.assertEqual(roots["montague.lit.xml"], "{urn:xmpp:pie:0}host")
-        self.assertEqual(roots["montague.lit/romeo.xml"], "{urn:xmpp:pie:0}user")
+        """Each file is a whole document, and the main one is made of the hosts of others."""
+        roots = {ElementTree.fromstring(data).tag for data in self.first.values()}
+        self.assertEqual(roots, {"{urn:xmpp:pie:0}server-data"})
+        found = ElementTree.fromstring(self.first["server-data.xml"])
+        self.assertEqual(
+            [each.attrib for each in found],
+            [
+                {"href": f"{name}@montague.lit.xml", "xpointer": "element(/1/1)"}
+                for name in ("juliet", "romeo", "tybalt")
+            ],
+        )
+
+    def test_one_file(self) -> None:
+        """The file of somebody is enough for them."""
+        source = self.directory / "first" / "romeo@montague.lit.xml"
+        self.assertEqual(self.bring(source), [f"{ROMEO} was imported"])
+        self.assertTrue(self.knows(ROMEO, PASSWORD))
+
+    def test_keys_twice(self) -> None:
+        """Ejabberd takes the first element of credentials, and undoes its base64 twice."""
+        user = ElementTree.fromstring(self.first["romeo@montague.lit.xml"])[0][0]
+        first, *others = (each for each in user if each.tag.endswith("}scram-credentials"))
+        self.assertEqual(first.get("mechanism"), "SCRAM-SHA-1")
+        same = next(each for each in others if each.get("mechanism") == "SCRAM-SHA-1")
+        self.assertNotEqual(first.tag, same.tag)
+        self.assertEqual(
+            [base64.b64decode(each.text or "").decode() for each in first[1:]],
+            [each.text for each in same[1:]],
+        )
+
+    def test_names(self) -> None:
+        """Whatever the names are, each has a file that is found: one with its name, if it has room
+        for that, and one that needs no quoting.
+        """
+        names = ("a%25b", "a#b?", "l'é", "a\\20b", "[x]", "é" * 200, "..")
+        accounts = [f"{name}@montague.lit".replace("'", "") for name in names]
+        for account in accounts:
+            done(self.before.server.passwords.create(account, PASSWORD))
+        files = self.exported(self.before, "again")
+        for account in accounts:
+            self.assertEqual(f"{account}.xml" in files, len(account) < 200, account)
+        self.bring(self.directory / "again")
+        for account in accounts:
+            self.assertTrue(self.knows(account, PASSWORD), account)
+        for element in ElementTree.fromstring(files["server-data.xml"]):
+            self.assertIn(element.get("href"), files)
+
+    def test_former_layout(self) -> None:
+        """Files that an earlier version has written, parts that make one document, are read."""
+        head = "xmlns='urn:xmpp:pie:0' xmlns:xi='http://www.w3.org/2001/XInclude'"
+        inside = "<xi:include href='montague.lit/nurse.xml'/>"
+        former = self.directory / "former"
+        (former / "montague.lit").mkdir(parents=True)
+        for name, text in (
+            ("server-data.xml", f"<server-data {head}><xi:include href='m.xml'/></server-data>"),
+            ("m.xml", f"<host {head} jid='montague.lit'>{inside}</host>"),
+            ("montague.lit/nurse.xml", f"<user {head} name='nurse' password='x'/>"),
+        ):  # fmt: skip
+            (former / name).write_text(text)
+        self.bring(former)
+        self.assertTrue(self.knows("nurse@montague.lit", "x"))
 
 
 MISSING = {

@@ -69,11 +69,20 @@ class XEP0227Reader:
         """What there is beside people: such files have nothing else."""
         return []
 
-    def _file(self, path: Path) -> Iterator[Person]:
+    def _file(self, path: Path, *, is_inside: bool = False) -> Iterator[Person]:
+        """The people of a file.
+
+        Args:
+            path: It.
+            is_inside: Whether only what is in its root is meant.
+        """
         file = XMLFile(path, MAX_ELEMENT_BYTES)
         self._begun = 0
         try:
             for step in file.steps():
+                if is_inside and not step.around.tag:
+                    _check_root(step)
+                    continue
                 for person in self._step(step):
                     yield person
                     file.release(step.offset)
@@ -114,8 +123,8 @@ class XEP0227Reader:
 
     def _start(self, step: XMLStep) -> None:
         depth, element = len(self._open), step.element
-        if depth == 1 and element.tag != _SERVER:
-            raise ValueError(f"line {step.line}: not a file of user data (XEP-0227)")
+        if depth == 1:
+            _check_root(step)
         if depth == 2 and element.tag == _HOST:
             self._domain = element.get("jid", "")
         elif depth == 3 and element.tag == _USER:
@@ -158,6 +167,8 @@ class XEP0227Reader:
                 person.keys.append(pie.read_keys(element))
             except ValueError as error:
                 person.left_out.append(str(error))
+        elif tag == qname(pie.SCRAM_TWICE, "scram-credentials"):
+            pass  # the same keys stand beside it
         elif tag == qname(pie.ACCOUNT, "account"):
             person.created = pie.moment_of(element.get("created"))
             person.last_seen = pie.moment_of(element.get("last-seen"))
@@ -172,7 +183,10 @@ class XEP0227Reader:
         href = element.get("href", "")
         parts = urlsplit(href)
         path = (self._root / unquote(parts.path)).resolve()
-        if parts.scheme or parts.netloc or not parts.path or element.attrib.keys() - {"href"}:
+        # A host of a whole document, as our export has it, or all of a part of one.
+        is_inside = len(self._open) == 1 and element.get("xpointer") == pie.HOST_OF
+        known = {"href", "xpointer"} if is_inside else {"href"}
+        if parts.scheme or parts.netloc or not parts.path or element.attrib.keys() - known:
             raise ValueError(f"line {line}: only a file beside this one can be included")
         if not path.is_relative_to(self._root):
             raise ValueError(f"line {line}: {href} is outside of {self._root}, and is not read")
@@ -181,8 +195,13 @@ class XEP0227Reader:
                 f"line {line}: files include one another more than {MAX_INCLUDES} times"
             )
         self._includes += 1
-        yield from self._file(path)
+        yield from self._file(path, is_inside=is_inside)
         self._includes -= 1
+
+
+def _check_root(step: XMLStep) -> None:
+    if step.element.tag != _SERVER:
+        raise ValueError(f"line {step.line}: not a file of user data (XEP-0227)")
 
 
 def _cut(opened: list[Tree]) -> Tree:
