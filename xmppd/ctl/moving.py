@@ -22,9 +22,6 @@ from xmppd.stanza.phrases import counted
 MAX_LINE_BYTES = 16 << 20
 """Of a file with what is of no account."""
 
-MAX_NOTES = 50
-"""Of one person that are shown."""
-
 
 class MovedRow(Row, frozen=True):
     """What has become of somebody who moves.
@@ -148,9 +145,7 @@ def _renamings(texts: list[str]) -> dict[str, str]:
 
 
 def _row(outcome: Outcome, *, is_dry_run: bool) -> MovedRow:
-    notes = outcome.notes[:MAX_NOTES]
-    if len(outcome.notes) > MAX_NOTES:
-        notes.append(f"and {len(outcome.notes) - MAX_NOTES} more")
+    notes = outcome.notes.all()
     if outcome.taken:
         did = "would be imported" if is_dry_run else "was imported"
         says = f"{outcome.account} {did}" + (f", but: {'; '.join(notes)}" if notes else "")

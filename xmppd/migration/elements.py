@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from xml.etree.ElementTree import ParseError, fromstring
 
 from xmppd.migration import pie
-from xmppd.migration.person import Person
+from xmppd.migration.person import Person, Remarks
 from xmppd.stanza import Tree, ns, qname
 from xmppd.stanza.copies import FORWARD
 from xmppd.stanza.date_time import exact_date_time
@@ -20,7 +20,6 @@ BLOCKING = "urn:xmpp:blocking"
 PRIVATE = "jabber:iq:private"
 PRIVACY = "jabber:iq:privacy"
 
-MAX_REMARKS = 20
 MAX_SECONDS = 253_402_300_800
 """After 1970: the end of the year 9999."""
 
@@ -242,15 +241,12 @@ def in_parts(
     waiting = (Person(name, domain, messages=some) for some in in_batches(messages))
     part, begins = person, True
     for following in chain(waiting, (Person(name, domain, data=[tree]) for tree in more)):
-        yield replace(part, left_out=list(notes), begins=begins, ends=False)
-        notes.clear()
+        yield replace(part, left_out=notes.taken(), begins=begins, ends=False)
         part, begins = following, False
-    yield replace(part, left_out=list(notes), begins=begins)
+    yield replace(part, left_out=notes.taken(), begins=begins)
 
 
-def sound(
-    notes: list[str], what: str, values: Iterable[V], convert: Callable[[V], T]
-) -> Iterator[T]:
+def sound(notes: Remarks, what: str, values: Iterable[V], convert: Callable[[V], T]) -> Iterator[T]:
     """What comes of each of some records; one of which nothing can come is noted.
 
     Args:
@@ -264,25 +260,6 @@ def sound(
             yield convert(value)
         except (OverflowError, ValueError) as error:
             notes.append(f"{what}: {error}")
-
-
-class Remarks(list[str]):
-    """What is said of records that are nobody's; of many, the first ones and their number."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._more = 0
-
-    def add(self, remark: str) -> None:
-        """Say one more."""
-        if len(self) < MAX_REMARKS:
-            self.append(remark)
-        else:
-            self._more += 1
-
-    def all(self) -> list[str]:
-        """All that is said."""
-        return [*self, *([f"and {self._more} more"] if self._more else [])]
 
 
 def in_batches(things: Iterable[T]) -> Iterator[list[T]]:

@@ -11,7 +11,7 @@ from xmppd.auth.base import RunInThread
 from xmppd.migration.agreement import Agreement
 from xmppd.migration.archive_ids import without_archive_ids
 from xmppd.migration.elements import MAX_SECONDS
-from xmppd.migration.person import Person
+from xmppd.migration.person import Person, Remarks
 from xmppd.migration.renaming import rename_all, renamed
 from xmppd.migration.user_data import UserDataTable
 from xmppd.stanza import JID, Message, Presence, StanzaError, Tree, ns, qname
@@ -30,7 +30,10 @@ from xmppd.store.store import Store
 T = TypeVar("T")
 
 PARTS_AT_ONCE = 64
-"""People, or parts of one, that are in memory."""
+"""People, or parts of them, that are in memory."""
+
+ENTRIES_AT_ONCE = 500
+"""Messages, items and the like in those; the last part may have more."""
 
 FORGET_AFTER_PARTS = 256
 """The parts after which SQLite keeps in memory none of the pages that it has written."""
@@ -73,7 +76,7 @@ class Outcome:
     name: str
     account: str = ""
     taken: bool = False
-    notes: list[str] = field(default_factory=list)
+    notes: Remarks = field(default_factory=Remarks)
     has_password: bool = False
     disabled: bool = False
 
@@ -136,7 +139,7 @@ class Importer:
         if not self.plan.is_dry_run:
             async for found, subscription in self.agreement.settle():
                 note = f"{found.contact} does not say so: the subscription is {subscription}"
-                yield Outcome(found.account, found.account, notes=[note])
+                yield Outcome(found.account, found.account, notes=Remarks([note]))
 
     # -- one person -------------------------------------------------------------------------------
 
@@ -156,10 +159,9 @@ class Importer:
             if outcome.taken:
                 await self._add(outcome, part, is_new=part.begins)
         if parts[-1].ends and outcome.taken and not outcome.has_password:
-            outcome.notes.append(
-                "the password could not be imported: set one with xmppctl user password "
-                f"{outcome.account}"
-            )
+            why = "the password could not be imported: set one with xmppctl user password "
+            # Not by append: it is never one of "and 9 more".
+            outcome.notes.insert(len(outcome.notes), f"{why}{outcome.account}")
         return outcome
 
     async def _begin(self, person: Person) -> Outcome | None:
@@ -351,9 +353,11 @@ def _name(tree: Tree) -> str:
 def _next_parts(people: Iterator[Person]) -> list[Person]:
     """The next parts, until enough are in memory."""
     parts: list[Person] = []
+    entries = 0
     for part in people:
         parts.append(part)
-        if len(parts) >= PARTS_AT_ONCE or not part.ends:
+        entries += len(part.messages) + sum(map(len, part.data))
+        if len(parts) >= PARTS_AT_ONCE or entries >= ENTRIES_AT_ONCE:
             break
     return parts
 

@@ -1,10 +1,54 @@
 """Person: somebody who moves, as every reader says it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from xmppd.stanza import Tree
 from xmppd.store.rosters import RosterItem
 from xmppd.store.scram_keys import ScramKeys
+
+MAX_REMARKS = 50
+"""Of one person, or of a source: a damaged one may have any number."""
+
+
+class Remarks(list[str]):
+    """What could not be read, and why, a few words each; of many, the first ones and their number.
+
+    Args:
+        remarks: The first ones.
+    """
+
+    def __init__(self, remarks: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._more = 0
+        self += remarks
+
+    def append(self, remark: str) -> None:
+        """Say one more."""
+        if len(self) < MAX_REMARKS:
+            super().append(remark)
+        else:
+            self._more += 1
+
+    def __iadd__(self, remarks: Iterable[str]) -> Self:  # type: ignore[misc, override]  # of texts
+        for each in remarks:
+            self.append(each)
+        if isinstance(remarks, Remarks):
+            self._more += remarks._more
+        return self
+
+    def taken(self) -> "Remarks":
+        """All that was said so far, which is not said again."""
+        taken = Remarks()
+        taken += self
+        self.clear()
+        self._more = 0
+        return taken
+
+    def all(self) -> list[str]:
+        """All that is said."""
+        return [*self, *([f"and {self._more} more"] if self._more else [])]
 
 
 @dataclass(slots=True)
@@ -44,11 +88,11 @@ class Person:
     last_seen: float | None = None
     status: str | None = None
     disabled: bool = False
-    left_out: list[str] = field(default_factory=list)
+    left_out: Remarks = field(default_factory=Remarks)
 
 
 class SourceError(Exception):
     """An error: a source cannot be read; the text says where and what to do."""
 
 
-__all__ = ["Person", "SourceError"]
+__all__ = ["Person", "Remarks", "SourceError"]

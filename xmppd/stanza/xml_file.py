@@ -12,6 +12,12 @@ BYTES_PER_READ = 65_536
 MAX_DEPTH = 200
 """Of elements in one another."""
 
+MAX_NAMES = 1_000
+"""Of elements that are known."""
+
+MAX_HELD_ELEMENTS = 500_000
+"""Where the bytes that may be held have a limit: a short element is longer in memory."""
+
 
 class XMLStep(NamedTuple):
     """The start or the end of an element.
@@ -46,6 +52,8 @@ class XMLFile:
         self.path = path
         self._max_held_bytes = max_held_bytes
         self._released = 0
+        self._held_elements = 0
+        self._names: dict[str, str] = {}
         self._steps: list[XMLStep] = []
         self._opened: list[Tree] = [Element("")]
         self._last: Tree | None = None
@@ -68,6 +76,7 @@ class XMLFile:
             try:
                 while data := file.read(BYTES_PER_READ):
                     self._parser.Parse(data, False)
+                    self._check_unread(file.tell())
                     yield from self._taken()
                 self._parser.Parse(b"", True)
             except expat.ExpatError as error:
@@ -80,6 +89,7 @@ class XMLFile:
     def release(self, offset: int) -> None:
         """Count what may be held from here on, since all before was taken."""
         self._released = offset
+        self._held_elements = 0
 
     def _taken(self) -> list[XMLStep]:
         steps, self._steps = self._steps, []
@@ -89,7 +99,10 @@ class XMLFile:
         if len(self._opened) > MAX_DEPTH:
             self._refuse(f"more than {MAX_DEPTH} elements stand in one another")
         self._check_held()
-        element = Element(_spelled(name), {_spelled(k): v for k, v in attributes.items()})
+        self._held_elements += 1
+        if self._max_held_bytes is not None and self._held_elements > MAX_HELD_ELEMENTS:
+            self._refuse(f"more than {MAX_HELD_ELEMENTS} elements are in one")
+        element = Element(self._spelled(name), {_spelled(k): v for k, v in attributes.items()})
         self._note(False, element)
         self._opened.append(element)
         self._last = None
@@ -116,6 +129,21 @@ class XMLFile:
         most = self._max_held_bytes
         if most is not None and self._parser.CurrentByteIndex - self._released > most:
             self._refuse(f"more than {most} bytes are one element")
+
+    def _check_unread(self, offset: int) -> None:
+        """Refuse a tag or a comment that is longer than anything may be, before it is whole."""
+        most = self._max_held_bytes
+        if most is not None and offset - self._parser.CurrentByteIndex > most:
+            self._refuse(f"more than {most} bytes are one tag")
+
+    def _spelled(self, name: str) -> str:
+        """A name as all elements of it have it: one text, not one for each."""
+        spelled = self._names.get(name)
+        if spelled is None:
+            spelled = _spelled(name)
+            if len(self._names) < MAX_NAMES:
+                self._names[name] = spelled
+        return spelled
 
     def _refuse_doctype(self, *_: object) -> None:
         self._refuse("the file has a document type, which is not allowed")

@@ -259,7 +259,7 @@ class SourceTests(MovingCase):
         path = self.directory / "other.xml"
         path.write_text("<html/>")
         self.assertIn("not a file of user data", self.refused(path))
-        self.assertIn("cannot be read", self.refused(self.directory / "nowhere"))
+        self.assertIn("does not exist", self.refused(self.directory / "nowhere"))
 
     def test_unknown(self) -> None:
         """What nothing here keeps is listed."""

@@ -97,6 +97,6 @@ class SQLTests(MovingCase):
             connection.execute("CREATE TABLE a (b)")
         for source in (path, self.directory / "nowhere"):
             with self.assertRaisesRegex(
-                Refused, "not a database of Prosody|failed: unable to open"
+                Refused, "not a database of Prosody|nowhere does not exist"
             ):
                 self.bring(source, "prosody")

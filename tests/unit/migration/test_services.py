@@ -67,6 +67,6 @@ class RoomsTests(MovingCase):
 
     def test_some_accounts(self) -> None:
         """An export of some accounts has no rooms."""
-        self.before.bind("romeo")
+        self.before.add("romeo")
         out = self.leave(account=["romeo@montague.lit"])
         self.assertFalse((out / "rooms.jsonl").exists())

@@ -5,12 +5,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from xmppd.migration import elements
-from xmppd.migration.elements import KeptItem, KeptMessage, KeptRule, Remarks, sound
-from xmppd.migration.person import Person, SourceError
+from xmppd.migration.elements import KeptItem, KeptMessage, KeptRule, sound
+from xmppd.migration.person import Person, Remarks, SourceError
 from xmppd.migration.readers import ejabberd
 from xmppd.migration.readers.ejabberd import MATCHES, EjabberdReader, address, text, xml
 from xmppd.migration.readers.erlang_terms import (
@@ -23,6 +24,12 @@ from xmppd.migration.readers.erlang_terms import (
 )
 from xmppd.stanza import Tree
 from xmppd.store.rosters import RosterItem
+
+MAX_PERSON_BYTES = 16 << 20
+"""Of somebody's records of one table, where all of them are in memory."""
+
+MAX_ITEMS = 100_000
+"""Of one node."""
 
 OWNED = (
     "passwd", "last_activity", "roster", "vcard", "private_storage", "privacy", "archive_prefs",
@@ -101,7 +108,7 @@ class EjabberdDump(EjabberdReader):
 
     def take_account(self, person: Person) -> None:
         """Take the password, or its keys, and when somebody was there last."""
-        for value in self._each(person, "passwd", lambda fields: fields["password"]):
+        for value in self._few(person, "passwd", lambda fields: fields["password"]):
             try:
                 match value:
                     case ("scram", stored, server, salt, *_, int(iterations)):
@@ -112,20 +119,20 @@ class EjabberdDump(EjabberdReader):
                         person.password = text(value)
             except ValueError as error:
                 person.left_out.append(f"password: {error}")
-        for seconds, status in self._each(person, "last_activity", _last):
+        for seconds, status in self._few(person, "last_activity", _last):
             person.last_seen, person.status = seconds, status
 
     def take_contacts(self, person: Person) -> None:
         """Take the roster."""
-        person.contacts += self._each(person, "roster", _contact)
+        person.contacts += self._few(person, "roster", _contact)
 
     def take_small(self, person: Person) -> None:
         """Take what is not long."""
-        person.data += self._each(person, "vcard", lambda fields: xml(fields["vcard"]))
-        kept = list(self._each(person, "private_storage", lambda fields: xml(fields["xml"])))
+        person.data += self._few(person, "vcard", lambda fields: xml(fields["vcard"]))
+        kept = list(self._few(person, "private_storage", lambda fields: xml(fields["xml"])))
         person.data += [elements.private(kept)] if kept else []
-        person.data += self._each(person, "privacy", _privacy)
-        person.data += self._each(person, "archive_prefs", _preferences)
+        person.data += self._few(person, "privacy", _privacy)
+        person.data += self._few(person, "archive_prefs", _preferences)
 
     def waiting(self, person: Person) -> Iterator[Tree]:
         """The messages that wait."""
@@ -133,7 +140,7 @@ class EjabberdDump(EjabberdReader):
 
     def long(self, person: Person) -> Iterator[Tree]:
         """Nodes and the archive."""
-        nodes = list(self._each(person, "pubsub_node", _node))
+        nodes = list(self._few(person, "pubsub_node", _node))
         for number, name, options in nodes:
             roles: dict[str, str] = {}
             follows: list[str] = []
@@ -152,7 +159,10 @@ class EjabberdDump(EjabberdReader):
             return self._converted(kind, _modified, record), record
 
         records = self._records(_OF_NODE, str(number), kind)
-        found = sorted(sound(person.left_out, kind, records, placed))
+        all_placed = sound(person.left_out, kind, records, placed)
+        found = sorted(islice(all_placed, MAX_ITEMS))
+        if next(all_placed, None) is not None:
+            person.left_out.append(f"{kind}: more than {MAX_ITEMS} items are in one node")
         convert = partial(self._converted, kind, _item)
         return sound(person.left_out, kind, (record for _, record in found), convert)
 
@@ -174,7 +184,9 @@ class EjabberdDump(EjabberdReader):
         """What is worth reading, each with whose it is."""
         for number, term in enumerate(terms):
             if term.data is None:
-                self._remarks.add(f"line {term.line}: a record of more than {MAX_TERM_BYTES} bytes")
+                self._remarks.append(
+                    f"line {term.line}: a record of more than {MAX_TERM_BYTES} bytes"
+                )
                 continue
             try:
                 if not number:
@@ -184,7 +196,7 @@ class EjabberdDump(EjabberdReader):
             except ValueError as error:
                 if not number:
                     raise ValueError(f"line {term.line}: {error}") from error
-                self._remarks.add(f"line {term.line}: {error}")
+                self._remarks.append(f"line {term.line}: {error}")
                 continue
             if owner is not None:
                 yield *owner, term.offset, len(term.data), term.line
@@ -211,10 +223,26 @@ class EjabberdDump(EjabberdReader):
         found = self._records(person.domain, person.name, kind)
         return sound(person.left_out, kind, found, partial(self._converted, kind, convert))
 
+    def _few(self, person: Person, kind: str, convert: Callable[[Fields], T]) -> Iterator[T]:
+        """What comes of records of which all are in memory."""
+        found = self._bounded(person, kind, self._records(person.domain, person.name, kind))
+        return sound(person.left_out, kind, found, partial(self._converted, kind, convert))
+
+    def _bounded(self, person: Person, kind: str, records: Iterator[_Record]) -> Iterator[_Record]:
+        size = 0
+        for record in records:
+            size += record.size
+            if size > MAX_PERSON_BYTES:
+                person.left_out.append(
+                    f"{kind}: line {record.line}: more than {MAX_PERSON_BYTES} bytes of records"
+                )
+                return
+            yield record
+
     def _of_node(
         self, person: Person, number: int, kind: str, convert: Callable[[Fields], T]
     ) -> Iterator[T]:
-        found = self._records(_OF_NODE, str(number), kind)
+        found = self._bounded(person, kind, self._records(_OF_NODE, str(number), kind))
         return sound(person.left_out, kind, found, partial(self._converted, kind, convert))
 
     def _records(self, domain: str, name: str, kind: str) -> Iterator[_Record]:

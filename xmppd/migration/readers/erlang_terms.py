@@ -9,6 +9,12 @@ MAX_DEPTH = 1_000
 
 MAX_TERM_BYTES = 16 << 20
 
+MAX_SHOWN = 20
+"""Characters of what is wrong, in a sentence about it."""
+
+MAX_VALUES = 500_000
+"""In one term, those in tuples and lists included: each takes more memory than its text is long."""
+
 
 class Atom(str):
     """A name, such as ``none``."""
@@ -100,7 +106,7 @@ def value_of(data: bytes, first: int | None = None) -> ErlangValue:
     while not reader.is_done:
         token = _TOKEN.match(data, at)
         if token is None:
-            raise ValueError(f"invalid data: {_shown(data, at)}")
+            raise ValueError(f"this is not an Erlang term: {_shown(data, at)}")
         reader.take(token)
         at = token.end()
     if reader.is_whole and data[at:].strip() not in (b".", b""):
@@ -115,6 +121,7 @@ class _TermReader:
         self._first = first
         self._opened: list[tuple[bytes, list[ErlangValue]]] = []
         self._expects_value = True
+        self._values = 0
         self.found: ErlangValue = ()
         self.is_done = self.is_whole = False
 
@@ -155,6 +162,9 @@ class _TermReader:
 
     def _add(self, value: ErlangValue) -> None:
         self._expects_value = False
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values in one")
         if self._opened:
             self._opened[-1][1].append(value)
         else:
@@ -210,7 +220,9 @@ def _unescaped(data: bytes, is_utf8: bool) -> bytes:
 
 def _shown(data: bytes, at: int) -> str:
     """The next few characters, or that there are none."""
-    return data[at : at + 20].decode("utf-8", "replace").strip() or "the end of the file"
+    left = data[at:].decode("utf-8", "replace").strip()
+    more = "…" if len(left) > MAX_SHOWN else ""
+    return f'"{left[:MAX_SHOWN]}{more}"' if left else "the end of the file"
 
 
 __all__ = ["Atom", "ErlangTerm", "ErlangValue", "terms_of", "value_of"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from xmppd.migration.elements import Remarks
+from xmppd.migration.person import Remarks
 
 MAX_LINE_BYTES = 16 << 20
 
@@ -47,12 +47,12 @@ def tables_of(path: Path, remarks: Remarks) -> sqlite3.Connection:
     with path.open("rb") as file:
         for number, line in _lines(file):
             if line is None:
-                remarks.add(f"line {number}: the line has more than {MAX_LINE_BYTES} bytes")
+                remarks.append(f"line {number}: the line has more than {MAX_LINE_BYTES} bytes")
                 continue
             try:
                 _take_line(shelf, widths, line.decode("ascii").rstrip("\n"))
             except (ValueError, OverflowError, sqlite3.Error) as error:
-                remarks.add(f"line {number}: {error}")
+                remarks.append(f"line {number}: {error}")
     shelf.commit()
     if not widths:
         raise ValueError("not a script of HSQLDB with tables")

@@ -9,6 +9,14 @@ MAX_DEPTH = 50
 MAX_TOKEN_BYTES = 16 << 20
 """Of one text."""
 
+MAX_NUMBER_BYTES = 1_000
+
+MAX_VALUES = 500_000
+"""In one value, those in tables of it included: each takes more memory than its text is long."""
+
+_BYTES_AT_ONCE = 1 << 20
+"""Of a file that is in no memory, to count its lines."""
+
 _SPACE = re.compile(rb"(?:[ \t\r\n\f\v]|--\[(=*)\[.*?\]\1\]|--(?!\[=*\[)[^\n]*)+", re.DOTALL)
 _NUMBER = re.compile(rb"-?(?:0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?(?:[pP][+-]?\d+)?"
                      rb"|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")  # fmt: skip
@@ -43,6 +51,8 @@ class LuaData:
     def __init__(self, data: bytes | mmap) -> None:
         self._data = data
         self._at = 0
+        self._values = 0
+        self._counted, self._line = 0, 1
 
     def value(self) -> LuaValue:
         """The value that the file returns.
@@ -68,6 +78,7 @@ class LuaData:
         while self._at < len(self._data):
             self._expect(b"item")
             self._expect(b"(")
+            self._values = 0
             yield self._value(0)
             self._expect(b")")
             self._take(b";")
@@ -82,19 +93,22 @@ class LuaData:
 
     def _value(self, depth: int) -> LuaValue:
         self._skip()
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise self._wrong(f"more than {MAX_VALUES} values in one")
         data, at = self._data, self._at
         first = data[at : at + 1]
         if first == b"{":
             return self._table(depth)
         if first in _QUOTED:
             return self._text(first)
-        if first == b"[" and (long := _LONG.match(data, at)):
+        if first == b"[" and (long := self._long()):
             self._at = long.end()
             return self._decoded(long[2])
-        if number := _NUMBER.match(data, at):
+        if number := _NUMBER.match(data, at, at + MAX_NUMBER_BYTES):
             self._at = number.end()
             return _number(number[0])
-        if (name := _NAME.match(data, at)) and name[0] in _WORDS:
+        if (name := self._name()) and name[0] in _WORDS:
             self._at = name.end()
             return _WORDS[name[0]]
         raise self._wrong("invalid data")
@@ -107,14 +121,12 @@ class LuaData:
         count = 0
         while not self._take(b"}"):
             key: LuaValue
-            if self._data[self._at : self._at + 1] == b"[" and not _LONG.match(
-                self._data, self._at
-            ):
+            if self._data[self._at : self._at + 1] == b"[" and not self._long():
                 self._at += 1
                 key = self._value(MAX_DEPTH)
                 self._expect(b"]")
                 self._expect(b"=")
-            elif (name := _NAME.match(self._data, self._at)) and name[0] not in _WORDS:
+            elif (name := self._name()) and name[0] not in _WORDS:
                 self._at = name.end()
                 key = name[0].decode()
                 self._expect(b"=")
@@ -135,7 +147,7 @@ class LuaData:
         self._at += 1
         data, pieces, size = self._data, [], 0
         while data[self._at : self._at + 1] != quote:
-            if plain := _QUOTED[quote].match(data, self._at):
+            if plain := _QUOTED[quote].match(data, self._at, self._at + MAX_TOKEN_BYTES):
                 pieces.append(plain[0])
                 self._at = plain.end()
             elif escape := _ESCAPE.match(data, self._at):
@@ -148,6 +160,14 @@ class LuaData:
                 raise self._wrong(f"a text of more than {MAX_TOKEN_BYTES} bytes")
         self._at += 1
         return self._decoded(b"".join(pieces))
+
+    def _long(self) -> "re.Match[bytes] | None":
+        """A text in long brackets, if one comes next."""
+        return _LONG.match(self._data, self._at, self._at + MAX_TOKEN_BYTES)
+
+    def _name(self) -> "re.Match[bytes] | None":
+        """A name, if one comes next."""
+        return _NAME.match(self._data, self._at, self._at + MAX_TOKEN_BYTES)
 
     def _escaped(self, found: "re.Match[bytes]") -> bytes:
         letter, decimal, hexadecimal, code, _ = found.groups()
@@ -190,8 +210,11 @@ class LuaData:
             raise self._wrong(f"something in the place of {token.decode()}")
 
     def _wrong(self, why: str) -> ValueError:
-        line = self._data[: self._at].count(b"\n") + 1
-        return ValueError(f"line {line}: {why}; only data is read")
+        while self._counted < self._at:  # each byte once, however many complaints there are
+            end = min(self._at, self._counted + _BYTES_AT_ONCE)
+            self._line += self._data[self._counted : end].count(b"\n")
+            self._counted = end
+        return ValueError(f"line {self._line}: {why}; only data is read")
 
 
 def _number(text: bytes) -> int | float:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from xmppd.auth.keys import keys_match, password_forms
 from xmppd.migration import elements, pie
-from xmppd.migration.elements import KeptItem, KeptMessage, Remarks, sound
-from xmppd.migration.person import Person, SourceError
+from xmppd.migration.elements import KeptItem, KeptMessage, sound
+from xmppd.migration.person import Person, Remarks, SourceError
+from xmppd.migration.readers import openfire_password
 from xmppd.migration.readers.hsqldb_script import tables_of
 from xmppd.migration.readers.openfire_password import opened
 from xmppd.migration.readers.sql_source import (
@@ -392,7 +393,7 @@ def _message(domain: str, row: Row) -> Tree:
     return message
 
 
-def _privacy(notes: list[str], rows: Sequence[Row]) -> Tree:
+def _privacy(notes: Remarks, rows: Sequence[Row]) -> Tree:
     """Lists as Openfire keeps them: each as it was set."""
     query = elements.made(elements.PRIVACY, "query")
     for name, is_default, tree in sound(notes, "ofPrivacyList", rows, _list):

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from xmppd.migration import elements, pie
 from xmppd.migration.elements import KeptItem, KeptMessage
-from xmppd.migration.person import Person, SourceError
+from xmppd.migration.person import Person, Remarks, SourceError
 from xmppd.migration.readers.lua_data import LuaData
 from xmppd.migration.readers.sql_source import (
     LONG_ROWS_AT_ONCE,
@@ -47,10 +47,10 @@ class ProsodyStorage(Protocol):
     def rooms(self) -> dict[str, int]:
         """How many rooms each domain has that has some."""
 
-    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
+    def value(self, host: str, store: str, user: str, notes: Remarks) -> Table:
         """A value; empty if there is none. What cannot be read is noted."""
 
-    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: Remarks) -> Iterator[Table]:
         """A list, each entry with ``when``, ``key``, ``with`` and its element as ``tree``."""
 
 
@@ -62,6 +62,7 @@ class ProsodyReader:
     """
 
     def __init__(self, source: Path) -> None:
+        self._source = source
         self._storage: ProsodyStorage = (
             ProsodyFiles(source) if source.is_dir() else ProsodySQL(source)
         )
@@ -74,7 +75,7 @@ class ProsodyReader:
         """
         hosts = self._storage.hosts()
         if not hosts:
-            raise SourceError("no accounts of Prosody found: name its data_path")
+            raise SourceError(f"{self._source} has no accounts of Prosody: name its data_path")
         for host in hosts:
             for user in self._storage.users(host):
                 yield from self._person(host, user)
@@ -187,7 +188,7 @@ class ProsodyFiles:
         found = Counter(path.parent.parent.name for path in self._directory.glob("*/config/*.dat"))
         return {unquote(host): count for host, count in sorted(found.items())}
 
-    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
+    def value(self, host: str, store: str, user: str, notes: Remarks) -> Table:
         """A value."""
         path = self._path(host, store, user, "dat")
         try:
@@ -197,7 +198,7 @@ class ProsodyFiles:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: Remarks) -> Iterator[Table]:
         """A list."""
         path = self._path(host, store, user, "list")
         if not path.exists():
@@ -224,7 +225,7 @@ def _coded(name: str) -> str:
     )
 
 
-def _items(path: Path, data: LuaData, notes: list[str]) -> Iterator[Table]:
+def _items(path: Path, data: LuaData, notes: Remarks) -> Iterator[Table]:
     """The entries of a list; one that cannot be read is noted."""
     while True:
         try:
@@ -299,7 +300,7 @@ class ProsodySQL:
         )
         return {str(host): int(str(count)) for host, count in self._sql.rows(asked)}
 
-    def value(self, host: str, store: str, user: str, notes: list[str]) -> Table:
+    def value(self, host: str, store: str, user: str, notes: Remarks) -> Table:
         """A value, of a row for each of its keys."""
         asked = (
             'SELECT "key", "type", "value" FROM prosody '
@@ -318,7 +319,7 @@ class ProsodySQL:
                 found[key] = value
         return found
 
-    def entries(self, host: str, store: str, user: str, notes: list[str]) -> Iterator[Table]:
+    def entries(self, host: str, store: str, user: str, notes: Remarks) -> Iterator[Table]:
         """A list, some entries at a time."""
         if not self._sql.has("prosodyarchive"):
             return

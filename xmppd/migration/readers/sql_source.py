@@ -12,6 +12,9 @@ ROWS_AT_ONCE = 1_000
 LONG_ROWS_AT_ONCE = 100
 """Of messages and the like."""
 
+MAX_ROWS = 100_000
+"""Of one person in one table, where they are not read in pages."""
+
 _SQLITE = b"SQLite format 3\0"
 
 Row = tuple[object, ...]
@@ -38,12 +41,19 @@ class SQLSource:
         """The rows of a query.
 
         Raises:
-            SourceError: There are none.
+            SourceError: There are none, or more than may be in memory.
         """
+        is_page = " LIMIT " in query
         try:
-            return self._database.rows(query, **values)
+            found = self._database.rows(
+                query if is_page else f"{query} LIMIT {MAX_ROWS + 1}", **values
+            )
         except StoreError as error:
             raise SourceError(str(error)) from error
+        if not is_page and len(found) > MAX_ROWS:
+            of = ", ".join(f"{name} {value!r}" for name, value in values.items())
+            raise SourceError(f"more than {MAX_ROWS} rows for {of}, in answer to: {query}")
+        return found
 
     def columns(self, table: str) -> frozenset[str]:
         """The columns of a table; none if it is not there."""
