@@ -54,12 +54,15 @@ class Run {
 Row = dict[str, object]
 
 
-def encrypted(password: str, key: str = KEY) -> str:
-    """A password as Openfire keeps it."""
+def encrypted(password: str, key: str = KEY, salt: bytes | None = None) -> str:
+    """A password as Openfire keeps it; with a salt, as version 5.1 does."""
+    made = sha1(key.encode()).digest()
+    if salt is not None:
+        made = pbkdf2_hmac("sha512", key.encode(), salt, 100_000, 32)
     vector = bytes(range(8))
     padding = PKCS7(64).padder()
     padded = padding.update(password.encode("utf-16-be")) + padding.finalize()
-    encryptor = Cipher(Blowfish(sha1(key.encode()).digest()), CBC(vector)).encryptor()
+    encryptor = Cipher(Blowfish(made), CBC(vector)).encryptor()
     return (vector + encryptor.update(padded) + encryptor.finalize()).hex()
 
 

@@ -1,5 +1,6 @@
 """People come from Openfire: its XML, and what a damaged database has, and what is said of it."""
 
+from base64 import b64encode
 from pathlib import Path
 
 from sqlalchemy import create_engine, make_url
@@ -8,7 +9,7 @@ from tests.integration.openfire import KEY, encrypted, in_database
 from tests.unit.migration.movers import MovingCase
 from xmppd.command.refused import Refused
 from xmppd.migration.readers import hsqldb_script
-from xmppd.migration.readers.openfire_password import opened
+from xmppd.migration.readers.openfire_password import keys_of, opened
 from xmppd.testing.client import done
 
 ROMEO, JULIET = "romeo@montague.lit", "juliet@montague.lit"
@@ -30,6 +31,9 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
       <Item jid="romeo@montague.lit" askstatus="-1" recvstatus="-1" substatus="3"/></Roster></User>
 </Openfire>
 """
+SECURITY = (
+    "<security><encrypt><blowfish><kdf>pbkdf2</kdf><salt>{}</salt></blowfish></encrypt></security>"
+)
 HEAD = """CREATE SCHEMA PUBLIC AUTHORIZATION DBA
 CREATE MEMORY TABLE PUBLIC.OFUSER(USERNAME VARCHAR(64) NOT NULL,\
 PLAINPASSWORD VARCHAR(32),ITERATIONS DECIMAL(3,1),CONSTRAINT OFUSER_PK PRIMARY KEY(USERNAME))
@@ -111,6 +115,47 @@ class DatabaseTests(MovingCase):
                 people = self.house.store.accounts.accounts("montague.lit", limit=9)
                 self.assertEqual(done(people), [])
 
+    def test_salted_key(self) -> None:
+        """Version 5.1 makes the key with a salt that is in another file, beside the source or where
+        Openfire has it: without it nobody is taken, with it everybody has the old password.
+        """
+        salt = bytes(range(32))
+        new = encrypted(PASSWORD, salt=salt)
+        salted = f"UPDATE ofUser SET encryptedPassword = '{new}' WHERE encryptedPassword <> ''"
+        text = SECURITY.format(b64encode(salt).decode())
+        for also, where in (
+            ((), "security.xml"),
+            (("UPDATE ofUser SET storedKey = NULL",), "../conf/security.xml"),
+        ):
+            with self.subTest(where):
+                (self.directory / "openfire.sqlite").unlink(missing_ok=True)
+                source = self.database(salted, *also)
+                with self.assertRaisesRegex(Refused, "needs its file conf/security.xml"):
+                    self.bring(source, "openfire")
+                file = self.directory / where
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(text)
+                self.addCleanup(file.unlink, missing_ok=True)
+                self.bring(source, "openfire", replace=True)
+                for name in ("romeo", "juliet", "mercutio"):
+                    self.assertTrue(self.knows(f"{name}@montague.lit", PASSWORD), name)
+                file.unlink()
+
+    def test_bad_salt(self) -> None:
+        """A file without a salt is none; one that is damaged, or has a document type, is named."""
+        source = self.database()
+        file = self.directory / "security.xml"
+        file.write_text("<security><encrypt><algorithm>Blowfish</algorithm></encrypt></security>")
+        self.bring(source, "openfire")
+        for text, why in (
+            ("<security>\n<encrypt>", "security.xml, line 2: malformed or incomplete XML"),
+            (f"<!DOCTYPE a>{SECURITY}", "security.xml, line 1: the file has a document type"),
+            (SECURITY, "security.xml, the value is not valid Base64"),
+        ):
+            file.write_text(text)
+            with self.subTest(why), self.assertRaisesRegex(Refused, why):
+                self.bring(source, "openfire")
+
     def test_right_key_alone(self) -> None:
         """Where nobody has keys, the right key opens all; one damaged password stops nothing."""
         damaged = "UPDATE ofUser SET encryptedPassword = '00' WHERE username = 'romeo'"
@@ -160,12 +205,13 @@ class DatabaseTests(MovingCase):
 class PasswordTests(MovingCase):
     def test_opened(self) -> None:
         """A password is opened by its key, and by no other; nonsense is refused."""
-        self.assertEqual(opened(encrypted(PASSWORD), KEY), PASSWORD)
+        (key,) = keys_of(KEY, None)
+        self.assertEqual(opened(encrypted(PASSWORD), key), PASSWORD)
         for text in (encrypted(PASSWORD, "another"), "00", "", "xyz", encrypted(PASSWORD)[:-2]):
             with self.subTest(text), self.assertRaises(ValueError):
-                opened(text, KEY)
+                opened(text, key)
         with self.assertRaises(ValueError):
-            opened(encrypted("romeo\u0000\ufdd0\u200e"), KEY)
+            opened(encrypted("romeo\u0000\ufdd0\u200e"), key)
 
 
 class ScriptTests(MovingCase):

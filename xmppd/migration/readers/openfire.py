@@ -1,5 +1,6 @@
 """Reads what Openfire keeps: its database, or the script of the one that it brings."""
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,13 @@ from xmppd.migration.readers.sql_source import (
     ROWS_AT_ONCE,
     Row,
     SQLSource,
+    is_database,
     pages,
     sound_text,
 )
 from xmppd.stanza import Tree, ns, qname
 from xmppd.stanza.xml import write
+from xmppd.store.foreign_database import URL_SUFFIX
 from xmppd.store.rosters import RosterItem
 from xmppd.store.scram_keys import ScramKeys
 
@@ -29,8 +32,8 @@ PASSWORDS_TRIED = 20
 
 WRONG_KEY = (
     "passwordKey in ofProperty does not decrypt the passwords in ofUser: the key belongs to "
-    "another Openfire, or this version (5.1 or later) derives the key in an undocumented way; "
-    "restore the right key, or remove passwordKey from ofProperty; accounts without SCRAM keys "
+    "another Openfire, or this version (5.1 or later) needs its file conf/security.xml as well, "
+    "beside the source; or else remove passwordKey from ofProperty: accounts without SCRAM keys "
     "then get no password here"
 )
 
@@ -64,7 +67,7 @@ class OpenfireReader:
         self._host = host
         self._sql = SQLSource(source)
         self._remarks = Remarks()
-        self._key: str | None = None
+        self._keys: list[bytes] = []
 
     def people(self) -> Iterator[Person]:
         """All of them.
@@ -77,8 +80,9 @@ class OpenfireReader:
         domain = self._host or properties.get("xmpp.domain", "")
         if not domain:
             raise SourceError("the properties do not name the domain: use --host DOMAIN")
-        self._key = properties.get("passwordKey")
-        self._check_key()
+        if "passwordKey" in properties:
+            self._keys += openfire_password.keys_of(properties["passwordKey"], self._salt())
+            self._check_keys()
         for row in pages(self._users):
             yield from self._person(domain, row)
 
@@ -107,6 +111,12 @@ class OpenfireReader:
                 ) from error
             except ValueError as error:
                 raise SourceError(f"{self._source}: {error}") from error
+        elif os.access(self._source, os.R_OK) and not is_database(self._source):
+            raise SourceError(
+                f"{self._source} is not data of Openfire; name the file openfire.script, its "
+                f"directory embedded-db, a file *.xml, or a file *{URL_SUFFIX} with the URL of the "
+                "database"
+            )
         if "username" not in self._sql.columns("ofUser"):
             raise SourceError(f"{self._source} has no table ofUser of Openfire")
 
@@ -129,9 +139,23 @@ class OpenfireReader:
             after="" if last is None else last[0],
         )
 
-    def _check_key(self) -> None:
-        """Look whether the key opens passwords before anybody is taken: a wrong one makes other
-        passwords of them, and people would be locked out.
+    def _salt(self) -> bytes | None:
+        """The salt of keys, if the file with it is beside the source, or where Openfire has it."""
+        beside = self._source.parent
+        for path in (beside, beside.parent / "conf"):
+            file = path / openfire_password.FILE
+            try:
+                if file.exists():
+                    return openfire_password.salt_in(file)
+            except OSError as error:
+                raise SourceError(f"{file} cannot be read ({error.strerror or error})") from error
+            except ValueError as error:
+                raise SourceError(f"{file}, {error}") from error
+        return None
+
+    def _check_keys(self) -> None:
+        """Look whether a key opens passwords before anybody is taken, and keep that: a wrong one
+        makes other passwords of them, and people would be locked out.
 
         Where keys of SCRAM are known as well, one of these passwords has to have them. Elsewhere a
         wrong key is told by what comes out: it is mostly not padded, nor a password at all.
@@ -139,15 +163,18 @@ class OpenfireReader:
         Raises:
             SourceError: It does not.
         """
-        if self._key is None or "encryptedpassword" not in self._sql.columns("ofUser"):
+        if "encryptedpassword" not in self._sql.columns("ofUser"):
             return
         if rows := self._encrypted("storedKey IS NOT NULL"):
-            is_right = any(_has_keys(self._key, row) for row in rows)
+            right = [key for key in self._keys if any(_has_keys(key, row) for row in rows)]
+        elif rows := self._encrypted("storedKey IS NULL"):
+            most = len(rows) / 2
+            right = [key for key in self._keys if sum(_opens(key, row) for row in rows) > most]
         else:
-            rows = self._encrypted("storedKey IS NULL")
-            is_right = 2 * sum(_opens(self._key, row) for row in rows) > len(rows)
-        if rows and not is_right:
+            return
+        if not right:
             raise SourceError(WRONG_KEY)
+        self._keys = right[:1]
 
     def _encrypted(self, also: str) -> Sequence[Row]:
         """Some rows that have an encrypted password."""
@@ -171,8 +198,8 @@ class OpenfireReader:
                 person.keys.append(_keys(keys))
             elif plain:
                 person.password = sound_text(plain)
-            elif encrypted and self._key is not None:
-                person.password = opened(str(encrypted), self._key)
+            elif encrypted and self._keys:
+                person.password = opened(str(encrypted), self._keys[0])
             elif encrypted:
                 notes.append("the password is encrypted, and no key decrypts it")
         except ValueError as error:
@@ -358,7 +385,7 @@ def _keys(row: Sequence[object]) -> ScramKeys:
     return pie.keys_of(stored, server, salt, int(str(row[3] or 0)))
 
 
-def _has_keys(key: str, row: Row) -> bool:
+def _has_keys(key: bytes, row: Row) -> bool:
     """Whether a password is opened, and is that of the keys beside it."""
     try:
         password, keys = opened(str(row[0]), key), _keys(row[1:5])
@@ -367,7 +394,7 @@ def _has_keys(key: str, row: Row) -> bool:
         return False
 
 
-def _opens(key: str, row: Row) -> bool:
+def _opens(key: bytes, row: Row) -> bool:
     try:
         opened(str(row[0]), key)
     except ValueError:
