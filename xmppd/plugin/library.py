@@ -1,8 +1,11 @@
 """Library: finds plugins, modules and packages, and reads them anew."""
 
+import ast
 import importlib
+import importlib.util
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
@@ -17,6 +20,8 @@ ENTRY_POINTS = "xmppd.plugins"
 PACKAGE = "xmppd_plugins"
 LOCAL = "xmppd_local"
 """The package that the plugins of the configured directory are in."""
+
+_NUMBERED = {"rfc": "RFC ", "xep": "XEP-"}
 
 
 class NoSuchPlugin(Exception):
@@ -71,6 +76,73 @@ def available(directory: Path | None) -> dict[str, str]:
     return found
 
 
+def commands(directory: Path | None) -> dict[str, str]:
+    """The commands of all plugins that could be loaded, by name, each with its plugin; those whose
+    name their source says as it is.
+
+    None of them is run.
+    """
+    found: dict[str, str] = {}
+    places = [Path(place) for place in importlib.import_module(PACKAGE).__path__]
+    for place in [*places, directory] if directory else places:
+        for path in sorted(place.rglob("*.py")):
+            inside = path.relative_to(place).parts[0]
+            found |= dict.fromkeys(_commands_in(path), inside.removesuffix(".py"))
+    for entry_point in _installed():
+        spec = importlib.util.find_spec(entry_point.module.partition(".")[0])
+        roots = spec.submodule_search_locations if spec is not None else None
+        paths = [path for root in roots or () for path in Path(root).rglob("*.py")]
+        if spec is not None and spec.origin is not None and not paths:
+            paths = [Path(spec.origin)]
+        for path in paths:
+            found |= dict.fromkeys(_commands_in(path), entry_point.name)
+    return found
+
+
+def _commands_in(path: Path) -> Iterator[str]:
+    """The names of the commands that a file describes."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, ValueError, SyntaxError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            name = next((each.value for each in node.keywords if each.arg == "name"), None)
+            first = node.args[0] if node.args else name
+            if node.func.id == "Description" and isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def installed_files() -> dict[str, list[Path]]:
+    """The source files of the plugins of installed packages, by name. None of them is run."""
+    found: dict[str, list[Path]] = {}
+    for entry_point in _installed():
+        files = _files_of(entry_point.module)
+        if files:
+            found.setdefault(entry_point.name, files)
+    return found
+
+
+def _files_of(module: str) -> list[Path]:
+    """The files of a module or package; none if they are not found without running its parents."""
+    top, *inner = module.split(".")
+    try:
+        spec = importlib.util.find_spec(top)  # a name without a dot is looked for, not imported
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    if not inner and spec.origin and not spec.submodule_search_locations:
+        return [Path(spec.origin)]
+    for place in spec.submodule_search_locations or ():
+        path = Path(place, *inner)
+        if path.is_dir():
+            return sorted(path.glob("*.py"))
+        if path.with_suffix(".py").is_file():
+            return [path.with_suffix(".py")]
+    return []
+
+
 def _first_sentence(path: Path) -> str:
     """The first sentence of a file's docstring, without its full stop; empty without one."""
     try:
@@ -78,7 +150,15 @@ def _first_sentence(path: Path) -> str:
     except (OSError, UnicodeDecodeError):
         return ""
     said = " ".join(text.partition('"""')[0].partition("\n\n")[0].split())
-    return said.partition(". ")[0].removesuffix(".")
+    return _as_text(said.partition(". ")[0].removesuffix("."))
+
+
+def _as_text(said: str) -> str:
+    """What Sphinx would make of it, without markup."""
+    said = re.sub(r":(rfc|xep):`(\d+)`", lambda found: _NUMBERED[found[1]] + found[2], said)
+    said = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", said)
+    said = re.sub(r" \([A-Z]+-\d+[^)]*\)", "", said)
+    return re.sub(r"``(.*?)``", r"\1", said)
 
 
 def _installed() -> EntryPoints:
@@ -204,4 +284,4 @@ class _FromSource(MetaPathFinder):
         return None
 
 
-__all__ = ["NoSuchPlugin", "forget", "plugin_of", "read"]
+__all__ = ["NoSuchPlugin", "available", "commands", "forget", "plugin_of", "read"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from xmppd.config.reference import Option, in_toml
-from xmppd.plugin.library import PACKAGE
+from xmppd.plugin.library import PACKAGE, installed_files
 
 _KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _SECTION = "Section"
@@ -25,6 +25,8 @@ def plugin_options(directory: Path | None) -> Iterator[Option]:
             found[path.stem] = [path]
         for path in place.glob("*/__init__.py"):
             found[path.parent.name] = sorted(path.parent.glob("*.py"))
+    for name, files in installed_files().items():
+        found.setdefault(name, files)
     for name in sorted(found):
         yield from _options(name, found[name])
 

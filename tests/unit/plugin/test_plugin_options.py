@@ -1,5 +1,6 @@
 """The options of plugins, read from their files."""
 
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -78,6 +79,28 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(herbs.help, "What grows there, in baskets.")
         self.assertIn("cell.friars.name", found)
         self.assertNotIn("cell.name", found)
+
+    def test_installed(self) -> None:
+        """So are those of installed packages, by the plugin's name, whether it is loaded or not."""
+        site = Path(self.mktemp()).absolute()
+        (site / "monks-1.dist-info").mkdir(parents=True)
+        (site / "monks-1.dist-info" / "METADATA").write_text("Name: monks\nVersion: 1\n")
+        (site / "monks-1.dist-info" / "entry_points.txt").write_text(
+            "[xmppd.plugins]\ncell = monks.cell\nchapel = monks.chapel\ncrypt = monks_crypt\n"
+        )
+        (site / "monks" / "cell").mkdir(parents=True)
+        (site / "monks" / "__init__.py").write_text('raise RuntimeError("it is run")')
+        (site / "monks" / "cell" / "__init__.py").write_text(OWN)
+        (site / "monks" / "chapel.py").write_text(OWN)
+        (site / "monks_crypt.py").write_text(OWN)
+        sys.path.insert(0, str(site))
+        self.addCleanup(sys.path.remove, str(site))
+        found = {option.name: option for option in plugin_options(None)}
+        for name in ("cell", "chapel", "crypt"):
+            self.assertEqual(found[f"{name}.herbs"].help, "What grows there, in baskets.")
+        office = Office(House("verona.lit"))
+        (row, *_) = office.rows("config options", name="crypt")
+        self.assertEqual((row["option"], row["default"]), ("crypt.herbs", '["rue"]'))
 
     def test_commands(self) -> None:
         """They are listed with all options, and what holds of plugins that are loaded."""
