@@ -1,6 +1,7 @@
 """Tests with nodes, each a process of its own."""
 
 import atexit
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,10 +85,11 @@ class NodesCase(SynchronousTestCase):
         node.log.unlink(missing_ok=True)
         error = self.assertRaises(NotStarted, node.start)
         lines = str(error).splitlines()
-        sentences = [line for line in lines if line.startswith(f"{node.directory}/xmppd.toml: ")]
+        place = re.compile(rf"{node.directory}/xmppd\.toml:(\d+:)? ")
+        sentences = [line for line in lines if place.match(line)]
         self.assertEqual(len(sentences), 1, str(error))
         self.assertNotIn("Traceback", str(error))
-        return sentences[0].removeprefix(f"{node.directory}/xmppd.toml: ")
+        return place.sub("", sentences[0])
 
     def client(self, node: NodeProcess, name: str) -> Peer:
         """Somebody who has logged in at a node."""

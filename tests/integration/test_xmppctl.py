@@ -50,6 +50,17 @@ class OfflineTests(ProcessCase):
         )  # fmt: skip
         self.assertEqual(ended.stderr, "")
 
+    def test_check_leaves_nothing(self) -> None:
+        """Root may check a configuration before the server's first start: no directory is made."""
+        text = self.config.read_text("utf-8").replace('data = "data"', 'data = "not/yet"')
+        text = text.replace('load = ["ping"]', 'load = ["http_upload"]')
+        text += (
+            '[[listen]]\nendpoint = "epoll:0:interface=127.0.0.1"\nkind = "http"\ntls = "none"\n'
+        )
+        self.config.write_text(text, encoding="utf-8")
+        self.ctl("config", "check")
+        self.assertFalse((self.directory / "not").exists())
+
     def test_quarantine(self) -> None:
         """A record that cannot be read is listed, shown and deleted while the server is down."""
         self.ctl("user", "add", "romeo", "--stdin", input="rose\n")

@@ -8,6 +8,7 @@ from msgspec.structs import fields, replace
 
 from xmppd.config.checks import CHECKS, is_cluster_name
 from xmppd.config.config import ClusterSettings, ComponentSettings, Config, DomainSettings
+from xmppd.config.option_places import placed
 from xmppd.config.permissions import Writable, check_unwritable, readable_by_others
 from xmppd.config.table import ConfigError, read
 from xmppd.config.toml_text import parsed
@@ -30,10 +31,12 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: With a sentence for the administrator, for the first mistake found.
     """
+    text = ""
     try:
-        return read_text(_text(path), path)
+        text = _text(path)
+        return read_text(text, path)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(placed(path, text, str(error))) from None
 
 
 def read_text(text: str, path: Path) -> Config:

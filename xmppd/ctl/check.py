@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 
 from twisted.internet.interfaces import IAddress
@@ -111,7 +111,7 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
     """
     with told(path):
         data = DataDirectory(Path(config_file.load(path).data))
-        with as_user(data.owner):
+        with as_user(data.owner), _not_made(data.path):
             found = config_file.load(path)
             read = certificates(found)
             check_names(path, found, read.tls)
@@ -124,6 +124,21 @@ async def check(path: Path, reactor: IReactor) -> list[str]:
                 await endpoint.close()
     clocks = Clocks(reactor.seconds, wall_clock, "", reactor.seconds())
     return warnings(path, found, read.tls, clocks)
+
+
+@contextmanager
+def _not_made(directory: Path) -> Iterator[None]:
+    """A context that leaves no directory where there was none, unless somebody else has put a file
+    there meanwhile: what belongs to root would be in the way of the server.
+    """
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        made = [path for path in directory.rglob("*") if path.is_dir()] if missing else []
+        for path in (*sorted(made, reverse=True), *missing):
+            with suppress(OSError):
+                path.rmdir()
 
 
 @contextmanager

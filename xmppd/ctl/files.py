@@ -15,11 +15,13 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.config import config_file
 from xmppd.config.config import Config
+from xmppd.config.option_places import placed
 from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import check
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.settings import SettingsCommands
-from xmppd.host.data_directory import DataDirectory, DataDirectoryError
+from xmppd.ctl.warned import text_of
+from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor
 from xmppd.stanza import JID
 from xmppd.stanza.phrases import counted
@@ -65,9 +67,8 @@ class FileCommands:
         domains = [domain.name for domain in config.domain]
         admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
         for admin in missing_accounts(config.storage.url, admins):
-            yield (
-                f"admins names {admin}, which has no account; add it with: xmppctl user add {admin}"
-            )
+            says = f"admins names {admin}, which has no account; add it with: xmppctl user add "
+            yield placed(self.path, text_of(self.path), f"{says}{admin}")
         yield f"{self.path} is valid"
 
     async def revision(self, context: CommandContext) -> Replies:

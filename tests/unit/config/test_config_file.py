@@ -1,5 +1,6 @@
 """The configuration file: what it may say, and what is said to those who make a mistake."""
 
+import re
 import tomllib
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,10 +56,15 @@ class FileCase(SynchronousTestCase):
         """What the administrator reads; always one sentence that begins with the file's name."""
         error = self.assertRaises(ConfigError, self.load, text)
         sentence = str(error)
-        self.assertTrue(sentence.startswith(f"{self.path}: "), sentence)
+        self.assertTrue(sentence.startswith(f"{self.path}:"), sentence)
         self.assertTrue(sentence.endswith("."), sentence)
         self.assertNotIn("\n", sentence)
-        return sentence.removeprefix(f"{self.path}: ")
+        return re.sub(r"^:\d*:? ?", "", sentence.removeprefix(str(self.path)))
+
+    def test_line(self) -> None:
+        """The sentence about an option begins with its line."""
+        error = self.assertRaises(ConfigError, self.load, '[stream]\n\nmax_depth = "deep"\n')
+        self.assertTrue(str(error).startswith(f"{self.path}:3: stream.max_depth is "), str(error))
 
 
 class TextTests(FileCase):
@@ -641,7 +647,7 @@ class AnyFileTests(FileCase):
         try:
             self.load(text)
         except ConfigError as error:
-            self.assertTrue(str(error).startswith(f"{self.path}: "))
+            self.assertRegex(str(error), f"^{self.path}:([0-9]+:)? ")
 
     @given(st.text())
     def test_any_text(self, text: str) -> None:

@@ -32,26 +32,45 @@ class WarningsTests(SynchronousTestCase):
         self.assertEqual(self.warned(house_config("a.lit", contact=contact)), [])
 
     def test_options(self) -> None:
-        """Options that work, and are hardly meant so, are named with what to write."""
+        """Options that work, and are hardly meant so, are named with their lines, and with what to
+        write.
+        """
         config = house_config(
             "a.lit",
             contact={"abuse": ("friar@a.lit",), "support": ("call us",)},
             stream={"stanzas_per_s": 1e12},
             plugins={"directory": str(self.directory / "nowhere")},
         )
+        self.path.write_text(
+            '[contact]\nabuse = ["friar@a.lit"]\nsupport = ["call us"]\n'
+            "[stream]\nstanzas_per_s = 1e12\n"
+        )
         self.assertEqual(
             self.warned(config),
             [
-                ('contact.abuse: "friar@a.lit" is not a URI that clients can open; write it as '
-                 '"mailto:friar@a.lit"'),
-                ('contact.support: "call us" is not a URI that clients can open; write it as '
-                 '"mailto:abuse@example.org"'),
-                ("stream.stanzas_per_s is 1,000,000,000,000, which limits nothing; take a smaller "
-                 "number"),
-                (f"plugins.directory {self.directory}/nowhere does not exist; make it, or remove "
-                "the option"),
+                (f'{self.path}:2: contact.abuse: "friar@a.lit" is not a URI that clients can open; '
+                 'write it as "mailto:friar@a.lit"'),
+                (f'{self.path}:3: contact.support: "call us" is not a URI that clients can open; '
+                 'write it as "mailto:abuse@example.org"'),
+                (f"{self.path}:5: stream.stanzas_per_s is 1,000,000,000,000, which limits nothing; "
+                 "take a smaller number"),
+                (f"{self.path}: plugins.directory {self.directory}/nowhere does not exist; make "
+                "it, or remove the option"),
             ],
         )  # fmt: skip
+
+    def test_secrets(self) -> None:
+        """A file with secrets that others may read is named with the option that names it."""
+        key = self.directory / "b.key"
+        key.write_text("")
+        key.chmod(0o644)
+        domains = (DomainSettings(name="a.lit"), DomainSettings(name="b.lit", key=str(key)))
+        self.path.write_text('[[domain]]\nname="a.lit"\n[[domain]]\nname="b.lit"\nkey="b.key"\n')
+        config = replace(house_config("x.lit"), domain=domains)
+        (said,) = self.warned(config)
+        self.assertEqual(
+            said, f"{self.path}:5: others may read {key}, which holds secrets; run: chmod o-r {key}"
+        )
 
     def test_certificates(self) -> None:
         """A certificate that ends soon is named."""
@@ -59,11 +78,15 @@ class WarningsTests(SynchronousTestCase):
         make_self_signed("a.lit", *files)
         for name, later_s, says in (
             ("a.lit", 0.0, []),
-            ("a.lit", 20 * YEAR_S, ["the certificate of a.lit (for a.lit) expired on "]),
+            (
+                "a.lit",
+                20 * YEAR_S,
+                ["the certificate of a.lit (for a.lit) expired on "],
+            ),
         ):
             domain = DomainSettings(name=name, certificate=str(files[0]), key=str(files[1]))
             config = replace(house_config("x.lit"), domain=(domain,))
             found = self.warned(config, TLS(TLSSettings(), config.domain), later_s=later_s)
             self.assertEqual(len(found), len(says))
             for said, begins in zip(found, says, strict=True):
-                self.assertTrue(said.startswith(begins), said)
+                self.assertTrue(said.startswith(f"{self.path}: {begins}"), said)
