@@ -302,7 +302,7 @@ class IQCommandHandler(IQHandler):
     ) -> Element:
         rows = [columns_of(reply) for reply in replies if not isinstance(reply, str)]
         form_type = asked.form.form_type
-        if command.about.answers == "sentences":
+        if command.about.answers in ("sentences", "document"):
             says = Field(
                 "says", type="text-multi", values=tuple(printable(r["says"]) for r in rows)
             )

@@ -44,7 +44,7 @@ EXPORT = Description(
     "machine",
     (ACCOUNT,),
     who="owner",
-    answers="sentences",
+    answers="document",
     area="content",
 )
 DELETE = Description(

@@ -105,7 +105,7 @@ EXPORT = Description(
     "room export",
     "export rooms without their messages, as a line of JSON for each room",
     (Argument("--room", "only this room", Address()),),
-    answers="sentences",
+    answers="document",
     area="content",
 )
 IMPORT = Description(

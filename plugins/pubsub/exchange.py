@@ -38,7 +38,7 @@ EXPORT = Description(
     "the server's own machine",
     (ACCOUNT,),
     who="owner",
-    answers="sentences",
+    answers="document",
     area="content",
 )
 IMPORT = Description(

@@ -18,7 +18,7 @@ ARCHIVE = Description(
     "room archive",
     "export a room's archive as XML (XEP-0227), also of a destroyed room that is still stored",
     (Argument("room", "such as coven@conference.example.org", Address()),),
-    answers="sentences",
+    answers="document",
     area="content",
 )
 

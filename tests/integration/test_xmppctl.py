@@ -6,10 +6,12 @@ import pwd
 import signal
 import subprocess
 from unittest import SkipTest
+from xml.etree import ElementTree
 
 from tests.integration.processes import PATIENCE_S, XMPPCTL, Peer, ProcessCase, environment
 from tests.unit.store.databases import drop_postgresql, execute, make_postgresql
 from xmppd.host.data_directory import DataDirectory
+from xmppd.stanza.xml import escape
 
 
 class OfflineTests(ProcessCase):
@@ -209,6 +211,60 @@ class OnlineTests(ProcessCase):
         self.assertIn("does not serve x.lit", self.ctl(*change, "--domain", "x.lit", status=4))
         self.assertIn("change the greeting", self.ctl("greeting", "--help"))
         self.assertIn("is not a command", self.ctl("greeting", "dance", status=2))
+
+    def test_documents(self) -> None:
+        """What is exported is a document as it stands, which the same command line takes back."""
+        self.config.write_text(
+            self.config.read_text().replace(
+                'load = ["ping"]',
+                'load = ["disco", "ping", "pubsub", "pep", "caps", "archive", "muc", '
+                '"room_archive"]\n[archive]\ndefault = "always"',
+            )
+        )
+        self.start()
+        words = "Ay me! " * 500 + "\nand <no> full stop"
+        for name in ("romeo", "juliet"):
+            self.ctl("user", "add", name, "--stdin", input="rose\n")
+        self.ctl("room", "create", "orchard@conference.localhost", "romeo@localhost")
+        romeo = Peer(self.ports()[1])
+        self.addCleanup(romeo.close)
+        romeo.log_in("romeo", "rose")
+        text = escape(words)
+        room = "orchard@conference.localhost"
+        romeo.send(
+            f"<message to='juliet@localhost' type='chat'><body>{text}</body></message>"
+            f"<presence to='{room}/romeo'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+            f"<message to='{room}' type='groupchat'><body>{text}</body></message>"
+            "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+            f"<publish node='urn:x'><item id='1'><x xmlns='urn:x'>{text}</x></item></publish>"
+            "</pubsub></iq>".encode()
+        )
+        romeo.until(b"type='groupchat'")
+        romeo.until(b"id='p'")
+        self.ctl("archive", "delete", "juliet")
+        for export, bring_in in (
+            (("archive", "export", "romeo"), ("archive", "import", "juliet")),
+            (("pubsub", "export", "romeo"), ("pubsub", "import", "juliet")),
+            (("room", "archive", room), None),
+        ):
+            with self.subTest(export):
+                command = [*XMPPCTL, "--config", str(self.config), *export]
+                told = self.run_command(command)
+                self.assertEqual((told.returncode, told.stderr), (0, ""))
+                tree = ElementTree.fromstring(told.stdout)
+                self.assertIn(words, "".join(tree.itertext()))
+                (self.directory / "kept").write_text(told.stdout, encoding="utf-8")
+                if bring_in is not None:
+                    self.assertRegex(self.ctl(*bring_in, "kept"), r"added[^:]*: 1\.\n$")
+        (row,) = self.rows("archive", "show", "juliet")
+        self.assertEqual(row["messages"], 1)
+        rooms = self.ctl("room", "export")
+        self.assertEqual([room in str(json.loads(line)) for line in rooms.splitlines()], [True])
+        (self.directory / "kept").write_text(rooms, encoding="utf-8")
+        self.ctl("room", "destroy", room)
+        self.ctl("room", "import", "kept")
+        self.assertEqual([row["room"] for row in self.rows("room", "list")], [room])
+        self.assertIn(self.config.read_text(), self.ctl("config", "file"))
 
     def test_trace(self) -> None:
         """A trace is printed as it happens; Ctrl-C ends it here and in the server."""

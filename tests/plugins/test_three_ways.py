@@ -418,7 +418,7 @@ def alike(about: Description, answer: Answer) -> Answer:
     if about.name == "stats":  # what errors there were, they tell apart
         rows = [row for row in rows if "{" not in row["statistic"][0]]
     notes = [OWN_MARK.sub("", note) for note in notes]
-    only = {"says"} if about.answers == "sentences" else set[str]()
+    only = {"says"} if about.answers in ("sentences", "document") else set[str]()
     rows = [
         {
             key: value

@@ -32,7 +32,7 @@ class Description(Struct, frozen=True):
             runs; ``server``: one that runs.
         answers: ``table``: rows of a table; ``record``: rows that are each shown as a list of
             their columns; ``sentences``: each row has one in ``says``, for people; ``stream``: the
-            same, at any time.
+            same, at any time; ``document``: lines that go out as they are, as notes or in ``says``.
         empty: What an answer without rows says, without a full stop.
         area: One of :data:`~xmppd.config.scopes.AREAS`: what it is about. With the effect, that is
             its scope.
@@ -49,7 +49,7 @@ class Description(Struct, frozen=True):
     effect: Literal["reads", "changes", "ends"] = "reads"
     who: Literal["admins", "owner", "everybody"] = "admins"
     needs: Literal["file", "store", "server"] = "server"
-    answers: Literal["table", "record", "sentences", "stream"] = "table"
+    answers: Literal["table", "record", "sentences", "document", "stream"] = "table"
     asks: Literal["here", "all"] = "here"
     area: str = "server"
     empty: str = ""

@@ -132,7 +132,10 @@ TEXT = Argument("text", "a file with the new configuration", Document())
 COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
     Declared(
         Description(
-            "config file", "show the configuration file as it is, secrets included", area="keys"
+            "config file",
+            "show the configuration file as it is, secrets included",
+            answers="record",
+            area="keys",
         ),
         ConfigurationCommands.file,
         (ConfigFileRow,),

@@ -183,7 +183,7 @@ COMMANDS: tuple[Declared[JobCommands], ...] = (
         (JobRow,),
     ),
     Declared(
-        Description(SHOW, "show the state and the output of a job", (ID,), answers="sentences"),
+        Description(SHOW, "show the state and the output of a job", (ID,), answers="document"),
         JobCommands.show,
         (JobReply,),
     ),

@@ -252,8 +252,11 @@ class Dialogue:
 
     def _begin(self, head: Mapping[str, Any]) -> None:
         line = self._line
-        if head["answers"] == "stream" and isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)  # whole lines, also into a pipe
+        if isinstance(sys.stdout, TextIOWrapper):
+            if head["answers"] == "stream":
+                sys.stdout.reconfigure(line_buffering=True)  # whole lines, also into a pipe
+            elif head["answers"] == "document" and not sys.stdout.isatty():
+                sys.stdout.reconfigure(encoding="utf-8", newline="\n")
         width = None if "--wide" in line.options else terminal_width()
         paper = Paper(sys.stdout, sys.stderr, width, line.columns, utc_now())
         shape = Shape(head["answers"], head.get("least", ()), head.get("empty", ""))

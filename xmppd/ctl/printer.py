@@ -32,7 +32,7 @@ class Shape(NamedTuple):
     """What is known of an answer before it comes.
 
     Attributes:
-        answers: ``table``, ``record``, ``sentences`` or ``stream``.
+        answers: ``table``, ``record``, ``sentences``, ``document`` or ``stream``.
         least: Columns that a narrow terminal leaves out, the least important first.
         empty: What a table without rows says, without a full stop.
     """
@@ -172,7 +172,12 @@ class RecordPrinter:
         margin = max(map(len, names))
         width = None if paper.width is None else max(paper.width - margin - 2, 1)
         for name in names:
-            text = shown(reply[name], paper.now)
+            value = reply[name]
+            if isinstance(value, str) and "\n" in value:
+                paper.out.write(f"{name}\n")
+                paper.out.writelines(f"{printable(line)}\n" for line in value.splitlines())
+                continue
+            text = shown(value, paper.now)
             first, *others = folded_lines(text, None if text.startswith(_COPIED) else width)
             paper.out.write(f"{padded(name, margin)}  {first}\n")
             for line in others:
@@ -208,6 +213,30 @@ class SentencePrinter:
         self._paper.out.flush()
 
 
+class DocumentPrinter:
+    """Prints a document as it is, so that what is written to a file can be read from there: its
+    parts are notes, or rows with one in ``says``. Only a terminal is spared the characters that it
+    would obey.
+
+    Args:
+        paper: Where to.
+    """
+
+    def __init__(self, paper: Paper) -> None:
+        self._paper = paper
+
+    def take(self, reply: Line) -> None:
+        """Print the next part of it, which ends with a line."""
+        text, out = reply if isinstance(reply, str) else str(reply["says"]), self._paper.out
+        if out.isatty():
+            text = "\n".join(map(printable, text.split("\n")))
+        out.write(f"{text}\n")
+
+    def finish(self, *, broken_off: bool = False) -> None:
+        """Flush the output at its end."""
+        self._paper.out.flush()
+
+
 class JSONPrinter:
     """Prints each reply as an object on a line of its own.
 
@@ -234,7 +263,7 @@ class JSONPrinter:
         self._paper.out.flush()
 
 
-AnyPrinter = Printer | RecordPrinter | SentencePrinter | JSONPrinter
+AnyPrinter = Printer | RecordPrinter | SentencePrinter | DocumentPrinter | JSONPrinter
 
 
 def printer(paper: Paper, shape: Shape, *, json: bool) -> AnyPrinter:
@@ -245,6 +274,8 @@ def printer(paper: Paper, shape: Shape, *, json: bool) -> AnyPrinter:
         return Printer(paper, shape)
     if shape.answers == "record":
         return RecordPrinter(paper)
+    if shape.answers == "document":
+        return DocumentPrinter(paper)
     return SentencePrinter(paper, shape.empty)
 
 
@@ -313,6 +344,7 @@ __all__ = [
     "MAX_SENTENCE_LETTERS",
     "ROWS_AT_ONCE",
     "AnyPrinter",
+    "DocumentPrinter",
     "JSONPrinter",
     "Line",
     "Paper",

@@ -21,6 +21,7 @@ from xmppd.command.reply import Row
 from xmppd.ctl.letters import begun, cut, folded, width_of
 from xmppd.ctl.printer import (
     ROWS_AT_ONCE,
+    DocumentPrinter,
     JSONPrinter,
     Line,
     Paper,
@@ -38,6 +39,13 @@ EVIL = "a\x1b[2J\x9b31m\u202eb\u200f\ud800\U000e0041"
 
 
 TABLE = Shape()
+
+
+class Terminal(StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def printed(
@@ -218,6 +226,9 @@ class WidthTests(SynchronousTestCase):
 
     def check_drawn(self, about: Description, kind: type[Row], text: str, width: int) -> None:
         lines = drawn(about, kind, text, width)
+        if about.answers == "document":
+            self.assertEqual(lines[0], text)
+            return
         self.assertLessEqual(max(map(width_of, lines)), width)
         self.assertTrue("".join(lines).isprintable())
         first = next(iter(row_of(kind, text)))
@@ -239,6 +250,27 @@ class OtherPrinterTests(SynchronousTestCase):
         )
         self.assertEqual(lines, ["she sees\\x1b him.", "that is all."])
 
+    def test_document(self) -> None:
+        """A document goes out as it is, however wide; only a terminal is spared what it would
+        obey.
+        """
+        parts = ("<a>", "x" * 3_000 + " y\n\x9b z", "</a>")
+        out = StringIO()
+        paper = printer(Paper(out, out, 80), Shape("document"), json=False)
+        for part in parts:
+            paper.take(part)
+        paper.take({"says": "{}"})
+        paper.finish()
+        self.assertEqual(out.getvalue(), "".join(f"{part}\n" for part in (*parts, "{}")))
+        terminal = Terminal()
+        printer(Paper(terminal, terminal, 80), Shape("document"), json=False).take("<b>\n\x9b")
+        self.assertEqual(terminal.getvalue(), "<b>\n\\x9b\n")
+
+    def test_record_with_a_text(self) -> None:
+        """A text of several lines keeps them."""
+        lines, _ = printed({"path": "/x", "text": "a = 1\n\x1b b = 2\n"}, shape=Shape("record"))
+        self.assertEqual(lines, ["path  /x", "text", "a = 1", "\\x1b b = 2"])
+
     def test_json(self) -> None:
         """Programs get an object a line."""
         lines, _ = printed({"a": ["x"]}, "done", as_json=True)
@@ -252,6 +284,7 @@ class OtherPrinterTests(SynchronousTestCase):
             ("record", RecordPrinter),
             ("sentences", SentencePrinter),
             ("stream", SentencePrinter),
+            ("document", DocumentPrinter),
         ):
             self.assertIsInstance(printer(paper, Shape(answers), json=False), kind)
             self.assertIsInstance(printer(paper, Shape(answers), json=True), JSONPrinter)
