@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 from unittest import SkipTest
@@ -103,6 +104,19 @@ class OfflineTests(ProcessCase):
         peer = Peer(self.ports()[1])
         self.addCleanup(peer.close)
         peer.log_in("romeo", "rose")
+
+    def test_copy_to_a_file(self) -> None:
+        """The URL of a copy is what the configuration may have, and means the same file there."""
+        self.ctl("user", "add", "romeo", "--stdin", input="rose\n")
+        told = self.ctl("db", "copy", "sqlite:///other.sqlite")
+        url = re.search(r"now set storage.url to (\S+)\.\n", told)
+        assert url is not None, told
+        self.assertEqual(url[1], f"sqlite:///{self.directory}/data/other.sqlite")
+        self.assertEqual([path.name for path in self.directory.glob("other*")], [])
+        for named in (url[1], "sqlite:///other.sqlite"):
+            self.configure(f'[storage]\nurl = "{named}"\n')
+            self.assertEqual(len(self.rows("user", "list")), 1)
+        self.assertIn("is not valid; write it as", self.ctl("db", "copy", "other", status=1))
 
     def test_directory_in_use(self) -> None:
         """While somebody else works in the data directory, nothing is touched."""

@@ -93,11 +93,6 @@ def _prepared(config: Config, base: Path) -> Config:
         return str(base / text) if text else ""
 
     data = base / config.data
-    prefix, slashes, database = config.storage.url.partition("sqlite:///")
-    if slashes and database and database != ":memory:":
-        url = f"{prefix}{slashes}{data / database}"
-    else:
-        url = config.storage.url
     return replace(
         config,
         data=str(data),
@@ -116,10 +111,18 @@ def _prepared(config: Config, base: Path) -> Config:
                 replace(remote, name=prepare_domain(remote.name)) for remote in config.s2s.domain
             ),
         ),
-        storage=replace(config.storage, url=url),
+        storage=replace(config.storage, url=database_url(config.storage.url, data)),
         cluster=_with_cluster_secret(config.cluster, base),
         plugins=replace(config.plugins, directory=absolute(config.plugins.directory)),
     )
+
+
+def database_url(url: str, data: Path) -> str:
+    """The URL of a database; that of an SQLite file is relative to the data directory."""
+    prefix, slashes, database = url.partition("sqlite:///")
+    if slashes and database and database != ":memory:":
+        return f"{prefix}{slashes}{data / database}"
+    return url
 
 
 def _with_files(domain: DomainSettings, base: Path, data: Path) -> DomainSettings:

@@ -112,12 +112,18 @@ class FileCommands:
         directory = DataDirectory(Path(config.data))
         try:
             directory.lock()
+        except InUse as error:
+            raise Refused(
+                f"the data directory {directory.path} is in use; stop the server before you copy "
+                "its database"
+            ) from error
         except DataDirectoryError as error:
-            raise Refused(f"{error}; stop the server before you copy its database") from error
+            raise Refused(str(error)) from error
         umask = os.umask(PRIVATE)
         try:
             reactor = IReactorFromThreads(self.reactor)
-            copying = Copying(config.storage.url, context.arguments.text("url"), reactor)
+            target = config_file.database_url(context.arguments.text("url"), directory.path)
+            copying = Copying(config.storage.url, target, reactor)
             rows = 0
             async with aclosing(copying.copy()) as copied:
                 async for table, number in copied:
@@ -171,7 +177,7 @@ COMMANDS: tuple[Declared[FileCommands], ...] = (
     Declared(
         Description(
             "db copy",
-            "copy everything to another, empty database",
+            "copy everything to another, empty database, while the server is stopped",
             (Argument("url", "the other database: sqlite:///… or postgresql://…"),),
             effect="changes",
             needs="file",

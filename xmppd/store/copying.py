@@ -83,7 +83,9 @@ class Copying:
     def __init__(self, source: str, target: str, reactor: IReactorFromThreads) -> None:
         from_url, to_url = parse_url(source), parse_url(target)
         if from_url == to_url:
-            raise StoreError("That is the database itself: name the one that it is copied to.")
+            raise StoreError(
+                "The database to copy to is the one that storage.url names; name another one."
+            )
         self.shown = shown(to_url)
         self._source = make_store(source, reactor=IReactorTime(reactor), pool_threads=1).database
         self._target: Database = (

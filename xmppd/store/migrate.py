@@ -156,8 +156,8 @@ def write_revision(connection: Connection, revision: str = NEWEST) -> None:
 
 
 def shown(url: URL) -> str:
-    """A URL for an administrator, without its password."""
-    return url.render_as_string(hide_password=True)
+    """A URL for an administrator, as the configuration has it, without its password."""
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 __all__ = [

@@ -293,7 +293,7 @@ class RefusedTests(CopyingCase):
 
     async def test_itself(self) -> None:
         """A database is not copied onto itself, nor from where there is none."""
-        self.assertIn("the database itself", await self.refused(self.file, self.file))
+        self.assertIn("the one that storage.url names", await self.refused(self.file, self.file))
         nowhere = f"sqlite:///{self.mktemp()}"
         self.assertIn("is not there", await self.refused(nowhere, self.server))
 
