@@ -217,7 +217,18 @@ class OnlineTests(ProcessCase):
     def test_commands_of_plugins(self) -> None:
         """What a plugin brings is understood while the server runs that has it."""
         change = ("greeting", "change", "Good morrow")
-        self.assertIn("is not a command", self.ctl(*change, status=2))
+        for words, name, plugin in (
+            (change, "greeting change", "example_greeter"),
+            (("room", "list"), "room list", "muc"),
+            (("user", "reset", "romeo"), "user reset", "account"),
+            (("invite", "--help"), "invite", "invites"),
+            (("fault", "login", "romeo"), "fault", "faults"),
+            (("explain", "room", "a@b", "c@d"), "explain room", "muc"),
+        ):
+            with self.subTest(name):
+                told = self.ctl(*words, status=5)
+                self.assertIn("no server is running (the data directory ", told)
+                self.assertIn(f"{name} needs one, as a command of plugin {plugin}.", told)
         self.start()
         self.assertIn("is not a command", self.ctl(*change, status=2))
         self.ctl("plugin", "load", "example_greeter")

@@ -4,6 +4,7 @@ It is loaded for each command, so it needs the standard library's core only, and
 """
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,6 +34,17 @@ class Failed(Exception):
         self.argument = argument
 
 
+def named(directory: str) -> str:
+    """A data directory, in words, which say so if it does not exist."""
+    try:
+        os.stat(directory)  # noqa: PTH116  # pathlib takes time to import
+    except FileNotFoundError:
+        return f"the data directory {directory} does not exist"
+    except OSError:  # nobody may look
+        pass
+    return f"data directory {directory}"
+
+
 class NoServer(Failed):
     """An error: no server listens on the socket.
 
@@ -42,9 +54,7 @@ class NoServer(Failed):
 
     def __init__(self, path: str) -> None:
         directory = path.rpartition("/")[0] or "."
-        super().__init__(
-            f"no server is running (data directory {directory})", "no-server", NO_SERVER
-        )
+        super().__init__(f"no server is running ({named(directory)})", "no-server", NO_SERVER)
 
 
 def answers(
@@ -108,4 +118,4 @@ def _connected(path: str, timeout_s: float | None) -> socket.socket:
     return connection
 
 
-__all__ = ["ANSWER_TIMEOUT_S", "MAX_ANSWER_BYTES", "Failed", "NoServer", "answers"]
+__all__ = ["ANSWER_TIMEOUT_S", "MAX_ANSWER_BYTES", "Failed", "NoServer", "answers", "named"]

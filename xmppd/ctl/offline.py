@@ -1,7 +1,7 @@
 """Commands while the server is down: one without listeners is made over the same store."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, aclosing, suppress
 from pathlib import Path
 
@@ -11,17 +11,22 @@ from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
 from xmppd.cluster.lease_board import BoardAway
+from xmppd.command.argument import Arguments
 from xmppd.command.command import Description
 from xmppd.command.command_context import SHELL
 from xmppd.command.command_table import CommandTable
 from xmppd.command.exit_status import NO_SERVER
+from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused
 from xmppd.command.roles import Roles
 from xmppd.config import config_file
 from xmppd.config.config import Config
 from xmppd.config.permissions import PRIVATE
+from xmppd.config.table import ConfigError
 from xmppd.ctl.check import as_user
 from xmppd.ctl.checkup import CheckupCommands
+from xmppd.ctl.client import named
+from xmppd.ctl.command_line import CommandLine, WantedCommand
 from xmppd.ctl.commands import DECLARED, DESCRIPTIONS, of_server
 from xmppd.ctl.completion import place_of
 from xmppd.ctl.files import FileCommands
@@ -30,6 +35,7 @@ from xmppd.ctl.reading import read
 from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
+from xmppd.plugin.library import commands
 from xmppd.plugin.seams import Seams
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza import Condition
@@ -61,7 +67,16 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
             if word.startswith((request.words or [""])[-1]):
                 take(Answer(request.id, note=word))
         return
-    asked = read(request, DESCRIPTIONS)
+    try:
+        asked = read(request, DESCRIPTIONS)
+    except Refused:
+        name, plugin = _of_plugin(path, request.words or [])
+        if not plugin:
+            raise
+        raise _no_server(
+            data or config_file.load(path).data,
+            f"{name} needs one, as a command of plugin {plugin}",
+        ) from None
     if isinstance(asked, Answer):
         take(asked)
         return
@@ -77,6 +92,45 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
     rows = DECLARED[asked.about.name].rows
     take(Answer(request.id, head=head_of(asked.about, rows)))
     perform(path, asked.about, asked.given, take)
+
+
+def _no_server(data: str, what: str) -> Refused:
+    return Refused(
+        f"no server is running ({named(data)}), and {what}",
+        Condition.SERVICE_UNAVAILABLE,
+        NO_SERVER,
+        code="no-server",
+    )
+
+
+def _of_plugin(path: Path, words: Sequence[str]) -> tuple[str, str]:
+    """The command of a plugin that some words name, or the words before its last one, and the
+    plugin; two empty texts if they name none.
+    """
+    named = [word for word in words if not word.startswith("-")]
+    if CommandLine(DESCRIPTIONS).command(named) is not None:
+        return "", ""
+    directory = ""
+    with suppress(ConfigError):
+        directory = config_file.load(path).plugins.directory
+    found = commands(Path(directory) if directory else None)
+    names = {tuple(name.split()): plugin for name, plugin in found.items()}
+    ours = {name.split()[0] for name in DESCRIPTIONS}
+    for length in range(len(named), 0, -1):
+        begun = tuple(named[:length])
+        is_ours = length == 1 and begun[0] in ours
+        for name, plugin in names.items():
+            if name[:length] == begun and not is_ours:
+                return " ".join(begun), plugin
+    return "", ""
+
+
+def _check_before_secret(asked: WantedCommand, config: Config) -> None:
+    """Look at what can be seen without the store, which is opened only once."""
+    assert asked.secret is not None
+    domains = tuple(domain.name for domain in config.domain)
+    given = {**asked.given, asked.secret.key: ""}
+    Arguments(asked.about.arguments, given, Surface(domains, short_names=True))
 
 
 def perform(path: Path, about: Description, given: Mapping[str, object], take: Take) -> None:

@@ -294,6 +294,10 @@ class ErrorTests(SynchronousTestCase):
         status, said = self.ended("--data", str(directory), "status")
         self.assertEqual(status, NO_SERVER)
         self.assertIn(f"no server is running (data directory {directory})", said)
+        directory.rmdir()
+        status, said = self.ended("--data", str(directory), "status")
+        self.assertEqual(status, NO_SERVER)
+        self.assertIn(f"the data directory {directory} does not exist", said)
         status, said = self.ended("--data", str(directory), "--json", "status")
         self.assertEqual(json.loads(said)["code"], "no-server")
 
