@@ -32,6 +32,8 @@ class OfflineTests(ProcessCase):
         for words, status, says, code in (
             (("user", "add", "romeo", "--stdin"), 1, "already", "conflict"),
             (("user", "add", "juliet"), 2, "--stdin", "bad-request"),
+            (("user", "add", "@x"), 2, "@x", "bad-request"),
+            (("user", "add", "juliet@elsewhere.lit"), 4, "elsewhere.lit", "item-not-found"),
             (("user", "dance"), 2, "is not a command", "bad-request"),
             (("user", "enable", "juliet"), 4, "juliet", "item-not-found"),
             (("status",), 5, "no server is running", "no-server"),

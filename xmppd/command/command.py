@@ -1,6 +1,6 @@
 """Command: an operation on request, whichever way the request comes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +72,10 @@ def _never(told: Mapping[str, object]) -> str:
     return ""
 
 
+async def _nothing(context: CommandContext) -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True)
 class Command:
     """An operation on request.
@@ -82,12 +86,15 @@ class Command:
         rows: The class of its rows; empty if it answers in sentences.
         why_not: Why it would be refused, whoever gives it, as far as that follows from what it is
             told; empty if it would not. A page says so in place of its form (CN-10).
+        before_secret: Looks, before somebody types a secret, whether the command would be refused
+            whatever it is. Raises :class:`Refused`.
     """
 
     about: Description
     run: Callable[[CommandContext], Replies]
     rows: tuple[type[Row], ...] = ()
     why_not: Callable[[Mapping[str, object]], str] = _never
+    before_secret: Callable[[CommandContext], Awaitable[None]] = _nothing
 
     @property
     def name(self) -> str:

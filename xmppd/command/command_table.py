@@ -132,6 +132,21 @@ class CommandTable:
         self._check_mightier(command.about, arguments, actor)
         return command, CommandContext(arguments, actor, given, self.others)
 
+    async def check_before_secret(
+        self, about: Description, given: Mapping[str, object], actor: Actor
+    ) -> None:
+        """Refuse a command that lacks only its secret, if nothing typed there could make it good.
+
+        Raises:
+            Refused: So it is.
+        """
+        given = {**given} | {each.key: "" for each in about.arguments if each.secret}
+        command, context = self.asked(about.name, given, actor)
+        why = command.why_not(given)
+        if why:
+            raise Refused(why)
+        await command.before_secret(context)
+
     def _check_mightier(self, about: Description, arguments: Arguments, actor: Actor) -> None:
         """Have nobody change an account that may do more: whoever sets its password has it."""
         if about.scope != _ACCOUNTS:

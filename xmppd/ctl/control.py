@@ -42,7 +42,7 @@ from xmppd.ctl.protocol import (
     head_of,
     line_of,
 )
-from xmppd.ctl.reading import read
+from xmppd.ctl.reading import ask_secret, read
 
 MAX_CONNECTIONS = 16
 _PEER = struct.Struct("3i")
@@ -141,6 +141,10 @@ class ControlProtocol(LineOnlyReceiver):
             name, given = asked.about.name, asked.given
             if name not in table.commands:
                 self._send(Answer(request.id, elsewhere=True))
+                return DONE
+            if asked.secret is not None:
+                await table.check_before_secret(asked.about, given, self._actor)
+                self._send(ask_secret(request, asked))
                 return DONE
         command, context = table.asked(name, given, self._actor)
         if request.words is not None:

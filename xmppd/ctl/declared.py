@@ -1,7 +1,7 @@
 """Declared: a command of ours that lacks only the stages that it works with."""
 
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -24,6 +24,10 @@ def _never(holder: object, told: Mapping[str, object]) -> str:
     return ""
 
 
+async def _nothing(holder: object, context: CommandContext) -> None:
+    """Refuse nothing."""
+
+
 @dataclass(frozen=True)
 class Declared(Generic[C]):
     """The description of a command, known without a server, and the method that does it.
@@ -33,25 +37,46 @@ class Declared(Generic[C]):
         method: Of a class that is handed the stages it needs.
         rows: The class of its rows.
         why_not: Of the same class: why it would be refused.
+        before_secret: Of the same class: refuses it before a secret is typed.
     """
 
     about: Description
     method: Callable[[C, CommandContext], Replies]
     rows: tuple[type[Row], ...] = ()
     why_not: Callable[[C, Mapping[str, object]], str] = _never
+    before_secret: Callable[[C, CommandContext], Awaitable[None]] = _nothing
 
     def by(self, holder: C) -> Command:
         """The command, done by an instance of the class."""
-        run = partial(_told, partial(self.method, holder))
-        return Command(self.about, run, self.rows, partial(self.why_not, holder))
+        return Command(
+            self.about,
+            partial(_told, partial(self.method, holder)),
+            self.rows,
+            partial(self.why_not, holder),
+            partial(_looked, partial(self.before_secret, holder)),
+        )
 
 
 async def _told(run: Callable[[CommandContext], Replies], context: CommandContext) -> Replies:
-    """Run it; an error of a stage becomes a refusal."""
-    try:
+    """Run it."""
+    with refusing():
         async with aclosing(run(context)) as found:
             async for reply in found:
                 yield reply
+
+
+async def _looked(
+    look: Callable[[CommandContext], Awaitable[None]], context: CommandContext
+) -> None:
+    with refusing():
+        await look(context)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """An error of a stage becomes a refusal."""
+    try:
+        yield
     except NoSuchAccount as error:
         raise Refused("the account does not exist", Condition.ITEM_NOT_FOUND) from error
     except AccountExists as error:

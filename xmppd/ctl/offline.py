@@ -31,7 +31,7 @@ from xmppd.ctl.commands import DECLARED, DESCRIPTIONS, of_server
 from xmppd.ctl.completion import place_of
 from xmppd.ctl.files import FileCommands
 from xmppd.ctl.protocol import Answer, ControlRequest, Line, head_of, line_of
-from xmppd.ctl.reading import read
+from xmppd.ctl.reading import ask_secret, read
 from xmppd.events import OWNER
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor, Machine
@@ -81,14 +81,14 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
         take(asked)
         return
     if asked.about.needs == "server" or data:
-        where = data or config_file.load(path).data
-        raise Refused(
-            f"no server is running (data directory {where}), and {asked.about.name} needs one"
-            + ("" if asked.about.needs == "server" else " with --data; use --config instead"),
-            Condition.SERVICE_UNAVAILABLE,
-            NO_SERVER,
-            code="no-server",
-        )
+        name, named = asked.about.name, data or config_file.load(path).data
+        if asked.about.needs == "server":
+            raise _no_server(named, f"{name} needs one")
+        raise _no_server(named, f"without one, {name} needs --config instead of --data")
+    if asked.secret is not None:
+        _check_before_secret(asked, config_file.load(path))
+        take(ask_secret(request, asked))
+        return
     rows = DECLARED[asked.about.name].rows
     take(Answer(request.id, head=head_of(asked.about, rows)))
     perform(path, asked.about, asked.given, take)

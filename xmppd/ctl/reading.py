@@ -12,7 +12,8 @@ from xmppd.ctl.protocol import MAX_WIDTH, MIN_WIDTH, Answer, ControlRequest
 def read(
     request: ControlRequest, descriptions: Mapping[str, Description]
 ) -> Answer | WantedCommand:
-    """A command with all its values; or the answer to a request that asks for no command yet.
+    """A command with its values, which lacks at most its secret; or the answer to a request that
+    asks for no command yet.
 
     Args:
         request: It has words.
@@ -33,12 +34,16 @@ def read(
             if request.document is None:
                 return Answer(request.id, document=named)
             asked.given[argument.key] = request.document
-    if asked.secret is not None:
-        if request.secret is None:
-            return Answer(request.id, secret=asked.secret.key, from_stdin=asked.from_stdin)
+    if asked.secret is not None and request.secret is not None:
         given: Given = {**asked.given, asked.secret.key: request.secret}
         return WantedCommand(asked.about, given)
     return asked
 
 
-__all__ = ["read"]
+def ask_secret(request: ControlRequest, asked: WantedCommand) -> Answer:
+    """The answer that has somebody type what a command lacks, which is good otherwise."""
+    assert asked.secret is not None
+    return Answer(request.id, secret=asked.secret.key, from_stdin=asked.from_stdin)
+
+
+__all__ = ["ask_secret", "read"]

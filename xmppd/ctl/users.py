@@ -71,6 +71,12 @@ class UserCommands:
                 await self.passwords.create(account.bare, context.arguments.text("password"))
         yield f"{account} was added"
 
+    async def before_add(self, context: CommandContext) -> None:
+        """Refuse a name that is taken."""
+        account = context.arguments.jid("account").bare
+        if await self.accounts.store.exists(account):
+            raise AccountExists(account)
+
     async def delete(self, context: CommandContext) -> Replies:
         """Remove accounts, also from their contacts' rosters."""
         unasked: set[str] = set()
@@ -97,6 +103,10 @@ class UserCommands:
             yield PasswordMade(account.bare, made)
         yield f"the password of {account} was changed; {closed(ended)}"
         check_asked(ended.unasked)
+
+    async def before_password(self, context: CommandContext) -> None:
+        """Refuse an account that does not exist."""
+        await self._existing(context)
 
     async def disable(self, context: CommandContext) -> Replies:
         """Disable accounts, until they are enabled."""
@@ -207,6 +217,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
         ),
         UserCommands.add,
         why_not=UserCommands.why_no_password,
+        before_secret=UserCommands.before_add,
     ),
     Declared(
         Description(
@@ -231,6 +242,7 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
         UserCommands.password,
         (PasswordMade,),
         why_not=UserCommands.why_no_password,
+        before_secret=UserCommands.before_password,
     ),
     Declared(
         Description(

@@ -128,6 +128,22 @@ class ControlTests(TestCase):
         await self.ask(asker, b'{"words":["user","add","paris"],"secret":"rose"}')
         self.assertEqual(asker.answers[-2].note, "paris@montague.lit was added")
 
+    async def test_secret_in_vain(self) -> None:
+        """Nobody is asked for the password of an account that could not get it."""
+        asker = await self.asker()
+        for words, why in (
+            (b'["user","add","@x"]', '"@x" is not'),
+            (b'["user","add","paris@elsewhere.lit","--stdin"]', "does not serve elsewhere.lit"),
+            (b'["user","add","romeo"]', "romeo@montague.lit already exists"),
+            (b'["user","password","paris"]', "paris@montague.lit does not exist"),
+        ):
+            with self.subTest(words):
+                answer = await self.ask(asker, b'{"words":' + words + b"}")
+                self.assertIn(why, answer.error or "")
+        self.assertEqual([each for each in asker.answers if each.secret], [])
+        await self.ask(asker, b'{"words":["user","password","romeo"]}')
+        self.assertEqual(asker.answers[-2].secret, "password")
+
     async def test_elsewhere(self) -> None:
         """What needs no server is left to xmppctl, and help is written for its terminal."""
         asker = await self.asker()
