@@ -151,6 +151,20 @@ class PytestTests(DirectoryCase):
         self.assertIn("xmppd is up", log)
         self.assertTrue((self.directory / "kept" / "main" / "1" / "data").is_dir())
 
+    def test_domain_of_a_mark(self) -> None:
+        """A domain that a mark describes would be another than that of the test."""
+        found = self.run_tests(
+            """
+            import pytest
+
+            @pytest.mark.xmppd(domain=[{"name": "localhost", "auth": ["http"]}])
+            def test_it(xmpp_domain):
+                pass
+            """
+        )
+        self.assertIn("use xmpp_server in this test", found.stdout)
+        self.assertNotIn("1 passed", found.stdout)
+
     def test_nothing_is_left(self) -> None:
         """Servers and files go with pytest, also when it is killed."""
         (self.directory / "test_it.py").write_text(

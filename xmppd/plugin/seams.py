@@ -1,7 +1,9 @@
 """Seams: the methods of stages that may be replaced or watched, in one table, by class."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 
 from xmppd.events import Undo
@@ -18,6 +20,9 @@ from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.stanza import Stanza
 
 Method = Callable[..., object]
+
+NEAR = 0.75
+"""How much alike the name of a method is to one of a seam, from 0 to 1, if that is meant."""
 
 SEAMS: Mapping[type, tuple[Method, ...]] = {
     PacketRouter: (PacketRouter.route,),
@@ -86,7 +91,8 @@ class Seams:
         """Make the stage an instance of the subclass, for all that refer to it.
 
         Raises:
-            ValueError: It is no such stage or subclass, or another plugin has replaced it.
+            ValueError: It is no such stage or subclass, another plugin has replaced it, or a method
+                is misspelt and would never be called.
         """
         stage, by = part.stage, part.by
         if not issubclass(by, stage):
@@ -99,6 +105,17 @@ class Seams:
         other = sorted(name for name in by.__dict__ if hasattr(stage, name) and _own(name, seam))
         if other:
             raise ValueError(f"{by.__name__} overrides {other[0]}, which plugins cannot replace")
+        misspelt = [
+            (name, near[0])
+            for name, value in by.__dict__.items()
+            if inspect.isroutine(value) and not hasattr(stage, name)
+            if (near := get_close_matches(name, seam, 1, NEAR))
+        ]
+        if misspelt:
+            name, meant = misspelt[0]
+            raise ValueError(
+                f"{stage.__name__} has no method {name}; write {meant} in {by.__name__}"
+            )
         self._replaced[stage] = by
         self._become(stage)
 

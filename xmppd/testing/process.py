@@ -299,7 +299,12 @@ class ServerProcess:
                     f'domain is an array of tables: write domain=[{{name="{domain}", …}}]'
                 )
             for other in others:
-                table.update(other if other.get("name") == domain else {})
+                if other.get("name") not in self.domains:
+                    raise NotStarted(
+                        f'domain has a table for "{other.get("name")}"; this server has '
+                        f"{' and '.join(self.domains)}"
+                    )
+                table.update(other if other["name"] == domain else {})
             arrays.append(("domain", table))
         for (kind, tls), port in self._ports.items():
             listen = {"endpoint": endpoint_at(port), "kind": kind, "tls": tls}

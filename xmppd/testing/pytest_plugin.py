@@ -152,7 +152,14 @@ def xmpp_domain(
     request: pytest.FixtureRequest, xmppd_servers: Servers
 ) -> Iterator[TemporaryDomain]:
     """A domain that no other test has, of a server that all share."""
-    domain = xmppd_servers.domain(_settings(request))
+    settings = _settings(request)
+    if "domain" in settings:
+        pytest.fail(
+            "xmpp_domain gives each test a domain of its own, so a mark cannot set domain=…: use "
+            "xmpp_server in this test, or leave domain=… out",
+            pytrace=False,
+        )
+    domain = xmppd_servers.domain(settings)
     request.node.stash[SERVER] = domain
     yield domain
     if domain.server.is_up:

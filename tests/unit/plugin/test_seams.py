@@ -87,7 +87,14 @@ class SeamsTests(SynchronousTestCase):
         class Inside(PresenceRouter):
             def _probe(self, presence: object) -> None: ...
 
+        class Misspelt(PresenceRouter):
+            def rout(self, presence: object) -> None: ...
+
         self.seams.put(Replace(PresenceRouter, Helped), "a")()
+        error = self.assertRaises(
+            ValueError, self.seams.put, Replace(PresenceRouter, Misspelt), "a"
+        )
+        self.assertEqual(str(error), "PresenceRouter has no method rout; write route in Misspelt")
         for by, name in ((Made, "__init__"), (Inside, "_probe")):
             with self.subTest(name):
                 error = self.assertRaises(
