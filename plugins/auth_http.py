@@ -41,7 +41,12 @@ class AuthHTTPSettings(Section, frozen=True):
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
-            raise ValueError("url must begin with https://, unless it is on this machine")
+            raise ValueError(
+                "url must begin with https://, unless the service is on this machine"
+                if self.url
+                else "url is missing; write the address of the service into the table [auth_http], "
+                'as url = "https://auth.example.org/xmpp"'
+            )
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
                 raise ValueError(f"{path} must be an absolute path")

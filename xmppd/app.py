@@ -57,7 +57,7 @@ endpoint = "epoll:5443"
 kind = "http"
 tls = "direct"
 
-# Other servers could not call back somebody who is "localhost".
+# Other servers could not reach a domain that is called "localhost".
 [s2s]
 enabled = false
 """
@@ -172,7 +172,9 @@ def _add_setup(make: argparse.ArgumentParser) -> None:
             make.add_argument(f"--{question.name}", help=question.help or question.text)
     trial = make.add_argument_group("set up a trial server on this machine, without questions")
     trial.add_argument(
-        "--trial", action="store_true", help="keep existing files, and make only what is missing"
+        "--trial",
+        action="store_true",
+        help="set up a server on localhost in DIRECTORY; keep existing files",
     )
     trial.add_argument(
         "--directory",
@@ -235,7 +237,9 @@ def new_plugin(name: str, directory: Path) -> None:
     except PluginError as error:
         sys.exit(f"xmppd: {error}.")
     except OSError as error:
-        sys.exit(f"xmppd: {error.filename} cannot be written ({error.strerror}).")
+        if not directory.is_dir():
+            sys.exit(f"xmppd: the directory {directory} does not exist.")
+        sys.exit(f"xmppd: {directory} cannot be written ({error.strerror}).")
     for path in sorted(made.rglob("*.*")):
         sys.stdout.write(f"made {path}\n")
     sys.stdout.write(

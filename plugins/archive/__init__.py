@@ -5,7 +5,7 @@ from functools import partial
 
 from twisted.internet.interfaces import IReactorTime
 
-from xmppd.account.accounts import AccountRemoved
+from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.cluster.membership import Membership
 from xmppd.config.settings import Settings
 from xmppd.disco.disco import Of, Says
@@ -76,6 +76,7 @@ def plug(
     followers: Followers,
     offline: OfflineStore,
     rosters: RosterManager,
+    accounts: Accounts,
     messages: PluginMessages,
     settings: ArchiveSettings,
 ) -> list[Part]:
@@ -85,7 +86,7 @@ def plug(
     words = WordIndex(archive, turns.next)
     waiting = WaitingMessages(archive, offline, turns.next)
     expiry = Expiry(database, clocks.wall_clock, lambda: archive.settled, turns.next, settings)
-    commands = ArchiveCommands(archive, expiry)
+    commands = ArchiveCommands(archive, expiry, accounts.store.exists)
     archive.copied = followers.of
 
     async def ask_others(owner: JID, settle: Settle) -> bool:

@@ -1,6 +1,6 @@
 """Commands on archives."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import AccountName, Address, FileName, Moment
+from xmppd.command.kinds import AccountName, Address, FileName, Moment, why_unread
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.migration.user_data import UserData
@@ -120,10 +120,12 @@ class ArchiveCommands:
     Attributes:
         archive: All of them.
         expiry: Deletes.
+        exists: Whether there is an account of a bare JID.
     """
 
     archive: Archive
     expiry: Expiry
+    exists: Callable[[str], Awaitable[bool]]
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -145,6 +147,8 @@ class ArchiveCommands:
             await self.archive.entries.last(owner),
         )
         if first is None or last is None:
+            if not await self.exists(owner):
+                raise Refused(f"{owner} does not exist", Condition.ITEM_NOT_FOUND)
             yield f"the archive of {owner} is empty"
             return
         count, size = await self.archive.entries.sums(owner)
@@ -174,7 +178,7 @@ class ArchiveCommands:
                     count += await self.keep(owner, batch)
             count += await self.keep(owner, batch)
         except (OSError, ValueError) as error:
-            raise Refused(f"messages added: {count}; then {error}") from error
+            raise Refused(f"{why_unread(error)}; messages added: {count}") from error
         yield f"messages added to the archive of {owner}: {count}"
         if unread:
             yield (

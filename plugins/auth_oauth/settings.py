@@ -58,7 +58,12 @@ class AuthOAuthSettings(Section, frozen=True):
         for key in ("issuer", "keys_url", "introspection_url"):
             url = getattr(self, key)
             if (url or key == "issuer") and not is_safe(url):
-                raise ValueError(f"{key} must begin with https://, unless it is on this machine")
+                raise ValueError(
+                    f"{key} must begin with https://, unless the issuer is on this machine"
+                    if url
+                    else "issuer is missing; write its address into the table [auth_oauth], as "
+                    'issuer = "https://login.example.org"'
+                )
         if not self.audience:
             raise ValueError(
                 "audience is empty; set it to the audience of the tokens for this server, or "

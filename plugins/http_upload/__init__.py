@@ -7,7 +7,7 @@ the bytes are in a directory (``folder.py``).
 
 from twisted.internet.interfaces import IReactorTime
 
-from xmppd.account.accounts import AccountRemoved
+from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.auth.base import RunInThread
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
@@ -57,6 +57,7 @@ def plug(
     database: Database,
     services: ServiceDomains,
     doors: HTTPDoors,
+    accounts: Accounts,
     commands: CommandTable,
     run_in_thread: RunInThread,
     clocks: Clocks,
@@ -87,7 +88,7 @@ def plug(
         ),
         UploadPath(uploads).path(),
         On(AccountRemoved, removed),
-        *commands_on(uploads),
+        *commands_on(uploads, accounts),
         Panel(
             page="user",
             title="Files",

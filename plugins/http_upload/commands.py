@@ -1,11 +1,13 @@
 """Commands on uploaded files."""
 
+from xmppd.account.accounts import Accounts
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Text
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
+from xmppd.stanza import Condition
 from xmppd.stanza.date_time import date_time
 
 from .uploads import Uploads
@@ -50,11 +52,15 @@ class UploadRow(Row, frozen=True):
     expires: str
 
 
-def commands_on(uploads: Uploads) -> list[Command]:
+def commands_on(uploads: Uploads, accounts: Accounts) -> list[Command]:
     """All commands on files."""
 
     async def show(context: CommandContext) -> Replies:
-        for each in await uploads.of_account(context.arguments.jid("account")):
+        account = context.arguments.jid("account")
+        found = await uploads.of_account(account)
+        if not found and not await accounts.store.exists(account.bare):
+            raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
+        for each in found:
             yield UploadRow(
                 each.id.hex(),
                 each.name,

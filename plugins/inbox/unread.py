@@ -179,7 +179,7 @@ class UnreadMessages(Follower):
         own = course.is_sent or course.message.sender.bare == course.account
         if own or course.fate.unread is not UnreadFate.MORE or not course.fate.archive:
             return ()
-        return [Remark("counted", f"{course.account} has one more unread message", "UN-2")]
+        return [Remark("counted", f"the message counts as unread for {course.account}", "UN-2")]
 
 
 def _counts(entry: ArchiveEntry) -> bool:

@@ -47,9 +47,9 @@ CREATE = Description(
 )  # fmt: skip
 LIST = Description(
     "invite list",
-    "list your invitations, or all of them if you may",
+    "list invitations: all of them, or only your own if you may not see those of others",
     (
-        Argument("--from", "only records of this account", AccountName()),
+        Argument("--from", "only invitations by this account", AccountName()),
         Argument("--all", "also those that are no longer valid", Flag()),
     ),
     who="everybody",

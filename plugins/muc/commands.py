@@ -7,7 +7,7 @@ from typing import TypeVar
 from xmppd.command.argument import DRY_RUN, MANY, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import Address, Choice, DomainName, FileName, Flag, Hidden
+from xmppd.command.kinds import Address, Choice, DomainName, FileName, Flag, Hidden, why_unread
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.stanza import JID, Condition, StanzaError
@@ -61,7 +61,7 @@ DESTROY = Description(
     "destroy a room, with everything in it",
     (
         _ROOM,
-        Argument("--forward", "another room to go to", Address()),
+        Argument("--forward", "the room to which the occupants are sent", Address()),
         _REASON,
         DRY_RUN,
     ),
@@ -74,7 +74,7 @@ AFFILIATION = Description(
     (
         _ROOM,
         Argument("person", "such as romeo@example.org", Address()),
-        Argument("affiliation", ", ".join(_AFFILIATIONS), Choice(_AFFILIATIONS)),
+        Argument("affiliation", "the new affiliation", Choice(_AFFILIATIONS)),
         _REASON,
     ),
     effect="changes",
@@ -110,7 +110,7 @@ EXPORT = Description(
 )
 IMPORT = Description(
     "room import",
-    "import rooms from such a file on this machine",
+    "import rooms from a file on this machine that `xmppctl room export` wrote",
     (Argument("file", "a file that the server can read", FileName()),),
     effect="changes",
     area="rooms",
@@ -191,7 +191,10 @@ class RoomCommands:
         if not wanted:
             return services
         if wanted not in services:
-            raise Refused(f"rooms are at {', '.join(services)}", Condition.ITEM_NOT_FOUND)
+            raise Refused(
+                f"{wanted} is not a service with rooms; use {' or '.join(services)}",
+                Condition.ITEM_NOT_FOUND,
+            )
         return (wanted,)
 
     async def _lines(
@@ -259,7 +262,7 @@ class RoomCommands:
         wanted = RoomAffiliation(context.arguments.text("affiliation"))
         reason = context.arguments.text("reason", "")
         await _done(self.asker.affiliate(jid, person, wanted, reason))
-        yield f"{person.bare} is now {wanted.value} of {jid}"
+        yield f"{person.bare} now has the affiliation {wanted.value} in {jid}"
 
     async def kick(self, context: CommandContext) -> Replies:
         """Kick somebody."""
@@ -322,7 +325,7 @@ class RoomCommands:
                     except (ValueError, StanzaError) as error:
                         yield f"line {number} was skipped: {_said(error)}"
         except OSError as error:
-            raise Refused(f"rooms created: {made}; then {error}") from error
+            raise Refused(f"{why_unread(error)}; rooms created: {made}") from error
         yield f"rooms created: {made}"
 
 

@@ -109,7 +109,7 @@ def why_out(room: KeptRoom, person: JID, occupants: int) -> list[RoomFindingRow]
         found.append(RoomFindingRow("nick", "RM-10", says))
     is_full = config.maxusers is not None and occupants >= config.maxusers
     if is_full and not affiliation.leads:
-        says = f"{room.jid} is full: at most {config.maxusers} occupants are allowed."
+        says = f"{room.jid} is full: it has room for {config.maxusers}."
         found.append(RoomFindingRow("full", "RM-10", says))
     if not found:
         says = f"{who} may enter {room.jid}, but has not done so, or has left."

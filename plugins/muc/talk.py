@@ -82,7 +82,8 @@ class RoomTalk:
             occupant.bucket.take(-1, now)  # what is refused costs nothing
             raise StanzaError(
                 Condition.RESOURCE_CONSTRAINT,
-                f"at most {settings.messages_per_s:g} messages a second are allowed; wait a moment",
+                f"messages come too fast, at most {settings.messages_per_s:g} a second; wait a "
+                "moment",
             )
 
     def _check_slow(self, room: Room, occupant: Occupant, tree: Tree) -> None:

@@ -8,7 +8,7 @@ subscribers told.
 
 from twisted.internet.interfaces import IReactorTime
 
-from xmppd.account.accounts import AccountRemoved
+from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service_domains import ServiceDomains
 from xmppd.config.settings import Settings
@@ -42,6 +42,7 @@ def plug(
     messages: PluginMessages,
     services: ServiceDomains,
     commands: CommandTable,
+    accounts: Accounts,
     turns: Turns,
     clocks: Clocks,
     clock: IReactorTime,
@@ -80,7 +81,7 @@ def plug(
         *(Settings(PubSubSettings, host.use) for host in hosts),
         *hosts,
         On(AccountRemoved, removed),
-        *PubSubCommands(requests).commands(),
+        *PubSubCommands(requests, accounts.store.exists).commands(),
         *exchange.commands(),
         NodeData(exchange),
         repeatedly(requests.end_overdue, SWEEP_S, clock),

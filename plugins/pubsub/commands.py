@@ -1,5 +1,7 @@
 """Commands about the nodes of services."""
 
+from collections.abc import Awaitable, Callable
+
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
@@ -24,7 +26,7 @@ LIST = Description(
     "list the nodes of a service",
     (SERVICE,),
     area="data",
-    empty="the service has no nodes",
+    empty="no nodes exist there",
 )
 SHOW = Description("pubsub config", "show a node's configuration", (SERVICE, NODE), area="data")
 ITEMS = Description(
@@ -75,10 +77,12 @@ class PubSubCommands:
 
     Args:
         requests: Do what is asked of nodes.
+        exists: Whether there is an account of a bare JID.
     """
 
-    def __init__(self, requests: PubSubRequests) -> None:
+    def __init__(self, requests: PubSubRequests, exists: Callable[[str], Awaitable[bool]]) -> None:
         self.requests = requests
+        self.exists = exists
         self.store = requests.store
         self.served = requests.engine.nodes
 
@@ -93,8 +97,9 @@ class PubSubCommands:
 
     async def nodes(self, context: CommandContext) -> Replies:
         """A row for each node."""
-        host, after = self._service(context), ""
+        host, after, found = self._service(context), "", False
         while page := await self.store.nodes(host, MAX_LISTED, after):
+            found = True
             for node, config in page:
                 state = await self.store.node(NodeName(host.full, node))
                 if state is not None:
@@ -107,6 +112,8 @@ class PubSubCommands:
                         state.owners,
                     )
             after = page[-1][0]
+        if not found and host.local and not await self.exists(host.bare):
+            raise Refused(f"{host} does not exist", NOT_FOUND)
 
     async def config(self, context: CommandContext) -> Replies:
         """A row for each field."""
@@ -144,7 +151,7 @@ class PubSubCommands:
             return self.served.host(jid.full).jid
         except StanzaError as error:
             known = ", ".join(self.served.hosts)
-            raise Refused(f"{jid} has no nodes; these services have: {known}", NOT_FOUND) from error
+            raise Refused(f"{jid} is not a PubSub service; use {known}", NOT_FOUND) from error
 
     async def _node(self, context: CommandContext) -> NodeState:
         name = NodeName(self._service(context).full, context.arguments.text("node"))

@@ -8,7 +8,7 @@ import msgspec
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import AccountName, FileName
+from xmppd.command.kinds import AccountName, FileName, why_unread
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies
 from xmppd.migration.user_data import UserData
@@ -128,8 +128,8 @@ class NodeExchange:
                 done = await self.take(host, NodeName(account.bare, node), tree)
                 made, added = made + (done and not is_item), added + (done and is_item)
         except (OSError, ValueError, QuotaExceeded) as error:
-            said = f"nodes created: {made}, items added: {added}; then {error}"
-            raise Refused(said) from error
+            said = f"nodes created: {made}, items added: {added}"
+            raise Refused(f"{why_unread(error)}; {said}") from error
         finally:
             self.nodes.forget_host(account.to_bare())
         yield f"nodes created: {made}, items added: {added}"

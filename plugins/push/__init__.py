@@ -4,7 +4,7 @@
 writes that, ``publisher`` sends it and takes the answers.
 """
 
-from xmppd.account.accounts import AccountRemoved
+from xmppd.account.accounts import AccountRemoved, Accounts
 from xmppd.config.settings import Settings
 from xmppd.disco.disco import Of, Says
 from xmppd.disco.info import DiscoInfo
@@ -65,6 +65,7 @@ def plug(
     messages: PluginMessages,
     requests: Requests,
     rosters: RosterManager,
+    accounts: Accounts,
     clocks: Clocks,
     unread: UnreadCounts,
     muting: Muting,
@@ -107,7 +108,7 @@ def plug(
         IQPushEnableHandler(triggers, clocks),
         IQPushDisableHandler(triggers),
         Says(DiscoInfo(features=(NS,)), Of.ACCOUNT),
-        list_command(registrations),
+        list_command(registrations, accounts),
         Panel(page="user", title="Push services", command="push list", about="account"),
         *metrics(publisher),
     ]

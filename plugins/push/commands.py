@@ -1,10 +1,13 @@
 """Commands about push."""
 
+from xmppd.account.accounts import Accounts
 from xmppd.command.argument import Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName
+from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
+from xmppd.stanza import Condition
 
 from .registrations import PushRecord, Registrations
 
@@ -29,13 +32,15 @@ class PushRow(Row, frozen=True):
     last_error: str
 
 
-def list_command(registrations: Registrations) -> Command:
+def list_command(registrations: Registrations, accounts: Accounts) -> Command:
     """The command that shows registrations."""
 
     async def show(context: CommandContext) -> Replies:
         account = context.arguments.jid("account").bare
-        records = await registrations.records(account)
-        for each in await registrations.of(account):
+        records, known = await registrations.records(account), await registrations.of(account)
+        if not known and not await accounts.store.exists(account):
+            raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
+        for each in known:
             record = records.get(each.key, PushRecord())
             counts = record.unseen, record.sent, record.failed
             yield PushRow(each.service, each.device, *counts, record.last_error)

@@ -16,7 +16,8 @@ from xmppd_plugins.muc.names import SUBDOMAIN
 
 ARCHIVE = Description(
     "room archive",
-    "export a room's archive as XML (XEP-0227), also of a destroyed room that is still stored",
+    "export a room's archive as XML (XEP-0227), even if the room was destroyed, as long as its "
+    "archive is kept",
     (Argument("room", "such as coven@conference.example.org", Address()),),
     answers="document",
     area="content",

@@ -120,7 +120,7 @@ class StartTests(ProcessCase):
         text = text.replace('load = ["ping"]', 'load = ["auth_ldap"]') + TABLE
         reader = 'bind_dn = "cn=x"\nsecret_file = "/none"'
         for old, new, said in (
-            ("ldaps://localhost", "localhost", 'auth_ldap: servers has "localhost"'),
+            ("ldaps://localhost", "localhost", 'auth_ldap.servers has "localhost"'),
             ("[auth_ldap]", f"[auth_ldap]\n{reader}", "secret_file /none cannot be read"),
         ):
             with self.subTest(new):

@@ -118,7 +118,7 @@ class OAuthTests(ProcessCase):
         """A mistake in its table is told with its key."""
         text = self.config.read_text("utf-8").replace(f'audience = "{AUDIENCE}"\n', "")
         self.config.write_text(text, encoding="utf-8")
-        self.assertIn("auth_oauth: audience is empty", self.ctl("config", "check", status=1))
+        self.assertIn("auth_oauth.audience is empty", self.ctl("config", "check", status=1))
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -54,7 +54,7 @@ class DatabaseRefusalTests(NodesCase):
         """A file is nobody else's; the sentence says how to leave it."""
         self.processes.database = "sqlite:///xmppd.sqlite"
         sentence = self.refusal(self.node("a"))
-        self.assertIn("storage.url must name a database that xmppd can use: ", sentence)
+        self.assertIn("storage.url does not name a database that xmppd can use: ", sentence)
         self.assertIn("xmppctl db copy", sentence)
 
     def test_alone(self) -> None:

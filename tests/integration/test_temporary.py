@@ -261,7 +261,7 @@ class TemporaryTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """An option that is wrong is told in a sentence."""
         for options, says in (
-            (["--accounts", "romeo"], '--accounts is written NAME:SECRET, and "romeo" is not'),
+            (["--accounts", "romeo"], '--accounts: "romeo" does not have the form NAME:PASSWORD'),
             (["--set", "sessions"], "--set sessions is not TOML"),
             (["--set", "sessions.conflict='duel'"], "sessions.conflict"),
         ):

@@ -304,7 +304,7 @@ class ReloadTests(ProcessCase):
         self.config.write_text(good + "[nonsense]\n")
         process.send_signal(signal.SIGHUP)
         self.wait_for(lambda: "nothing was changed" in self.text(), process)
-        self.assertIn("nonsense is not an option", self.ctl("reload", status=1))
+        self.assertIn("[nonsense] is neither a table", self.ctl("reload", status=1))
         self.config.write_text(good.replace('"ping"', '"ping", "pong"'))
         self.assertIn("plugin pong does not exist", self.ctl("reload", status=1))
 

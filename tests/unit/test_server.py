@@ -141,7 +141,7 @@ class StopTests(SynchronousTestCase):
                 else:
                     self.store.slow = self.store.late = True
                 _, lines = self.stop()
-                self.assertIn("3 undelivered stanzas could not be stored", "\n".join(lines))
+                self.assertIn("the database failed or was too slow: 3;", "\n".join(lines))
 
     def test_sessions(self) -> None:
         """Sessions that cannot be saved are counted, with what their clients have not got."""

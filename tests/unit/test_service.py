@@ -74,7 +74,7 @@ class MistakeTests(ServiceCase):
     def test_impossible_combination(self) -> None:
         """Two values contradict each other."""
         self.refused(
-            DOMAIN + '[[listen]]\nendpoint = "tcp:5222"\n', "listen.tls", "add domain.certificate"
+            DOMAIN + '[[listen]]\nendpoint = "tcp:5222"\n', 'tls = "starttls"', "add certificate"
         )
 
     def test_key_of_another(self) -> None:

@@ -49,8 +49,10 @@ def password_forms(password: str) -> tuple[bytes, ...]:
     for prepare in (saslprep, _opaque_string.enforce):
         with suppress(ValueError):
             forms[prepare(password).encode()] = None
+    if not password:
+        raise ValueError("the password is empty")
     if not forms:
-        raise ValueError("the password is empty or has a character that is not allowed")
+        raise ValueError("the password has a character that is not allowed")
     if any(len(form) > MAX_PASSWORD_BYTES for form in forms):
         raise ValueError(f"the password is longer than {MAX_PASSWORD_BYTES} bytes")
     return tuple(forms)

@@ -17,9 +17,9 @@ class Checked(Row, frozen=True):
 
     Attributes:
         topic: What it belongs to.
-        result: ``ok``; ``warn``: somebody may miss something; ``bad``: somebody is not served.
+        result: ``ok``; ``warn``: something may be missing; ``bad``: something does not work.
         about: A name, a host with its port, a plugin, a file.
-        says: What is so, and if it is not ``ok`` what to do; without a full stop.
+        says: What was found, and unless that is ``ok``, what to do; without a full stop.
     """
 
     topic: Topic

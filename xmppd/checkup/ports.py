@@ -49,12 +49,23 @@ async def _visit(sight: Sight, domain: str, way: ServiceWay, target: Target) -> 
                 "ports",
                 "bad",
                 about,
-                f"{way.kind}s cannot reach {domain} at {address} ({error}): start the server, "
-                "and let the firewall and the router pass this port on to it",
+                f"{way.kind}s cannot reach {domain} at {address} ({error}): "
+                f"{_remedy(sight, way, target.port)}",
             )
         else:
             assert isinstance(shown, Welcome)
             yield _judge(sight, domain, way, about, shown)
+
+
+def _remedy(sight: Sight, way: ServiceWay, port: int) -> str:
+    """What to do about a port that cannot be reached: to use another, if none listens there."""
+    ports = [port_of(each) for each in sight.listeners(way.kind, way.tls)]
+    if port in ports or 0 in ports:
+        return "start the server, and let the firewall and the router pass this port on to it"
+    return (
+        f"port {port} has no listener: add one, or have the router pass this port on to port "
+        f"{ports[0]}, or name that port in an SRV record"
+    )
 
 
 def _judge(sight: Sight, domain: str, way: ServiceWay, about: str, shown: Welcome) -> Checked:

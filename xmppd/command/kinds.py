@@ -247,7 +247,9 @@ class Moment(ArgumentKind, frozen=True):
         try:
             microseconds_of(text)
         except ValueError as error:
-            raise Refused(str(error), Condition.BAD_REQUEST) from error
+            raise Refused(
+                f"{key} must be a time such as 2026-10-31T12:00:00Z", Condition.BAD_REQUEST
+            ) from error
         return text
 
     @property
@@ -325,8 +327,12 @@ class AccountName(Address, frozen=True):
         """The bare JID; the first domain may be left out where short names are understood."""
         short = surface.short_names and "@" not in text
         jid = address(f"{text}@{surface.domains[0]}" if short else text)
-        if jid.local is None or not jid.is_bare:
-            raise Refused(f'"{text}" is not an account address of {", ".join(surface.domains)}')
+        if jid.local is not None and not jid.is_bare:
+            raise Refused(f'"{text}" has a resource; write the account as "{jid.bare}"')
+        if jid.local is None:
+            raise Refused(
+                f'"{text}" is not an account address; write it as "romeo@{surface.domains[0]}"'
+            )
         if jid.domain not in surface.domains:
             raise Refused(f"this server does not serve {jid.domain}", Condition.ITEM_NOT_FOUND)
         return jid
@@ -354,6 +360,15 @@ class DomainName(ArgumentKind, frozen=True):
 
 class FileName(Text, frozen=True):
     """The path of a file that the server reads: only who is at its machine may name one."""
+
+
+def why_unread(error: Exception) -> str:
+    """Why a named file could not be taken, in a sentence."""
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} does not exist"
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be read ({error.strerror})"
+    return str(error)
 
 
 class OptionName(Text, frozen=True):

@@ -33,6 +33,10 @@ class Component:
     name: str = ""
 
 
+class DomainTaken(ValueError):
+    """An error: a component or a plugin has the domain; the text says what to do."""
+
+
 class ServiceDomains:
     """The place of services: their routes, and their items in disco.
 
@@ -104,7 +108,10 @@ class ServiceDomains:
         if domain in routing_table.domains:
             raise ValueError(f"{domain} is a domain of accounts")
         if domain in components:
-            raise ValueError(f"{domain} already exists")
+            raise DomainTaken(
+                f"{domain} already exists as a component or as a service of another plugin; rename "
+                "that component"
+            )
         components[domain] = part.route if owner == OWNER else _HarmlessRoute(part.route, owner)
         item = DiscoItem(address, part.name)
         take_item = self.iq_router.disco.put(Says(DiscoInfo(items=(item,))), owner)

@@ -1,9 +1,9 @@
 """Checks of keys that contradict each other, or have no effect; each has its sentence."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import get_args
 from urllib.parse import urlsplit
@@ -27,6 +27,10 @@ TOKEN_MECHANISMS = frozenset(
     f"HT-SHA-{bits}-{binding}" for bits in (256, 512) for binding in ("EXPR", "ENDP", "NONE")
 )
 LOG_LEVELS = get_args(Level)
+NEAR = 0.85
+"""How much alike two names are, from 0 to 1, before one is proposed for the other: a wrong one
+would give other rights.
+"""
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -80,8 +84,11 @@ def _check_components(config: Config) -> None:
         taken.add(name)
         if bool(component.secret) == bool(component.secret_file):
             raise ConfigError(
-                f'component "{component.name}" needs a secret; '
-                "set either component.secret or component.secret_file."
+                f'component "{component.name}" has both component.secret and '
+                "component.secret_file; remove one of the two."
+                if component.secret
+                else f'component "{component.name}" has no secret; set component.secret or '
+                "component.secret_file."
             )
         if component.max_connections < 1:
             raise ConfigError(
@@ -132,14 +139,20 @@ def _check_roles(config: Config) -> None:
             )
         for scope in role.scopes:
             if scope not in SCOPES:
-                near = get_close_matches(scope, SCOPES, n=1) or SCOPES
-                raise ConfigError(f'role.scopes: unknown scope "{scope}"; use {" or ".join(near)}.')
+                advice = _meant(scope, SCOPES)
+                raise ConfigError(f'role.scopes: unknown scope "{scope}"; {advice}.')
         for account in role.accounts:
             if not _is_account(account):
                 raise ConfigError(
                     f'role.accounts: "{account}" is not an account address; write it as '
                     '"romeo@example.org".'
                 )
+
+
+def _meant(given: str, known: Sequence[str]) -> str:
+    """What to write instead: the one that was meant where that is clear, or else all of them."""
+    near = get_close_matches(given, known, 1, NEAR)
+    return f"write {near[0]}, if that is meant" if near else f"use one of {', '.join(known)}"
 
 
 def _is_account(text: str) -> bool:
@@ -193,7 +206,7 @@ def _check_certificates(config: Config) -> None:
         if listen.tls != "none" and listen.kind != "node" and bare is not None:
             raise ConfigError(
                 f'listen.endpoint "{listen.endpoint}" has tls = "{listen.tls}" but domain '
-                f'"{bare}" has no certificate; add domain.certificate, or set listen.tls = "none".'
+                f'"{bare}" has no certificate; add certificate or acme = true to its [[domain]].'
             )
     _check_acme(config)
 
@@ -204,10 +217,15 @@ _BY_OTHERS = frozenset(("PLAIN", "OAUTHBEARER"))
 
 def _check_auth(config: Config) -> None:
     for domain in config.domain:
-        if not domain.auth or len(set(domain.auth)) < len(domain.auth):
+        if not domain.auth:
             raise ConfigError(
-                f'domain.auth of "{domain.name}" is empty, or names a provider twice; write it '
-                'as ["internal"], with others before or after that.'
+                f'domain.auth of "{domain.name}" is empty; write ["internal"], or name another '
+                'provider, such as "http", "ldap" or "oauth".'
+            )
+        twice = next((name for name in domain.auth if domain.auth.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(
+                f'domain.auth of "{domain.name}" has "{twice}" twice; remove one of the two.'
             )
         if "internal" not in domain.auth and not _BY_OTHERS & set(config.auth.mechanisms):
             raise ConfigError(
@@ -241,13 +259,13 @@ def _check_acme(config: Config) -> None:
     for domain in config.domain:
         if domain.acme and (domain.certificate or domain.key):
             raise ConfigError(
-                f'domain.acme of "{domain.name}" gets its certificate from an authority, but '
-                "domain.certificate names a file; remove one of the two."
+                f'domain "{domain.name}" has both acme = true and '
+                f"{'certificate' if domain.certificate else 'key'}; remove one of the two."
             )
     if not settings.terms_agreed:
         raise ConfigError(
-            f"acme.terms_agreed is false; read the terms of the authority, whose address is "
-            f"termsOfService in {settings.directory}, and set it to true if you agree to them."
+            "acme.terms_agreed is false; read the terms of the authority (the link termsOfService "
+            f"at {settings.directory}), and set acme.terms_agreed = true if you agree to them."
         )
     if urlsplit(settings.directory).scheme != "https":
         raise ConfigError(
@@ -289,13 +307,14 @@ def _speaks_http(listen: ListenSettings) -> bool:
 
 def _check_web(config: Config) -> None:
     settings = config.web
-    try:
-        settings.proxies  # noqa: B018  # it raises
-    except ValueError:
-        raise ConfigError(
-            'web.trusted_proxies has an invalid address; write each as "192.0.2.1", or a network '
-            'as "192.0.2.0/24".'
-        ) from None
+    for proxy in settings.trusted_proxies:
+        try:
+            ip_network(proxy)
+        except ValueError:
+            raise ConfigError(
+                f'web.trusted_proxies: "{proxy}" is not an IP address or a network; write it as '
+                '"192.0.2.1" or "192.0.2.0/24".'
+            ) from None
     _check_ips(config)
     parts = urlsplit(settings.url)
     if settings.url and (
@@ -333,10 +352,8 @@ def _check_mechanisms(config: Config) -> None:
         raise ConfigError("auth.mechanisms is empty; list at least one, or remove the option.")
     for mechanism in config.auth.mechanisms:
         if mechanism not in MECHANISMS:
-            near = get_close_matches(mechanism, sorted(MECHANISMS), n=1) or sorted(MECHANISMS)
-            raise ConfigError(
-                f'auth.mechanisms: unknown mechanism "{mechanism}"; use {" or ".join(near)}.'
-            )
+            advice = _meant(mechanism, sorted(MECHANISMS))
+            raise ConfigError(f'auth.mechanisms: unknown mechanism "{mechanism}"; {advice}.')
     in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
         if listen.kind != "client":
@@ -361,11 +378,8 @@ def _check_mechanisms(config: Config) -> None:
 def _check_tokens(config: Config) -> None:
     for mechanism in config.tokens.mechanisms:
         if mechanism not in TOKEN_MECHANISMS:
-            known = sorted(TOKEN_MECHANISMS)
-            near = get_close_matches(mechanism, known, n=1) or known
-            raise ConfigError(
-                f'tokens.mechanisms: unknown mechanism "{mechanism}"; use {" or ".join(near)}.'
-            )
+            advice = _meant(mechanism, sorted(TOKEN_MECHANISMS))
+            raise ConfigError(f'tokens.mechanisms: unknown mechanism "{mechanism}"; {advice}.')
     if config.tokens.rotation_s >= config.tokens.lifetime_s:
         raise ConfigError(
             "tokens.rotation_s must be less than tokens.lifetime_s; otherwise a token expires "
@@ -394,8 +408,11 @@ def _check_remote_domains(config: Config) -> None:
                 'write it as in DNS, such as "example.net".'
             ) from None
         if name in seen:
-            whose = "is a domain of this server" if name in ours else "appears twice"
-            raise ConfigError(f's2s.domain.name "{remote.name}" {whose}; remove it.')
+            raise ConfigError(
+                f's2s.domain.name "{remote.name}" is a domain of this server; remove this table.'
+                if name in ours
+                else f's2s.domain.name "{remote.name}" appears twice; remove one of the two tables.'
+            )
         seen.add(name)
         if not 0 < remote.port < 65_536:
             raise ConfigError(f"s2s.domain.port is {remote.port}; make it a port from 1 to 65535.")
@@ -450,8 +467,8 @@ def _check_cluster(config: Config) -> None:
         raise ConfigError("cluster.redis names the same Redis twice; remove one of the two.")
     if not settings.secret_file:
         raise ConfigError(
-            "cluster.secret_file is empty; name a file of which every node has the same copy: "
-            "make it with `openssl rand -hex 32`."
+            "cluster.secret_file is missing; create a file with `openssl rand -hex 32`, copy it to "
+            "every node, and name it here."
         )
     if not is_cluster_name(settings.name):
         raise ConfigError(
@@ -479,8 +496,7 @@ def _check_cluster_numbers(settings: ClusterSettings) -> None:
     least, most = LEASE_S
     if not least <= settings.lease_s <= most:
         raise ConfigError(
-            f"cluster.lease_s is {settings.lease_s:g}; it must be from {least:g} to {most:g} "
-            "seconds."
+            f"cluster.lease_s is {settings.lease_s:g}; it must be from {least:g} s to {most:g} s."
         )
     if settings.grace_s < settings.lease_s:
         raise ConfigError(

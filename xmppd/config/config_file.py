@@ -71,7 +71,7 @@ def _text(path: Path) -> str:
         raise ConfigError("this is a directory; name the file in it.") from None
     except OSError as error:
         raise ConfigError(
-            f"cannot be read ({error.strerror}); make it a file that this user may read."
+            f"cannot be read ({error.strerror}); let the user that runs xmppd read the file."
         ) from None
     except Writable as error:
         raise ConfigError(f"{error}.") from None
@@ -145,8 +145,8 @@ def _with_secret(component: ComponentSettings, base: Path) -> ComponentSettings:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not valid UTF-8"
         raise ConfigError(
-            f'component.secret_file "{path}" cannot be read ({reason}); make it a file that only '
-            "this user may read."
+            f'component.secret_file "{path}" cannot be read ({reason}); write the secret into '
+            "this file, and let only root and the user that runs xmppd read it."
         ) from None
     if not secret:
         raise ConfigError(f'component.secret_file "{path}" is empty; write the secret into it.')
@@ -185,8 +185,8 @@ def _cluster_secret(path: Path) -> bytes:
             secret = file.read(MAX_SECRET_BYTES + 1).strip()
     except OSError as error:
         raise ConfigError(
-            f'cluster.secret_file "{path}" cannot be read ({error.strerror}); make it a file '
-            "that only this user may read."
+            f'cluster.secret_file "{path}" cannot be read ({error.strerror}); copy the file of '
+            "another node there, and let only root and the user that runs xmppd read it."
         ) from None
     except Writable as error:
         raise ConfigError(f"cluster.secret_file: {error}.") from None

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar, get_args
 
@@ -23,7 +23,7 @@ meant.
 _IN_TOML = {
     "str": "a string",
     "int": "an integer",
-    "float": "a number",
+    "float": "a decimal number",
     "bool": "a boolean (true or false)",
     "array": "an array",
     "object": "a table",
@@ -71,8 +71,8 @@ def _refuse_unknown_keys(
             near = near or get_close_matches(key, others, 1, NEAR_PLUGINS)
             if not (where or near) and isinstance(value, dict):
                 raise ConfigError(
-                    f'{key} is not an option, and no loaded plugin has this table; add "{key}" '
-                    "to plugins.load, or remove the table."
+                    f"[{key}] is neither a table of the server nor of a loaded plugin; correct the "
+                    "name, add its plugin to plugins.load, or remove the table."
                 )
             raise ConfigError(
                 f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."
@@ -91,6 +91,8 @@ def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> 
     elsewhere = [name for name, _ in leaves(Config()) if name.endswith(f".{key}")]
     if elsewhere and not where:
         return f"write it in its own table, as {' or '.join(elsewhere)}"
+    if len(known) == 1:
+        return f"remove it, or use {where}{known[0]}, the only option of this table"
     return f"remove it, or use one of {', '.join(known)}"
 
 
@@ -100,12 +102,32 @@ def _explained(what: str, place: str, kind: type[Section], where: str) -> str:
     key = (where + key.replace("[...]", ".*")).rstrip(".")
     if mismatch := re.fullmatch(r"Expected `(\w+)`, got `(\w+)`", what):
         expected, actual = (_IN_TOML.get(name, name) for name in mismatch.groups())
+        expected = "a number" if mismatch[1] == "float" else expected
+        if mismatch.groups() == ("object", "array") and "." not in key:
+            return f"{key} is an array; write it once, as [{key}], with single brackets."
+        if mismatch.groups() == ("array", "object") and _has_tables(place, kind):
+            return f"{key} is a table; write it as [[{key}]], with double brackets."
         return f"{key} is {actual}; it must be {expected}."
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", what):
         return f"{key} has no {missing[1]}; add it."
     if unknown := re.fullmatch(r"Invalid enum value (.+)", what):
-        return f"{key} cannot be {unknown[1]}; use one of {', '.join(_choices(place, kind))}."
-    return f"{key}: {what}."
+        return f"{key} cannot be {unknown[1]}; use one of {_quoted(_choices(place, kind))}."
+    of_key = what.partition(" ")[0] in {field.name for field in fields(kind)}
+    return f"{key}{'.' if of_key else ': '}{what}."
+
+
+def _has_tables(place: str, kind: type[Section]) -> bool:
+    """Whether what is at a place such as ``s2s.domain`` is an array of tables."""
+    found: type[Section] | None = kind
+    for key in place.split("."):
+        field = next((field for field in fields(found or Section) if field.name == key), None)
+        found = None if field is None else section_of(field)
+    return found is not None
+
+
+def _quoted(words: Iterable[str]) -> str:
+    """Strings, as TOML has them."""
+    return ", ".join(f'"{word}"' for word in words)
 
 
 def _choices(place: str, kind: type[Section]) -> tuple[str, ...]:

@@ -20,10 +20,10 @@ AT_ONCE = 500
 
 
 class AnnouncedRow(Row, frozen=True):
-    """A domain whose people were told something.
+    """A domain whose users were sent a message.
 
     Attributes:
-        sessions: The clients that are available now; others do not get it later.
+        sessions: The number of clients that got it: only those that are online now.
     """
 
     domain: str

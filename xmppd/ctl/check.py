@@ -46,7 +46,8 @@ def told(path: Path) -> Iterator[None]:
     except PluginTableError as error:
         raise ConfigError(f"{path}: {error}") from error
     except PluginError as error:
-        said = f"{path}: plugins.load: {error.sentence}; or remove it from plugins.load."
+        remedy = "to start without it, remove it from plugins.load"
+        said = f"{path}: plugins.load: {error.sentence}; {remedy}."
         raise ConfigError("\n".join(filter(None, (said, error.excerpt)))) from error
     except JoinError as error:
         raise ConfigError(f"{path}: {error}.") from error
@@ -54,7 +55,7 @@ def told(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: cluster.redis: {error}.") from error
     except StoreError as error:
         raise ConfigError(
-            f"{path}: storage.url must name a database that xmppd can use: {error}"
+            f"{path}: storage.url does not name a database that xmppd can use: {error}"
         ) from error
 
 

@@ -248,8 +248,8 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             "cluster balance",
-            "distribute among the nodes what only one node can hold, such as streams to other "
-            "servers",
+            "spread evenly over the nodes what only one node at a time can have, such as streams "
+            "to other servers",
             effect="changes",
             asks="all",
         ),

@@ -40,7 +40,7 @@ GROUPS: Mapping[str, str] = {
     "component": "components, and services inside the server",
     "log": "the log",
     "console": "links to web pages, for administrators and users",
-    "key": "keys with which programs give commands",
+    "key": "keys with which programs run commands",
     "audit": "what was changed, and who did it",
     "job": "commands that run in the background",
     "report": "reports of abuse from users",
@@ -51,8 +51,18 @@ GROUPS: Mapping[str, str] = {
     "config": "the configuration",
     "db": "the database",
     "db quarantine": "records that could not be read",
+    "archive": "message archives",
+    "guestbook": "guestbooks",
+    "pubsub": "PubSub nodes, and what accounts publish",
+    "push": "services that wake clients",
+    "room": "group chats",
+    "upload": "uploaded files",
+    "fault": "faults for tests of clients",
+    "seen": "what clients sent and got, for tests of clients",
 }
 """The help of the words before the last one."""
+
+OF_PLUGIN = "commands of a plugin"
 
 OWN_OPTIONS: Mapping[str, str] = {
     "--config FILE": "the server's configuration; by default run/xmppd.toml, or else "
@@ -161,11 +171,11 @@ class CommandLine:
         usage = " ".join((PROGRAM, *group, "COMMAND …"))
         lines = [f"usage: {usage}", ""]
         if not group:
-            lines += ["Give a command to an xmppd server on this machine.", ""]
+            lines += ["Run a command on an xmppd server on this machine.", ""]
         for word in self._following(group):
             name = (*group, word)
             about = self._commands.get(name)
-            what = GROUPS.get(" ".join(name), "of a plugin") if about is None else about.help
+            what = GROUPS.get(" ".join(name), OF_PLUGIN) if about is None else about.help
             lines += _explained(word if about is not None else f"{word} …", what, width)
         return "\n".join([*lines, "", *_options_help(width)])
 
@@ -197,6 +207,8 @@ def options(about: Description) -> Iterator[tuple[str, str]]:
                 STDIN,
                 f"read the {argument.key} from standard input instead of asking for it",
             )
+        elif isinstance(argument.kind, Document):
+            yield "FILE", what
         elif not argument.name.startswith("--"):
             yield argument.name, what
         else:
@@ -208,10 +220,15 @@ def _usage(argument: Argument) -> str:
         return f"[{STDIN}]"
     more = " …" if argument.most > 1 else ""
     if argument.required:
-        return "FILE" if isinstance(argument.kind, Document) else f"{argument.name}{more}"
+        return f"{_called(argument)}{more}"
     if not argument.name.startswith("--"):
         return f"[{argument.name}]{more}"
     return f"[{_with_value(argument)}]{more}"
+
+
+def _called(argument: Argument) -> str:
+    """What stands for an argument in a usage."""
+    return "FILE" if isinstance(argument.kind, Document) else argument.name
 
 
 def _with_value(argument: Argument) -> str:
@@ -305,7 +322,7 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
     """
     wanted = [each for each in asked.about.arguments if each.required and not each.secret]
     if len(placed) < len(wanted):
-        missing = " and ".join(each.name for each in wanted[len(placed) :])
+        missing = [_called(each) for each in wanted[len(placed) :]]
         raise _not_understood(
             f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} missing; "
             f"usage: {PROGRAM} {usage(asked.about)}",
@@ -321,12 +338,12 @@ def _place(asked: WantedCommand, placed: list[str]) -> None:
         values, placed = placed[:count], placed[count:]
         asked.given[argument.key] = values if argument.most > 1 else values[0]
     if placed:
-        secret = any(each.secret for each in asked.about.arguments)
+        secret = next((each.key for each in asked.about.arguments if each.secret), None)
         raise _not_understood(
-            "do not give a password on the command line, where others can see it; type it when "
-            f"asked, or use {STDIN}"
-            if secret
-            else f'unexpected argument "{placed[0]}"; usage: {PROGRAM} {usage(asked.about)}'
+            f'unexpected argument "{placed[0]}"; usage: {PROGRAM} {usage(asked.about)}'
+            if secret is None or "@" in placed[0]
+            else f"do not give a {secret} on the command line, where others can see it; type the "
+            f"{secret} when asked, or use {STDIN}"
         )
 
 

@@ -126,7 +126,7 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
             store.accounts, store.presences, store.devices, routes, contacts
         ).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
-        *devices.DeviceCommands(server.devices, here).commands(),
+        *devices.DeviceCommands(server.devices, here, store.accounts.exists).commands(),
         *rosters.RosterCommands(store.accounts, contacts, subscriptions).commands(),
         *groups.GroupCommands(store.accounts, server.shared_group_changes).commands(),
     ]

@@ -17,8 +17,8 @@ class ComponentRow(Row, frozen=True):
         kind: ``component`` or ``service``.
         state: ``connected``, or ``absent``: then whoever writes to it gets an error.
         connections: Those at this node.
-        max_connections: As many as there may be in the service; null for services inside the
-            server.
+        max_connections: The limit ``max_connections``, which holds for all nodes together; null for
+            services inside the server.
         queued_stanzas: Stanzas that wait because the component reads slowly.
     """
 

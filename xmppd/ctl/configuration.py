@@ -66,7 +66,9 @@ class ConfigurationCommands:
         text, before = told.text("text"), self._text()
         if told.given("known") and told.text("known") != _known(before):
             raise Refused(
-                "someone has changed the file in the meantime; review it, then plan again",
+                f"the configuration file is no longer version {told.text('known')}, because "
+                "someone has changed it; look at it with `xmppctl config file`, then run "
+                "`xmppctl config plan` again",
                 Condition.CONFLICT,
             )
         list(self._planned(text))
@@ -153,7 +155,10 @@ COMMANDS: tuple[Declared[ConfigurationCommands], ...] = (
             "write another configuration, and put it into effect",
             (
                 TEXT,
-                Argument("--known", "only if the file still has this version, from config file"),
+                Argument(
+                    "--known",
+                    "only if the file still has this version, which `xmppctl config file` shows",
+                ),
             ),
             "changes",
             area="config",

@@ -1,5 +1,6 @@
 """Commands on the clients that have access to an account."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -42,10 +43,16 @@ class DeviceRow(Row, frozen=True):
 class DeviceCommands:
     """Commands that users may give on the clients of their own account, and administrators on
     any.
+
+    Attributes:
+        devices: Those that have tokens, or are online.
+        sessions: Of this node.
+        exists: Whether there is an account of a bare JID.
     """
 
     devices: Devices
     sessions: SessionManager
+    exists: Callable[[str], Awaitable[bool]]
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -60,6 +67,8 @@ class DeviceCommands:
             if isinstance(row, DeviceRow):
                 known = found.get(row.device)
                 found[row.device] = row if known is None else _together(known, row)
+        if not found:
+            await existing(self.exists, [account])
         for row in sorted(found.values(), key=lambda row: not row.sessions):
             yield row
         elsewhere.check()
@@ -73,6 +82,7 @@ class DeviceCommands:
         asked = [await self.devices.revoke(account, id, spare=asker) for id in ids]
         revoked = [each for each in asked if each is not None]
         if not revoked:
+            await existing(self.exists, [account])
             why = f"{account} has no device" if every else f"{account} does not have that device"
             raise Refused(why, Condition.ITEM_NOT_FOUND)
         yield f"revoked {counted(len(revoked), 'device')} of {account}"

@@ -14,7 +14,7 @@ from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.sessions import SESSION
-from xmppd.ctl.users import ACCOUNT
+from xmppd.ctl.users import ACCOUNT, existing
 from xmppd.explain.finding import Finding
 from xmppd.explain.login import explain_login
 from xmppd.explain.message import deciding_node, explain_message
@@ -65,6 +65,8 @@ class ExplainCommands:
         jid = context.arguments.jid("jid")
         findings = explain_session(self.server, jid)
         if not findings:
+            if jid.local and jid.domain in self.server.domains:
+                await existing(self.server.accounts.store.exists, [jid.to_bare()])
             raise Refused(
                 f"{jid} has no session, and had none within the last hour",
                 Condition.ITEM_NOT_FOUND,

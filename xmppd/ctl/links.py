@@ -56,7 +56,11 @@ class LinkCommands:
         if not await self.exists(account.bare):
             raise Refused(f"{account} does not exist", Condition.ITEM_NOT_FOUND)
         if page == "console" and not self.table.roles.scopes_of(account) - ROLES["user"]:
-            raise Refused(f"{account} has no role, and nothing to do there", argument="account")
+            raise Refused(
+                f"{account} may not use the console; add the account to admins or to a [[role]], "
+                "or make a link with --page account",
+                argument="account",
+            )
         root = f"/{page}/"
         found = self.doors.paths.find(f"{root}link")
         base = self.doors.base_url(account.domain, PAGES[page])

@@ -58,7 +58,7 @@ COMMANDS: tuple[Declared[LogCommands], ...] = (
                 ),
             ),
             asks="all",
-            empty="there were no warnings or errors",
+            empty="there are no such warnings or errors",
         ),
         LogCommands.list_all,
         (LogRow,),

@@ -6,7 +6,7 @@ from pathlib import Path
 from xmppd.command.argument import DRY_RUN, MANY, Argument
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import CommandContext
-from xmppd.command.kinds import AccountName, Choice, DomainName, FileName, Flag, Text
+from xmppd.command.kinds import AccountName, Choice, DomainName, FileName, Flag, Text, why_unread
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
@@ -15,7 +15,7 @@ from xmppd.migration.importer import Importer, ImportPlan, Outcome
 from xmppd.migration.person import SourceError
 from xmppd.migration.sources import SOURCES
 from xmppd.server.xmpp_server import XMPPServer
-from xmppd.stanza import StanzaError
+from xmppd.stanza import Condition, StanzaError
 from xmppd.stanza.jid import prepare_domain
 from xmppd.stanza.phrases import counted
 
@@ -28,7 +28,7 @@ class MovedRow(Row, frozen=True):
 
     Attributes:
         says: The result, in one sentence.
-        account: As it is called here; empty if there is none.
+        account: Its address on this server; empty in a row that is about no account.
         moved: Whether the command imported or exported the account.
         notes: What was left out, and why.
     """
@@ -67,7 +67,12 @@ class MovingCommands:
             server.platform.run_in_thread,
             plan,
         )
-        source = SOURCES[told.text("format")](Path(told.text("source")), told.text("host"))
+        path = Path(told.text("source"))
+        try:
+            path.stat()
+        except OSError as error:
+            raise Refused(why_unread(error), Condition.ITEM_NOT_FOUND, argument="source") from error
+        source = SOURCES[told.text("format")](path, told.text("host"))
         moved = left = 0
         try:
             async for outcome in importer.run(source.people()):
@@ -113,6 +118,11 @@ class MovingCommands:
         """Export, with a row for each account."""
         told, exporter = context.arguments, self.server.exporter
         only = frozenset(jid.bare for jid in told.jids("account"))
+        for account in sorted(only):
+            if not await self.server.store.accounts.exists(account):
+                raise Refused(
+                    f"{account} does not exist", Condition.ITEM_NOT_FOUND, argument="account"
+                )
         directory, count = Path(told.text("directory")), 0
         try:
             async for account in exporter.write(directory, told.domains("domain"), only):
@@ -122,8 +132,17 @@ class MovingCommands:
                 async for name in exporter.write_services(directory):
                     yield f"exported {name} as well"
         except OSError as error:
-            raise Refused(f"{error.strerror or error}: {error.filename or directory}") from error
+            raise Refused(_unwritable(error, directory)) from error
         yield f"exported {counted(count, 'account')} to {directory}"
+
+
+def _unwritable(error: OSError, directory: Path) -> str:
+    """Why an export cannot be written."""
+    if isinstance(error, FileExistsError):
+        return f"{error}; name a new directory" if error.errno is None else f"{directory} is a file"
+    if isinstance(error, FileNotFoundError):
+        return f"the directory {directory.parent} does not exist"
+    return f"{error.filename or directory} cannot be written ({error.strerror or error})"
 
 
 def _renamings(texts: list[str]) -> dict[str, str]:
@@ -163,8 +182,8 @@ COMMANDS: tuple[Declared[MovingCommands], ...] = (
                 Argument("format", "the format of the files", Choice(tuple(SOURCES))),
                 Argument(
                     "source",
-                    "the file or directory that the server reads; for a database on another "
-                    "machine, a file NAME.url with its URL",
+                    "the file or directory to import, which the user that runs xmppd must be able "
+                    "to read; for a database on another machine, a file NAME.url with its URL",
                     FileName(),
                 ),
                 Argument(

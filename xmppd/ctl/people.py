@@ -59,7 +59,7 @@ class UserShown(Row, frozen=True):
     """The data of an account that need no measuring.
 
     Attributes:
-        last_login: When it came online, or when it last left.
+        last_login: When the account was last here: its login if it is online, else its logout.
         created: When it was made.
         disabled: Whether it is disabled.
         devices: The clients that have tokens for it, online or not.

@@ -20,9 +20,10 @@ from xmppd.server.xmpp_server import XMPPServer
 
 PLUGIN = (
     Argument("plugin", "the plugin's name, such as carbons", PluginName()),
-    Argument("--everywhere", "do this at every node of the service, or at none", Flag()),
+    Argument("--everywhere", "do this on every node; if one node fails, undo it on all", Flag()),
 )
 ALL = Argument("--all", "also list plugins that could be loaded, and what each does", Flag())
+LIST_SHOWN = "which replaces the default list; xmppctl config show plugins.load shows it"
 _log = Logger()
 
 
@@ -64,7 +65,13 @@ class PluginCommands:
             await self._undo(context, "plugin unload", there.done)
             await self.plugins.unload(name)
             raise Refused(f"{there.failed}; so plugin {name} is loaded nowhere")
-        yield f"plugin {name} is loaded; add it to plugins.load to keep it after a restart"
+        if name in self.plugins.config.plugins.load:
+            yield f"plugin {name} is loaded"
+        else:
+            yield (
+                f"plugin {name} is loaded; to keep it after a restart, add it to plugins.load, "
+                f"{LIST_SHOWN}"
+            )
 
     async def unload(self, context: CommandContext) -> Replies:
         """Unload a plugin with all its parts; at every node, or at none."""
@@ -75,9 +82,13 @@ class PluginCommands:
             await self._undo(context, "plugin load", there.done)
             await self.plugins.load(name)
             raise Refused(f"{there.failed}; so plugin {name} stays loaded where it was")
-        yield (
-            f"plugin {name} is unloaded; remove it from plugins.load to keep it out after a restart"
-        )
+        if name in self.plugins.config.plugins.load:
+            yield (
+                f"plugin {name} is unloaded; to keep it out after a restart, leave it out of "
+                f"plugins.load, {LIST_SHOWN}"
+            )
+        else:
+            yield f"plugin {name} is unloaded"
 
     async def reload(self, context: CommandContext) -> Replies:
         """Reload a plugin; where it fails now, the old one stays."""

@@ -92,8 +92,10 @@ class ServerCommands:
         blocked = routes.policies.of(domain).block
         if not (steps or states or blocked):
             raise Refused(
-                f"since the server started, it has not tried to reach {domain}, and {domain} has "
-                "not connected",
+                f"{domain} is a domain of this server"
+                if routes.context.serves(domain)
+                else f"since this server started, it has not tried to reach {domain}, and {domain} "
+                "has not connected",
                 Condition.ITEM_NOT_FOUND,
             )
         for cause in causes:

@@ -164,17 +164,17 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
     Declared(
         Description(
             "top senders",
-            "show who sent most in the last minutes, including those who have left since",
+            "show who sent the most in the last few minutes, including those who have left since",
             (
                 Argument(
                     "--by",
                     "rank sessions, accounts, addresses …; session by default",
                     Choice(Peer._fields),
                 ),
-                Argument("--of", "by which count; stanzas by default", Choice(tuple(RANKS))),
+                Argument("--of", "what to rank by; stanzas by default", Choice(tuple(RANKS))),
                 Argument(
                     "--minutes",
-                    f"over how many minutes; 1 by default, at most {MINUTES}",
+                    f"how many minutes to look back; 1 by default, at most {MINUTES}",
                     Number(1, MINUTES),
                 ),
                 _ROWS,
@@ -197,14 +197,14 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
     Declared(
         Description(
             "top presence",
-            "show whose presence went to most contacts in the last minutes",
+            "show whose presence went to the most contacts in the last few minutes",
             (
                 Argument(
                     "--by", "what to rank; account by default", Choice(("account", "software"))
                 ),
                 Argument(
                     "--minutes",
-                    f"over how many minutes; {MINUTES} by default, which is the most",
+                    f"how many minutes to look back; {MINUTES} by default, and at most",
                     Number(1, MINUTES),
                 ),
                 _ROWS,

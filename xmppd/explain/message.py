@@ -85,10 +85,13 @@ async def explain_message(
     """Explain what would become of a message with a few words in it, sent now.
 
     Returns:
-        The outcome, then its reasons, then other facts.
+        The outcome, then its reasons, then other facts; only one if nobody can send it.
     """
     message = Message.make(to, sender, _BODY, type=kind)
     writer, reader = await party(server, sender), await party(server, to)
+    if writer.local and not writer.known:
+        says = f"{writer.jid.bare} does not exist, so nobody can send this"
+        return [Finding("sender_unknown", says, decides=True)]
     denied, foreseen = _barred(server, writer), Foreseen()
     barred = denied is not None
     if denied is None:
@@ -105,7 +108,6 @@ async def explain_message(
     case = Case(server, writer, reader, kind, foreseen, remarks, waiting, denied, barred)
     found = [finding for look in RULES for finding in look(case)]
     cause = next(finding for finding in found if finding.decides)
-    found.sort(key=lambda finding: finding.code != "sender_unknown")  # all else is hypothetical
     return [replace(finding, decides=finding is cause) for finding in found]
 
 
@@ -343,6 +345,9 @@ def _elsewhere(case: Case) -> Finding:
     if seconds:
         says = f"{domain} could not be reached; the server tries again in {seconds:.0f} s"
         return _because("peer_unreached", f"{says}: see xmppctl s2s why {domain}", "SV-10")
+    if table.foreign is None:
+        says = f"{domain} is another server, and this one does not connect to others"
+        return _because("no_route", f"{says} (s2s.enabled = false)", "RT-10")
     return _because("no_route", f"no route leads to {domain}", "RT-10")
 
 
@@ -451,10 +456,7 @@ def _sender(case: Case) -> Iterator[Finding]:
     sender = case.sender
     if not sender.local:
         return
-    if not sender.known:
-        says = f"{sender.jid.bare} does not exist, so nobody can send this"
-        yield Finding("sender_unknown", says)
-    elif not sender.sessions:
+    if not sender.sessions:
         says = f"{sender.jid} is not connected: this is what would happen if it were"
         if sender.disabled:
             says = f"the account {sender.jid.bare} is disabled: nobody can send this"

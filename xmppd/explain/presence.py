@@ -160,7 +160,7 @@ def _no_way(case: PresenceCase, jid: JID) -> str:
     if _is_blocked(case, jid):
         return "s2s.domain blocks it"
     if routes.foreign is None:
-        return "no route leads there"
+        return "this server does not connect to others (s2s.enabled = false)"
     other = case.watcher if jid is case.owner.jid else case.owner
     why = other_servers.failure(case.server.foreign_routes, other.jid.domain, jid.domain)
     return f"cannot be reached ({why}): see xmppctl s2s why {jid.domain}" if why else ""

@@ -190,8 +190,8 @@ def _plugins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if missing:
         yield Trouble(
             "plugin-not-loaded",
-            f"{listed(missing)} should be loaded and {'is' if len(missing) == 1 else 'are'} not: "
-            "xmppctl plugin load NAME says why",
+            f"{listed(missing)} {'is' if len(missing) == 1 else 'are'} in plugins.load, but not "
+            f"loaded: run xmppctl plugin load {missing[0]}, which loads it or says why not",
             severe=True,
         )
     latest: dict[str, RepeatedFailure] = {}

@@ -152,8 +152,7 @@ class HeldMessages(Follower):
             Remark(
                 "held",
                 f"the server keeps the message until the client of {session.jid} acknowledges "
-                "it; before it acknowledges the message to its sender, it also writes it to the "
-                "store",
+                "it, and writes it to the store before it acknowledges it to the sender",
                 "RS-10",
             )
             for session in course.got

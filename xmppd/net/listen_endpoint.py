@@ -3,7 +3,9 @@
 import re
 import sys
 from dataclasses import dataclass, replace
+from errno import EADDRNOTAVAIL
 from pathlib import Path
+from socket import gaierror
 
 from cryptography import x509
 from msgspec import structs
@@ -71,7 +73,14 @@ class ListenEndpoint:
             self.port = await self.endpoint.listen(factory)
         except (CannotListenError, OSError, OverflowError) as error:  # tcp:99999 overflows
             advice = "stop the program that uses it, or choose another port or address"
-            if isinstance(getattr(error, "socketError", error), PermissionError):
+            cause = getattr(error, "socketError", error)
+            if getattr(cause, "errno", None) == EADDRNOTAVAIL:
+                advice = "use one of the addresses that this machine has (`ip address` lists them)"
+            if isinstance(cause, gaierror):
+                advice = "correct the address after interface="
+            if isinstance(cause, OverflowError):
+                advice = "use a port from 1 to 65535"
+            if isinstance(cause, PermissionError):
                 advice = (
                     "ports below 1024 are only for root, and for a service with "
                     "AmbientCapabilities=CAP_NET_BIND_SERVICE, as in xmppd.service"
@@ -122,6 +131,11 @@ def _endpoint(
     try:
         endpoint: IStreamServerEndpoint = serverFromString(reactor, listen.endpoint)
     except (ValueError, TypeError, KeyError, IndexError) as error:
+        if kind == "systemd" and isinstance(error, IndexError):
+            raise ListenError(
+                f'listen.endpoint "{listen.endpoint}" needs a socket that systemd has not passed; '
+                "start the socket unit that belongs to xmppd.service, or correct the index"
+            ) from error
         raise ListenError(
             f'listen.endpoint "{listen.endpoint}" is not a valid endpoint{_why(error)}; '
             f"{_written(listen.endpoint)}"
@@ -149,6 +163,9 @@ def _behind_proxy(
 def _why(error: Exception) -> str:
     """What is wrong with an endpoint, where our own parser says it; Python's words help nobody."""
     text = str(error)
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if unknown is not None:
+        return f' (unknown argument "{unknown[1]}")'
     pythons = not isinstance(error, ValueError) or re.search("literal|unpack|Unknown", text)
     return "" if pythons else f" ({text})"
 

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 
+from xmppd.components.service_domains import DomainTaken
 from xmppd.plugin import library
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.public import TOPICS, names_of
@@ -53,10 +54,11 @@ def no_such_plugin(name: str, directory: Path | None) -> PluginError:
     elif near:
         advice = f"write {near[0]}, if that is meant"
     else:
-        where = "neither xmppd nor an installed package has this plugin"
+        advice = (
+            "correct the name (xmppctl plugin list --all, on a running server, lists all plugins)"
+        )
         if directory:
-            where = f"{where}, nor does {directory}"
-        advice = f"{where}; xmppctl plugin list --all, on a running server, lists all plugins"
+            advice = f"{advice}, or put its file into {directory}"
     return PluginError(f"plugin {name} does not exist; {advice}")
 
 
@@ -68,6 +70,8 @@ def failed(name: str, error: Exception, module: ModuleType | None) -> PluginErro
         error: As it was raised.
         module: The plugin's; None if it could not be imported.
     """
+    if isinstance(error, DomainTaken):
+        return PluginError(f"plugin {name} cannot be loaded: {error}")
     place, excerpt = _place(name, error, module)
     said = f"plugin {name} cannot be loaded: {type(error).__name__}{place}"
     text = error.msg if isinstance(error, SyntaxError) else str(error)

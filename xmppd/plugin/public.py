@@ -70,7 +70,7 @@ TOPICS: tuple[Topic, ...] = (
             "xmppd.roster.roster_manager": ("RosterManager roster loaded",),
             "xmppd.session.session_manager": ("SessionManager session local_sessions close_all",),
             "xmppd.message.follower": ("Followers watch unwatch",),
-            "xmppd.command.command_table": ("CommandTable actor",),
+            "xmppd.command.command_table": ("CommandTable actor domains",),
             "xmppd.components.service_domains": ("ServiceDomains",),
             "xmppd.disco.disco": ("Disco",),
             "xmppd.web.http_doors": ("HTTPDoors base_url",),

@@ -97,8 +97,15 @@ def _domain(text: str, before: Before) -> str:
 
 def _admin(text: str, before: Before) -> str:
     jid = JID.parse(text if "@" in text else f"{text}@{before['domain']}")
-    if jid.local is None or not jid.is_bare or jid.domain != before["domain"]:
-        raise ValueError(f'"{text}" is not an account address of {before["domain"]}')
+    if jid.local is not None and jid.is_bare and jid.domain != before["domain"]:
+        raise ValueError(
+            f'"{text}" is not at the domain {before["domain"]}; write it as '
+            f'"{jid.local}@{before["domain"]}"'
+        )
+    if jid.local is None or not jid.is_bare:
+        raise ValueError(
+            f'"{text}" is not an account address; write it as "romeo@{before["domain"]}"'
+        )
     return jid.bare
 
 
@@ -128,7 +135,10 @@ def _contact(text: str, before: Before) -> str:
 
 def _terms(text: str, before: Before) -> str:
     if text.lower() not in YES:
-        raise ValueError("the authority requires this; or choose another certificate")
+        raise ValueError(
+            "the certificate authority requires that you agree to its terms; answer yes (or pass "
+            "--terms yes), or choose another certificate"
+        )
     return "yes"
 
 
@@ -209,7 +219,7 @@ QUESTIONS = (
         _file,
         _is(""),
         _own_file,
-        help="the file with the certificate's key, if it is another one",
+        help="the file with the private key, if the certificate's file does not contain it",
     ),
     SetupQuestion(
         "contact",
@@ -291,8 +301,8 @@ def _given(question: SetupQuestion, named: str | None, known: Before) -> str:
     text = question.default(known) if named is None else named
     if text is None:
         raise AnswerError(
-            f"the answer to {question.name} is missing: give it with --{question.name}, in the "
-            f"file of --answers, or as {ENVIRONMENT}{question.name.upper()}"
+            f"{question.name} is missing: give it with --{question.name}, in the file that "
+            f"--answers names, or in the environment variable {ENVIRONMENT}{question.name.upper()}"
         )
     try:
         return question.read(text, known)

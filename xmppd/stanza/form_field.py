@@ -94,8 +94,8 @@ class CountField(FieldKind):
             return None
         ok = text.isascii() and text.isdecimal() and len(text) <= len(str(self.most))
         if not ok or not self.least <= int(text) <= self.most:
-            also = f", or {self.endless}" if self.endless else ""
-            raise ValueError(f"is a number from {self.least} to {self.most}{also}")
+            also = f", or the word {self.endless}" if self.endless else ""
+            raise ValueError(f"must be a number from {self.least} to {self.most}{also}")
         return int(text)
 
     def write(self, value: object) -> tuple[str, ...]:

@@ -240,8 +240,8 @@ def prepare_local(text: str) -> str:
         raise ValueError(
             _unfit(f"the localpart {text!r}", "the part before the @", error)
         ) from error
-    if _FORBIDDEN_LOCAL.search(local):
-        raise ValueError(f"the localpart {text!r} has a character that no localpart may have")
+    if found := _FORBIDDEN_LOCAL.search(local):
+        raise ValueError(f"{found[0]!r} may not be in the part before the @, {text!r}")
     return _bounded(local, "localpart")
 
 

@@ -153,9 +153,11 @@ class APIKeyStore(RecordStore):
 def _add(connection: Connection, key: APIKey) -> None:
     lock_owner(connection, "api_keys")
     if connection.execute(_NAMED, {"called": key.name}).first() is not None:
-        raise KeyRefused(f"There is a key {key.name} already.")
+        raise KeyRefused(f"The key {key.name} already exists.")
     if connection.execute(_COUNT).scalar_one() >= MAX_KEYS:
-        raise KeyRefused(f"There are {MAX_KEYS} keys; revoke one that is not used any more.")
+        raise KeyRefused(
+            f"There are already {MAX_KEYS} keys; revoke one that nobody uses any more."
+        )
     row = {
         "id": key.id,
         "name": key.name,

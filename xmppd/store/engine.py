@@ -75,14 +75,19 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise StoreError("The URL of the database cannot be read.") from None
+        raise StoreError(
+            'The URL of the database is not valid; write it as "sqlite:///xmppd.sqlite" or '
+            '"postgresql://user:password@host/database".'
+        ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if kind != "sqlite":
-        raise StoreError(f"Only sqlite and postgresql can be used, not {kind}.")
+        raise StoreError(f"{kind} is not supported; use sqlite or postgresql.")
     if parsed.database in (None, "", ":memory:"):
-        raise StoreError("The URL of an SQLite database must name a file.")
+        raise StoreError(
+            'sqlite:// must name a file, after three slashes: write it as "sqlite:///xmppd.sqlite".'
+        )
     return parsed.set(drivername="sqlite+pysqlite")
 
 
@@ -189,7 +194,7 @@ def _look_for_file(
 ) -> None:
     """Refuse a missing file, since SQLite would make one; :func:`make_file` makes it."""
     if not Path(arguments[0]).exists():
-        raise StoreError(f"The database {arguments[0]} is not there.")
+        raise StoreError(f"The database {arguments[0]} does not exist.")
 
 
 def make_file(path: str) -> None:

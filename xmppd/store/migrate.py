@@ -21,8 +21,8 @@ from xmppd.store.engine import database_errors, make_engine, make_file, parse_ur
 from xmppd.store.errors import StoreError
 
 NOT_NEW = (
-    "this installation is not new, since its data directory has a secret: restore the database, "
-    "name the right one, or have an empty one made with `xmppctl db upgrade`"
+    "this server has run before, because its data directory has the file secret: restore the "
+    "database, correct storage.url, or create an empty database with `xmppctl db upgrade`"
 )
 """The end of the sentence that a database is missing or empty (ST-6)."""
 

@@ -52,7 +52,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--component", action="append", default=[], metavar="DOMAIN:SECRET", help="a component"
     )
     parser.add_argument(
-        "--peer", metavar="DOMAIN", help="a second server, which it finds and which finds it"
+        "--peer",
+        metavar="DOMAIN",
+        help="also run a server for this domain; the two can reach each other",
     )
     parser.add_argument(
         "--set",
@@ -154,7 +156,8 @@ def pair(option: str, text: str) -> tuple[str, str]:
     """
     name, _, secret = text.partition(":")
     if not name or not secret:
-        raise Mistake(f'{option} is written NAME:SECRET, and "{text}" is not')
+        form = "DOMAIN:SECRET" if option == "--component" else "NAME:PASSWORD"
+        raise Mistake(f'{option}: "{text}" does not have the form {form}')
     return name, secret
 
 

@@ -355,7 +355,7 @@ class ImportTests(ExpiryCase):
         """
         self.say("a")
         path = self.export(ROMEO)
-        with self.assertRaisesRegex(Refused, "No such file"):
+        with self.assertRaisesRegex(Refused, "does not exist"):
             self.give("import", account=ROMEO, file=f"{path}.not")
         Path(f"{path}.cut").write_text(Path(path).read_text()[:-10] + "<&")
         with self.assertRaisesRegex(Refused, "malformed or incomplete XML"):

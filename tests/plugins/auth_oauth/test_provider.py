@@ -649,7 +649,7 @@ class SettingTests(SynchronousTestCase):
         good: dict[str, Any] = {"issuer": URL, "audience": AUDIENCE}
         AuthOAuthSettings(**good)
         for changed, said in (
-            ({"issuer": ""}, "issuer must begin with https://"),
+            ({"issuer": ""}, "issuer is missing; write its address"),
             ({"issuer": "http://issuer.example"}, "issuer must begin with https://"),
             ({"keys_url": "ftp://x"}, "keys_url must begin"),
             ({"audience": ""}, "audience is empty"),

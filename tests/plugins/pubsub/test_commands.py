@@ -57,4 +57,4 @@ class CommandTests(PubSubTestCase):
         error = self.assertRaises(Refused, self.give, "pubsub items", node="olds")
         self.assertEqual(str(error), f"{SERVICE} has no node olds")
         error = self.assertRaises(Refused, self.give, "pubsub nodes", service="montague.lit")
-        self.assertIn(f"these services have: {SERVICE}", str(error))
+        self.assertIn(f"is not a PubSub service; use {SERVICE}", str(error))

@@ -330,7 +330,11 @@ class RefusalTests(APICase):
             ({"account": 7, "password": "x"}, f"account {text}", "account"),
             ({"account": None, "password": "x"}, f"account {text}", "account"),
             ({"account": ["a@montague.lit"], "password": "x"}, f"account {text}", "account"),
-            ({"account": "romeo", "password": "x"}, "is not an account address of", "account"),
+            (
+                {"account": "romeo", "password": "x"},
+                "is not an account address; write it",
+                "account",
+            ),
             ({"account": ROMEO, "password": "x\0"}, "invalid characters", "password"),
             ({"account": ROMEO, "password": "x" * 10_001}, f"password {text}", "password"),
         ):

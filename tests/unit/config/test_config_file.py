@@ -111,8 +111,8 @@ class TextTests(FileCase):
         """A table whose plugin is not loaded is told as such, one that is misspelt otherwise."""
         self.assertEqual(
             self.refusal(DOMAIN + '[greeter]\ngreeting = "Ho"\n'),
-            'greeter is not an option, and no loaded plugin has this table; add "greeter" to '
-            "plugins.load, or remove the table.",
+            "[greeter] is neither a table of the server nor of a loaded plugin; correct the name, "
+            "add its plugin to plugins.load, or remove the table.",
         )
         self.assertIn("write stream, if", self.refusal(DOMAIN + "[streams]\nmax_depth = 9\n"))
 
@@ -230,7 +230,8 @@ class PluginTableTests(FileCase):
     def test_not_named(self) -> None:
         """Of one that is not loaded nobody can say whether it is right."""
         self.assertIn(
-            'no loaded plugin has this table; add "guestbook" to plugins.load',
+            "[guestbook] is neither a table of the server nor of a loaded plugin; correct the "
+            "name, add its plugin to plugins.load",
             self.refusal("[guestbook]\nmax = 3\n" + DOMAIN),
         )
 
@@ -294,20 +295,33 @@ class MistakeTests(FileCase):
             with self.subTest(text):
                 self.assertEqual(self.refusal(text), sentence)
 
+    def test_single_brackets(self) -> None:
+        """What is an array of tables is written with double brackets."""
+        refusal = self.refusal(DOMAIN + "[s2s.domain]\nname = 'verona.lit'")
+        self.assertIn("s2s.domain is a table; write it as [[s2s.domain]], with double", refusal)
+        refusal = self.refusal(DOMAIN + "[admins]\nname = 'romeo'")
+        self.assertIn("admins is a table; it must be an array.", refusal)
+
     def test_wrong_choices(self) -> None:
         """A word that is none of the choices is answered with the choices."""
         for text, sentence in (
             (
                 "[log]\nlevel = 'loud'",
-                "log.level cannot be 'loud'; use one of debug, info, warn, error, critical.",
+                (
+                    "log.level cannot be 'loud'; use one of "
+                    '"debug", "info", "warn", "error", "critical".'
+                ),
             ),
             (
                 "[[listen]]\nendpoint = 'tcp:1'\ntls = 'ssl'",
-                "listen[1].tls cannot be 'ssl'; use one of none, starttls, direct.",
+                'listen[1].tls cannot be \'ssl\'; use one of "none", "starttls", "direct".',
             ),
             (
                 "[[listen]]\nendpoint = 'tcp:1'\nserve = ['wob']",
-                "listen[1].serve[1] cannot be 'wob'; use one of web, metrics, api, console, acme.",
+                (
+                    "listen[1].serve[1] cannot be 'wob'; use one of "
+                    '"web", "metrics", "api", "console", "acme".'
+                ),
             ),
             (
                 DOMAIN + "[log.levels]\nxmppd = 'loud'",
@@ -394,8 +408,10 @@ class MistakeTests(FileCase):
             (good.replace("helpdesk", "admin"), "admins lists the administrators"),
             (good.replace("helpdesk", "user"), "everyone is a user"),
             (good.replace('"accounts:read"', ""), 'role "helpdesk" has no scopes'),
+            (good.replace("accounts:", "user:"), 'unknown scope "user:read"; use one of acc'),
+            (good.replace("accounts:", "accountz:"), "write accounts:read, if that is meant"),
             (operator + 'scopes = ["keys:write"]\n', 'role "operator" has fixed scopes'),
-            (good.replace("accounts:read", "account:read"), "use accounts:read."),
+            (good.replace("accounts:read", "account:read"), "write accounts:read, if"),
             (good.replace("a@x.org", "x.org"), 'role.accounts: "x.org" is not an account'),
             (good.replace("a@x.org", "a@x.org/1"), "is not an account address"),
         ):
@@ -408,7 +424,7 @@ class MistakeTests(FileCase):
         self.assertEqual(
             self.refusal(SECURE + '[[domain]]\nname = "example.net"\n' + listen),
             'listen.endpoint "tcp:0" has tls = "starttls" but domain "example.net" has no '
-            'certificate; add domain.certificate, or set listen.tls = "none".',
+            "certificate; add certificate or acme = true to its [[domain]].",
         )
         self.load(SECURE + listen)
         self.load(DOMAIN + listen + "tls = 'none'\n[tls]\nrequired = false")
@@ -423,7 +439,7 @@ class MistakeTests(FileCase):
         self.assertEqual(self.load(DOMAIN + 'auth = ["http"]').domain[0].auth, ("http",))
         for text, why in (
             ("auth = []", "is empty"),
-            ('auth = ["http", "http"]', "names a provider twice"),
+            ('auth = ["http", "http"]', 'has "http" twice; remove one'),
             ('auth = ["http"]\n[auth]\nmechanisms = ["SCRAM-SHA-256"]', 'add "PLAIN" or'),
         ):
             with self.subTest(why):
@@ -480,7 +496,7 @@ class MistakeTests(FileCase):
         self.assertIn("is empty", self.refusal(DOMAIN + "[auth]\nmechanisms = []"))
         self.assertEqual(
             self.refusal(DOMAIN + "[auth]\nmechanisms = ['SCRAM-SHA1']"),
-            'auth.mechanisms: unknown mechanism "SCRAM-SHA1"; use SCRAM-SHA-1.',
+            'auth.mechanisms: unknown mechanism "SCRAM-SHA1"; write SCRAM-SHA-1, if that is meant.',
         )
 
     def test_tokens(self) -> None:
@@ -488,9 +504,10 @@ class MistakeTests(FileCase):
         self.assertEqual(TOKEN_MECHANISMS, frozenset(HASHED_TOKEN))
         self.assertEqual(
             self.refusal(DOMAIN + "[tokens]\nmechanisms = ['HT-SHA-256-UNIQ']"),
-            'tokens.mechanisms: unknown mechanism "HT-SHA-256-UNIQ"; use HT-SHA-256-NONE.',
+            'tokens.mechanisms: unknown mechanism "HT-SHA-256-UNIQ"; use one of '
+            f"{', '.join(sorted(TOKEN_MECHANISMS))}.",
         )
-        self.assertIn("use HT-", self.refusal(DOMAIN + "[tokens]\nmechanisms = ['PLAIN']"))
+        self.assertIn("use one of HT-", self.refusal(DOMAIN + "[tokens]\nmechanisms = ['PLAIN']"))
         self.assertIn(
             "otherwise a token expires", self.refusal(DOMAIN + "[tokens]\nlifetime_s = 60.0")
         )
@@ -534,15 +551,15 @@ class MistakeTests(FileCase):
             (
                 component + door,
                 (
-                    'component "echo.example.org" needs a secret; '
-                    "set either component.secret or component.secret_file."
+                    'component "echo.example.org" has no secret; set component.secret or '
+                    "component.secret_file."
                 ),
             ),
             (
                 component + "secret = 'x'\nsecret_file = 'y'\n" + door,
                 (
-                    'component "echo.example.org" needs a secret; '
-                    "set either component.secret or component.secret_file."
+                    'component "echo.example.org" has both component.secret and '
+                    "component.secret_file; remove one of the two."
                 ),
             ),
             (
@@ -567,7 +584,8 @@ class MistakeTests(FileCase):
                 component + "secret_file = 'nowhere'\n" + door,
                 (
                     f'component.secret_file "{self.directory}/nowhere" cannot be read (No such '
-                    "file or directory); make it a file that only this user may read."
+                    "file or directory); write the secret into this file, and let only root and "
+                    "the user that runs xmppd read it."
                 ),
             ),
         ):
@@ -613,9 +631,12 @@ class RemoteDomainTests(FileCase):
             ('name = "a..b"', 's2s.domain.name "a..b" is not a domain name'),
             (
                 'name = "example.org"',
-                's2s.domain.name "example.org" is a domain of this server; remove it.',
+                's2s.domain.name "example.org" is a domain of this server; remove this table.',
             ),
-            ('name = "a.lit"\n[[s2s.domain]]\nname = "A.lit"', "appears twice; remove it."),
+            (
+                'name = "a.lit"\n[[s2s.domain]]\nname = "A.lit"',
+                "appears twice; remove one of the two tables.",
+            ),
             ('name = "a.lit"\nport = 0', "s2s.domain.port is 0; make it a port"),
             (
                 'name = "a.lit"\nstanzas_per_s = 0.0',

@@ -162,7 +162,7 @@ class LinkTests(EntryCase):
         self.assertIn(
             "has rights that you lack", self.refused("console link", nurse, account=ADMIN)
         )
-        self.assertIn("has no role", self.refused("console link", account=ROMEO))
+        self.assertIn("may not use the console", self.refused("console link", account=ROMEO))
         nobody = "nobody@montague.lit"
         self.assertIn("does not exist", self.refused("console link", account=nobody))
 

@@ -44,7 +44,7 @@ class TableTests(OfficeCase):
             ({"account": []}, "account is of the wrong kind"),
             ({"account": "r" * 10_001}, "account is of the wrong kind, or too long"),
             ({"account": "romeo@elsewhere.lit"}, "this server does not serve elsewhere.lit"),
-            ({"account": "romeo@montague.lit/orchard"}, "is not an account address of"),
+            ({"account": "romeo@montague.lit/orchard"}, "has a resource; write the account as"),
             ({"account": "@"}, '"@" is not an address'),
             ({"account": ["romeo", "@@"]}, '"@@" is not an address'),
         ):
@@ -497,6 +497,9 @@ class DeviceTests(TokenCase):
 
     def test_list(self) -> None:
         """Clients are listed whether they are here or not."""
+        for name in ("device list", "device revoke"):
+            said = self.office.refusal(name, account="nobody")
+            self.assertIn("nobody@montague.lit does not exist", said)
         (row,) = self.office.rows("device list", account="romeo")
         self.assertEqual((row["name"], row["software"], row["sessions"]), ("phone", "Balcony", 0))
         self.assertEqual(row["token_expires"], "2023-12-05T22:13:20Z")

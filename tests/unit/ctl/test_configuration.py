@@ -57,7 +57,7 @@ class ConfigurationTests(SynchronousTestCase):
         self.office.rows("config apply", text="a = 1", known=known)
         with self.assertRaises(Refused) as caught:
             self.office.rows("config apply", text="b = 1", known=known)
-        self.assertIn("someone has changed the file in the meantime", str(caught.exception))
+        self.assertIn("because someone has changed it", str(caught.exception))
         self.assertEqual(self.path.read_text(), "a = 1")
 
     def test_mistake(self) -> None:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.command.argument import Argument
 from xmppd.command.command import Description
 from xmppd.command.exit_status import NO_SERVER, NOT_UNDERSTOOD, REFUSED
-from xmppd.command.kinds import Choice, Number
+from xmppd.command.kinds import Choice, Document, Number
 from xmppd.command.refused import Refused
 from xmppd.ctl import main as main_module
 from xmppd.ctl.client import Failed
@@ -164,7 +164,8 @@ class CommandLineTests(SynchronousTestCase):
                 assert isinstance(text, str)
                 self.assertLessEqual(max(map(len, text.splitlines())), 80)
                 for argument in about.arguments:
-                    self.assertIn("--stdin" if argument.secret else argument.name, text)
+                    shown = "FILE" if isinstance(argument.kind, Document) else argument.name
+                    self.assertIn("--stdin" if argument.secret else shown, text)
 
     def test_values(self) -> None:
         """Options have their values behind a blank or an equals sign, anywhere behind the words."""
@@ -184,12 +185,16 @@ class CommandLineTests(SynchronousTestCase):
             (["dance"], '"dance" is not a command; xmppctl --help lists the commands'),
             (["user", "liste"], '"user liste" is not a command; try: xmppctl user list'),
             (["user"], "xmppctl user needs a command: add, delete"),
-            (["user", "show"], "account missing; usage: xmppctl user show account …"),
+            (["user", "show"], "account is missing; usage: xmppctl user show account …"),
             (["user", "list", "--stat", "x"], "user list has no option --stat; try --state"),
             (["user", "list", "--state"], "--state needs a value"),
             (["user", "list", "--rows", "1", "--rows", "2"], "--rows may be given only once"),
             (["user", "list", "romeo"], 'unexpected argument "romeo"; usage: xmppctl user list'),
             (["user", "delete", "romeo", "--dry-run=no"], "--dry-run takes no value"),
+            (
+                ["user", "add", "a@x.lit", "b@x.lit"],
+                'unexpected argument "b@x.lit"; usage: xmppctl',
+            ),
             (["user", "add", "romeo", "secret"], "do not give a password on the command line"),
         ):
             with self.subTest(words):

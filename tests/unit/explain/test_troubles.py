@@ -108,7 +108,7 @@ class TroubleTests(TroubleCase):
         self.house.plugins.use(house_config("verona.lit", plugins={"load": ("ping",)}))
         state, codes, (sentence,) = self.wrong()
         self.assertEqual((state, codes), ("trouble", ["plugin-not-loaded"]))
-        self.assertIn("ping should be loaded and is not", sentence)
+        self.assertIn("ping is in plugins.load, but not loaded: run xmppctl plugin load", sentence)
 
     def test_plugin_fails(self) -> None:
         """A plugin whose parts have failed is named, with how often and why."""

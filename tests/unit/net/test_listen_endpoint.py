@@ -50,6 +50,16 @@ class OpenTests(TestCase):
         error = await self.assertFailure(opened, ListenError)
         self.assertIn("0-65535", str(error))
 
+    async def test_address_of_others(self) -> None:
+        """Nobody is sent to look for a program that uses a port, where none does."""
+        for kind in ("epoll", "tcp"):
+            listen = ListenSettings(endpoint=f"{kind}:0:interface=192.0.2.1")
+            door = ListenEndpoint(listen, StreamSettings(), REACTOR)
+            opened = Deferred.fromCoroutine(door.open(Factory.forProtocol(Protocol)))
+            error = await self.assertFailure(opened, ListenError)
+            self.assertIn("use one of the addresses that this machine has", str(error))
+            self.assertNotIn("stop the program", str(error))
+
     async def test_ipv6(self) -> None:
         """An IPv6 address stands in brackets."""
         door = ListenEndpoint(
@@ -88,6 +98,8 @@ class ConfiguredTests(SynchronousTestCase):
             ("haproxy:ssl:0", "starttls", "would do its own TLS"),
             ("haproxy:nonsense:0", "starttls", "is not a valid endpoint"),
             ("epoll:xmpp", "starttls", 'is not a valid endpoint; write it as "epoll:5222"'),
+            ("epoll:5222:foo=1", "starttls", 'not a valid endpoint (unknown argument "foo")'),
+            ("systemd:domain=INET:index=0", "starttls", "a socket that systemd has not passed"),
             (
                 "epoll:5222:interface=::1",
                 "starttls",

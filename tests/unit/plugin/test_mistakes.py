@@ -145,9 +145,8 @@ class MistakesTests(SynchronousTestCase):
             (
                 "benvolio",
                 (
-                    "neither xmppd nor an installed package has this plugin, nor does "
-                    f"{self.file.parent}; xmppctl plugin list --all, on a running server, lists "
-                    "all plugins"
+                    "correct the name (xmppctl plugin list --all, on a running server, lists all "
+                    f"plugins), or put its file into {self.file.parent}"
                 ),
             ),
         ):

@@ -45,7 +45,8 @@ class AnswerTests(SynchronousTestCase):
             ({"listeners": "clients:70000"}, '"70000" is not a port'),
             ({"listeners": "clients web:5222"}, "two listeners have the same port"),
             ({"certificate": "nowhere.pem"}, "nowhere.pem is not a file"),
-            ({"terms": "no"}, "the authority requires this"),
+            ({"terms": "no"}, "requires that you agree to its terms"),
+            ({"admin": "romeo@elsewhere.lit"}, "is not at the domain"),
             ({"contact": "me"}, '"me" is not a mail address'),
             ({"database": "mysql://"}, 'database: write "sqlite"'),
         ):
