@@ -1,10 +1,10 @@
 """What WebSocket, BOSH, files and metrics cost a server, beside its peers in the same run.
 
-    python -m bench.web [--peers] [--rounds 5] [--scenario REGEX] [--data DIR]
+    python -m bench.web [--peers] [--beside ROOT] [--rounds 5] [--scenario REGEX] [--data DIR]
 
 Each scenario has one thing under way at a time, on fifty pairs of people in turn; the figure is the
 CPU time of all processes of the server, and the median of the rounds, in which the servers take
-turns.
+turns. What is printed is a section for docs/performance.md.
 """
 
 import argparse
@@ -13,7 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ from bench.compare import machine, table
 from bench.meter import Meter
 from bench.server import HOST
 from bench.web_client import CLIENT, Wire, dial, log_in, register
-from bench.web_servers import WebEjabberd, WebProsody, WebServer, WebXmppd
+from bench.web_servers import WebBeside, WebEjabberd, WebProsody, WebServer, WebXmppd
 
 PAIRS = 50
 CONTACTS = 200
@@ -222,38 +223,92 @@ def close(groups: Sequence[Sequence[Wire | bytes]]) -> None:
                 wire.close()
 
 
-SCENARIOS: dict[str, tuple[Callable[[Run], float], str, bool]] = {
-    "chat, TCP": (lambda run: run.chat("tcp", 2_000), "µs", True),
-    "chat, WebSocket": (lambda run: run.chat("ws", 2_000), "µs", True),
-    "chat, BOSH (two requests)": (lambda run: run.chat("bosh", 1_000), "µs", True),
-    "ping, BOSH (one request)": (lambda run: run.ping("bosh", 1_000), "µs", True),
-    "ping, WebSocket": (lambda run: run.ping("ws", 2_000), "µs", True),
-    "presence to 200, TCP, a delivery": (lambda run: run.presence("tcp", 50), "µs", True),
-    "presence to 200, WebSocket, a delivery": (lambda run: run.presence("ws", 50), "µs", True),
-    "login, WebSocket, SCRAM-SHA-1": (lambda run: run.login("ws", 200), "µs", True),
-    "idle session, TCP": (lambda run: run.idle("tcp", IDLE), "KB", True),
-    "idle session, WebSocket": (lambda run: run.idle("ws", IDLE), "KB", True),
-    "10 MiB up and down": (lambda run: run.files("tcp", 5), "MB/s", True),
-    "scrape, 10,000 sessions": (lambda run: run.scrape("tcp", SCRAPED_SESSIONS), "µs", False),
-}
+@dataclass(frozen=True)
+class Scenario:
+    """What is measured, and what is wanted.
+
+    Attributes:
+        name: In the table.
+        work: Gives the figure.
+        unit: Of it.
+        ratio: The best peer's figure by ours that is wanted; None if none is.
+        by_tcp: The scenario by TCP that ours is compared with; empty for none.
+        most: Ours by that, at most; None if nothing is wanted.
+        with_peers: Whether the peers have it as well.
+    """
+
+    name: str
+    work: Callable[[Run], float]
+    unit: str = "µs"
+    ratio: float | None = None
+    by_tcp: str = ""
+    most: float | None = None
+    with_peers: bool = True
+
+    @property
+    def wanted(self) -> str:
+        """What is wanted, in a cell."""
+        parts = ["" if self.ratio is None else f"{self.ratio:.2g}×"]
+        parts.append("" if self.most is None else f"{self.most:.2f} of TCP")
+        return ", ".join(filter(None, parts)) or "–"
+
+
+CHAT, PRESENCE, IDLE_SESSION = "chat, TCP", "presence to 200, TCP, a delivery", "idle session, TCP"
+SCENARIOS = (
+    Scenario(CHAT, lambda run: run.chat("tcp", 2_000)),
+    Scenario(
+        "chat, WebSocket", lambda run: run.chat("ws", 2_000), ratio=2, by_tcp=CHAT, most=1.15
+    ),
+    Scenario("chat, BOSH (two requests)", lambda run: run.chat("bosh", 1_000), ratio=2),
+    Scenario("ping, BOSH (one request)", lambda run: run.ping("bosh", 1_000), ratio=1.8),
+    Scenario("ping, WebSocket", lambda run: run.ping("ws", 2_000)),
+    Scenario(PRESENCE, lambda run: run.presence("tcp", 50)),
+    Scenario(
+        "presence to 200, WebSocket, a delivery", lambda run: run.presence("ws", 50),
+        ratio=4, by_tcp=PRESENCE, most=1.3,
+    ),
+    Scenario("login, WebSocket, SCRAM-SHA-1", lambda run: run.login("ws", 200), ratio=1),
+    Scenario(IDLE_SESSION, lambda run: run.idle("tcp", IDLE), "KB"),
+    Scenario(
+        "idle session, WebSocket", lambda run: run.idle("ws", IDLE), "KB",
+        by_tcp=IDLE_SESSION, most=1.1,
+    ),
+    Scenario("10 MiB up and down", lambda run: run.files("tcp", 5), "MB/s", ratio=1),
+    Scenario(
+        "scrape, 10,000 sessions", lambda run: run.scrape("tcp", SCRAPED_SESSIONS),
+        with_peers=False,
+    ),
+)  # fmt: skip
 
 
 def befriend(server: WebServer) -> None:
-    """Have a0 and two hundred people see each other's presence."""
+    """Have a0 and two hundred people see each other's presence; each word is waited for, since a
+    server of many processes may hear the answer before the question.
+    """
     a = log_in(server, "tcp", "a0")
-    a.send(b"<presence/>")
+    _appear(a)
     for number in range(CONTACTS):
         c = log_in(server, "tcp", f"c{number}")
+        _appear(c)
         a.send(b"<presence to='c%d@p.test' type='subscribe'/>" % number)
+        c.until(b"subscribe")
         c.send(b"<presence to='a0@p.test' type='subscribed'/>")
+        a.until(b"subscribed")
         c.send(b"<presence to='a0@p.test' type='subscribe'/>")
+        a.until(b"subscribe")
         a.send(b"<presence to='c%d@p.test' type='subscribed'/>" % number)
-        c.send(b"<iq type='get' id='last' to='p.test'><ping xmlns='urn:xmpp:ping'/></iq>")
-        c.until(b"last")
+        c.until(b"subscribed")
         c.close()
     a.send(b"<iq type='get' id='last' to='p.test'><ping xmlns='urn:xmpp:ping'/></iq>")
     a.until(b"last")
     a.close()
+
+
+def _appear(wire: Wire) -> None:
+    """Be somebody who is told of subscriptions."""
+    wire.send(b"<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>")
+    wire.until(b"jabber:iq:roster")
+    wire.send(b"<presence/>")
 
 
 def main() -> int:
@@ -262,6 +317,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--beside", type=Path, help="beside the xmppd of another checkout")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scenario", default="")
     parser.add_argument("--data", type=Path)
@@ -269,7 +325,10 @@ def main() -> int:
     raise_descriptor_limit()
     kinds: list[type[WebServer]] = [WebXmppd, *((WebProsody, WebEjabberd) if options.peers else ())]
     with tempfile.TemporaryDirectory(prefix="bench-web-") as made:
-        servers = [kind(options.data or Path(made)) for kind in kinds]
+        data = options.data or Path(made)
+        servers = [kind(data) for kind in kinds]
+        if options.beside is not None:
+            servers.append(WebBeside(data, options.beside))
         runs = {server.name: Run(server, server.start()) for server in servers}
         try:
             for server in servers:
@@ -280,31 +339,67 @@ def main() -> int:
         finally:
             for server in servers:
                 server.stop()
-    print(machine())
+    print(f"## The web door\n\n{machine()}\n")
     for server in servers:
         print(f"- {server.version()}")
     print()
-    print(table(["scenario", "in", *runs], found))
+    print(table(["scenario", "in", *runs, "best peer / ours", "ours / TCP", "wanted"], found))
     return 0
 
 
 def _measured(runs: dict[str, Run], rounds: int, wanted: re.Pattern[str]) -> list[list[str]]:
-    rows = []
-    for name, (work, unit, with_peers) in SCENARIOS.items():
-        if not wanted.search(name):
+    rows: list[list[str]] = []
+    by_tcp: dict[str, float] = {}
+    for scenario in SCENARIOS:
+        if not wanted.search(scenario.name):
             continue
         found: dict[str, list[float]] = {server: [] for server in runs}
         for _ in range(rounds):
             for server, run in runs.items():
-                if with_peers or server == WebXmppd.name:
+                if scenario.with_peers or isinstance(run.server, WebXmppd):
                     try:
-                        found[server].append(work(run))
+                        found[server].append(scenario.work(run))
                     except (BenchError, OSError, AssertionError) as error:
-                        print(f"{name} at {server}: {error!r}", file=sys.stderr)
-        figures = [f"{statistics.median(each):.1f}" if each else "-" for each in found.values()]
-        rows.append([name, unit, *figures])
+                        print(f"{scenario.name} at {server}: {error!r}", file=sys.stderr)
+        medians = {server: statistics.median(each) for server, each in found.items() if each}
+        ours = medians.get(WebXmppd.name)
+        if ours is not None:
+            by_tcp[scenario.name] = ours
+        rows.append(
+            [
+                scenario.name,
+                scenario.unit,
+                *(_figure(each) for each in found.values()),
+                _by_best_peer(scenario, ours, medians),
+                _by_tcp(scenario, ours, by_tcp),
+                scenario.wanted,
+            ]
+        )
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     return rows
+
+
+def _figure(found: Sequence[float]) -> str:
+    """The least, the median and the most of the rounds."""
+    if not found:
+        return "–"
+    least, most = min(found), max(found)
+    return f"{least:.1f} / **{statistics.median(found):.1f}** / {most:.1f}"
+
+
+def _by_best_peer(scenario: Scenario, ours: float | None, medians: Mapping[str, float]) -> str:
+    """How many times as good ours is as the best peer."""
+    peers = [medians[each.name] for each in (WebProsody, WebEjabberd) if each.name in medians]
+    if not ours or not peers:
+        return "–"
+    ratio = ours / max(peers) if scenario.unit == "MB/s" else min(peers) / ours
+    return f"{ratio:.2f}×"
+
+
+def _by_tcp(scenario: Scenario, ours: float | None, by_tcp: Mapping[str, float]) -> str:
+    """How many times as much ours takes as by TCP."""
+    tcp = by_tcp.get(scenario.by_tcp)
+    return f"{ours / tcp:.2f}" if ours and tcp else "–"
 
 
 if __name__ == "__main__":

@@ -1,19 +1,11 @@
 """The three servers with a listener of HTTP, each with WebSocket, BOSH and files."""
 
-import json
 import socket
 import time
 
-from bench.ours import CONFIG, Xmppd, plugins
+from bench.ours import Beside, Xmppd
 from bench.peers import Ejabberd, Prosody
-from bench.server import (
-    COMPONENT,
-    COMPONENT_SECRET,
-    HOST,
-    START_TIMEOUT_S,
-    Server,
-    ServerError,
-)
+from bench.server import HOST, START_TIMEOUT_S, Server, ServerError
 
 HTTP_OFFSET = 60
 
@@ -102,23 +94,13 @@ class WebServer(Server):
 class WebXmppd(WebServer, Xmppd):
     """This server."""
 
-    def configure(self) -> None:
-        """Write xmppd.toml, with a listener of HTTP."""
-        self.data.mkdir(exist_ok=True)
-        text = CONFIG.format(
-            directory=self.directory,
-            host=HOST,
-            port=self.port,
-            component_port=self.component_port,
-            component=COMPONENT,
-            component_secret=COMPONENT_SECRET,
-            certificate=self.certificate,
-            key=self.key,
-            database=self.database,
-            plugins=", ".join(map(json.dumps, plugins(archives=False))),
-            more=OURS.format(http=self.http_port, host=HOST),
-        )
-        self._config.write_text(text)
+    def more(self) -> str:
+        """A listener of HTTP."""
+        return OURS.format(http=self.http_port, host=HOST)
+
+
+class WebBeside(WebXmppd, Beside):
+    """Another revision of this server."""
 
 
 class WebProsody(WebServer, Prosody):
@@ -149,4 +131,4 @@ class WebEjabberd(WebServer, Ejabberd):
         self._config.write_text(text + EJABBERD_MODULES.format(**http))
 
 
-__all__ = ["WebEjabberd", "WebProsody", "WebServer", "WebXmppd"]
+__all__ = ["WebBeside", "WebEjabberd", "WebProsody", "WebServer", "WebXmppd"]
