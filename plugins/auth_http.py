@@ -1,4 +1,4 @@
-"""Passwords from an HTTP service: one POST for each login (AU-10)."""
+"""Passwords that an HTTP service checks: one POST for each login (AU-10)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A plugin to copy: a notice board written with wokkel, which runs inside the server.
+"""A plugin to copy: a notice board, written with wokkel, that runs inside the server.
 
 ``Noticeboard`` knows nothing of xmppd: the same class would serve behind wokkel's own component.
 """

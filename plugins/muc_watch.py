@@ -1,7 +1,7 @@
-"""A watch for people of ours in rooms of other servers. When the way to such a server was lost, the
-rooms there may have sent them away, and nobody could tell them: they would sit in a room in which
-they are not. So they are asked for when it can be reached again, as their clients could ask
-themselves (:xep:`0410`), and who is not in is told so (RM-36).
+"""Asks rooms of other servers whether users are still in them. When the way to such a server was
+lost, the rooms there may have sent them away, and nobody could tell them: they would sit in a room
+in which they are not. So they are asked for when it can be reached again, as their clients could
+ask themselves (:xep:`0410`), and who is not in is told so (RM-36).
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Push for rooms: the members of a group that speaks among itself are told that somebody has.
+"""Push for private group chats: members who are away are notified of new messages.
 
 That is a room for members only in which everybody knows everybody. Of others those are told who
 want to be told of all (XEP-0492), and else only of mentions, by ``plugins/room_mentions``. Nothing

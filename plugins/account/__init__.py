@@ -1,4 +1,4 @@
-"""Account pages: people look after their account by a browser, at ``/account/``.
+"""Account pages: people manage their account in a browser, at ``/account/``.
 
 They change the password, end devices, files and invitations, take their data along, and end the
 account itself, which takes a week (``page.py``, ``export.py``, ``endings.py``). Who has forgotten

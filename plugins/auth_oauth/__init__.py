@@ -1,4 +1,4 @@
-"""People by tokens of an OAuth issuer, with OAUTHBEARER (:rfc:`7628`, :xep:`0493`).
+"""Logins with OAuth tokens: OAUTHBEARER (:rfc:`7628`, :xep:`0493`).
 
 ``issuer.py`` reads the issuer's ``keys.py``, or asks it about a token; ``provider.py`` says whose a
 token is, and ends what was begun by one that is revoked, as ``uses.py`` remembers.

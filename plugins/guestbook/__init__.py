@@ -1,4 +1,4 @@
-"""Guestbooks: each account has one, which those sign who may see its presence.
+"""Guestbooks: each account has one, and whoever may see its presence can sign it.
 
 An example with nearly all kinds of parts, in several files; copy it into the directory of
 ``[plugins]``. Clients sign and read a book by iq, by a message to the service and by commands, and

@@ -1,4 +1,4 @@
-"""XEP-0313 in rooms: what was said there stays said, for who was not in.
+"""XEP-0313 in rooms: an archive of each room, for people who were absent.
 
 ``memory`` has what is said kept by the plugin ``archive``, each room's in an archive of its own;
 ``requests`` answers who asks for it. ``retractions`` and ``moderation`` take back what its author,

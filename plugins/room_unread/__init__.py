@@ -1,4 +1,4 @@
-"""Unread messages in rooms: what was said there is a conversation in the inbox (XEP-0430) too.
+"""Unread messages in rooms: each room is a conversation in the inbox (XEP-0430) too.
 
 ``followers`` keeps which rooms an account has among its own, by its bookmarks and their lists, and
 ``reading`` up to where it has read them. ``conversations`` counts what is unread when it is asked.

@@ -1,4 +1,4 @@
-"""Web client: a client that people run in their browser, at ``/client/``.
+"""Web client: a chat client that people use in their browser, at ``/client/``.
 
 Any client that is built will do, by ``web_client.directory``; for converse.js there is a package,
 which ``etc/web-client`` makes.

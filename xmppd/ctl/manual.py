@@ -27,7 +27,7 @@ EFFECTS = {
     "ends": "Irreversible",
 }
 NEEDS = {
-    "file": "Needs no running server",
+    "file": "Runs without the server",
     "store": "Works with or without a server",
     "server": "Needs a running server",
 }
@@ -36,7 +36,7 @@ CODES: Mapping[str, str] = {
     "config": "the configuration cannot be read",
     "conflict": "the thing already exists, or the command was already done",
     "feature-not-implemented": "this server does not support the command",
-    "forbidden": "whoever gave the command lacks the right to",
+    "forbidden": "whoever gave the command has no right to give it",
     "gone": "the server cannot be reached, or closed the connection before it answered",
     "incomplete": "everything possible was done, but a node of the service did not answer",
     "internal-server-error": "the command failed; the log says why",
@@ -63,10 +63,17 @@ CODES: Mapping[str, str] = {
 """The words of errors, and what each means."""
 
 _COMMANDS_INTRO = """\
-Every command of `xmppctl` that comes with the server; `xmppctl --help` also lists those of the
-plugins that are loaded. The fields are those of an object that `--json` prints, and of a row that
-the HTTP interface sends ({doc}`api`). Existing fields and codes do not change; new ones may be
-added.
+Every command of the server itself. Plugins add others, such as those on rooms, invitations and
+archives: `xmppctl --help` lists them while the server is running. The fields are those of an object
+that `--json` prints, and of a row that the HTTP interface sends ({doc}`api`). Existing fields and
+codes do not change; new ones may be added.
+
+| words | meaning |
+|---|---|
+| Only reads | changes nothing in the server or its data; some of these commands write new files |
+| Needs a running server | asks the server |
+| Works with or without a server | asks the server; if none is running, `xmppctl` opens its data |
+| Runs without the server | asks no server; to change the database, stop the server |
 
 With `--json` an error is an object on standard error: `error` is a sentence, `code` is one of the
 words below, and `argument`, where it applies, is the argument that is wrong. A message that
@@ -82,9 +89,9 @@ ones may be added.
 """
 
 _OPTIONS_INTRO = """\
-Every option of `xmppd.toml`. `xmppctl config options NAME` shows the same in a terminal, and
-`xmppctl config show` the values in effect. A change of an option marked with * needs a restart; all
-others take effect with `xmppctl reload`.
+Every option of the server itself in `xmppd.toml`. `xmppctl config options NAME` shows the same in a
+terminal, with the options of loaded plugins, and `xmppctl config show` the values in effect. A
+change of an option marked with * needs a restart; all others take effect with `xmppctl reload`.
 """
 
 WRITTEN_BY = "made by `python -m xmppd.manual` from the tables of the program"
