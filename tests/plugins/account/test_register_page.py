@@ -86,9 +86,11 @@ class RegisterTests(AccountCase):
         made = self.fields(name="mercutio")
         self.assertEqual(self.browser.post(f"{ROOT}register", made).status, 200)
         used = {"puzzle": made["puzzle"], "answer": made["answer"]}
-        for others in ({"answer": ""}, {"puzzle": ""}, {"puzzle": "0.x.y"}, used):
+        wrong = next(each for each in map(str, count()) if not solves(fields["puzzle"], each))
+        for others in ({"answer": wrong}, {"puzzle": ""}, {"puzzle": "0.x.y"}, used):
             with self.subTest(others):
-                self.assertEqual(self.register(**others), 400)
+                sent = {**fields, **others}
+                self.assertEqual(self.browser.post(f"{ROOT}register", sent).status, 400)
         self.house.clock.advance(GOOD_S)
         self.assertEqual(self.browser.post(f"{ROOT}register", fields).status, 400)
         self.assertFalse(self.has())
