@@ -49,7 +49,8 @@ class RoomTeller:
             told += len(here)
             for node, sessions in there.items():
                 self.routing_table.tell_at(node, stanza, sessions)
-        if cause is not None and told:
+                told += len(sessions)
+        if cause is not None and told > 1:
             self.routing_table.note_fan_out(cause, told - 1)
 
     def show(self, session: OccupantSession, entrance: Entrance) -> None:

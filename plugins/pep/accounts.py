@@ -88,8 +88,14 @@ class AccountHost:
         return await self.presences.can_see(who, self.jid), in_group
 
     async def tell(
-        self, recipients: Sequence[str], *children: bytes, type: str | None = None
+        self,
+        recipients: Sequence[str],
+        *children: bytes,
+        cause: JID | None,
+        type: str | None = None,
     ) -> None:
+        if cause is not None:
+            self.audience.table.note_fan_out(cause, len(recipients))
         message = Message.make(None, self.jid, *children, id=new_name(), type=type)
         for jid in recipients:
             later = self.audience.router.route(message.addressed(JID.prepared(jid)))
@@ -97,11 +103,17 @@ class AccountHost:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
 
     async def tell_event(
-        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+        self,
+        state: NodeState,
+        follows: Sequence[Follow],
+        event: bytes,
+        body: bytes = b"",
+        *,
+        cause: JID | None,
     ) -> None:
         type = state.config.notification_type.value
         message = Message.make(None, self.jid, event, id=new_name(), type=type)
-        await self.audience.tell(state, message, follows)
+        await self.audience.tell(state, message, follows, cause)
         await self.faces.told(self.jid, state.name.node, here=True)
 
 

@@ -37,6 +37,7 @@ class EventTold(Struct, frozen=True):
         raw: Its payload.
         people: Bare JIDs of whom to tell, if their clients want that.
         followers: Of those who have subscribed.
+        cause: Full JID of who has caused it; empty if nobody has.
     """
 
     owner: str
@@ -46,6 +47,7 @@ class EventTold(Struct, frozen=True):
     raw: bytes
     people: list[str]
     followers: list[Follow]
+    cause: str = ""
 
 
 class NotTold(NamedTuple):
@@ -87,13 +89,20 @@ class EventAudience:
         self.router = router
         self.counts = counts
 
-    async def tell(self, state: NodeState, message: Message, followers: Sequence[Follow]) -> None:
+    async def tell(
+        self,
+        state: NodeState,
+        message: Message,
+        followers: Sequence[Follow],
+        cause: JID | None = None,
+    ) -> None:
         """Tell an event of a node.
 
         Args:
             state: The node.
             message: From the account, to nobody yet.
             followers: Who has subscribed.
+            cause: Who has caused it, for whom it counts at each server of the service.
         """
         account, node = message.sender, state.name.node
         roster = await self.presences.rosters.roster(account)
@@ -106,10 +115,12 @@ class EventAudience:
             if _is_shown(privacy, jid := JID.prepared(follow.jid))
             and self._may_follow(roster, state, jid)
         ]
-        self._tell_here(message, node, here, wanting)
+        told = self._tell_here(message, node, here, wanting)
         if self.table.directory.shared:
-            await self._tell_nodes(message, node, here, wanting)
-        self._tell_elsewhere(message, node, elsewhere, wanting)
+            await self._tell_nodes(message, node, here, wanting, cause)
+        told += self._tell_elsewhere(message, node, elsewhere, wanting)
+        if cause is not None and told:
+            self.table.note_fan_out(cause, told)
 
     def _people(
         self, roster: Roster, privacy: SessionPrivacy | None, state: NodeState
@@ -179,12 +190,14 @@ class EventAudience:
         """Tell people here of an event at another server of the service."""
         sender = JID.prepared(event.owner)
         message = Message(None, sender, event.id, event.type, Payload(event.raw))
-        self._tell_here(message, event.node, event.people, event.followers)
+        told = self._tell_here(message, event.node, event.people, event.followers)
+        if event.cause and told:
+            self.table.note_fan_out(JID.prepared(event.cause), told)
 
     def _tell_here(
         self, message: Message, node: str, people: Iterable[str], followers: Sequence[Follow]
-    ) -> None:
-        """Tell sessions that are connected here."""
+    ) -> int:
+        """Tell sessions that are connected here; returns how many."""
         users, wanted = self.table.users, self.capabilities.wanted
         here = [
             session for bare in people if bare in users for session in users[bare].available_here
@@ -196,12 +209,13 @@ class EventAudience:
         if followers:
             sessions = list(dict.fromkeys(sessions))
         if not sessions:
-            return
+            return 0
         self.counts.told += len(sessions)
         head, tail = message.around_to()
         shared = message.for_several()
         for session in sessions:
             session.deliver(shared, head + session.jid.wire + tail)
+        return len(sessions)
 
     def _subscribed(self, follow: Follow) -> Iterator[LocalClientSession]:
         """The sessions here that a subscription is for."""
@@ -212,7 +226,12 @@ class EventAudience:
                 yield session
 
     async def _tell_nodes(
-        self, message: Message, node: str, people: Sequence[str], followers: Sequence[Follow]
+        self,
+        message: Message,
+        node: str,
+        people: Sequence[str],
+        followers: Sequence[Follow],
+        cause: JID | None,
     ) -> None:
         """Tell other servers of the service whom they have to tell."""
         told: dict[NodeId, tuple[list[str], list[Follow]]] = defaultdict(lambda: ([], []))
@@ -226,10 +245,9 @@ class EventAudience:
                 for place in await self.table.nodes_of(jid.bare):
                     told[place.node][1].append(follow)
         raw, sender = message.payload.without_to().raw, message.sender
+        id_of, kind, by = message.id or "", message.type or "normal", cause.full if cause else ""
         for id, (bares, follows) in told.items():
-            event = EventTold(
-                sender.bare, node, message.id or "", message.type or "normal", raw, bares, follows
-            )
+            event = EventTold(sender.bare, node, id_of, kind, raw, bares, follows, by)
             self.messages.tell_node(id, sender, event)
 
     async def _found(self, account: JID, people: Iterable[str]) -> Mapping[str, Sequence[Location]]:
@@ -256,8 +274,10 @@ class EventAudience:
 
     def _tell_elsewhere(
         self, message: Message, node: str, people: Iterable[JID], followers: Iterable[Follow]
-    ) -> None:
-        """Tell contacts at other services whose clients want it, and subscribers there (PE-9)."""
+    ) -> int:
+        """Tell contacts at other services whose clients want it, and subscribers there (PE-9);
+        returns how many.
+        """
         told: dict[str, None] = {}
         for jid in people:
             told.update(dict.fromkeys(self.capabilities.wanted_elsewhere(jid.bare, node)))
@@ -269,6 +289,7 @@ class EventAudience:
             later = self.router.route(message.addressed(JID.prepared(full)))
             if later is not None:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
+        return len(told)
 
 
 def _show(session: LocalClientSession) -> str:

@@ -110,32 +110,37 @@ class Engine:
             state.config = config
             gone = await self.store.items.trim(name, token, kept(host, config))
             if config.notify_config:
-                await self._tell(host, state, events.configured(name.node))
+                await self._tell(host, state, events.configured(name.node), cause=who)
             if gone and config.notify_retract:
-                await self._tell(host, state, events.retracted(name.node, gone))
+                await self._tell(host, state, events.retracted(name.node, gone), cause=who)
             if config.access_model is not before.access_model:
-                await self.shut_out(host, state, state.follows.values())
+                await self.shut_out(host, state, state.follows.values(), who)
 
-    async def shut_out(self, host: Host, state: NodeState, follows: Iterable[Follow]) -> None:
-        """End those of the subscriptions whose people may not read any more, and tell them (NO-11,
-        NO-15).
+    async def shut_out(
+        self, host: Host, state: NodeState, follows: Iterable[Follow], cause: JID
+    ) -> None:
+        """End those of the subscriptions whose people may not read any more, since somebody has
+        changed the node, and tell them (NO-11, NO-15).
         """
         shut_out = []
         for follow in follows:
             standing = await self.nodes.standing(host, state, JID.prepared(follow.jid))
             if not may_read(state.config.access_model, standing):
                 shut_out.append(follow)
-        await self.unfollow(host, state, shut_out)
+        await self.unfollow(host, state, shut_out, cause)
 
-    async def unfollow(self, host: Host, state: NodeState, follows: Sequence[Follow]) -> None:
-        """End subscriptions, and tell whose they were."""
+    async def unfollow(
+        self, host: Host, state: NodeState, follows: Sequence[Follow], cause: JID | None = None
+    ) -> None:
+        """End subscriptions, and tell whose they were; without a cause their time is over."""
         ended = [Follow(follow.jid, FollowState.NONE) for follow in follows]
         if not ended:
             return
         await self.store.follow(state.name, self.nodes.token(state.name), ended)
         for follow in ended:
             state.follows.pop(follow.jid, None)
-            await host.tell((follow.jid,), events.subscription_changed(state.name.node, follow))
+            changed = events.subscription_changed(state.name.node, follow)
+            await host.tell((follow.jid,), changed, cause=cause)
 
     async def delete(self, name: NodeName, who: JID, redirect: str) -> None:
         """Remove a node.
@@ -148,7 +153,7 @@ class Engine:
             await self.store.delete(name, self.nodes.token(name))
             self.nodes.forget(name)
             if state.config.notify_delete:
-                await self._tell(host, state, events.deleted(name.node, redirect))
+                await self._tell(host, state, events.deleted(name.node, redirect), cause=who)
 
     async def purge(self, name: NodeName, who: JID) -> None:
         """Remove all items of a node.
@@ -161,7 +166,7 @@ class Engine:
             if not state.config.persist_items:
                 raise unsupported("persistent-items")
             await self.store.items.purge(name, self.nodes.token(name))
-            await self._tell(host, state, events.purged(name.node))
+            await self._tell(host, state, events.purged(name.node), cause=who)
 
     async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
         state = await self.nodes.found(name)
@@ -191,8 +196,8 @@ class Engine:
             new = self._checked(host, state.config, who, items)
             if not may_replace(standing):
                 await self._check_own(name, who, [item.id for item in new])
-            published = await self._keep(host, state, new)
-            await self._tell_items(host, state, published)
+            published = await self._keep(host, state, new, who)
+            await self._tell_items(host, state, published, who)
             return [item.id for item in published]
 
     async def _create_by_publishing(
@@ -241,7 +246,7 @@ class Engine:
                 raise StanzaError(Condition.FORBIDDEN, f"item {item.id} belongs to someone else")
 
     async def _keep(
-        self, host: Host, state: NodeState, new: Sequence[NewItem]
+        self, host: Host, state: NodeState, new: Sequence[NewItem], who: JID
     ) -> Sequence[NodeItem]:
         """Store the items, if the node keeps any; older ones make room (NO-5, NO-6)."""
         config, name = state.config, state.name
@@ -262,13 +267,15 @@ class Engine:
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         if stored.gone and config.publish_node_full is WhenFull.RETRACT_OLDEST:
-            await self._tell(host, state, events.retracted(name.node, stored.gone))
+            await self._tell(host, state, events.retracted(name.node, stored.gone), cause=who)
         return stored.items
 
-    async def _tell_items(self, host: Host, state: NodeState, items: Sequence[NodeItem]) -> None:
+    async def _tell_items(
+        self, host: Host, state: NodeState, items: Sequence[NodeItem], who: JID
+    ) -> None:
         wants_words = any(follow.options.include_body for follow in state.follows.values())
         body = events.body(items) if wants_words else b""
-        await self._tell(host, state, self.event_of(state, items), body)
+        await self._tell(host, state, self.event_of(state, items), body, cause=who)
 
     def event_of(self, state: NodeState, items: Sequence[NodeItem]) -> bytes:
         """What subscribers are told of items."""
@@ -278,8 +285,18 @@ class Engine:
             state.name.node, items, payloads=config.deliver_payloads, publisher=by
         )
 
-    async def _tell(self, host: Host, state: NodeState, event: bytes, body: bytes = b"") -> None:
-        """Tell all subscribers who want to be told."""
+    async def _tell(
+        self,
+        host: Host,
+        state: NodeState,
+        event: bytes,
+        body: bytes = b"",
+        *,
+        cause: JID | None = None,
+    ) -> None:
+        """Tell all subscribers who want to be told; it counts for who has caused it, if anybody
+        has.
+        """
         if not state.config.deliver_notifications:
             return
         now = self.nodes.now()
@@ -290,7 +307,7 @@ class Engine:
             and follow.options.deliver
             and not follow.is_over(now)
         ]
-        await host.tell_event(state, follows, event, body)
+        await host.tell_event(state, follows, event, body, cause=cause)
 
     async def retract(self, name: NodeName, who: JID, ids: Sequence[str], *, tell: bool) -> None:
         """Remove items.
@@ -316,7 +333,7 @@ class Engine:
             if not gone:
                 raise StanzaError(Condition.ITEM_NOT_FOUND, "the item does not exist")
             if tell or state.config.notify_retract:
-                await self._tell(host, state, events.retracted(name.node, gone))
+                await self._tell(host, state, events.retracted(name.node, gone), cause=who)
 
     # -- what is over -----------------------------------------------------------------------------
 

@@ -69,7 +69,7 @@ class Following:
             to = FollowState.PENDING if pending else FollowState.SUBSCRIBED
             follow = Follow(jid.full, to, options, wanted.expires)
             await self._save(state, follow)
-            await self._changed(host, state, follow)
+            await self._changed(host, state, follow, who)
             return follow
 
     def _check_jid(self, who: JID, jid: JID) -> None:
@@ -85,18 +85,20 @@ class Following:
             else:
                 state.follows[follow.jid] = follow
 
-    async def _changed(self, host: Host, state: NodeState, follow: Follow) -> None:
-        """Tell owners of a subscription, and the subscriber of the last item."""
+    async def _changed(self, host: Host, state: NodeState, follow: Follow, who: JID) -> None:
+        """Tell owners of a subscription that somebody has changed, and the subscriber of the last
+        item.
+        """
         node = state.name.node
         if follow.state is FollowState.PENDING:
-            await host.tell(state.owners, events.approval_wanted(node, follow.jid))
+            await host.tell(state.owners, events.approval_wanted(node, follow.jid), cause=who)
             return
         if state.config.notify_sub:
-            await host.tell(state.owners, events.subscription_changed(node, follow))
+            await host.tell(state.owners, events.subscription_changed(node, follow), cause=who)
         if follow.state is FollowState.SUBSCRIBED:
-            await self._send_last(host, state, follow)
+            await self._send_last(host, state, follow, who)
 
-    async def _send_last(self, host: Host, state: NodeState, follow: Follow) -> None:
+    async def _send_last(self, host: Host, state: NodeState, follow: Follow, who: JID) -> None:
         config = state.config
         if config.send_last_published_item is SendLast.NEVER or not follow.options.deliver:
             return
@@ -105,7 +107,7 @@ class Following:
             told = [self.engine.event_of(state, (item,)), events.delayed(item)]
             if follow.options.include_body:
                 told.append(events.body((item,)))
-            await host.tell((follow.jid,), *told, type=config.notification_type.value)
+            await host.tell((follow.jid,), *told, cause=who, type=config.notification_type.value)
 
     async def unsubscribe(self, name: NodeName, who: JID, jid: JID) -> None:
         """End a subscription.
@@ -121,7 +123,7 @@ class Following:
                 raise refused(Condition.UNEXPECTED_REQUEST, "not-subscribed")
             ended = Follow(jid.full, FollowState.NONE)
             await self._save(state, ended)
-            await self._changed(host, state, ended)
+            await self._changed(host, state, ended, who)
 
     async def forget(self, name: NodeName, jid: JID) -> None:
         """Forget somebody who is gone: their subscriptions, and what they were to the node unless
@@ -190,8 +192,8 @@ class Following:
             follow = Follow(jid.full, to, before.options, before.expires)
             await self._save(state, follow)
             changed = events.subscription_changed(name.node, follow)
-            await host.tell((follow.jid,), changed)
-            await self._changed(host, state, follow)
+            await host.tell((follow.jid,), changed, cause=who)
+            await self._changed(host, state, follow, who)
 
     async def tell_pending(self, name: NodeName, who: JID) -> None:
         """Send an owner a form for each subscription that is to be approved (NO-14).
@@ -203,7 +205,8 @@ class Following:
             state = await self._managed(host, name, who)
             for follow in state.follows.values():
                 if follow.state is FollowState.PENDING:
-                    await host.tell((who.full,), events.approval_wanted(name.node, follow.jid))
+                    wanted = events.approval_wanted(name.node, follow.jid)
+                    await host.tell((who.full,), wanted, cause=who)
 
     async def subscriptions(self, name: NodeName, who: JID) -> list[Follow]:
         """All subscriptions to a node, for an owner.
@@ -232,7 +235,7 @@ class Following:
             await self._save(state, *follows)
             for follow in follows:
                 changed = events.subscription_changed(name.node, follow)
-                await host.tell((follow.jid,), changed)
+                await host.tell((follow.jid,), changed, cause=who)
 
     async def affiliations(self, name: NodeName, who: JID) -> Mapping[str, Affiliation]:
         """All affiliations with a node, for an owner.
@@ -264,13 +267,13 @@ class Following:
             await self._affiliate(state, changes)
             for jid, affiliation in changes.items():
                 changed = events.affiliation_changed(name.node, jid, affiliation.value)
-                await host.tell((jid,), changed)
+                await host.tell((jid,), changed, cause=who)
             theirs = [
                 follow
                 for follow in state.follows.values()
                 if JID.prepared(follow.jid).bare in changes
             ]
-            await self.engine.shut_out(host, state, theirs)
+            await self.engine.shut_out(host, state, theirs, who)
 
     async def _affiliate(self, state: NodeState, changes: Mapping[str, Affiliation]) -> None:
         await self.store.affiliate(state.name, self.nodes.token(state.name), changes)

@@ -74,12 +74,22 @@ class Host(Protocol):
         """
 
     async def tell(
-        self, recipients: Sequence[str], *children: bytes, type: str | None = None
+        self,
+        recipients: Sequence[str],
+        *children: bytes,
+        cause: JID | None,
+        type: str | None = None,
     ) -> None:
-        """Send a message to each of them."""
+        """Send a message to each of them; it counts for who has caused it, if anybody has."""
 
     async def tell_event(
-        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+        self,
+        state: NodeState,
+        follows: Sequence[Follow],
+        event: bytes,
+        body: bytes = b"",
+        *,
+        cause: JID | None,
     ) -> None:
         """Tell an event to who has subscribed, and to whom the host tells its events besides.
 
@@ -88,6 +98,7 @@ class Host(Protocol):
             follows: Subscriptions whose owners want to be told.
             event: The event.
             body: The same in words, for those who want it.
+            cause: Who has caused it, for whom it counts; None if only time has.
         """
 
 

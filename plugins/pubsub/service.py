@@ -138,6 +138,7 @@ class PubSubService(Service):
         self.requests = requests
         self.commands = commands
         self.turns = turns
+        self.table = services.packet_router.routing_table
         self.told = 0
         self.use(settings)
 
@@ -185,25 +186,37 @@ class PubSubService(Service):
         return who == self.jid or self.commands.actor(who).admin
 
     async def tell(
-        self, recipients: Sequence[str], *children: bytes, type: str | None = None
+        self,
+        recipients: Sequence[str],
+        *children: bytes,
+        cause: JID | None,
+        type: str | None = None,
     ) -> None:
         message = Message.make(None, self.jid, *children, id=new_name(), type=type)
         self.told += len(recipients)
+        if cause is not None:
+            self.table.note_fan_out(cause, len(recipients))
         for number, jid in enumerate(recipients, 1):
             self.send(message.addressed(JID.prepared(jid)))
             if number % TOLD_PER_TURN == 0:
                 await self.turns.next()
 
     async def tell_event(
-        self, state: NodeState, follows: Sequence[Follow], event: bytes, body: bytes = b""
+        self,
+        state: NodeState,
+        follows: Sequence[Follow],
+        event: bytes,
+        body: bytes = b"",
+        *,
+        cause: JID | None,
     ) -> None:
         type = state.config.notification_type.value
         if not body:
-            await self.tell([follow.jid for follow in follows], event, type=type)
+            await self.tell([follow.jid for follow in follows], event, cause=cause, type=type)
             return
         for wants_words, children in ((False, (event,)), (True, (event, body))):
             some = [each.jid for each in follows if each.options.include_body is wants_words]
-            await self.tell(some, *children, type=type)
+            await self.tell(some, *children, cause=cause, type=type)
 
     # -- messages ---------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class TrafficHistory:
     Args:
         places: The connections of each kind.
         elsewhere: Gives the deliveries, beyond one each, that people elsewhere have caused since
-            the last time, by bare JID or domain.
+            the last time: by full JID of sessions at other nodes, by bare JID of others, or by
+            domain.
     """
 
     def __init__(
@@ -98,9 +99,11 @@ class TrafficHistory:
                     if more is not None:
                         _add(grown, handler.peer, more)
         for who, fan_out in self._elsewhere().items():
-            domain = who.rpartition("@")[2]
-            account = who if who != domain else ""
-            _add(grown, Peer(domain, account, "", "", domain), Growth(fan_out=fan_out))
+            bare, _, resource = who.partition("/")
+            domain = bare.rpartition("@")[2]
+            account = bare if bare != domain else ""
+            peer = Peer(who if resource else domain, account, "", "", domain)
+            _add(grown, peer, Growth(fan_out=fan_out))
         self._keep(Look(now, _pruned(grown)))
 
     def _keep(self, look: Look) -> None:

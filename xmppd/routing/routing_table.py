@@ -225,18 +225,25 @@ class RoutingTable:
 
     def note_fan_out(self, sender: JID, more: int) -> None:
         """Note that what somebody has sent, here or elsewhere, became so many deliveries more than
-        one.
+        one. What the server itself sends is nobody's.
         """
         session = self.bound.get(sender.full)
         if isinstance(session, LocalClientSession):
             session.connection.counts.fan_out += more
-        elif sender.domain not in self.domains:
-            caused = self.fan_out_elsewhere
-            who = sender.bare if len(caused) < MAX_ELSEWHERE else sender.domain
-            caused[who] = caused.get(who, 0) + more
+            return
+        is_local = sender.domain in self.domains
+        if is_local and sender.resource is None:
+            return
+        caused = self.fan_out_elsewhere
+        who = sender.full if is_local else sender.bare
+        if len(caused) >= MAX_ELSEWHERE:
+            who = sender.domain
+        caused[who] = caused.get(who, 0) + more
 
     def take_fan_out(self) -> dict[str, int]:
-        """What people elsewhere have caused since the last time, by bare JID or domain."""
+        """What people elsewhere have caused since the last time: sessions of ours at other nodes,
+        by full JID, others by bare JID; or by domain.
+        """
         taken, self.fan_out_elsewhere = self.fan_out_elsewhere, {}
         return taken
 

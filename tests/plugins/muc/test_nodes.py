@@ -122,6 +122,18 @@ class OneRoomTests(NodesCase):
         self.say(self.romeo, "Hark")
         self.assertEqual([type(each).__name__ for each in told].count("DeliveredToMany"), 2)
 
+    def test_counted(self) -> None:
+        """What is said counts for who says it by how many hear it, whichever node has the room."""
+        tables = [house.server.routing_table for house in self.nodes.houses.values()]
+        for client in self.all:
+            for table in tables:
+                table.take_fan_out()
+            before = client.handler.counts.fan_out
+            self.say(client, "Hark")
+            own = client.handler.counts.fan_out - before
+            caused = sum(table.take_fan_out().get(str(client.jid), 0) for table in tables)
+            self.assertEqual(own + caused, len(self.all) - 1)  # one is the message itself
+
     def test_announcement(self) -> None:
         """What is announced at one node is said in rooms that others have (RM-78)."""
         node = next(name for name in "abc" if name != self.owner())

@@ -61,6 +61,17 @@ class SeveralNodesTests(SynchronousTestCase):
         told = [somebody.told() for somebody in self.all]
         self.assertEqual(told, [[(ROMEO, "hi")]] * 3 + [[]])
 
+    def test_counted(self) -> None:
+        """What is told counts for who has published, at each server for those there."""
+        tables = [self.nodes[name].server.routing_table for name in "abc"]
+        for table in tables:
+            table.take_fan_out()
+        before = self.romeo.client.handler.counts.fan_out
+        self.romeo.publish(NEWS, "hi")
+        self.assertEqual(self.romeo.client.handler.counts.fan_out - before, 1)  # himself
+        caused = [table.take_fan_out() for table in tables]
+        self.assertEqual(caused, [{}, {f"{ROMEO}/1": 1}, {f"{ROMEO}/1": 1}])
+
     def test_not_available(self) -> None:
         """Whoever publishes need not be available (PE-13)."""
         again = self.citizen("romeo", "c", "2")

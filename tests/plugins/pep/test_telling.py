@@ -66,6 +66,13 @@ class TellTests(PEPCase):
             self.counts() - before, Counter(pep_told=2, pep_filtered=1, pep_last_items=1)
         )
 
+    def test_counted_for(self) -> None:
+        """They count for who has published."""
+        before = self.romeo.client.handler.counts.so_far().deliveries
+        self.romeo.publish(NEWS, "hi")
+        deliveries = self.romeo.client.handler.counts.so_far().deliveries - before
+        self.assertEqual(deliveries, 1 + 2)  # the answer, and two clients that want it
+
     def counts(self) -> Counter[str]:
         """The numbers of notifications."""
         numbers = self.house.server.metrics.numbers()

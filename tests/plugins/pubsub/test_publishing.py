@@ -130,6 +130,17 @@ class PublishTests(PubSubTestCase):
             "feature-not-implemented unsupported persistent-items",
         )
 
+    def test_counted(self) -> None:
+        """What somebody publishes counts for them, by how many are told."""
+        self.create(self.romeo, "news")
+        for name, client in (("juliet", self.juliet), ("tybalt", self.tybalt)):
+            self.subscribe(client, "news", name)
+        before = self.romeo.handler.counts.so_far()
+        self.publish(self.romeo, "news", ("1", "a"))
+        grown = self.romeo.handler.counts.so_far()
+        self.assertEqual(grown.stanzas - before.stanzas, 1)
+        self.assertEqual(grown.deliveries - before.deliveries, 1 + 2)  # and the answer
+
     def test_publisher_is_named(self) -> None:
         """An item names its publisher if the node says so, and never a resource (NO-19)."""
         self.create(self.romeo, "said", itemreply="publisher")

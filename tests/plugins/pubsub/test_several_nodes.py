@@ -48,6 +48,19 @@ class SeveralNodesTests(SynchronousTestCase):
         for client in self.people.values():
             client.received()
 
+    def test_counted(self) -> None:
+        """What somebody publishes from another server counts for their session, at the server that
+        has the node.
+        """
+        for node in self.nodes.houses.values():
+            node.server.routing_table.take_fan_out()
+        item = f"<item id='1'>{ENTRY.format('hi')}</item>"
+        self.ask("juliet", "set", f"<publish node='news'>{item}</publish>")
+        own = self.people["juliet"].handler.counts.fan_out
+        caused = [node.server.routing_table.take_fan_out() for node in self.nodes.houses.values()]
+        at_owner = sum(each.get("juliet@montague.lit/1", 0) for each in caused)
+        self.assertEqual(own + at_owner, 3)
+
     def ask(self, name: str, kind: str, inside: str, namespace: str = NS) -> Tree:
         """The answer to a request."""
         client = self.people[name]

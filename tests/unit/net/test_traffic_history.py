@@ -14,6 +14,8 @@ from xmppd.web.http_connections import SWEEP_S
 
 ALL_LOOKED_AT_S = (PARTS + 1) * SWEEP_S
 MUC, ROOM = "http://jabber.org/protocol/muc", "orchard@conference.verona.lit"
+PUBSUB = "to='pubsub.verona.lit'><pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+END = "</pubsub></iq>"
 HELLO = "<message to='juliet@verona.lit' type='chat'><body>Hello</body></message>"
 
 
@@ -211,6 +213,29 @@ class TopTests(HistoryCase):
         for part, who in (("account", "tybalt@capulet.lit"), ("domain", "capulet.lit")):
             row = self.top(by=part, of="deliveries")[who]
             self.assertEqual(row["deliveries"], heard - 1, part)  # one each is the stream's
+
+    def test_deliveries_published(self) -> None:
+        """What a person of another server publishes, or a component, is counted for them."""
+        component = {"name": "echo.verona.lit", "secret": "echo"}
+        config = house_config("verona.lit", component=[component], pubsub={"create": "all"})
+        self.house = House("verona.lit", config=config, plugins=("pubsub",), romeo={}, nurse={})
+        self.office, elsewhere = Office(self.house), Elsewhere(self.house)
+        service = self.house.service("echo.verona.lit", "echo")
+        clients = self.house.connect("romeo", "nurse")
+        for send, who in (
+            (elsewhere.send, "tybalt@capulet.lit"),
+            (service.send, "news@echo.verona.lit"),
+        ):
+            asks = f"<iq type='set' id='1' from='{who}/1' {PUBSUB}"
+            send(f"{asks}<create node='{who}'/>{END}")
+            for name, client in zip(("romeo", "nurse"), clients, strict=True):
+                follow = f"<subscribe node='{who}' jid='{name}@verona.lit'/>"
+                client.send(f"<iq type='set' id='1' {PUBSUB}{follow}{END}")
+            self.wait(90)
+            send(f"{asks}<publish node='{who}'><item><e xmlns='urn:e'/></item></publish>{END}")
+            self.wait()
+            row = self.top(by="account", of="deliveries")[who]
+            self.assertEqual(row["deliveries"], len(clients), who)
 
 
 class BoundTests(HistoryCase):
