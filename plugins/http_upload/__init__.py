@@ -96,6 +96,7 @@ def plug(
             about="account",
             each=("upload delete",),
         ),
+        Panel(page="data", title="Uploaded files", command="upload sizes"),
         *metrics(uploads),
         repeatedly(uploads.sweep, SWEEP_S, clock),
     ]

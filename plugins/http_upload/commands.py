@@ -30,6 +30,21 @@ DELETE = Description(
     area="data",
 )
 EXPIRE = Description("upload expire", "delete expired files now", (DRY_RUN,), "ends", area="data")
+SIZES = Description(
+    "upload sizes", "show how much all files take together, and where they are", area="data"
+)
+
+
+class UploadSizesRow(Row, frozen=True):
+    """All files together.
+
+    Attributes:
+        bytes: Of all files, added up every hour.
+        directory: Where they are; nothing if another service has them.
+    """
+
+    bytes: int
+    directory: str | None
 
 
 class UploadRow(Row, frozen=True):
@@ -95,7 +110,16 @@ def commands_on(uploads: Uploads, accounts: Accounts) -> list[Command]:
         await uploads.sweep()
         yield "deleted the expired files"
 
-    return [Command(LIST, show, (UploadRow,)), Command(DELETE, delete), Command(EXPIRE, expire)]
+    async def sizes(context: CommandContext) -> Replies:
+        directory = str(uploads.folder.path) if uploads.storage is None else None
+        yield UploadSizesRow(bytes=uploads.kept_bytes, directory=directory)
+
+    return [
+        Command(LIST, show, (UploadRow,)),
+        Command(DELETE, delete),
+        Command(EXPIRE, expire),
+        Command(SIZES, sizes, (UploadSizesRow,)),
+    ]
 
 
 __all__ = ["commands_on"]

@@ -155,6 +155,7 @@ CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("plugin reload", {"plugin": "ping"}),
     ("plugin unload", {"plugin": "ping"}),
     ("plugin unload", {"plugin": "ping"}),
+    ("db sizes", {}),
     ("db quarantine list", {}),
     ("db quarantine show", {"number": "1"}),
     ("db quarantine show", {"number": "x"}),
@@ -236,6 +237,7 @@ PLUGIN_CASES: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("upload delete", {"account": ROMEO, "id": "ab"}),
     ("upload delete", {"account": ROMEO, "id": "all", "dry_run": "true"}),
     ("upload delete", {"account": ROMEO, "id": "all"}),
+    ("upload sizes", {}),
     ("upload expire", {"dry_run": "true"}),
     ("upload expire", {}),
     ("fault login", {"address": ROMEO, "condition": "not-authorized", "text": "not today"}),
@@ -486,12 +488,13 @@ class SameTests(SynchronousTestCase):
     def test_plugins(self) -> None:
         """So does each command of a plugin, which does nothing for that."""
         listen = [{"endpoint": "epoll:0:interface=127.0.0.1", "kind": "http", "tls": "direct"}]
+        files = self.mktemp()
         towns = [
             Town(
                 PLUGINS,
                 listen=listen,
                 web={"url": "https://x.lit"},
-                http_upload={"directory": self.mktemp(), "min_free_bytes": 0},
+                http_upload={"directory": files, "min_free_bytes": 0},
             )
             for _ in range(3)
         ]

@@ -30,6 +30,7 @@ from xmppd.ctl import (
     servers,
     sessions,
     settings,
+    stored,
     top,
     trace,
     users,
@@ -71,6 +72,7 @@ DECLARED: dict[str, Declared[Any]] = {
         checkup.COMMANDS,
         settings.COMMANDS,
         quarantine.COMMANDS,
+        stored.COMMANDS,
     )
     for declared in module
 }
@@ -111,6 +113,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         ).commands(),
         *moving.MovingCommands(server).commands(),
         *quarantine.QuarantineCommands(server.store.quarantine).commands(),
+        *stored.StoredCommands(server.stored_sizes).commands(),
     ]
 
 

@@ -128,6 +128,7 @@ from xmppd.session.session_manager import (
 )
 from xmppd.stanza import JID
 from xmppd.store.personal_items import PersonalItems
+from xmppd.store.sizes import StoredSizes
 from xmppd.store.store import Store
 from xmppd.store.stored_counts import StoredCounts
 from xmppd.stream.bound_extra import BoundExtras
@@ -240,10 +241,10 @@ class Wiring:
         self.listeners = self._endpoints()
         self.http_paths, self.http_connections, self.http_doors = self._web()
         self.visitors = self._visitors()
-        self.console_pages, self.live = ConsolePages(), Live(self.metrics, self.clock, self.clocks)
+        self.console_pages, self.live = ConsolePages(), self._live()
         self.web_sockets, self.bosh_sessions = self._web_streams()
         self.well_known = WellKnown(self.http_doors, config.contact, self.wall_clock)
-        self.health, self.stored_counts, self.loop_watch = self._health()
+        self.health, self.stored_counts, self.stored_sizes, self.loop_watch = self._health()
         self.ended_sessions = EndedSessions(self.clock.seconds)
         self.traffic_history, self.rates, self.stage_samples = self._history()
         self.plugin_messages, self.component_entries, self.arrivals, self.moves = self._nodes()
@@ -638,6 +639,11 @@ class Wiring:
             self.domains,
         )
 
+    def _live(self) -> Live:
+        """The numbers of the console's pages."""
+        has_nodes = self.cluster.directory.shared
+        return Live(self.metrics, self.clock, self.clocks, has_nodes=has_nodes)
+
     def _web_streams(self) -> tuple[WebSockets, BoshSessions]:
         """Streams over HTTP. What BOSH answers leaves at the end of a turn, of the hub if there is
         one.
@@ -653,8 +659,9 @@ class Wiring:
         self.http_connections.also = (bosh.swept,)
         return sockets, bosh
 
-    def _health(self) -> tuple[Health, StoredCounts, LoopWatch]:
+    def _health(self) -> tuple[Health, StoredCounts, StoredSizes, LoopWatch]:
         counts = StoredCounts(self.store.database, self.domains, self.clock)
+        sizes = StoredSizes(self.store.database, self.clock)
         health = Health(
             Scrape(self.metrics, counts.refresh),
             self.http_doors,
@@ -663,7 +670,7 @@ class Wiring:
             self.late_s,
             self.clock,
         )
-        return health, counts, LoopWatch(SWEEP_S)
+        return health, counts, sizes, LoopWatch(SWEEP_S)
 
     def _history(self) -> tuple[TrafficHistory, Rates, StageSamples]:
         """What all peers have caused lately, what has grown, and which stages were at work."""

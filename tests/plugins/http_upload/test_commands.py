@@ -5,7 +5,7 @@ from xmppd.command.command_context import SHELL
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Reply
 from xmppd.testing.client import done
-from xmppd_plugins.http_upload.commands import UploadRow
+from xmppd_plugins.http_upload.commands import UploadRow, UploadSizesRow
 
 
 class CommandTests(UploadCase):
@@ -41,6 +41,11 @@ class CommandTests(UploadCase):
         self.assertEqual(str(error), "romeo@montague.lit has no file x")
         self.give("upload delete", account="romeo@montague.lit", id="all")
         self.assertEqual((self.rows(), self.files()), ([], []))
+
+    def test_sizes(self) -> None:
+        """Files are added up, and where they are is said with it."""
+        self.upload("a", b"xyz")
+        self.assertEqual(self.give("upload sizes"), [UploadSizesRow(3, str(self.directory))])
 
     def test_counted(self) -> None:
         """What was uploaded is counted."""
