@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xmppd.auth.hashed_token import HASHED_TOKEN
 from xmppd.auth.mechanisms import MECHANISMS
+from xmppd.cluster.bus import Bus
+from xmppd.cluster.membership import Membership
 from xmppd.components.component_stream import ComponentStream
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -423,6 +425,29 @@ def store_metrics(store: Store) -> Iterator[Metric]:
         "Calls of the database that are under way or wait.",
         "gauge",
         lambda: watched.under_way,
+    )
+
+
+def node_metrics(membership: Membership, bus: Bus) -> Iterator[Metric]:
+    """The other nodes of the service, and what is under way to them."""
+    yield Metric(
+        "cluster_nodes",
+        "Nodes of the service that are in, with this one.",
+        "gauge",
+        lambda: len(membership.nodes) + 1,
+    )
+    yield Metric(
+        "cluster_queued_entries",
+        "Entries for other nodes that these have not handled.",
+        "gauge",
+        lambda: sum(each.entries for each in bus.traffic()),
+    )
+    yield Metric(
+        "cluster_lag",
+        "For so long the oldest entry for another node is not handled.",
+        "gauge",
+        lambda: max((each.lag_s for each in bus.traffic()), default=0.0),
+        "seconds",
     )
 
 

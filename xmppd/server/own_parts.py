@@ -215,6 +215,7 @@ def _metrics(server: Wiring) -> Iterator[Metric]:
     yield from measures.store_metrics(server.store)
     yield from server.stored_counts.metrics()
     yield from measures.server_metrics(server.foreign_routes)
+    yield from measures.node_metrics(server.cluster.membership, server.cluster.bus)
     yield from measures.web_metrics(server.http_connections, server.http_doors)
     yield Metric(
         "bosh_sessions",
