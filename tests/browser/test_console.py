@@ -225,6 +225,11 @@ class GraphTests(ConsoleCase):
         expect(graph.locator("canvas")).to_be_visible()
         expect(page.locator("[data-graphs] canvas")).to_have_count(4)
         last = graph.locator("[data-last]").first
+        # What other tests have left ends first.
+        page.wait_for_function(
+            """() => document.querySelector("[data-graph=sessions] [data-last]").textContent
+              === document.querySelector("[data-tile=sessions] [data-value]").textContent"""
+        )
         before = int(last.inner_text())
         self.client("romeo", "window")
         # One is kept after ten seconds.
@@ -232,6 +237,18 @@ class GraphTests(ConsoleCase):
         graph.locator(".u-over").hover()
         expect(graph.locator("[data-moment]")).to_contain_text("UTC")
         self.go(page, "Week")
+        expect(page.locator("[data-graphs][data-drawn] canvas")).to_have_count(4)
+
+    def test_of_the_server(self) -> None:
+        """The page of the server has graphs of its process, which go on by themselves."""
+        page = self.page()
+        self.go(page, "This server")
+        expect(page.locator("[data-live][data-told]")).to_be_visible()
+        expect(page.locator("[data-graphs][data-drawn] canvas")).to_have_count(4)
+        memory = page.locator("[data-graph=memory] [data-last]")
+        expect(memory).to_contain_text("MiB")
+        self.go(page, "Day")
+        expect(page.get_by_role("heading", level=1)).to_have_text("This server")
         expect(page.locator("[data-graphs][data-drawn] canvas")).to_have_count(4)
 
     def test_without_script(self) -> None:

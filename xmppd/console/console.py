@@ -23,6 +23,7 @@ from xmppd.command.refused import Refused
 from xmppd.config.scopes import ROLES
 from xmppd.console.asking import fields, given, in_a_shell, is_filled, is_for_pages
 from xmppd.console.endless_commands import EndlessCommands
+from xmppd.console.graphs import GRAPHS, OVERVIEW
 from xmppd.console.history import SPANS
 from xmppd.console.live import Live
 from xmppd.console.offered_command import OfferedCommand, quoted
@@ -123,9 +124,16 @@ class Console:
         return self._live.stream(partial(click.may_still, NUMBERS))
 
     def graphs(self, click: Click) -> HTTPResponse:
-        """The values of the graphs of the overview, for its script."""
+        """The values of the graphs of a page, for its script.
+
+        Raises:
+            HTTPError: It has none, or they are not for them.
+        """
         _check_numbers(click)
-        return self._live.history(_span(click))
+        page = click.field("page")
+        if page not in GRAPHS:
+            raise HTTPError(404, "This page has no graphs.")
+        return self._live.history(page, _span(click))
 
     # -- the frame --------------------------------------------------------------------------------
 
@@ -144,6 +152,7 @@ class Console:
         return {
             "menu": menu,
             "domain": self._commands.domains[0],
+            "spans": SPANS,
             "may_ask_why": actor is not None and any(self._may(name, actor) for name in QUESTIONS),
             "may_configure": actor is not None and self._may("config show", actor),
             "may_trace": actor is not None and self._may("trace", actor),
@@ -192,7 +201,17 @@ class Console:
             acts=acts,
             why_not=list(dict.fromkeys(filter(None, why_not))),
             panels=panels,
+            went=self._went(click, path),
         )
+
+    def _went(self, click: Click, page: str) -> Mapping[str, object] | None:
+        """The graphs of a page; None if it has none, or they are not for whoever looks."""
+        if page not in GRAPHS or NUMBERS not in _actor(click).scopes:
+            return None
+        over = _span(click)
+        graphs = self._live.graphs(page, over)
+        draws = self._site.static.has(*UPLOT)
+        return {"page": page, "over": over, "graphs": graphs, "draws": draws} if graphs else None
 
     async def _panel(self, panel: Panel, about: str, click: Click) -> Mapping[str, object]:
         told: dict[str, object] = dict(panel.given)
@@ -240,15 +259,17 @@ class Console:
             answer = await self._answer(name, told, _actor(click), onward=onward)
         except Refused as error:
             return ShownAnswer(refused=f"{str(error).rstrip('.')}.")
+        empty = _sentence(self._commands.commands[name].about.empty)
         if panel is None:
-            return shown(answer, facts=True, link=self._link)
+            return shown(answer, facts=True, link=self._link, empty=empty)
         about = click.field(panel.about) if panel.about else ""
         offers = self._offers(panel.each, click, panel.command, about)
 
         def acts(row: Mapping[str, Any]) -> Iterator[Act]:
             for offer in offers:
+                column, value = panel.only.get(offer.command.name, ("", None))
                 act = offer.act(row, panel.takes)
-                if act is not None:
+                if act is not None and row.get(column) == value:
                     yield act
 
         return shown(
@@ -257,6 +278,7 @@ class Console:
             facts=not (panel.opens or panel.each),
             link=self._link,
             acts=acts,
+            empty=empty,
         )
 
     def _offers(
@@ -312,14 +334,10 @@ class Console:
         actor = _actor(click)
         few = {"rows": "6"}
         status = await self._heard("status", {}, actor)
-        over, may_count = _span(click), NUMBERS in actor.scopes
         return click.page(
             "overview.html",
-            tiles=self._live.tiles() if may_count else (),
-            graphs=self._live.graphs(over) if may_count else (),
-            over=over,
-            spans=SPANS,
-            draws=self._site.static.has(*UPLOT),
+            tiles=self._live.tiles() if NUMBERS in actor.scopes else (),
+            went=self._went(click, OVERVIEW),
             version=version(),
             presence=await self._heard("top presence", few, actor),
             audit=await self._heard("audit list", few, actor),

@@ -4,7 +4,7 @@ A script of the page draws the same by uPlot, where the package has that, with a
 values below the pointer; without it the drawings of the server stay.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -36,19 +36,47 @@ class GraphKind:
     lines: tuple[tuple[str, Measure], ...]
 
 
-GRAPHS = (
-    GraphKind(
-        "sessions", "Sessions", "",
-        (("connected", lambda before, now: now.sessions - now.detached),
-         ("detached", at_its_end("detached"))),
-    ),
-    GraphKind(
-        "stanzas", "Stanzas a second", "/s",
-        (("messages", per_second("messages")), ("presence changes", per_second("presences"))),
-    ),
-    GraphKind("copies", "Presence copies a second", "/s", (("copies", per_second("copies")),)),
-    GraphKind("late", "How late the server is", "ms", (("loop lag", mean_ms("late")),)),
+_SESSIONS = GraphKind(
+    "sessions", "Sessions", "",
+    (("connected", lambda before, now: now.sessions - now.detached),
+     ("detached", at_its_end("detached"))),
 )  # fmt: skip
+_LATE = GraphKind("late", "How late the server is", "ms", (("loop lag", mean_ms("late")),))
+_KIB, _MIB, _MS, _PERCENT = 1 / 1_024, 1 / 1_048_576, 1_000.0, 100.0
+
+OVERVIEW, SERVER, NODES = "", "server", "nodes"
+"""The pages that have graphs, by their paths."""
+
+GRAPHS: Mapping[str, tuple[GraphKind, ...]] = {
+    OVERVIEW: (
+        _SESSIONS,
+        GraphKind(
+            "stanzas", "Stanzas a second", "/s",
+            (("messages", per_second("messages")), ("presence changes", per_second("presences"))),
+        ),
+        GraphKind("copies", "Presence copies a second", "/s", (("copies", per_second("copies")),)),
+        _LATE,
+    ),
+    SERVER: (
+        GraphKind("processor", "Processor", "%",
+                  (("of one", per_second("processor_s", _PERCENT)),)),
+        GraphKind("memory", "Memory", "MiB", (("in use", at_its_end("memory_bytes", _MIB)),)),
+        GraphKind(
+            "traffic", "Traffic a second", "KiB/s",
+            (("in", per_second("in_bytes", _KIB)), ("out", per_second("out_bytes", _KIB))),
+        ),
+        GraphKind("store", "How long a call of the database takes", "ms",
+                  (("a call", mean_ms("store")),)),
+    ),
+    NODES: (
+        _SESSIONS,
+        _LATE,
+        GraphKind("entries", "On the way to other nodes", "",
+                  (("entries", at_its_end("entries")),)),
+        GraphKind("lag", "How long the oldest waits", "ms", (("lag", at_its_end("lag_s", _MS)),)),
+    ),
+}  # fmt: skip
+"""The graphs of each page: of the server that shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +115,31 @@ class Graph:
     begins: str
 
 
-def values(kept: Sequence[Readings]) -> dict[str, list[list[float]]]:
-    """The values of each line of each graph, one for each time between two readings."""
+def values(page: str, kept: Sequence[Readings]) -> dict[str, list[list[float]]]:
+    """The values of each line of each graph of a page, one for each time between two readings."""
     pairs = list(pairwise(kept))
     return {
         kind.key: [[round(measure(*pair), 2) for pair in pairs] for _, measure in kind.lines]
-        for kind in GRAPHS
+        for kind in GRAPHS[page]
     }
 
 
-def graphs(kept: Sequence[Readings], stamp: Callable[[float], float]) -> list[Graph]:
+def graphs(page: str, kept: Sequence[Readings], stamp: Callable[[float], float]) -> list[Graph]:
     """The graphs of a page.
 
     Args:
+        page: One of :data:`GRAPHS`.
         kept: The readings, the oldest first.
         stamp: Tells the time of day of a moment, in seconds since 1970.
     """
-    found = values(kept)
+    found = values(page, kept)
     days = kept and kept[-1].at - kept[0].at > 86_400
     begins = (
         datetime.fromtimestamp(stamp(kept[0].at), UTC).strftime("%d %b %H:%M" if days else "%H:%M")
         if kept
         else ""
     )
-    return [_graph(kind, found[kind.key], begins) for kind in GRAPHS]
+    return [_graph(kind, found[kind.key], begins) for kind in GRAPHS[page]]
 
 
 def _graph(kind: GraphKind, lines: Sequence[Sequence[float]], begins: str) -> Graph:
@@ -149,12 +178,31 @@ def drawn(
     return f"M{' L'.join(points)}"
 
 
-def for_a_script(kept: Sequence[Readings], stamp: Callable[[float], float]) -> Mapping[str, object]:
-    """The same as values: the end of each step as seconds since 1970, and the lines."""
-    return {
-        "at": [round(stamp(each.at)) for each in kept[1:]],
-        "graphs": values(kept),
-    }
+def for_a_script(
+    pages: Iterable[str], kept: Sequence[Readings], stamp: Callable[[float], float]
+) -> Mapping[str, object]:
+    """The same as values: the end of each step as seconds since 1970, and the lines.
+
+    Args:
+        pages: Those whose graphs are wanted.
+        kept: The readings, the oldest first.
+        stamp: Tells the time of day of a moment, in seconds since 1970.
+    """
+    found: dict[str, list[list[float]]] = {}
+    for page in pages:
+        found.update(values(page, kept))
+    return {"at": [round(stamp(each.at)) for each in kept[1:]], "graphs": found}
 
 
-__all__ = ["GRAPHS", "Graph", "GraphKind", "drawn", "for_a_script", "graphs", "values"]
+__all__ = [
+    "GRAPHS",
+    "NODES",
+    "OVERVIEW",
+    "SERVER",
+    "Graph",
+    "GraphKind",
+    "drawn",
+    "for_a_script",
+    "graphs",
+    "values",
+]

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from xmppd.console.graphs import Graph, drawn, for_a_script, graphs
+from xmppd.console.graphs import GRAPHS, NODES, Graph, drawn, for_a_script, graphs
 from xmppd.console.history import SPANS, ReadingHistory
 from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second, readings
 from xmppd.host.clocks import Clocks
@@ -66,12 +66,16 @@ class Live:
         metrics: Have all there are.
         clock: The reactor's.
         clocks: Tell the time of day of what was kept.
+        has_nodes: Whether this is one node of several.
     """
 
-    def __init__(self, metrics: Metrics, clock: IReactorTime, clocks: Clocks) -> None:
+    def __init__(
+        self, metrics: Metrics, clock: IReactorTime, clocks: Clocks, *, has_nodes: bool = False
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._stamp = clocks.stamp
+        self._has_nodes = has_nodes
         self._history = ReadingHistory()
         self._hour: Readings | None = None
         self._peak = 0.0
@@ -109,21 +113,25 @@ class Live:
             self._mean("logins", "Login", now, before, f"{now.logins[0]:,} since the start"),
         ]  # fmt: skip
 
-    def graphs(self, over: str) -> list[Graph]:
-        """The numbers of a while.
+    def graphs(self, page: str, over: str) -> list[Graph]:
+        """The numbers of a while; none of what is between nodes where there is one server.
 
         Args:
+            page: One of :data:`~xmppd.console.graphs.GRAPHS`.
             over: One of :data:`~xmppd.console.history.SPANS`.
         """
-        return graphs(self._history.over(SPANS[over]), self._stamp)
+        if page == NODES and not self._has_nodes:
+            return []
+        return graphs(page, self._history.over(SPANS[over]), self._stamp)
 
-    def history(self, over: str) -> HTTPResponse:
+    def history(self, page: str, over: str) -> HTTPResponse:
         """The same as values, for a script.
 
         Args:
+            page: One of :data:`~xmppd.console.graphs.GRAPHS`.
             over: One of :data:`~xmppd.console.history.SPANS`.
         """
-        found = for_a_script(self._history.over(SPANS[over]), self._stamp)
+        found = for_a_script((page,), self._history.over(SPANS[over]), self._stamp)
         headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
         return HTTPResponse(200, json.encode(found), headers)
 
@@ -210,7 +218,7 @@ class Live:
             }
             for tile in self.tiles()
         }
-        told["step"] = for_a_script(self._history.over(HOUR)[-2:], self._stamp)
+        told["step"] = for_a_script(GRAPHS, self._history.over(HOUR)[-2:], self._stamp)
         return b"data: %b\n\n" % json.encode(told)
 
     def stop(self) -> None:

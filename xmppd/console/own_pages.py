@@ -113,6 +113,11 @@ PAGES: tuple[Page | Panel, ...] = (
         title="Plugins",
         command="plugin list",
         each=("plugin load", "plugin reload", "plugin unload"),
+        only={
+            "plugin load": ("loaded", False),
+            "plugin reload": ("loaded", True),
+            "plugin unload": ("loaded", True),
+        },
     ),
     Page(path="numbers", title="Numbers", says="All that is counted and measured."),
     Panel(page="numbers", title="Now", command="stats"),
@@ -135,6 +140,7 @@ PAGES: tuple[Page | Panel, ...] = (
         says="Backup, export and import use files of the server's machine: they are in xmppctl.",
         acts=("archive check", "archive expire", "upload expire"),
     ),
+    Panel(page="data", title="What the database holds", command="db sizes"),
     Panel(page="data", title="Accounts", command="user count"),
     Panel(
         page="data",

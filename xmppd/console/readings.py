@@ -1,4 +1,4 @@
-"""Readings: what the server has counted by a moment, as far as the overview shows it."""
+"""Readings: what the server has counted by a moment, as far as pages show it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,20 @@ from xmppd.host.metrics import Histogram, Metrics, Reading
 
 _READ = frozenset(
     (
-        "traffic_bytes",
+        "cluster_lag_seconds",
+        "cluster_queued_entries",
         "login_seconds",
         "logins_waiting",
         "loop_late_seconds",
         "presence_broadcasts",
         "presence_copies",
+        "process_cpu_seconds",
+        "process_resident_memory_bytes",
         "queued_bytes",
         "sessions",
         "stanzas",
+        "store_seconds",
+        "traffic_bytes",
     )
 )
 """The metrics that are read, with one that adds up what others go by."""
@@ -37,19 +42,33 @@ class Readings:
         late: How often the loop was looked at, and how late it was in all, in seconds.
         logins: How many, and the time they took in all, in seconds.
         waiting: Logins that wait for their turn.
+        processor_s: Of the process.
+        memory_bytes: The same.
+        in_bytes: That came by all connections.
+        out_bytes: That went.
+        store: Calls of the database: how many, and the time they took in all, in seconds.
+        entries: That other nodes have not handled.
+        lag_s: For so long the oldest of these waits.
     """
 
-    at: float
-    sessions: float
-    detached: float
-    messages: float
-    presences: float
-    copies: float
-    broadcasts: float
-    queued_bytes: float
-    late: tuple[int, float]
-    logins: tuple[int, float]
-    waiting: float
+    at: float = 0.0
+    sessions: float = 0.0
+    detached: float = 0.0
+    messages: float = 0.0
+    presences: float = 0.0
+    copies: float = 0.0
+    broadcasts: float = 0.0
+    queued_bytes: float = 0.0
+    late: tuple[int, float] = (0, 0.0)
+    logins: tuple[int, float] = (0, 0.0)
+    waiting: float = 0.0
+    processor_s: float = 0.0
+    memory_bytes: float = 0.0
+    in_bytes: float = 0.0
+    out_bytes: float = 0.0
+    store: tuple[int, float] = (0, 0.0)
+    entries: float = 0.0
+    lag_s: float = 0.0
 
 
 Measure = Callable[[Readings, Readings], float]
@@ -81,24 +100,32 @@ def readings(metrics: Metrics, at: float) -> Readings:
         _of_histogram(read["loop_late_seconds"]),
         _of_histogram(read["login_seconds"]),
         of("logins_waiting"),
+        of("process_cpu_seconds"),
+        of("process_resident_memory_bytes"),
+        of("traffic_bytes", "in"),
+        of("traffic_bytes", "out"),
+        _of_histogram(read["store_seconds"]),
+        of("cluster_queued_entries"),
+        of("cluster_lag_seconds"),
     )
 
 
-def at_its_end(key: str) -> Measure:
-    """What was so at the later reading."""
+def at_its_end(key: str, times: float = 1.0) -> Measure:
+    """What was so at the later reading, in another unit if it is multiplied."""
 
     def measure(before: Readings, now: Readings) -> float:
-        return float(getattr(now, key))
+        return times * float(getattr(now, key))
 
     return measure
 
 
-def per_second(key: str) -> Measure:
-    """How much was counted each second."""
+def per_second(key: str, times: float = 1.0) -> Measure:
+    """How much was counted each second, in another unit if it is multiplied."""
 
     def measure(before: Readings, now: Readings) -> float:
         seconds = now.at - before.at
-        return (getattr(now, key) - getattr(before, key)) / seconds if seconds > 0 else 0.0
+        grown: float = getattr(now, key) - getattr(before, key)
+        return times * grown / seconds if seconds > 0 else 0.0
 
     return measure
 

@@ -17,6 +17,7 @@ MAX_ROWS = 100
 
 MAX_FILE_ROWS = 100_000
 
+NOTHING_HERE = "There is nothing here."
 _NOTHING = Markup('<span class="soft">–</span>')
 _YES = Markup('<span class="pill">yes</span>')
 _NO = Markup('<span class="soft">no</span>')
@@ -26,6 +27,9 @@ _GOOD = frozenset(("open", "connected", "available", "done", "acts", "reached"))
 _BAD = re.compile(r"refused|failed|broken|expired|unreachable|lost")
 _STATES = frozenset(("state", "outcome"))
 _TOLD = "arguments"
+_NAMES = frozenset(("pid", "number", "generation"))
+"""Columns whose numbers are names of something, and have no thousands apart."""
+
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that a spreadsheet would compute."""
 
@@ -72,6 +76,7 @@ class ShownAnswer:
         more: Whether there are further rows.
         refused: Why there is nothing; empty if it is not so.
         last: The columns of the last row.
+        empty: What to say if there is nothing.
     """
 
     headings: tuple[tuple[str, bool], ...] = ()
@@ -81,6 +86,7 @@ class ShownAnswer:
     more: bool = False
     refused: str = ""
     last: Mapping[str, Any] = field(default_factory=dict)
+    empty: str = NOTHING_HERE
 
 
 @dataclass
@@ -118,6 +124,7 @@ def shown(
     facts: bool = False,
     link: Callable[[str, object], str] = lambda key, value: "",
     acts: Callable[[Mapping[str, Any]], Iterable[Act]] = lambda row: (),
+    empty: str = "",
 ) -> ShownAnswer:
     """An answer for a page.
 
@@ -127,6 +134,7 @@ def shown(
         facts: Whether one row is a list of facts.
         link: Where the value of a column leads.
         acts: What is offered for a row.
+        empty: What to say if there is nothing; empty for what is said elsewhere.
     """
     keys = list(dict.fromkeys(key for row in answer.rows for key in row))
     if columns:
@@ -149,6 +157,7 @@ def shown(
         tuple(answer.notes),
         answer.more,
         last=answer.rows[-1] if answer.rows else {},
+        empty=empty or NOTHING_HERE,
     )
 
 
@@ -196,6 +205,8 @@ def buttons(acts: Iterable[Act]) -> Markup:
 
 
 def _number(key: str, value: float) -> str:
+    if key in _NAMES:
+        return str(value)
     if key.endswith("_s"):
         return cells.span(value)
     if key.endswith("bytes"):

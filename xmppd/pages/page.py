@@ -26,6 +26,8 @@ class Panel:
         each: Commands that are offered for each row. An argument of theirs takes the column of its
             name.
         takes: The column that an argument takes instead.
+        only: Those of these commands that are offered for some rows only: for those that have this
+            value in this column.
         opens: The path of a page that is about what the first column has.
         onward: The argument that leads to the rows behind these, and the column of the last one
             that it is told; None if there is none. Such a command also takes ``--rows``; where it
@@ -41,6 +43,7 @@ class Panel:
     columns: tuple[str, ...] = ()
     each: tuple[str, ...] = ()
     takes: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, tuple[str, object]] = field(default_factory=dict)
     opens: str = ""
     onward: tuple[str, str] | None = None
     finds: str = ""

@@ -263,7 +263,7 @@ class CommandTests(ConsoleCase):
         self.assertEqual(page.text.count("<tr>"), 21)
         self.assertIn('value="HERE"', page.text)
         self.assertIn("xmppctl session list --find HERE", seen(page))
-        self.assertIn("There is nothing here", seen(self.admin.get("/console/sessions?find=zzz")))
+        self.assertIn("No session was found.", seen(self.admin.get("/console/sessions?find=zzz")))
 
     def test_in_order(self) -> None:
         """What several nodes answer is put into one order, and cut."""
@@ -449,6 +449,18 @@ class LiveTests(ConsoleCase):
             self.assertEqual(told["at"], sorted(set(told["at"])))
         page = self.admin.get("/console/?over=day")
         self.assertIn('href="/console/?over=day" aria-current', page.text)
+
+    def test_graphs_of_pages(self) -> None:
+        """There are graphs of the process; those of the nodes are not shown where there is one
+        server; another page has none.
+        """
+        self.look(3)
+        told = json.loads(self.admin.get("/console/graphs?page=server").text)
+        self.assertEqual(list(told["graphs"]), ["processor", "memory", "traffic", "store"])
+        self.assertGreater(told["graphs"]["memory"][0][-1], 10)
+        for without in ("nodes", "users"):
+            self.assertNotIn("<figure", self.admin.get(f"/console/{without}").text)
+        self.assertEqual(self.admin.get("/console/graphs?page=users").status, 404)
 
     def test_graphs_go_on(self) -> None:
         """Who looks is told the newest values of the graphs as well."""

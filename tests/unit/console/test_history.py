@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from xmppd.console.graphs import drawn, values
+from xmppd.console.graphs import OVERVIEW, SERVER, drawn, values
 from xmppd.console.history import LONG_STEP_S, SPANS, STEP_S, ReadingHistory
 from xmppd.console.readings import Readings
 
-NOTHING = Readings(0.0, 0, 0, 0, 0, 0, 0, 0, (0, 0.0), (0, 0.0), 0)
+NOTHING = Readings()
 DAY_S = 86_400.0
 
 
@@ -46,21 +46,29 @@ class HistoryTests(SynchronousTestCase):
         """Before the first one there is nothing, and nothing to draw."""
         for span in SPANS.values():
             self.assertEqual(self.history.over(span), [])
-        self.assertEqual(values([])["sessions"], [[], []])
+        self.assertEqual(values(OVERVIEW, [])["sessions"], [[], []])
 
     def test_values(self) -> None:
         """Rates are those of the whole step, whatever its length."""
         self.keep(DAY_S)
         for span in SPANS.values():
-            rates, _ = values(self.history.over(span))["stanzas"]
+            rates, _ = values(OVERVIEW, self.history.over(span))["stanzas"]
             self.assertEqual(set(rates), {1.0})
 
     def test_rates(self) -> None:
         """What took long is divided by what it took so long for; nothing by nothing is nothing."""
         slow = replace(NOTHING, at=10.0, late=(10, 0.05), sessions=3, detached=1)
-        found = values([NOTHING, slow, replace(slow, at=20.0)])
+        found = values(OVERVIEW, [NOTHING, slow, replace(slow, at=20.0)])
         self.assertEqual(found["late"], [[5.0, 0.0]])
         self.assertEqual(found["sessions"], [[2.0, 2.0], [1.0, 1.0]])
+
+    def test_units(self) -> None:
+        """Graphs of the process say percent, MiB and KiB."""
+        now = replace(NOTHING, at=10.0, processor_s=2.5, memory_bytes=2**20, in_bytes=20_480)
+        found = values(SERVER, [NOTHING, now])
+        self.assertEqual(found["processor"], [[25.0]])
+        self.assertEqual(found["memory"], [[1.0]])
+        self.assertEqual(found["traffic"], [[2.0], [0.0]])
 
 
 class DrawingTests(SynchronousTestCase):

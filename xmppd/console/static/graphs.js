@@ -1,4 +1,4 @@
-// The graphs of the overview, drawn by uPlot in the place of the server's drawings: with a scale, and
+// The graphs of a page, drawn by uPlot in the place of the server's drawings: with a scale, and
 // with the values below the pointer.
 "use strict";
 
@@ -10,6 +10,12 @@ const marks = (_, all, __, ___, step) => all.map((seconds) => {
   const text = new Date(seconds * 1000).toISOString();
   return step < 60 ? text.slice(11, 19) : step < 86400 ? text.slice(11, 16) : text.slice(5, 10);
 });
+// From the first moment to the last one, at least of a minute: that of two samples says little.
+const MINUTE_S = 60;
+const span = (_, low, high) => {
+  const end = high ?? Date.now() / 1000;
+  return [Math.min(low ?? end, end - MINUTE_S), end];
+};
 const colour = (element) => getComputedStyle(element).color;
 
 function graph(figure, at, lines) {
@@ -41,7 +47,7 @@ function graph(figure, at, lines) {
     tzDate: utc,
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 7 } },
-    scales: { y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.08] } },
+    scales: { x: { range: span }, y: { range: (_, low, high) => [0, Math.max(high || 0, 1) * 1.08] } },
     axes: [
       { ...axis, space: 64, size: 28, values: marks },
       { ...axis, size: 46, space: 32, values: (_, all) => all.map(said) },
