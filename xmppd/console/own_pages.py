@@ -141,7 +141,6 @@ PAGES: tuple[Page | Panel, ...] = (
         acts=("archive check", "archive expire", "upload expire"),
     ),
     Panel(page="data", title="What the database holds", command="db sizes"),
-    Panel(page="data", title="Accounts", command="user count"),
     Panel(
         page="data",
         title="Records that could not be read",

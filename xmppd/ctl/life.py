@@ -106,8 +106,7 @@ class LifeCommands:
             "sessions_detached": len(server.resumable_sessions),
             "accounts_online": len(server.routing_table.users),
         }
-        for domain in server.domains:
-            numbers[f"accounts_of_{domain}"] = await server.store.accounts.count_accounts(domain)
+        await server.stored_counts.refresh()  # accounts and offline messages, by the metrics
         numbers["quarantined"] = await server.store.quarantine.count_quarantined()
         numbers.update(server.metrics.numbers())
         grown = server.rates.per_minute(server.clock.seconds(), numbers)

@@ -15,7 +15,7 @@ class SizeRow(Row, frozen=True):
     Attributes:
         kind: What its records are; what belongs to a plugin has the plugin's name.
         bytes: With indexes.
-        rows: Of all its tables.
+        rows: Such as one for each account; of a plugin those of all its tables.
         estimated: Whether not all of it was counted.
     """
 

@@ -2,7 +2,10 @@
 
 import ast
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 
 from xmppd.config.reference import Option, in_toml
@@ -11,40 +14,77 @@ from xmppd.plugin.library import PACKAGE, installed_files
 _KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _SECTION = "Section"
 
+MAX_KEPT = 500
+"""Plugins whose options are kept."""
+
+Sources = tuple[tuple[str, int], ...]
+"""Files, each with when it was changed."""
+
 
 def plugin_options(directory: Path | None) -> Iterator[Option]:
     """What there is to set in the tables of all plugins that could be loaded, by their names.
 
+    A file is read again only when it has changed: a page of the console asks at each click.
+
     Args:
         directory: The configured one for plugins of one's own; None if there is none.
     """
-    places = [Path(place) for place in importlib.import_module(PACKAGE).__path__]
-    found: dict[str, list[Path]] = {}
-    for place in [*places, directory] if directory else places:
-        for path in place.glob("*.py"):
-            found[path.stem] = [path]
-        for path in place.glob("*/__init__.py"):
-            found[path.parent.name] = sorted(path.parent.glob("*.py"))
+    places = list(importlib.import_module(PACKAGE).__path__)
+    found: dict[str, Sources] = {}
+    for place in [*places, str(directory)] if directory else places:
+        found.update(_plugins_in(place))
     for name, files in installed_files().items():
-        found.setdefault(name, files)
+        found.setdefault(name, tuple(map(_source, files)))
     for name in sorted(found):
         yield from _options(name, found[name])
 
 
-def _options(name: str, files: Iterable[Path]) -> Iterator[Option]:
+def _plugins_in(place: str) -> Iterator[tuple[str, Sources]]:
+    """The plugins of a directory, each with its files."""
+    for entry in _entries(place):
+        if entry.name.endswith(".py"):
+            yield entry.name.removesuffix(".py"), (_source(entry),)
+        elif entry.is_dir():
+            files = [each for each in _entries(entry.path) if each.name.endswith(".py")]
+            if any(each.name == "__init__.py" for each in files):
+                yield entry.name, tuple(map(_source, files))
+
+
+def _entries(place: str) -> list[os.DirEntry[str]]:
+    """What is in a directory, by name; nothing if it cannot be read."""
+    try:
+        with os.scandir(place) as entries:
+            return sorted(entries, key=attrgetter("name"))
+    except OSError:
+        return []
+
+
+def _source(file: os.DirEntry[str] | Path) -> tuple[str, int]:
+    """A file, and when it was changed; 0 if it is gone."""
+    try:
+        return os.fspath(file), file.stat().st_mtime_ns
+    except OSError:
+        return os.fspath(file), 0
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _options(name: str, files: Sources) -> tuple[Option, ...]:
     """The options of one plugin: of the tables of its files that are in no other table."""
     sections: dict[str, ast.ClassDef] = {}
     values: dict[str, ast.expr] = {}
-    for path in files:
-        for node in _read(path):
+    for path, _ in files:
+        for node in _read(Path(path)):
             if isinstance(node, ast.ClassDef) and _SECTION in map(ast.unparse, node.bases):
                 sections[node.name] = node
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 values[node.targets[0].id] = node.value
     inner = {each for kind in sections.values() for each in _inner(kind, sections)}
-    for kind in sections.values():
-        if kind.name not in inner:
-            yield from _fields(f"{name}.", kind, sections, values)
+    return tuple(
+        option
+        for kind in sections.values()
+        if kind.name not in inner
+        for option in _fields(f"{name}.", kind, sections, values)
+    )
 
 
 def _read(path: Path) -> list[ast.stmt]:

@@ -49,6 +49,11 @@ KINDS: Mapping[str, str] = {
 name.
 """
 
+BESIDE = frozenset(
+    ("former_accounts", "held_messages", "roster_versions", "scram_keys", "shared_group_members")
+)
+"""Tables of ours whose rows are not counted: of their kind there is another one that is."""
+
 _OTHER = "other"
 _PLUGINS = text("SELECT plugin FROM plugin_schemas")
 _TABLES_OF_SERVER = text(
@@ -72,7 +77,7 @@ class Size(NamedTuple):
     """How much something takes.
 
     Attributes:
-        rows: Of tables.
+        rows: Of tables, without those that only belong to others.
         bytes: With indexes.
         estimated: Whether not all of it was looked at.
     """
@@ -150,7 +155,8 @@ class StoredSizes:
         kinds: dict[str, Size] = {}
         for table, size in sizes:
             kind = kind_of(table, plugins)
-            kinds[kind] = kinds.get(kind, NOTHING).plus(size)
+            counted = size._replace(rows=0) if table in BESIDE else size
+            kinds[kind] = kinds.get(kind, NOTHING).plus(counted)
         return sorted(kinds.items(), key=lambda each: (-each[1].bytes, each[0]))
 
 
@@ -240,4 +246,4 @@ def _part_before(path: str, children: Mapping[int, int]) -> float:
     return part or width
 
 
-__all__ = ["GOOD_FOR_S", "KINDS", "MAX_PAGES", "Size", "StoredSizes", "kind_of"]
+__all__ = ["BESIDE", "GOOD_FOR_S", "KINDS", "MAX_PAGES", "Size", "StoredSizes", "kind_of"]

@@ -425,7 +425,7 @@ class HouseTests(OfficeCase):
         self.house.connect("romeo", "juliet")
         numbers = {row["statistic"]: row["value"] for row in self.office.rows("stats")}
         self.assertEqual(numbers["sessions"], 2)
-        self.assertEqual(numbers["accounts_of_montague.lit"], 2)
+        self.assertEqual(numbers["accounts{domain=montague.lit}"], 2)
 
     def test_plugins(self) -> None:
         """A plugin is loaded, read again and taken out while the server runs."""

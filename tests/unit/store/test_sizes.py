@@ -6,9 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.store import databases
 from tests.unit.store import sizes_contract as contract
-from tests.unit.store.contract import JULIET, ROMEO
+from tests.unit.store.contract import JULIET, KEYS, ROMEO
 from xmppd.store.columns import metadata
-from xmppd.store.sizes import GOOD_FOR_S, KINDS, StoredSizes, kind_of
+from xmppd.store.sizes import BESIDE, GOOD_FOR_S, KINDS, StoredSizes, kind_of
 
 
 class SQLiteTests(databases.OnSQLite, contract.SizesContract):
@@ -31,6 +31,8 @@ class SQLiteTests(databases.OnSQLite, contract.SizesContract):
         self.assertFalse(any(size.estimated for size in found.values()))
         self.assertGreater(found["accounts"].bytes, 0)
         self.assertEqual(found["accounts"].rows, 0)
+        await self.store.accounts.create_account(ROMEO, KEYS)
+        self.assertEqual((await self.measured())["accounts"].rows, 1)  # however many its keys
 
     async def test_kept(self) -> None:
         """For a minute nothing is measured again."""
@@ -64,6 +66,7 @@ class KindTests(SynchronousTestCase):
     def test_each(self) -> None:
         """Each table of the server's own has a kind; one of a plugin is of that plugin."""
         self.assertEqual(KINDS.keys(), metadata.tables.keys())
+        self.assertLess(BESIDE, KINDS.keys())
         plugins = ("room", "room_news", "archive")
         for table, kind in (
             ("archive_stanzas", "archive"), ("room_news_items", "room_news"), ("room", "room"),
