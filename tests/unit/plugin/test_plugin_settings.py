@@ -89,7 +89,7 @@ class PluginSettingsTests(SynchronousTestCase):
             ({"zzz": 1}, "montague.zzz is not an option; remove it, or use one of friends, "),
             ({"friends": "all"}, "montague.friends is a string; it must be an integer."),
             ({"friends": 0}, "montague.friends is 0; it must be greater than zero."),
-            ({"mood": "angry"}, "montague.mood cannot be 'angry'; use one of sad, merry."),
+            ({"mood": "angry"}, 'montague.mood cannot be \'angry\'; use one of "sad", "merry".'),
             (
                 {"mood": "merry", "friends": 1},
                 "montague: nobody is merry with less than two friends.",
