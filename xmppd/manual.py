@@ -13,8 +13,8 @@ from xmppd.app import command_line
 from xmppd.ctl import manual
 
 DESCRIPTION = """\
-The server itself, and what is done before there is one. A server that runs as a service is started
-by systemd, with twistd: see xmppd.service. xmppctl gives commands to one that runs.
+The server itself, and its set-up. systemd starts a server that runs as a service, with twistd:
+see xmppd.service. xmppctl runs commands on a running server.
 """
 
 FILES = {

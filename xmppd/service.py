@@ -400,7 +400,7 @@ class XMPPService(Service):
         try:
             port = listen(self._reactor, path, Control(self.server.commands, WITHOUT_SERVER))
         except (CannotListenError, OSError) as error:
-            raise DataDirectoryError(f"{path} cannot be listened on ({error})") from error
+            raise DataDirectoryError(f"{path} cannot be opened for listening ({error})") from error
         self._life.push_async_callback(stop_listening, port)
 
     def _listen_for_signals(self) -> None:

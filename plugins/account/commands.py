@@ -34,7 +34,7 @@ RESET = Description(
 ENDING = Description(
     "user ending",
     "list the accounts that their owners want to remove, and when that happens",
-    (Argument("--rows", "how many at most", Number(1, MAX_ROWS)),),
+    (Argument("--rows", "at most this many", Number(1, MAX_ROWS)),),
     area="accounts",
 )
 

@@ -36,7 +36,7 @@ class AccountExport:
         if info is None or self._under_way >= MAX_EXPORTS:
             return None
         self._under_way += 1
-        _log.info("{account} takes its data along", account=account.bare)
+        _log.info("{account} exported its data", account=account.bare)
         name = quote(f"{account.bare}.xml", safe="")
         headers = (
             ("Content-Type", "application/xml; charset=utf-8"),

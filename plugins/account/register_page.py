@@ -18,7 +18,7 @@ _STATUS = {
     Condition.RESOURCE_CONSTRAINT: 429,
     Condition.SERVICE_UNAVAILABLE: 403,
 }
-_CLOSED = "Nobody makes an account here: ask those who run this server for an invitation."
+_CLOSED = "You cannot create an account here: ask those who run this server for an invitation."
 
 
 class RegisterPage:
@@ -73,7 +73,7 @@ class RegisterPage:
             account = JID.of(name, domain)
             await self._registration.create(account, password, click.request.address)
         except ValueError as error:
-            return self._form(click, domain, f"This cannot be a name: {error}.", 400)
+            return self._form(click, domain, f"This is not a valid name: {error}.", 400)
         except StanzaError as error:
             status = _STATUS.get(error.condition, 400)
             return self._form(click, domain, error.text or "", status)

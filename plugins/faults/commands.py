@@ -357,7 +357,7 @@ FAULTS = (
     FaultKind(
         "offline", "make an account's message storage full", (ACCOUNT,), FaultCommands.offline
     ),
-    FaultKind("store", "make each call of the store slow", (MILLISECONDS,), FaultCommands.store),
+    FaultKind("store", "make each database call slow", (MILLISECONDS,), FaultCommands.store),
     FaultKind(
         "outage",
         "make a component or another server unreachable",

@@ -60,7 +60,7 @@ class SeenCommands:
                         WHOSE,
                         *MEANT,
                         AFTER,
-                        Argument("--last", "only the last ones", Number(1, MAX_ELEMENTS)),
+                        Argument("--last", "only this many, the latest", Number(1, MAX_ELEMENTS)),
                     ),
                     area="content",
                     empty="no element matches",

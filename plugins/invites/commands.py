@@ -36,7 +36,7 @@ CREATE = Description(
             MAX_GROUPS,
             scope=SCOPE,
         ),
-        Argument("--uses", "how many may use the invitation; 1 by default", Number(1, MAX_USES)),
+        Argument("--uses", "how many people may use it; 1 by default", Number(1, MAX_USES)),
         Argument("--expires", "how long it is valid, such as 7d", Duration(MAX_LIFETIME_S)),
         Argument("--no-contact", "do not make the invited person a contact of the inviter", Flag()),
     ),

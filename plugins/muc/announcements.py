@@ -85,7 +85,9 @@ class Announcements:
                 await waiting
             given = memory.remember(room, own, room.jid, own.payload.tree)
         except StoreError:
-            _log.warn("{room} could not store an announcement, and did not get it", room=name)
+            _log.warn(
+                "{room} did not get an announcement, because it could not be stored", room=name
+            )
             return
         self.hall.tell(room, [Effect(given, tuple(room.sessions.values()))])
 

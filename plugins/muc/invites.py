@@ -52,7 +52,7 @@ class RoomInvites:
         standing = self.hall.standing(room, session.jid)
         check_role(standing, RolePrivilege.INVITE, room.config)
         if len(invites) > MAX_INVITED:
-            text = f"up to {MAX_INVITED} people are invited at once"
+            text = f"up to {MAX_INVITED} people may be invited at once"
             raise StanzaError(Condition.NOT_ACCEPTABLE, text)
         people = [self._invited(room, invite) for invite in invites]
         if room.config.membersonly and (standing.affiliation.leads or room.config.allowinvites):
@@ -71,7 +71,7 @@ class RoomInvites:
         try:
             person = JID.parse(invite.get("to", ""))
         except ValueError as error:
-            text = f"an invitation is to somebody ({error})"
+            text = f"an invitation needs an address ({error})"
             raise StanzaError(Condition.JID_MALFORMED, text) from error
         if room.affiliation(person) is RoomAffiliation.OUTCAST:
             raise StanzaError(Condition.NOT_ALLOWED, f"{person.bare} is banned from this room")
@@ -107,11 +107,11 @@ class RoomInvites:
         try:
             inviter = JID.parse(decline.get("to", ""))
         except ValueError as error:
-            text = f"who is declined is an address ({error})"
+            text = f"a refusal needs the address of the inviter ({error})"
             raise StanzaError(Condition.JID_MALFORMED, text) from error
         noted = self._open.get(room, OrderedDict())
         if noted.pop((sender.bare, inviter.bare), "") is not None:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such invitation any more")
+            raise StanzaError(Condition.ITEM_NOT_FOUND, "this invitation no longer exists")
         said = element(MUC_USER, "x")
         declined = child(said, "decline", **{"from": sender.bare})
         if (reason := decline.findtext(_REASON)) is not None:

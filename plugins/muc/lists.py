@@ -118,7 +118,7 @@ class WantedChanges:
         except ValueError as error:
             raise StanzaError(Condition.JID_MALFORMED, str(error)) from error
         if occupant is not None and occupant.person != person:
-            raise StanzaError(Condition.BAD_REQUEST, "JID and nick are of two people")
+            raise StanzaError(Condition.BAD_REQUEST, "the JID and the nick belong to two people")
         return person
 
     def _affiliation(self, person: JID) -> RoomAffiliation:
@@ -155,7 +155,7 @@ class WantedChanges:
     def _want_role(self, item: Tree, wanted: Role, reason: str) -> None:
         nick = item.get("nick")
         if nick is None:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "whose role it is, is said by their nick")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "a role is changed by nick")
         occupant = self.room.occupant(nick)
         if occupant is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")

@@ -21,9 +21,11 @@ def check_nick(text: str) -> str:
             JID_MALFORMED: it is too long.
     """
     if not text.strip():
-        raise StanzaError(Condition.NOT_ACCEPTABLE, "a nick has letters")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, "a nick must have letters")
     if len(text.encode()) > MAX_PART_BYTES:
-        raise StanzaError(Condition.JID_MALFORMED, f"a nick has up to {MAX_PART_BYTES} bytes")
+        raise StanzaError(
+            Condition.JID_MALFORMED, f"a nick may have at most {MAX_PART_BYTES} bytes"
+        )
     try:
         return prepare_resource(text)
     except ValueError as error:

@@ -129,8 +129,8 @@ def check_role(standing: RoomStanding, privilege: RolePrivilege, config: RoomCon
         raise StanzaError(Condition.NOT_ACCEPTABLE, "enter the room first")
     if privilege is RolePrivilege.CHANGE_NICK:
         if config.lock_nicks:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "nicks are locked in this room")
-        raise StanzaError(Condition.NOT_ALLOWED, "visitors keep their nick here")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "nicks cannot be changed in this room")
+        raise StanzaError(Condition.NOT_ALLOWED, "visitors may not change their nick here")
     raise StanzaError(
         Condition.FORBIDDEN, f"a {standing.role.value} may not {privilege.value} here"
     )
@@ -189,7 +189,7 @@ def check_enter(affiliation: RoomAffiliation, config: RoomConfig) -> None:
     if affiliation is _OUTCAST:
         raise StanzaError(Condition.FORBIDDEN, "you are banned from this room")
     if affiliation is _NONE and config.membersonly:
-        raise StanzaError(Condition.REGISTRATION_REQUIRED, "this room is for its members")
+        raise StanzaError(Condition.REGISTRATION_REQUIRED, "only members may enter this room")
 
 
 def check_password(affiliation: RoomAffiliation, config: RoomConfig, password: str | None) -> None:
@@ -199,7 +199,7 @@ def check_password(affiliation: RoomAffiliation, config: RoomConfig, password: s
         StanzaError: NOT_AUTHORIZED: it is missing, or another one.
     """
     if config.passwordprotectedroom and password != config.roomsecret:
-        text = "this room has a password" if password is None else "this is not the password"
+        text = "this room has a password" if password is None else "wrong password"
         raise StanzaError(Condition.NOT_AUTHORIZED, text)
 
 
@@ -217,7 +217,7 @@ def check_not_full(affiliation: RoomAffiliation, config: RoomConfig, occupants: 
     if config.maxusers is not None and occupants >= config.maxusers and not affiliation.leads:
         raise StanzaError(
             Condition.SERVICE_UNAVAILABLE,
-            f"there are {config.maxusers} people in this room, which is all that it takes",
+            f"there are {config.maxusers} people in this room, the maximum",
             type=ErrorType.WAIT,
         )
 
@@ -391,7 +391,7 @@ def check_role_change(
     elif wanted is Role.MODERATOR or target.role is Role.MODERATOR:
         _check_moderator(actor, target, wanted)
     elif wanted is Role.VISITOR and target.affiliation.leads:
-        raise StanzaError(Condition.NOT_ALLOWED, "admins and owners keep their voice")
+        raise StanzaError(Condition.NOT_ALLOWED, "the voice of admins and owners cannot be revoked")
 
 
 def _check_kick(actor: RoomStanding, target: RoomStanding) -> None:
@@ -404,7 +404,7 @@ def _check_kick(actor: RoomStanding, target: RoomStanding) -> None:
 
 def _check_moderator(actor: RoomStanding, target: RoomStanding, wanted: Role) -> None:
     if wanted is Role.VISITOR and not actor.affiliation.leads:
-        raise StanzaError(Condition.NOT_ALLOWED, "moderators keep their voice")
+        raise StanzaError(Condition.NOT_ALLOWED, "the voice of moderators cannot be revoked")
     if not actor.affiliation.leads and wanted is not target.role:
         if target.affiliation.is_above(actor.affiliation):
             raise StanzaError(Condition.NOT_ALLOWED, "this user's affiliation is higher than yours")

@@ -45,7 +45,7 @@ class OTLPSettings(Section, frozen=True):
             raise ValueError("one_in must be 1 or more")
         for path in (self.secret_file, self.authorities):
             if path and not Path(path).is_absolute():
-                raise ValueError(f"{path} has to be an absolute path")
+                raise ValueError(f"{path} must be an absolute path")
 
 
 def plug(

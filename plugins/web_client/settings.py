@@ -18,7 +18,7 @@ class WebClientSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         if self.directory and not Path(self.directory).is_absolute():
-            raise ValueError("directory has to be an absolute path")
+            raise ValueError("directory must be an absolute path")
 
 
 __all__ = ["WebClientSettings"]

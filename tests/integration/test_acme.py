@@ -230,7 +230,7 @@ class FailureTests(ACMECase):
         process = self.start()
         self.wait_for(lambda: "could not be renewed" in self.text(), process)
         said = self.refused()
-        self.assertIn("does not find this server by http-01", said)
+        self.assertIn("cannot reach this server by http-01", said)
         self.assertIn("port 80", said)
         Peer(self.ports()[0]).close()
         self.assertIn("certificate-not-renewed", str(self.wrong()))

@@ -55,6 +55,7 @@ class SetupTests(ProcessCase):
         )
         ended = self.set_up("--answers", str(answers))
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertIn("connects to port 80 of chat.example", ended.stdout.partition("created")[0])
         self.assertIn("_xmpps-client._tcp.chat.example. 3600 IN SRV", ended.stdout)
         self.assertIn("created the account romeo@chat.example", ended.stdout)
         self.assertRegex(ended.stdout, "(?m)^dns +bad ")

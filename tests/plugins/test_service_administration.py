@@ -290,7 +290,7 @@ class AdministrationTests(SynchronousTestCase):
                 accountjid="paris@montague.lit", password=PASSWORD,
             )  # fmt: skip
         told = "\n".join(map(formatEvent, events))
-        self.assertIn("ad-hoc: escalus@montague.lit gave the command user add", told)
+        self.assertIn("ad-hoc: escalus@montague.lit ran the command user add", told)
         self.assertNotIn(PASSWORD, "".join(map(str, events)))
 
     def test_forms(self) -> None:

@@ -549,7 +549,7 @@ class SameTests(SynchronousTestCase):
         forms = Forms()
         for name in ("user delete", "user disable"):
             _, _, refused = forms.give(name, {"account": ["escalus@montague.lit"]})
-            self.assertEqual(refused, "this is your own account")
+            self.assertEqual(refused, "you cannot do this to your own account")
         forms.give("user password", {"account": "escalus@montague.lit", "password": "moon"})
         forms.give("device revoke", {"account": "escalus@montague.lit"})
         self.assertFalse(forms.town.clients[0].closed)

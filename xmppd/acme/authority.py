@@ -144,8 +144,8 @@ class Authority:
         if refused:
             each = "; ".join(f"{name}: {why}" for name, why in refused.items())
             raise NotIssued(
-                f"the authority does not find this server by {self._shown.kind} ({each}); look "
-                "whether these names lead here in DNS, and "
+                f"the authority cannot reach this server by {self._shown.kind} ({each}); check "
+                f"that these names lead to this machine in DNS, and "
                 + ("port 80" if self._shown.kind == "http-01" else "port 443")
                 + " of them to this server",
                 refused,
@@ -192,7 +192,8 @@ class Authority:
         session = client.ClientV2(self._directory(net), net)
         if session.external_account_required() and not self._settings.eab_key_id:
             raise NotIssued(
-                "the authority wants an account that was made with it before; set acme.eab_key_id "
+                "the authority requires an account that you already have with it; set "
+                "acme.eab_key_id "
                 "and acme.eab_key_file to the key that it has given you, or choose another "
                 "acme.directory"
             )

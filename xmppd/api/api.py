@@ -145,7 +145,7 @@ class API:
             shown = name[:100] if name.isprintable() else "?"
             raise Problem(404, f'Unknown command "{shown}".')
         if request.method == "GET" and not may_be_got(command):
-            raise Problem(405, "Give this command with POST.", headers=(("Allow", "POST"),))
+            raise Problem(405, "Run this command with POST.", headers=(("Allow", "POST"),))
         return command
 
     async def _by_line(

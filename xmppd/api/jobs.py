@@ -39,7 +39,7 @@ MAX_REPLIES = 10_000
 """The replies of a job that are kept: the last ones."""
 
 RUNS, DONE, CANCELLED = "runs", "done", "cancelled"
-ENDED_WITH_NODE = "ended with its node; give the command again"
+ENDED_WITH_NODE = "ended with its node; run the command again"
 UNKNOWN = "has ended, but how could not be written down"
 
 _log = Logger()

@@ -52,11 +52,11 @@ def _parts(message: str) -> tuple[str, str]:
     """The authorization identity and the token, either of which may be empty."""
     header, *pairs = message.split(SEPARATOR)
     if len(pairs) < 2 or pairs[-2:] != ["", ""]:
-        raise malformed("not a header and pairs")
+        raise malformed("not a GS2 header with key=value pairs")
     flag, _, rest = header.partition(",")
     authzid, comma, more = rest.partition(",")
     if flag not in ("n", "y") or not comma or more or not (not authzid or authzid[:2] == "a="):
-        raise malformed("without a header of GS2")
+        raise malformed("without a GS2 header")
     found = [pair.removeprefix("auth=") for pair in pairs if pair.startswith("auth=")]
     if len(found) != 1:
         raise malformed("without auth")
@@ -76,7 +76,7 @@ def _unescaped(name: str) -> str:
     """A name as GS2 writes it (:rfc:`5801#section-4`)."""
     text = name.replace("=2C", ",").replace("=3D", "\0")
     if "=" in text:
-        raise malformed("with a wrong escape")
+        raise malformed("wrongly escaped")
     return text.replace("\0", "=")
 
 

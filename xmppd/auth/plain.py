@@ -35,5 +35,5 @@ class PlainMechanism:
 def _parts(message: str) -> tuple[str, str, str]:
     parts = message.split("\0")
     if len(parts) != 3 or not parts[1] or not parts[2]:
-        raise malformed("not authzid, user name and password")
+        raise malformed("not an authzid, a user name and a password")
     return parts[0], parts[1], parts[2]

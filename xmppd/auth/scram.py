@@ -108,7 +108,7 @@ class ScramMechanism:
         return b"v=" + b64encode(signature)
 
     async def _over(self, message: str) -> bytes:
-        raise malformed("one too many")
+        raise malformed("not a single message")
 
     def _check_flag(self, flag: str) -> None:
         """Refuse a channel binding flag that does not agree with ours (§6)."""
@@ -116,7 +116,7 @@ class ScramMechanism:
             # The -PLUS mechanisms were taken out of our list on the way.
             raise BindingRefused("This server does support channel binding.")
         if flag.startswith("p") is not self._plus:
-            raise malformed("at odds with the mechanism about channel binding")
+            raise malformed("inconsistent with the mechanism's channel binding")
 
     def _binding_data(self, binding: str | None) -> bytes:
         if binding is None:

@@ -434,7 +434,7 @@ class Claims:
 
 def _not_moved(failure: Failure, thing: str) -> int:
     if not failure.check(DirectoryAway):
-        _log.failure("{thing} was not given up", failure, thing=thing)
+        _log.failure("{thing} could not be released", failure, thing=thing)
     return 0
 
 

@@ -415,7 +415,7 @@ class LeasedMembership(Membership):
 
     def _begin_era(self, era: str, began_at: float) -> None:
         """Enter all sessions again: what was written before may be lost (CL-64)."""
-        _log.warn("Redis may have lost its data: this node enters all sessions again")
+        _log.warn("Redis may have lost its data: this node lists all its sessions there again")
         self.era = era
         self._steady_since = began_at
         self._version = -1  # whoever was in may be missing

@@ -26,7 +26,9 @@ MAX_UNDER_WAY = 10_000
 
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 """What Redis answers: text is bytes, and whatever users have written stays as it is."""
-_NO_REDIS = "does not speak as a Redis does: is its port right, and should it be rediss://?"
+_NO_REDIS = (
+    "does not answer like Redis: is its port right, and should the URL begin with rediss://?"
+)
 
 
 class RedisConnection(txredisapi.RedisProtocol):
@@ -77,7 +79,7 @@ class RedisConnection(txredisapi.RedisProtocol):
             return await answer
         except defer.TimeoutError:
             if self._url.tls and not self._answered:
-                self.drop(f"has not begun TLS for {within_s:g} s: does it speak that at this port?")
+                self.drop(f"has not started TLS for {within_s:g} s: does it use TLS on this port?")
             else:
                 self.drop(
                     f"has not answered for {within_s:g} s: it hangs, is overloaded, or out of reach"
@@ -141,7 +143,8 @@ class RedisConnection(txredisapi.RedisProtocol):
             super().dataReceived(data, unpause)
         except txredisapi.InvalidData:
             self.drop(
-                "does not speak as a Redis does: is its port right, and is it to be rediss://?"
+                "does not answer like Redis: is its port right, and should the URL begin with "
+                "rediss://?"
             )
 
     @override
@@ -210,18 +213,18 @@ def check_reader() -> None:
 def _tls_failed(where: str, why: Failure) -> str:
     """What to do about a connection that was lost before anything was said by TLS."""
     if why.check(ConnectionClosed):
-        return f"Redis at {where} has closed the connection: does it speak TLS at this port?"
+        return f"Redis at {where} has closed the connection: does it use TLS on this port?"
     name = why.value.__class__.__name__
     if name == "VerificationError":
         return (
-            f"the certificate of Redis at {where} is for other names: the URL in cluster.redis has"
-            " to have one of them"
+            f"the certificate of Redis at {where} is for other names: use one of them in "
+            f"cluster.redis"
         )
     told = why.value.args[0] if why.value and why.value.args else ()
     reasons = [part[-1] for part in told if isinstance(part, tuple)] or [name]
     return (
-        f"TLS with Redis at {where} fails ({', '.join(map(str, reasons))}): cluster.authorities has"
-        " to name who signed its certificate"
+        f"TLS with Redis at {where} fails ({', '.join(map(str, reasons))}): name the authority "
+        f"that signed its certificate in cluster.authorities"
     )
 
 

@@ -31,22 +31,22 @@ class RedisRefusal(RedisError):
         self.word = word
 
 
-_REPLICA = "cluster.redis has to name its master, or cluster.sentinels who knows that"
-_CLUSTER = "is a Redis Cluster, which is of no use here: list single ones in cluster.redis"
+_REPLICA = "name its master in cluster.redis, or the Sentinels that know it in cluster.sentinels"
+_CLUSTER = "is a Redis Cluster, which xmppd cannot use: list single Redis servers in cluster.redis"
 
 AWAY = {
     "LOADING": "is still loading its data",
     "READONLY": f"is a replica, and takes no writes: {_REPLICA}",
     "MASTERDOWN": f"is a replica that has lost its master: {_REPLICA}",
-    "BUSY": "is busy with somebody's script: redis-cli SCRIPT KILL ends that",
-    "NOAUTH": "wants a password: cluster.redis has to have user and password",
+    "BUSY": "is busy with a script that somebody runs: redis-cli SCRIPT KILL ends it",
+    "NOAUTH": "requires a password: add user and password to the URL in cluster.redis",
     "WRONGPASS": "refuses {user} with the password in cluster.redis",
 }
 """What it says as long as it can do nothing at all for us."""
 
 REFUSED = {
     "NOPERM": "does not let {user} {right}",
-    "OOM": "has no memory left: raise its maxmemory, or give it to nobody else",
+    "OOM": "has no memory left: raise its maxmemory, or let nobody else use it",
     "MISCONF": "cannot save to its disk, and takes no writes until it can:"
     " redis-cli LASTSAVE and its log say more",
     "NOREPLICAS": "has too few replicas to take writes: see its min-replicas-to-write",
@@ -99,7 +99,7 @@ def _right(text: str) -> str:
         return "use a channel: grant &NAME:* (ACL SETUSER), where NAME is cluster.name"
     if "key" in text:
         return "use a key: grant ~NAME:* (ACL SETUSER), where NAME is cluster.name"
-    return "do what one of our scripts does: grant +@all, or what the manual lists (ACL SETUSER)"
+    return "run the server's scripts: grant +@all, or what the manual lists (ACL SETUSER)"
 
 
 __all__ = ["RedisAway", "RedisError", "RedisRefusal", "redis_error"]

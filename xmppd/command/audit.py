@@ -118,7 +118,7 @@ class Audit:
                     Condition.SERVICE_UNAVAILABLE,
                 ) from error
             _log.error(
-                "{way}: {actor} gave the command {command} {arguments}, which could not be "
+                "{way}: {actor} ran the command {command} {arguments}, which could not be "
                 "written to the audit: {error}",
                 way=deed.way, actor=deed.actor, command=deed.command, arguments=deed.arguments,
                 error=error,

@@ -189,7 +189,7 @@ class CommandTable:
             more = self.untold(f"{actor.way} {actor.who} {command.name} {arguments}")
         if more is not None:
             _log.info(
-                "{way}: {actor} gave the command {command} {arguments}{more}",
+                "{way}: {actor} ran the command {command} {arguments}{more}",
                 way=actor.way, actor=actor.who, address=actor.address,
                 command=command.name, arguments=arguments,
                 more=f" (similar lines left out: {more})" if more else "",

@@ -273,8 +273,8 @@ def _check_acme(config: Config) -> None:
         )
     if bool(settings.eab_key_id) != bool(settings.eab_key_file):
         raise ConfigError(
-            "acme.eab_key_id and acme.eab_key_file belong together; set both to what the authority "
-            "has given you, or none."
+            "acme.eab_key_id and acme.eab_key_file belong together; set both to what the "
+            "authority has given you, or neither."
         )
     if settings.eab_key_file and not Path(settings.eab_key_file).is_absolute():
         raise ConfigError(

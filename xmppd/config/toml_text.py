@@ -25,7 +25,7 @@ _OTHER_WORDS = (
         "expected `key = value`, a [table], or a comment that begins with #",
     ),
     ("Unescaped '\\\\'", "write each backslash twice, or put the text between single quotes"),
-    ("Expected newline", "only one `key = value` may stand in a line"),
+    ("Expected newline", "a line can have only one `key = value`"),
 )
 """What the reader of TOML says, and what that means."""
 

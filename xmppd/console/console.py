@@ -181,7 +181,7 @@ class Console:
         page = self._pages.pages.get(path)
         actor = _actor(click)
         if page is None or not self._is_for(page, actor):
-            raise HTTPError(404, "There is no such page, or it is not for you.")
+            raise HTTPError(404, "This page does not exist, or you may not see it.")
         about = click.field(page.about) if page.about else ""
         if page.about and not about:
             raise HTTPError(404, f"Say which {page.about} this page is about.")
@@ -367,7 +367,7 @@ class Console:
         questions = [name for name in QUESTIONS if self._may(name, actor)]
         name = click.field("question") or next(iter(questions), "")
         if name not in questions:
-            raise HTTPError(404, "There is no such question, or it is not for you.")
+            raise HTTPError(404, "This question does not exist, or you may not ask it.")
         about = self._commands.commands[name].about
         told = given(about, click.form)
         found: Verdict | None = None
@@ -404,7 +404,7 @@ class Console:
         """
         actor = _actor(click)
         if not self._may("config show", actor):
-            raise HTTPError(404, "There is no such page, or it is not for you.")
+            raise HTTPError(404, "This page does not exist, or you may not see it.")
         may = {name: self._may(f"config {name}", actor) for name in ("file", "plan", "apply")}
         text, known = click.field("text").replace("\r\n", "\n"), click.field("known")
         step, refused = click.field("step"), ""
@@ -475,7 +475,7 @@ class Console:
             return self._all(click)
         name, actor = path.replace("/", " "), _actor(click)
         if not self._may(name, actor) or not is_for_pages(self._commands.commands[name].about):
-            raise HTTPError(404, "There is no such command, or it is not for you.")
+            raise HTTPError(404, "This command does not exist, or you may not run it.")
         about = self._commands.commands[name].about
         told = given(about, click.form)
         if about.answers == "stream" and about.effect == "reads":
@@ -509,7 +509,7 @@ class Console:
                     await self._prove(click)
                 except SASLError:
                     return await self._confirm(
-                        click, name, told, "That was not the password, or it was tried too often."
+                        click, name, told, "Wrong password, or too many attempts."
                     )
             answer = await self._answer(name, told, actor)
         except Refused as error:
@@ -611,7 +611,7 @@ class Console:
         name = click.request.path.removeprefix(f"{ROOT}stream/").replace("/", " ")
         actor = _actor(click)
         if not self._may(name, actor):
-            raise HTTPError(404, "There is no such command, or it is not for you.")
+            raise HTTPError(404, "This command does not exist, or you may not run it.")
         command = self._commands.commands[name]
         if command.about.answers != "stream" or command.about.effect != "reads":
             raise HTTPError(400, "This command has an end: see its page.")
@@ -646,7 +646,7 @@ class Console:
             kept = MAX_FILE_ROWS  # each node gives no more than it is asked for
         self._under_way += 1
         if command.about.effect != "reads" and DRY_RUN.key not in told:
-            _log.info("console: {actor} gave the command {command}", actor=actor.who, command=name)
+            _log.info("console: {actor} ran the command {command}", actor=actor.who, command=name)
         try:
             async with aclosing(self._commands.replies(command, context)) as replies:
                 async for reply in replies:
@@ -695,7 +695,7 @@ def _check_numbers(click: Click) -> None:
         HTTPError: They may not.
     """
     if not click.may_still(NUMBERS):
-        raise HTTPError(403, f"This is for those who have the scope {NUMBERS}.")
+        raise HTTPError(403, f"This needs the scope {NUMBERS}.")
 
 
 def _span(click: Click) -> str:

@@ -128,7 +128,9 @@ PAGES: tuple[Page | Panel, ...] = (
     Panel(page="audit", title="Commands that changed something", command="audit list",
           columns=("at", "command", "arguments", "actor", "way", "address", "outcome"),
           onward=("before", "number")),
-    Page(path="keys", title="Keys", says="With a key a program gives commands.", acts=("key add",)),
+    Page(
+        path="keys", title="Keys", says="Programs with a key can run commands.", acts=("key add",)
+    ),
     Panel(page="keys", title="Keys of programs", command="key list", each=("key revoke",)),
     Page(path="jobs", title="Jobs", says="Commands that nobody waits for."),
     Panel(

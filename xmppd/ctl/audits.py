@@ -74,12 +74,14 @@ COMMANDS: tuple[Declared[AuditCommands], ...] = (
     Declared(
         Description(
             "audit list",
-            "list the commands that changed something, and who gave them",
+            "list the commands that changed something, and who ran them",
             (
                 Argument("--actor", "only commands by this actor, written as in the list"),
                 Argument("--words", 'only commands that start with this, such as "user"'),
                 Argument(
-                    "--before", "only before this number, for the next page", Number(1, MAX_NUMBER)
+                    "--before",
+                    "only entries with a lower number, such as the last one of the previous page",
+                    Number(1, MAX_NUMBER),
                 ),
                 Argument(
                     "--rows", f"how many rows; {DEFAULT_ROWS} by default", Number(1, MAX_ROWS)

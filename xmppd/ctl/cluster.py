@@ -138,7 +138,9 @@ class ClusterCommands:
         if missing:
             raise Incomplete(missing)
         if left and others.here:
-            raise Refused(f"wrong entries: {left}; xmppctl {CHECK} --repair corrects the directory")
+            raise Refused(
+                f"wrong entries: {left}; xmppctl {CHECK} --repair corrects the list in Redis"
+            )
 
     async def _check(self, context: CommandContext) -> Replies:
         """Compare what is here; the node that is asked first looks for what nobody has as well."""
@@ -248,8 +250,8 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             "cluster balance",
-            "spread evenly over the nodes what only one node at a time can have, such as streams "
-            "to other servers",
+            "rebalance work that only one node at a time can do, such as streams to other "
+            "servers, evenly over the nodes",
             effect="changes",
             asks="all",
         ),
@@ -264,7 +266,7 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
                 Argument("node", "the node's name"),
                 Argument(
                     "--rate",
-                    f"how many clients to close a second; {RATE_PER_S} by default",
+                    f"how many clients to disconnect a second; {RATE_PER_S} by default",
                     Number(1, MAX_RATE),
                 ),
                 Argument("--cancel", "let the node accept clients again", Flag()),

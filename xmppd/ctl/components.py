@@ -15,7 +15,8 @@ class ComponentRow(Row, frozen=True):
 
     Attributes:
         kind: ``component`` or ``service``.
-        state: ``connected``, or ``absent``: then whoever writes to it gets an error.
+        state: ``connected``, or ``absent``: stanzas that are sent to it are then returned with an
+            error.
         connections: Those at this node.
         max_connections: The limit ``max_connections``, which holds for all nodes together; null for
             services inside the server.

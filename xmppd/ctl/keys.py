@@ -114,7 +114,7 @@ COMMANDS: tuple[Declared[KeyCommands], ...] = (
     Declared(
         Description(
             "key add",
-            "create a key with which a program may give commands",
+            "create a key with which a program can run commands",
             (
                 NAME,
                 Argument("--scope", "a scope that the key has", Choice(SCOPES), len(SCOPES)),

@@ -65,7 +65,9 @@ class LinkCommands:
         found = self.doors.paths.find(f"{root}link")
         base = self.doors.base_url(account.domain, PAGES[page])
         if found is None or base is None:
-            raise Refused(f"no listener serves {root} where a browser could come", argument="page")
+            raise Refused(
+                f"no listener serves {root} at an address that browsers can reach", argument="page"
+            )
         url = f"{base}{root}link#{self.visitors.make_link(account)}"
         yield LinkRow(account.bare, url, LINK_S)
 

@@ -36,7 +36,7 @@ CODES: Mapping[str, str] = {
     "config": "the configuration cannot be read",
     "conflict": "the thing already exists, or the command was already done",
     "feature-not-implemented": "this server does not support the command",
-    "forbidden": "whoever gave the command has no right to give it",
+    "forbidden": "whoever ran the command has no right to run it",
     "gone": "the server cannot be reached, or closed the connection before it answered",
     "incomplete": "everything possible was done, but a node of the service did not answer",
     "internal-server-error": "the command failed; the log says why",
@@ -45,7 +45,7 @@ CODES: Mapping[str, str] = {
     "no-config": "no configuration was found",
     "no-server": "no server is running",
     "not-acceptable": "the present state does not allow the command",
-    "not-allowed": "this command cannot be given here",
+    "not-allowed": "this command cannot be run here",
     "not-authorized": "the request lacks valid credentials",
     "policy-violation": "a limit of the server forbids the command",
     "recipient-unavailable": "the account or session is not online",
@@ -72,7 +72,7 @@ codes do not change; new ones may be added.
 |---|---|
 | Only reads | changes nothing in the server or its data; some of these commands write new files |
 | Needs a running server | asks the server |
-| Works with or without a server | asks the server; if none is running, `xmppctl` opens its data |
+| Works with or without a server | if no server is running, `xmppctl` works on the database |
 | Runs without the server | asks no server; to change the database, stop the server |
 
 With `--json` an error is an object on standard error: `error` is a sentence, `code` is one of the
@@ -224,7 +224,7 @@ def xmppctl_page() -> str:
         yield ".SH SYNOPSIS\n.B xmppctl\n.I COMMAND\n[argument ...]"
         yield ".SH DESCRIPTION"
         yield roff(
-            "Gives a command to an xmppd server on this machine. Commands about accounts, "
+            "Runs a command on an xmppd server on this machine. Commands about accounts, "
             "rosters, groups, the configuration and the database also work while no server is "
             "running. Plugins may add commands: xmppctl --help lists them all."
         )
@@ -242,7 +242,7 @@ def xmppctl_page() -> str:
         yield from (man_item(str(status), what) for status, what in MEANINGS.items())
         yield ".SH SEE ALSO\n.BR xmppd (1),\n.BR xmppd.toml (5)"
 
-    return man_page("xmppctl", 1, "give commands to an XMPP server", parts())
+    return man_page("xmppctl", 1, "run commands on an XMPP server", parts())
 
 
 def toml_page() -> str:

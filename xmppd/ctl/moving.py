@@ -28,7 +28,7 @@ class MovedRow(Row, frozen=True):
 
     Attributes:
         says: The result, in one sentence.
-        account: Its address on this server; empty in a row that is about no account.
+        account: Its address on this server; empty in a row that does not concern an account.
         moved: Whether the command imported or exported the account.
         notes: What was left out, and why.
     """

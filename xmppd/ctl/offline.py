@@ -243,6 +243,6 @@ async def _refuse_if_nodes_live(reactor: IReactor, config: Config) -> None:
     if nodes:
         names = ", ".join(sorted(node.name for node in nodes))
         raise Refused(
-            f"nodes of this service are running, and no server answers here; ask one of them with "
-            f"the xmppctl of its machine: {names}"
+            f"nodes of this service are running, but none on this machine answers; run xmppctl on "
+            f"the machine of one of them: {names}"
         )

@@ -29,7 +29,7 @@ MAX_ROWS = 1_000_000_000
 KEPT, HERE = ("registered", "disabled"), ("online", "active", "idle")
 
 DOMAIN = Argument("--domain", "only accounts of this domain", DomainName())
-AFTER = Argument("--after", "only accounts after this one, by name", AccountName())
+AFTER = Argument("--after", "only accounts whose names sort after this one", AccountName())
 ROWS = Argument("--rows", "at most this many", Number(1, MAX_ROWS))
 
 
@@ -59,8 +59,8 @@ class UserShown(Row, frozen=True):
     """The data of an account that need no measuring.
 
     Attributes:
-        last_login: When the account was last here: its login if it is online, else its logout.
-        created: When it was made.
+        last_login: The last login if the account is online, or else the last logout.
+        created: When the account was created.
         disabled: Whether it is disabled.
         devices: The clients that have tokens for it, online or not.
         contacts: Those in its roster, with the people of its shared groups.

@@ -116,7 +116,7 @@ COMMANDS: tuple[Declared[ServerCommands], ...] = (
     Declared(
         Description(
             "s2s list",
-            "list the streams with other servers, and the stanzas that wait for one",
+            "list the streams with other servers, and the stanzas that wait for a stream",
             (Argument("--domain", "only streams with this domain", THEIRS),),
             asks="all",
             area="s2s",

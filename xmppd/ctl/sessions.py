@@ -203,8 +203,8 @@ COMMANDS: tuple[Declared[SessionCommands], ...] = (
             (
                 Argument("--account", "only sessions of this account", AccountName()),
                 Argument("--find", "only sessions with this in the JID, IP address or client"),
-                Argument("--after", "only sessions after this one, by JID", Address()),
-                Argument("--rows", "at most this many of each node", Number(1, MAX_ROWS)),
+                Argument("--after", "only sessions whose JIDs sort after this one", Address()),
+                Argument("--rows", "at most this many rows from each node", Number(1, MAX_ROWS)),
             ),
             asks="all",
             area="sessions",

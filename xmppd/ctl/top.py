@@ -204,7 +204,7 @@ COMMANDS: tuple[Declared[TopCommands], ...] = (
                 ),
                 Argument(
                     "--minutes",
-                    f"how many minutes to look back; {MINUTES} by default, and at most",
+                    f"how many minutes to look back; {MINUTES} by default, which is the maximum",
                     Number(1, MINUTES),
                 ),
                 _ROWS,

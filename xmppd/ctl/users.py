@@ -148,7 +148,7 @@ class UserCommands:
         """The accounts, none of which is the actor's own."""
         accounts = await self._existing(context)
         if any(map(context.actor.owns, accounts)):
-            raise Refused("this is your own account", Condition.NOT_ALLOWED)
+            raise Refused("you cannot do this to your own account", Condition.NOT_ALLOWED)
         return accounts
 
     def _asker(self, actor: Actor) -> LocalClientSession | None:

@@ -106,14 +106,14 @@ def _rates(section: Section, where: str) -> Found:
             yield from _rates(value, f"{where}{field.name}.")
         elif field.name.endswith("_per_s") and isinstance(value, float) and value > MOST_PER_S:
             name, much = f"{where}{field.name}", f"{value:,.0f}"
-            yield name, f"{name} is {much}, which limits nothing; take a smaller number"
+            yield name, f"{name} is {much}, which limits nothing; choose a smaller number"
 
 
 def _plugins(config: Config) -> Found:
     directory = config.plugins.directory
     if directory and not Path(directory).is_dir():
         name = "plugins.directory"
-        yield name, f"{name} {directory} does not exist; make it, or remove the option"
+        yield name, f"{name} {directory} does not exist; create it, or remove the option"
 
 
 __all__ = ["text_of", "warnings"]

@@ -101,7 +101,10 @@ class Disco:
             if isinstance(answer, Awaitable):
                 if isinstance(answer, Coroutine):
                     answer.close()
-                _log.error("{owner} delayed the server's disco information", owner=owner)
+                _log.error(
+                    "{owner} delayed the server's answer to a service discovery request",
+                    owner=owner,
+                )
             elif answer is not None:
                 said.append(answer)
         return _joined(said)
@@ -135,4 +138,4 @@ def _joined(said: list[DiscoInfo]) -> DiscoInfo:
 
 def _failed(owner: str) -> None:
     """The result of a part that has failed: nothing."""
-    _log.failure("{owner} failed when disco asked", owner=owner)
+    _log.failure("{owner} failed to answer a service discovery request", owner=owner)

@@ -92,8 +92,8 @@ def _server(server: XMPPServer) -> Iterator[Finding]:
     if queue.waiting:
         yield Finding(
             "waits",
-            f"{counted(queue.waiting, 'login')} waiting for {queue.in_progress} in progress: the "
-            "server is busy",
+            f"the server is busy: {counted(queue.waiting, 'login')} waiting, "
+            f"{queue.in_progress} in progress",
             "SC-11",
         )
 
@@ -140,7 +140,7 @@ def _failures(server: XMPPServer, account: JID) -> Iterator[Finding]:
             told.add(network)
             yield Finding(
                 "locked",
-                f"nobody may log in from {network} for {locked_s:.0f} s, because too many logins "
+                f"logins from {network} are refused for another {locked_s:.0f} s, because too many "
                 "from there failed",
                 "AT-1",
             )

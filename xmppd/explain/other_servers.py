@@ -30,7 +30,7 @@ class Cause:
 
 
 REMEDIES: dict[str, str] = {
-    "blocked": "to allow this server, remove block = true from its table [[s2s.domain]]",
+    "blocked": "to allow that server, remove block = true from its table [[s2s.domain]]",
     "their-certificate": "the other administrator must get a certificate for {remote} from a "
     "trusted authority; until then, a table [[s2s.domain]] with name = "
     '"{remote}" and require_valid_certificate = false accepts DNS and '

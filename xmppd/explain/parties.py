@@ -140,8 +140,8 @@ def intercepted(server: XMPPServer, kind: type[Stanza]) -> Iterator[Finding]:
             many = "plugin" if len(plugins) == 1 else "plugins"
             yield Finding(
                 "interceptor",
-                f"the {many} {listed(plugins)} may change or stop a {kind.name} that {way}; this "
-                "was not tried here",
+                f"the {many} {listed(plugins)} may change or stop a {kind.name} that {way}; "
+                "explain did not try that",
                 "IN-3",
             )
 

@@ -185,8 +185,8 @@ def _permission(case: PresenceCase) -> Iterator[Finding]:
         yield Finding(
             "directed",
             f"{case.owner.jid.bare} does not let {case.watcher.jid.bare} see its presence, but "
-            f"{resources} sent directed presence: {case.watcher.jid.bare} saw it once, and sees "
-            "the end, but no changes in between",
+            f"{resources} sent directed presence: {case.watcher.jid.bare} sees that presence and "
+            f"its end, but no changes in between",
             "DP-7",
         )
         return
@@ -286,7 +286,7 @@ def _contact(case: PresenceCase) -> Iterator[Finding]:
             case,
             "none",
             f"the roster of {{owner}} says {_subscription(case.grant)} and that of {{watcher}} "
-            f"{_subscription(case.belief)}: nobody has asked, or it was refused",
+            f"{_subscription(case.belief)}: nobody has asked, or the request was refused",
             "RO-2",
         )
 
@@ -389,7 +389,7 @@ def _absence(case: PresenceCase) -> Finding:
         return Finding("owner_not_available", says, "RT-1", hinders=True)
     if owner.others:
         others = listed([session.jid.resource or "" for session in owner.others])
-        says = f"{owner.jid} is not connected; {bare} is, with {others}"
+        says = f"{owner.jid} is not connected; {bare} is connected with {others}"
         return Finding("resource_gone", says, "RT-7", hinders=True)
     if owner.disabled:
         says = f"the account {bare} is disabled: nobody can log in"
@@ -442,11 +442,11 @@ def _deafness(case: PresenceCase) -> Finding:
         return Finding("watcher_not_available", says, "RT-8", hinders=True)
     if watcher.others:
         others = listed([session.jid.resource or "" for session in watcher.others])
-        says = f"{watcher.jid} is not connected; {bare} is, with {others}"
+        says = f"{watcher.jid} is not connected; {bare} is connected with {others}"
         return Finding("watcher_resource_gone", says, "RT-7", hinders=True)
     closed = ", and the account is disabled" if watcher.disabled else ""
-    says = f"{bare} is not connected{closed}; its client gets this presence when it logs in"
-    return Finding("watcher_away", says, "PM-7", hinders=True)
+    later = "; its client gets this presence when it logs in" if case.allowed else ""
+    return Finding("watcher_away", f"{bare} is not connected{closed}{later}", "PM-7", hinders=True)
 
 
 # --- what else ---------------------------------------------------------------------------------

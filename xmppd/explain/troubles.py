@@ -148,10 +148,10 @@ def _renewals(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
         if upkeep.trouble:
             left_s = around.renewals.left_s(upkeep)
             days = counted(round(left_s / 86_400), "day")
-            state = f"good for {days} yet" if left_s else "self-signed"
+            state = f"expires in {days}" if left_s else "is self-signed"
             yield Trouble(
                 "certificate-not-renewed",
-                f"the certificate of {upkeep.name} is {state}, and could not be renewed: "
+                f"the certificate of {upkeep.name} {state}, and could not be renewed: "
                 f"{upkeep.trouble}; when that is corrected, run xmppctl certificate renew",
                 severe=left_s < PRESSING_S,
             )
@@ -291,7 +291,7 @@ def _logins(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     if queue.waiting >= MANY_LOGINS:
         yield Trouble(
             "logins-wait",
-            f"many clients log in at once, and each has its turn: {queue.waiting} waiting, "
+            f"many clients are logging in at once, and take turns: {queue.waiting} waiting, "
             f"{queue.in_progress} in progress",
         )
 

@@ -119,7 +119,7 @@ class IQHandler:
         Raises:
             StanzaError: It cannot be answered.
         """
-        raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "this cannot be got")
+        raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "a get is not possible here")
 
     def on_set(self, iq: IQ, asked: Asked) -> Answer | Awaitable[Answer]:
         """Answer a set: the child of the result, or None for an empty one; or that behind many
@@ -128,4 +128,4 @@ class IQHandler:
         Raises:
             StanzaError: It cannot be done.
         """
-        raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "this cannot be set")
+        raise StanzaError(Condition.FEATURE_NOT_IMPLEMENTED, "a set is not possible here")

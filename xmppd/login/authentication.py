@@ -168,7 +168,7 @@ class Authentication:
         """
         underway = self._attempts[negotiation].underway
         if underway is None or underway.profile != profile:
-            raise SASLError("malformed-request", "There is no exchange to respond in.")
+            raise SASLError("malformed-request", "No authentication is in progress.")
         with while_store_answers():
             return await underway.mechanism.step(_decoded(message))
 

@@ -78,7 +78,7 @@ class FAST:
         if name not in usable(self.tokens.settings.mechanisms, exchange):
             raise SASLError("invalid-mechanism", "This mechanism was not offered.")
         if not agent.id:
-            raise SASLError("malformed-request", "A client with a token says which one it is.")
+            raise SASLError("malformed-request", "A client that uses a token must send its id.")
         claim = Claim(agent.id, _count(element))
         return HashedTokenMechanism(name, exchange, self.provider, self.tokens, claim)
 
@@ -134,7 +134,7 @@ def _count(element: Tree) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= MAX_COUNT):
-        raise SASLError("malformed-request", "The count is not a number.")
+        raise SASLError("malformed-request", "The count must be a number.")
     return int(text)
 
 

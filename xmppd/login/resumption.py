@@ -193,7 +193,7 @@ class Resumption:
     def _acknowledged(self, negotiation: Negotiation, tree: Tree) -> None:
         h = _count(tree)
         if h is None:
-            raise StreamError(StreamCondition.BAD_FORMAT, "h is a count of stanzas")
+            raise StreamError(StreamCondition.BAD_FORMAT, "h must be a number of stanzas")
         management = _managed(negotiation)
         self._take(negotiation.session, management, h)
         again = management.request_again()

@@ -104,7 +104,9 @@ class SASL2:
     async def authenticate(self, negotiation: Negotiation, tree: Tree) -> None:
         """Begin an exchange with the mechanism the client chose, and note its other requests."""
         if negotiation in self._requests:
-            raise StreamError(StreamCondition.POLICY_VIOLATION, "an exchange is underway")
+            raise StreamError(
+                StreamCondition.POLICY_VIOLATION, "an authentication is already in progress"
+            )
         request = self._requests[negotiation] = SASL2Request(tree, _agent(tree))
         try:
             self._begin(negotiation, request)
@@ -141,7 +143,7 @@ class SASL2:
     def _request(self, negotiation: Negotiation) -> SASL2Request:
         request = self._requests.get(negotiation)
         if request is None:
-            raise SASLError("malformed-request", "There is no exchange to respond in.")
+            raise SASLError("malformed-request", "No authentication is in progress.")
         return request
 
     async def next(self, negotiation: Negotiation, tree: Tree) -> None:
@@ -150,7 +152,7 @@ class SASL2:
             request = self._request(negotiation)
             task = request.tasks[0] if request.tasks else None
             if task is None or request.asked or tree.get("task") != task.name:
-                raise SASLError("malformed-request", "This is not the task to do now.")
+                raise SASLError("malformed-request", "Another task comes first.")
             request.asked = True
             _write(negotiation, "task-data", task.question)
         except SASLError as error:
@@ -161,7 +163,7 @@ class SASL2:
         try:
             request = self._request(negotiation)
             if request.account is None or not request.asked:
-                raise SASLError("malformed-request", "There is no task to do.")
+                raise SASLError("malformed-request", "No task is required.")
             with while_store_answers():
                 await self._finish_task(request, tree)
                 await admit(self.authentication.provider, request.account.bare)
@@ -177,7 +179,7 @@ class SASL2:
 
     async def _step(self, negotiation: Negotiation, request: SASL2Request, tree: Tree) -> None:
         if request.account is not None:
-            raise SASLError("malformed-request", "The exchange is over.")
+            raise SASLError("malformed-request", "The authentication has ended.")
         message = (tree.text or "").strip()
         answer = await self.authentication.step(negotiation, message, NS)
         account = self.authentication.account(negotiation)

@@ -75,6 +75,7 @@ def _row(says: str, *cells: Cell, tells: bool = False) -> DecisionRow:
     return DecisionRow(says, dict(zip(KINDS, cells, strict=True)), tells)
 
 
+_GONE = "to a missing resource of an account"
 _D, _M, _A = Cell.DELIVERED, Cell.TO_MOST_AVAILABLE, Cell.TO_ALL
 _O, _E, _S = Cell.KEPT, Cell.BOUNCED, Cell.DROPPED
 
@@ -90,20 +91,20 @@ BARE = Rows(
     _row("to an account whose resources deny its sender",         _E, _E, _E, _S, _S),
 )
 NO_MATCH = Rows(
-    _row("to no resource of an account that does not exist",      _E, _E, _E, _S, _S),
-    _row("to no resource of an account that denies its sender",   _E, _E, _E, _S, _S),
-    _row("to no resource of an account without an available one", _O, _O, _E, _S, _S, tells=True),
-    _row("to no resource of one with negative priorities only",   _O, _O, _E, _S, _S, tells=True),
-    _row("to no resource of one where another wants it",          _E, _D, _E, _S, _S, tells=True),
-    _row("to no resource of one where several others want it",    _E, _M, _E, _S, _S, tells=True),
-    _row("to no resource of one whose others deny its sender",    _E, _E, _E, _S, _S),
+    _row(f"{_GONE} that does not exist",                  _E, _E, _E, _S, _S),
+    _row(f"{_GONE} that denies its sender",               _E, _E, _E, _S, _S),
+    _row(f"{_GONE} without an available one",             _O, _O, _E, _S, _S, tells=True),
+    _row(f"{_GONE} with negative priorities only",        _O, _O, _E, _S, _S, tells=True),
+    _row(f"{_GONE} where another wants it",               _E, _D, _E, _S, _S, tells=True),
+    _row(f"{_GONE} where several others want it",         _E, _M, _E, _S, _S, tells=True),
+    _row(f"{_GONE} whose others deny its sender",         _E, _E, _E, _S, _S),
 )
-MATCH = _row("to a resource that is here",                        _D, _D, _D, _D, _D)
+MATCH = _row("to a resource that is connected",                   _D, _D, _D, _D, _D)
 MATCH_UNWANTED = _row("to a resource that denies its sender",     _E, _E, _E, _S, _S)
-NOTHING_TO_KEEP = _row("to nobody here, with nothing to keep",    _S, _S, _E, _S, _S)
-NOT_TO_BE_KEPT = _row("to nobody here, and not to be kept",       _E, _E, _E, _S, _S, tells=True)
-UNTOLD = _row("to nobody here, from one who may not know that",   _S, _S, _S, _S, _S)
-NO_ROOM = _row("to an account that may keep no more",             _E, _E, _E, _S, _S)
+NOTHING_TO_KEEP = _row("to an offline account, with nothing to store", _S, _S, _E, _S, _S)
+NOT_TO_BE_KEPT = _row("to an offline account, not to be stored",  _E, _E, _E, _S, _S, tells=True)
+UNTOLD = _row("to an absent resource, from one who may not know that", _S, _S, _S, _S, _S)
+NO_ROOM = _row("to an account that may store no more",            _E, _E, _E, _S, _S)
 SERVER = _row("to the server, or a resource of it",               _E, _E, _E, _E, _S)
 ADMINS = _row("to the server and its administrators",             *(Cell.TO_ADMINS,) * 4, _S)
 ELSEWHERE = _row("to another domain",                             *(Cell.HANDED_ON,) * 5)

@@ -27,7 +27,7 @@ class LastCall:
 
     def failed(self) -> None:
         """Log the error that it has raised."""
-        _log.failure("the work at the end of a turn failed")
+        _log.failure("sending the output that connections had collected failed")
 
 
 def at_end_of_turn_of_hub(reactor: Reactor) -> AtEndOfTurn:

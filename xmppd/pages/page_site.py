@@ -327,9 +327,9 @@ class PageSite:
 
 
 BY_LINK_ONLY = (
-    "People of this service have no passwords here: they log in with their chat programs by tokens "
-    "of another service. To come to this page, have a link made by those who run the server, by "
-    "xmppctl console link with your address; it is good for five minutes."
+    "Accounts of this domain have no passwords here: their clients log in with tokens of another "
+    "service. To open this page, ask those who run the server for a link (xmppctl console link, "
+    "with your address); it is valid for five minutes."
 )
 _SAID = {
     "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, then try "

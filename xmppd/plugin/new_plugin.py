@@ -68,13 +68,13 @@ def _files(name: str, distribution: str) -> Iterator[tuple[str, str]]:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise PluginError(
-            f'"{name}" cannot be the name of a plugin; take small letters, digits and _, such as '
+            f'"{name}" cannot be the name of a plugin; use lowercase letters, digits and _, as in '
             '"word_filter"'
         )
     if name in Config.__struct_fields__:
-        raise PluginError(f'"{name}" is a table of the server\'s own; take another name')
+        raise PluginError(f'"{name}" is a table of the server itself; choose another name')
     if name in library.available(None):
-        raise PluginError(f'a plugin "{name}" is installed already; take another name')
+        raise PluginError(f'a plugin "{name}" is already installed; choose another name')
 
 
 __all__ = ["write_plugin"]

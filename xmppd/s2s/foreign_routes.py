@@ -35,7 +35,7 @@ REFUSED = "refuse"
 PING_FROM = "ping from "
 """How a question to a silent server is noted."""
 
-FORGOTTEN = "forgotten: what was tried before counts no more"
+FORGOTTEN = "forgotten: earlier attempts no longer count"
 """The outcome of the step in which an administrator has everything be tried anew."""
 
 LET_GO_S = 5.0

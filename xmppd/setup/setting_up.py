@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from xmppd.host.data_directory import write_private
 from xmppd.net.certificate import ascii_domain, make_self_signed
 from xmppd.setup.answers import AnswerError, Answers, answers
-from xmppd.setup.written import configuration, records
+from xmppd.setup.written import configuration, records, unreached
 
 USER = "xmppd"
 """Whom the files belong to if root sets up and there is such a user, as the unit expects."""
@@ -109,6 +109,8 @@ def _agreed(places: SetupPlaces, given: dict[str, str], *, ask: bool) -> Answers
         given = {**_texts(found), **given}
         for name in again:
             given.pop(name, None)
+    if warning := unreached(found):
+        _say(f"{warning}.\n")
     if not _has_address(found.domain):
         _say(f"{found.domain} has no address in DNS yet, so nobody can find the server.\n")
     if ask:

@@ -73,3 +73,19 @@ def records(answers: Answers) -> str:
     names = ["conference", "pubsub", "upload"]
     lines += [f"{name}.{host} {TTL_S} IN CNAME {host}" for name in names]
     return "\n".join(lines) + "\n"
+
+
+def unreached(found: Answers) -> str:
+    """Why an authority does not reach the listener that answers it, unless something forwards its
+    port; empty if it does.
+    """
+    named = {door.name: door for door in found.doors}
+    door = named.get("acme", named.get("web"))
+    if not found.acme or door is None or door.port == DOORS[door.name][0]:
+        return ""
+    usual = DOORS[door.name][0]
+    return (
+        f"the certificate authority connects to port {usual} of {found.domain}, but the listener "
+        f"{door.name} has port {door.port}: forward port {usual} to it, or choose "
+        f"{door.name}:{usual}"
+    )

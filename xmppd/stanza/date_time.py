@@ -38,7 +38,7 @@ def microseconds_of(text: str) -> int:
     """
     found = _DATE_TIME(text)
     if found is None:
-        raise ValueError("a moment is written as 2026-10-31T12:00:00Z")
+        raise ValueError("write a time as 2026-10-31T12:00:00Z")
     *parts, fraction, sign, hours, minutes = found.groups()
     year, month, day, hour, minute, second = map(int, parts)
     seconds = timegm(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timetuple())

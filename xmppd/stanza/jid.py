@@ -10,6 +10,9 @@ import idna
 from xmppd.stanza.profiles import local_profile, resource_profile
 from xmppd.stanza.xml import escape
 
+LOCAL = "part before the @"
+"""What people call a localpart."""
+
 MAX_PART_BYTES = 1023
 MAX_ADDRESS_BYTES = 3 * MAX_PART_BYTES + 2
 MAX_INTERNED_BYTES = 64 << 20
@@ -232,17 +235,16 @@ def prepare_local(text: str) -> str:
     """
     if _SIMPLE_LOCAL(text):
         return text
-    _bounded(text, "localpart")
+    _bounded(text, LOCAL)
     effort.spent_us += CHARACTER_US * len(text)
     try:
         local = local_profile.enforce(text)
     except UnicodeEncodeError as error:
-        raise ValueError(
-            _unfit(f"the localpart {text!r}", "the part before the @", error)
-        ) from error
+        raise ValueError(_unfit(f"the {LOCAL}, {text!r},", f"the {LOCAL}", error)) from error
     if found := _FORBIDDEN_LOCAL.search(local):
-        raise ValueError(f"{found[0]!r} may not be in the part before the @, {text!r}")
-    return _bounded(local, "localpart")
+        which = "another @" if found[0] == "@" else repr(found[0])
+        raise ValueError(f"the part before the @ must not contain {which}")
+    return _bounded(local, LOCAL)
 
 
 def prepare_domain(text: str) -> str:

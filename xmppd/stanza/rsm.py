@@ -139,4 +139,4 @@ def _place(ids: Sequence[str], id: str) -> int:
     try:
         return ids.index(id)
     except ValueError:
-        raise StanzaError(Condition.ITEM_NOT_FOUND, "there is no such item any more") from None
+        raise StanzaError(Condition.ITEM_NOT_FOUND, "this item no longer exists") from None

@@ -391,7 +391,7 @@ class Presence(Stanza):
         """
         text = (self.payload.tree.findtext("priority") or "0").strip()
         if not _PRIORITY(text) or not -128 <= int(text) <= 127:
-            raise ValueError("a priority is a number between -128 and 127")
+            raise ValueError("a priority must be a number from -128 to 127")
         return int(text)
 
     @property
@@ -443,7 +443,7 @@ class IQ(Stanza):
         """
         for inner in self.payload.xml:
             return inner
-        raise StanzaError(Condition.BAD_REQUEST, "an iq carries one child")
+        raise StanzaError(Condition.BAD_REQUEST, "an iq must have exactly one child")
 
     def result(self, answer: Element | bytes | None = None) -> "IQ":
         """The answer: ``to`` and ``from`` swapped, the id kept."""

@@ -97,7 +97,7 @@ class XMLFile:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._opened) > MAX_DEPTH:
-            self._refuse(f"more than {MAX_DEPTH} elements stand in one another")
+            self._refuse(f"more than {MAX_DEPTH} levels of elements")
         self._check_held()
         self._held_elements += 1
         if self._max_held_bytes is not None and self._held_elements > MAX_HELD_ELEMENTS:

@@ -233,7 +233,9 @@ class DatabaseLock:
             return "another xmppd or xmppctl: stop that one"
         place = f"process {holder.pid} of PostgreSQL, for {holder.client_addr or 'this machine'}"
         if holder.mode == _SHARED:
-            return f"the nodes of a [cluster] ({place}): join it by the same settings, stop them"
+            return (
+                f"the nodes of a [cluster] ({place}): use the same [cluster] here, stop the nodes"
+            )
         if self._take is _TAKE_SHARED:
             return f"an xmppd without [cluster], or xmppctl ({place}): stop that one"
         return f"another xmppd or xmppctl ({place}): stop that one"

@@ -32,7 +32,8 @@ class PersonalItems:
         """
         if len(value) > self.limits.max_item_bytes:
             raise StanzaError(
-                Condition.NOT_ACCEPTABLE, f"one item has at most {self.limits.max_item_bytes} bytes"
+                Condition.NOT_ACCEPTABLE,
+                f"one item may have at most {self.limits.max_item_bytes} bytes",
             )
 
     async def elements(self, account: str, namespace: str) -> dict[str, bytes]:
@@ -49,7 +50,7 @@ class PersonalItems:
                 NOT_ALLOWED: a guest keeps nothing (BI-4).
         """
         if is_guest(account):
-            raise StanzaError(Condition.NOT_ALLOWED, "a guest keeps nothing here")
+            raise StanzaError(Condition.NOT_ALLOWED, "guests cannot store anything")
         self.check(value or b"")
         limits = self.limits
         try:

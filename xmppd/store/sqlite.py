@@ -160,7 +160,7 @@ class SQLiteDatabase(Database):
         try:
             return float(disk_usage(Path(self._file.path).parent).free)
         except OSError as error:
-            raise StoreError(f"{self._file.path} cannot be looked at: {error.strerror}.") from None
+            raise StoreError(f"{self._file.path} cannot be examined: {error.strerror}.") from None
 
     @override
     async def close(self) -> None:

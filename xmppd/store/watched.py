@@ -15,7 +15,7 @@ from xmppd.store.database import Columns, Database, NewRows, Parameters, T, no_c
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import CALL_LIMIT_S
 
-ABANDONED = "This node was declared dead by others: it reads and writes nothing more."
+ABANDONED = "Other nodes declared this node dead: it no longer reads or writes."
 NOT_ALLOWED = "This node may not act: others may have declared it dead."
 
 CALM_S = 2.0

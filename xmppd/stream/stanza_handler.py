@@ -178,7 +178,10 @@ class StanzaHandler:
             self.wire.close()
             return None
         if self.context.features.knows(tree.tag):
-            raise StreamError(StreamCondition.NOT_AUTHORIZED, "not at this point of the stream")
+            raise StreamError(
+                StreamCondition.NOT_AUTHORIZED,
+                "this element is not allowed at this point of the stream",
+            )
         raise StreamError(
             StreamCondition.UNSUPPORTED_STANZA_TYPE, f"unknown element <{local_name(tree.tag)}/>"
         )

@@ -120,7 +120,9 @@ def check_header(header: StreamOpened, namespace: str, whose: str) -> None:
     check_namespaces(header, namespace, whose)
     major = header.attributes.get("version", "0.9").partition(".")[0]
     if not major.isdecimal() or not major.strip("0"):
-        raise StreamError(StreamCondition.UNSUPPORTED_VERSION, "version 1.0 is spoken here")
+        raise StreamError(
+            StreamCondition.UNSUPPORTED_VERSION, "this server supports only version 1.0"
+        )
 
 
 def check_namespaces(header: StreamOpened, namespace: str, whose: str) -> None:

@@ -184,7 +184,9 @@ class _Parse:
     def header(self, end: int) -> HeaderFound:
         """The header, if it leaves the stream open."""
         if self._tag.endswith(b"/>"):
-            raise StreamError(StreamCondition.BAD_FORMAT, "a stream that holds nothing")
+            raise StreamError(
+                StreamCondition.BAD_FORMAT, "the stream header closes the stream at once"
+            )
         prefixes = {prefix: uri for prefix, uri in self._namespaces.items() if prefix is not None}
         opened = StreamOpened(
             tag=_qualified(self._name),

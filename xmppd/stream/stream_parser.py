@@ -190,7 +190,9 @@ class StreamParser:
         if end < 0:
             return None
         if self._data[2 : end - 1].rstrip(WHITE_SPACE) != self._closing_name:
-            raise StreamError(StreamCondition.NOT_WELL_FORMED, "another name closes the stream")
+            raise StreamError(
+                StreamCondition.NOT_WELL_FORMED, "the closing tag does not match the stream header"
+            )
         self._fall_silent()
         return StreamClosed()
 

@@ -56,15 +56,15 @@ def read_body(data: bytes) -> Body:
     else:
         tag = _any_tag(data)
         if tag is None or tag.end() > MAX_TAG_BYTES:
-            raise BadBody("no body")
+            raise BadBody("the <body/> is missing")
         end, empty = tag.end(), tag[0].endswith(b"/>")
         attributes = _parsed(tag[0] if empty else tag[0][:-1] + b"/>")
     if empty:
         if end != len(data):
-            raise BadBody("something behind the body")
+            raise BadBody("something follows the <body/>")
         return Body(attributes, b"")
     if not data.endswith(_END):
-        raise BadBody("the body does not end")
+        raise BadBody("the <body/> is not closed")
     return Body(attributes, data[end : -len(_END)])
 
 
@@ -94,7 +94,7 @@ def _parsed(tag: bytes) -> dict[str, str]:
     except ExpatError as error:
         raise BadBody(str(error)) from None
     if not begun or begun[0][0] != f"{HTTPBIND}}}body":
-        raise BadBody("another element")
+        raise BadBody("the element is not a <body/>")
     prefixes = {uri: prefix for prefix, uri in _PREFIXES.items()}
     found = {}
     for name, value in begun[0][1].items():

@@ -87,11 +87,13 @@ class BodyReader:
                 self._ended = isinstance(event, StreamClosed)
                 if self._elements > MAX_BODY_ELEMENTS:
                     self._ended = True
-                    raise StreamError(StreamCondition.POLICY_VIOLATION, "too many in one body")
+                    raise StreamError(
+                        StreamCondition.POLICY_VIOLATION, "too many stanzas in one body"
+                    )
                 return event
             if self._parser.unread:
                 self._ended = True
-                raise StreamError(StreamCondition.BAD_FORMAT, "an element is not whole")
+                raise StreamError(StreamCondition.BAD_FORMAT, "an element is incomplete")
             if not self._bodies:
                 return None
             body = self._bodies.popleft()

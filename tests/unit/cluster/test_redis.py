@@ -334,7 +334,8 @@ class TroubleTests(RedisCase):
         server = self.server("--requirepass", SECRET)
         self.assertEqual(
             await self.refusal(self.open(server.url)),
-            f"Redis at {server.url} wants a password: cluster.redis has to have user and password",
+            f"Redis at {server.url} requires a password: add user and password to the URL in "
+            f"cluster.redis",
         )
 
     async def test_no_memory(self) -> None:
@@ -381,8 +382,8 @@ class TroubleTests(RedisCase):
         log = self.log()
         replica.ask("REPLICAOF", "127.0.0.1", str(server.port))
         told = (
-            f"Redis at {replica.url} is a replica, and takes no writes: cluster.redis has to name"
-            " its master, or cluster.sentinels who knows that"
+            f"Redis at {replica.url} is a replica, and takes no writes: name its master in "
+            f"cluster.redis, or the Sentinels that know it in cluster.sentinels"
         )
         self.assertEqual(await self.refusal(redis.execute("SET", "a", "b")), told)
         self.assertTrue(redis.away)
@@ -399,7 +400,8 @@ class TroubleTests(RedisCase):
         server.send("EVAL", "while true do end", "0")
         await self.until(lambda: server.busy)
         busy = (
-            f"Redis at {server.url} is busy with somebody's script: redis-cli SCRIPT KILL ends that"
+            f"Redis at {server.url} is busy with a script that somebody runs: redis-cli SCRIPT "
+            f"KILL ends it"
         )
         self.assertEqual(await self.refusal(redis.execute("SET", "a", "b")), busy)
         self.assertEqual(sentences(log), [busy])
@@ -454,8 +456,8 @@ class TLSTests(RedisCase):
         server = self.server(authority=self.authority)
         self.assertEqual(
             await self.refusal(self.open(server.url)),
-            f"TLS with Redis at {server.url} fails (certificate verify failed): cluster.authorities"
-            " has to name who signed its certificate",
+            f"TLS with Redis at {server.url} fails (certificate verify failed): name the "
+            f"authority that signed its certificate in cluster.authorities",
         )
 
     async def test_other_name(self) -> None:
@@ -466,8 +468,8 @@ class TLSTests(RedisCase):
         server.start()
         self.assertEqual(
             await self.refusal(self.open(server.url, authorities=self.file)),
-            f"the certificate of Redis at {server.url} is for other names: the URL in cluster.redis"
-            " has to have one of them",
+            f"the certificate of Redis at {server.url} is for other names: use one of them in "
+            f"cluster.redis",
         )
 
     async def test_expired(self) -> None:
@@ -486,7 +488,7 @@ class TLSTests(RedisCase):
         told = await self.refusal(self.open(url, authorities=self.file))
         self.assertEqual(
             told,
-            f"Redis at {url} has not begun TLS for 1 s: does it speak that at this port?",
+            f"Redis at {url} has not started TLS for 1 s: does it use TLS on this port?",
         )
 
     def test_no_authorities(self) -> None:

@@ -66,7 +66,7 @@ class AuditTests(SynchronousTestCase):
         return done(self.house.store.audit.entries(before=10**9, limit=100))
 
     def test_logged(self) -> None:
-        """The log says who gave which command, by which way and for whom, once and without
+        """The log says who ran which command, by which way and for whom, once and without
         secrets; another node that does it as well says nothing.
         """
         self.put("ball open", "reads", Argument("--fun", ""), PASSWORD)
@@ -75,7 +75,7 @@ class AuditTests(SynchronousTestCase):
             self.give("ball open", NODE, fun="much", password="rosebud")
         (line,) = [event for event in log if event.get("command") == "ball open"]
         said = formatEvent(line)
-        self.assertIn("ad-hoc: escalus@montague.lit gave the command ball open", said)
+        self.assertIn("ad-hoc: escalus@montague.lit ran the command ball open", said)
         self.assertIn('"fun":"much"', said)
         self.assertNotIn("rosebud", said)
 

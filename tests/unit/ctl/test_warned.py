@@ -53,9 +53,9 @@ class WarningsTests(SynchronousTestCase):
                 (f'{self.path}:3: contact.support: "call us" is not a URI that clients can open; '
                  'write it as "mailto:abuse@example.org"'),
                 (f"{self.path}:5: stream.stanzas_per_s is 1,000,000,000,000, which limits nothing; "
-                 "take a smaller number"),
-                (f"{self.path}: plugins.directory {self.directory}/nowhere does not exist; make "
-                "it, or remove the option"),
+                 "choose a smaller number"),
+                (f"{self.path}: plugins.directory {self.directory}/nowhere does not exist; "
+                 "create it, or remove the option"),
             ],
         )  # fmt: skip
 

@@ -74,7 +74,10 @@ class DiscoTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(asked), TWO)
         with capturedLogs() as logged:
             self.assertEqual(self.disco.server(DiscoQuestion(SERVER, SERVER)), DiscoInfo())
-        self.assertIn("lark delayed the server's disco information", formatEvent(logged[0]))
+        self.assertIn(
+            "lark delayed the server's answer to a service discovery request",
+            formatEvent(logged[0]),
+        )
 
     def test_failing(self) -> None:
         """Who fails, at once or later, says nothing; who refuses is heard."""

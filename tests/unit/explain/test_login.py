@@ -86,7 +86,9 @@ class LoginTests(SynchronousTestCase):
             self.log_in("thorn")
         self.assertIn(b"temporary-auth-failure", self.log_in("rose"))
         found = self.explained()
-        self.assertRegex(found["locked"], r"^nobody may log in from 203.0.113.7 for 8\d\d s")
+        self.assertRegex(
+            found["locked"], r"^logins from 203.0.113.7 are refused for another 8\d\d s"
+        )
         self.assertIn("temporary-auth-failure", found["failed"])
         self.assertIn("xmppctl user unlock", found["guessed"])
         self.assertEqual(self.outcome()[0], "may")  # from elsewhere

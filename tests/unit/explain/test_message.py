@@ -181,7 +181,7 @@ class MessageTests(SynchronousTestCase):
                 "several that want it is delivered to those of the highest priority",
             ),
             (JULIET, "headline", "several that want it is delivered to all of them"),
-            (f"{JULIET}/a", "normal", "a resource that is here is delivered there"),
+            (f"{JULIET}/a", "normal", "a resource that is connected is delivered there"),
             ("nurse@montague.lit", "chat", "without an available resource is stored until"),
             ("june@montague.lit", "chat", "an account that does not exist is bounced"),
             ("june@elsinore.lit", "chat", "another domain is passed on"),

@@ -158,7 +158,7 @@ class TermsTests(BadInputCase):
         record = f"{{vcard,{US},\n\n<<255>>}}.\n"
         lines = DUMP + f'{{passwd,{US},<<"x">>}}.\n' + "\n" * (LINE - 3) + record
         (said,) = self.bring(self.text("dump.txt", lines), "ejabberd")
-        self.assertIn(f"vcard: line {LINE}: something is in the place of an element", said)
+        self.assertIn(f"vcard: line {LINE}: a value is not an element", said)
         names = f'{{passwd,{{<<255>>,<<"{DOMAIN}">>}},<<"x">>}}.\n'
         path = self.text("dump.txt", DUMP + "\n" * (LINE - 2) + names)
         self.assertIn(

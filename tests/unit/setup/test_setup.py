@@ -11,7 +11,7 @@ from xmppd.config import config_file
 from xmppd.net.certificate import make_self_signed
 from xmppd.setup.answers import AnswerError, Answers, answers, of_file
 from xmppd.setup.doors import SetupDoor, doors_of
-from xmppd.setup.written import configuration, records
+from xmppd.setup.written import configuration, records, unreached
 
 GIVEN = {"domain": "verona.lit", "terms": "yes"}
 
@@ -136,6 +136,23 @@ class WrittenTests(SynchronousTestCase):
         self.assertIn("_xmpp-client._tcp.xn--bcher-kva.example. 3600 IN SRV 0 5 5333", said)
         self.assertIn("_xmpp-server._tcp.xn--bcher-kva.example. 3600 IN SRV 0 5 5269", said)
         self.assertNotIn("_xmpps-client", said)
+
+    def test_unreached(self) -> None:
+        """Where an authority connects to another port than the listener's, it is said which."""
+        for listeners, said in (
+            ("clients web", ""),
+            ("clients web:5443 acme", ""),
+            ("clients web:5443", "port 443 of verona.lit, but the listener web has port 5443"),
+            ("clients web acme:8080", "port 80 of verona.lit, but the listener acme has port 8080"),
+            ("clients", ""),  # refused, since nobody answers the authority
+        ):
+            with self.subTest(listeners):
+                found = unreached(answered(listeners=listeners))
+                self.assertIn(said, found)
+                self.assertEqual(bool(said), bool(found))
+        self.assertEqual(
+            unreached(answered(listeners="clients web:1", certificate="self-signed")), ""
+        )
 
     def test_doors(self) -> None:
         """Doors may have commas between them, and other ports."""

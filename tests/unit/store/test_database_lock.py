@@ -99,7 +99,7 @@ class LockTests(TestCase):
         alone = self.made()
         self.assertRegex(
             await self.refused(alone),
-            r"in use by the nodes of a \[cluster\] .*: join it by the same settings, stop them",
+            r"in use by the nodes of a \[cluster\] .*: use the same \[cluster\] here, stop",
         )
         await first.close()
         self.assertIn("the nodes of a [cluster]", await self.refused(alone))

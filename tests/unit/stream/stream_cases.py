@@ -329,7 +329,7 @@ HEADERS = [
     header("a prefix for nothing", OPEN[:-1] + " xmlns:x=''>", "!bad-namespace-prefix"),
     header("a namespace that XML keeps for itself",
            OPEN[:-1] + " xmlns:x='http://www.w3.org/2000/xmlns/'>", "!invalid-namespace"),
-    header("a stream that holds nothing", OPEN[:-1] + "/>", "!bad-format"),
+    header("the stream header closes the stream at once", OPEN[:-1] + "/>", "!bad-format"),
     header("a header without end", OPEN[:-1] + " " * 9000, "!policy-violation"),
     header("a declaration without end", "<?xml " + " " * 9000, "!policy-violation"),
     header("a long header", OPEN[:-1] + " to='" + "a" * 9000 + "'>", "!policy-violation"),

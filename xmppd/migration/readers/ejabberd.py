@@ -153,7 +153,7 @@ def text(value: object) -> str:
     if value == []:
         return ""
     if not isinstance(value, bytes):
-        raise ValueError("something is in the place of a text")
+        raise ValueError("a value is not text")
     try:
         return value.decode()
     except UnicodeDecodeError as error:
@@ -172,7 +172,7 @@ def address(value: object) -> str:
         case (user, server):
             local, domain, rest = text(user), text(server), ""
         case _:
-            raise ValueError("something is in the place of an address")
+            raise ValueError("a value is not an address")
     return f"{local}@{domain}".removeprefix("@") + (f"/{rest}" if rest else "")
 
 
@@ -185,7 +185,7 @@ def microseconds(value: object) -> int:
     match value:
         case (int(mega), int(seconds), int(micro)):
             return (mega * 1_000_000 + seconds) * 1_000_000 + micro
-    raise ValueError("something is in the place of a moment")
+    raise ValueError("a value is not a time")
 
 
 def xml(value: object) -> Tree:
@@ -211,7 +211,7 @@ def _written(value: object) -> Iterator[str]:
                 yield from _written(each)
             yield f"</{name}>"
         case _:
-            raise ValueError("something is in the place of an element")
+            raise ValueError("a value is not an element")
 
 
 def pairs(value: object) -> Iterator[tuple[ErlangValue, ErlangValue]]:
@@ -225,7 +225,7 @@ def pairs(value: object) -> Iterator[tuple[ErlangValue, ErlangValue]]:
             case (key, content):
                 yield key, content
             case _:
-                raise ValueError("something is in the place of a pair")
+                raise ValueError("a value is not a pair")
 
 
 def addresses(value: object) -> list[str]:

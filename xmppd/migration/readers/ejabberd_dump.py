@@ -284,7 +284,7 @@ def _attributes(head: ErlangValue) -> dict[str, list[str]]:
 def _last(fields: Fields) -> tuple[float, str]:
     seconds = fields["timestamp"]
     if not isinstance(seconds, int):
-        raise ValueError("something is in the place of a moment")
+        raise ValueError("a value is not a time")
     return float(seconds), text(fields["status"])
 
 
@@ -320,7 +320,7 @@ def _rule(item: ErlangValue) -> KeptRule:
                 return KeptRule("", "", action, order, chosen)
             of = address(value) if type == "jid" else text(value) if type == "group" else str(value)
             return KeptRule(type, of, action, order, chosen)
-    raise ValueError("something is in the place of an item of a list")
+    raise ValueError("a value is not an item of a privacy list")
 
 
 def _preferences(fields: Fields) -> Tree:
@@ -343,7 +343,7 @@ def _node(fields: Fields) -> tuple[int, str, dict[str, ErlangValue]]:
         case (_, name), int(number):
             options = {str(key): value for key, value in ejabberd.pairs(fields["options"])}
             return number, text(name), options
-    raise ValueError("something is in the place of a node")
+    raise ValueError("a value is not a PubSub node")
 
 
 def _state(fields: Fields) -> tuple[str, str, list[str]]:
@@ -351,21 +351,21 @@ def _state(fields: Fields) -> tuple[str, str, list[str]]:
         case (jid, _), [*subscriptions]:
             words = [str(word) for word, _ in ejabberd.pairs(subscriptions)]
             return address(jid), str(fields["affiliation"]), words
-    raise ValueError("something is in the place of an affiliation")
+    raise ValueError("a value is not an affiliation")
 
 
 def _modified(fields: Fields) -> int:
     match fields["modification"]:
         case (at, _):
             return ejabberd.microseconds(at)
-    raise ValueError("something is in the place of a moment")
+    raise ValueError("a value is not a time")
 
 
 def _item(fields: Fields) -> KeptItem:
     match fields["itemid"], fields["modification"], fields["payload"]:
         case (id, _), (_, publisher), [*payload]:
             return KeptItem(text(id), address(publisher), xml(payload[0]) if payload else None)
-    raise ValueError("something is in the place of an item")
+    raise ValueError("a value is not an item")
 
 
 __all__ = ["EjabberdDump"]

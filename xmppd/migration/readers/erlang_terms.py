@@ -140,14 +140,14 @@ class _TermReader:
             raise ValueError("two values without a comma")
         elif kind == "open":
             if len(self._opened) >= MAX_DEPTH:
-                raise ValueError(f"more than {MAX_DEPTH} values in one another")
+                raise ValueError(f"more than {MAX_DEPTH} levels of values")
             self._opened.append((token["open"], []))
         else:
             self._add(_simple(token))
 
     def _take_comma(self) -> None:
         if self._expects_value or not self._opened:
-            raise ValueError("a comma too much")
+            raise ValueError("there is one comma too many")
         self._expects_value = True
         if len(self._opened) == 1 and len(self._opened[0][1]) == self._first:
             self.found, self.is_done = tuple(self._opened[0][1]), True
@@ -157,7 +157,7 @@ class _TermReader:
             raise ValueError("brackets that do not match")
         how, inside = self._opened.pop()
         if self._expects_value and inside:
-            raise ValueError("a comma too much")
+            raise ValueError("there is one comma too many")
         self._add(_closed(how, inside))
 
     def _add(self, value: ErlangValue) -> None:

@@ -39,8 +39,8 @@ def tables_of(path: Path, remarks: Remarks) -> sqlite3.Connection:
     for ending in (".lck", ".log"):
         if path.with_suffix(ending).exists():
             raise ValueError(
-                f"{path.with_suffix(ending).name} is beside it: stop Openfire first, so that all"
-                " is in the script"
+                f"{path.with_suffix(ending).name} is beside it: stop Openfire first, so that the "
+                f"script contains all data"
             )
     shelf = sqlite3.connect("", check_same_thread=False)
     widths: dict[str, int] = {}

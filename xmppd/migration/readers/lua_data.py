@@ -115,7 +115,7 @@ class LuaData:
 
     def _table(self, depth: int) -> dict[LuaKey, LuaValue]:
         if depth >= MAX_DEPTH:
-            raise self._wrong(f"more than {MAX_DEPTH} tables in one another")
+            raise self._wrong(f"more than {MAX_DEPTH} levels of tables")
         self._at += 1
         table: dict[LuaKey, LuaValue] = {}
         count = 0

@@ -361,7 +361,7 @@ class ProsodySQL:
                 else text
             )
         except RecursionError as error:
-            raise ValueError("too many values in one another") from error
+            raise ValueError("too many levels of values") from error
 
 
 def _plain(value: object) -> object:

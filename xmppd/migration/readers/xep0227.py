@@ -192,7 +192,7 @@ class XEP0227Reader:
             raise ValueError(f"line {line}: {href} is outside of {self._root}, and is not read")
         if self._includes == MAX_INCLUDES:
             raise ValueError(
-                f"line {line}: files include one another more than {MAX_INCLUDES} times"
+                f"line {line}: files include each other more than {MAX_INCLUDES} times"
             )
         self._includes += 1
         yield from self._file(path, is_inside=is_inside)
