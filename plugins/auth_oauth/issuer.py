@@ -122,11 +122,11 @@ class Issuer:
         if self._metadata is None or now - self._metadata[1] >= KEYS_KEPT_S:
             status, said = await self._ask("GET", url)
             if status != 200 or said.get("issuer") != self._settings.issuer:
-                self._fails(url, f"the issuer answered {status}, or under another name")
+                self._fails(url, f"the issuer answered {status}, or answered under another name")
             self._metadata = said, now
         found = self._metadata[0].get(name)
         if not isinstance(found, str) or not is_safe(found):
-            self._fails(url, f"the issuer has no {name} with https")
+            self._fails(url, f"the issuer's metadata has no {name} that begins with https://")
         return found
 
     # -- requests ---------------------------------------------------------------------------------

@@ -239,7 +239,7 @@ def _number(claims: Mapping[str, object], name: str) -> float:
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadToken(f"the token does not say when ({name})")
+        raise BadToken(f"the token has no valid time ({name})")
     return float(value)
 
 

@@ -120,7 +120,7 @@ class FaultCommands:
         late_ms = told.number("milliseconds", 0)
         whom = told.jid("address").full
         return self.table.add(
-            Fault("delay", whom, f"has all be {late_ms} ms late", delay_s=late_ms / 1e3)
+            Fault("delay", whom, f"has everything delayed by {late_ms} ms", delay_s=late_ms / 1e3)
         )
 
     def split(self, context: CommandContext) -> Fault:
@@ -232,7 +232,7 @@ class FaultCommands:
         """Have the store be slow."""
         late_ms = context.arguments.number("milliseconds", 0)
         return self.table.add(
-            Fault("store", "", f"has each call be {late_ms} ms late", delay_s=late_ms / 1e3)
+            Fault("store", "", f"delays each call by {late_ms} ms", delay_s=late_ms / 1e3)
         )
 
     # -- all of them ----------------------------------------------------------------------------

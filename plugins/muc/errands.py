@@ -49,7 +49,9 @@ class RoomErrands:
             case kind if filled is not None and kind == REGISTER:
                 return self.registration.take(room, message.sender, filled)
         _inside(session)
-        raise StanzaError(Condition.BAD_REQUEST, "messages to all must have type groupchat")
+        raise StanzaError(
+            Condition.BAD_REQUEST, "messages to the whole room must have the type groupchat"
+        )
 
 
 def _inside(session: OccupantSession | None) -> OccupantSession:

@@ -52,7 +52,7 @@ class RoomInvites:
         standing = self.hall.standing(room, session.jid)
         check_role(standing, RolePrivilege.INVITE, room.config)
         if len(invites) > MAX_INVITED:
-            text = f"up to {MAX_INVITED} people may be invited at once"
+            text = f"at most {MAX_INVITED} people may be invited at once"
             raise StanzaError(Condition.NOT_ACCEPTABLE, text)
         people = [self._invited(room, invite) for invite in invites]
         if room.config.membersonly and (standing.affiliation.leads or room.config.allowinvites):

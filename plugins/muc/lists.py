@@ -60,13 +60,13 @@ class WantedChanges:
         """
         items = query.findall(_ITEM)
         if not 1 <= len(items) <= MAX_ITEMS:
-            raise StanzaError(Condition.BAD_REQUEST, f"a request has 1 to {MAX_ITEMS} items")
+            raise StanzaError(Condition.BAD_REQUEST, f"a request must have 1 to {MAX_ITEMS} items")
         for item in items:
             reason = (item.findtext(_REASON) or "").strip()
             affiliation, role = item.get("affiliation"), item.get("role")
             if affiliation is not None and role is not None:
                 raise StanzaError(
-                    Condition.NOT_ACCEPTABLE, "an item has an affiliation or a role, not both"
+                    Condition.NOT_ACCEPTABLE, "an item may have an affiliation or a role, not both"
                 )
             if role is not None:
                 self._want_role(item, _word(_ROLES, role), reason)
@@ -74,7 +74,9 @@ class WantedChanges:
                 wanted = _word(_AFFILIATIONS, affiliation)
                 self._want_affiliation(self._person(item), wanted, reason)
             else:
-                raise StanzaError(Condition.BAD_REQUEST, "an item has an affiliation or a role")
+                raise StanzaError(
+                    Condition.BAD_REQUEST, "an item must have an affiliation or a role"
+                )
         return self._wanted
 
     def want_lists(self, wanted: RoomAffiliation, people: Iterable[str]) -> WantedLists:
@@ -170,7 +172,7 @@ class WantedChanges:
 def _word(words: Mapping[str, R], text: str) -> R:
     found = words.get(text)
     if found is None:
-        raise StanzaError(Condition.BAD_REQUEST, f"there is {', '.join(words)}; not {text[:100]}")
+        raise StanzaError(Condition.BAD_REQUEST, f"use one of {', '.join(words)}, not {text[:100]}")
     return found
 
 

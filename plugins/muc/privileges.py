@@ -258,7 +258,7 @@ def check_archive(standing: RoomStanding, config: RoomConfig) -> None:
     """
     if not may_read_archive(standing, config):
         raise StanzaError(
-            Condition.FORBIDDEN, "only its members and who is in it may read this room's archive"
+            Condition.FORBIDDEN, "only members and occupants may read this room's archive"
         )
 
 

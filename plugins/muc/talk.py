@@ -142,7 +142,9 @@ class RoomTalk:
         self, room: Room, session: OccupantSession, message: Message, nick: str
     ) -> None:
         if message.type == "groupchat":
-            raise StanzaError(Condition.BAD_REQUEST, "send messages to all to the room itself")
+            raise StanzaError(
+                Condition.BAD_REQUEST, "send messages for everyone to the room's own address"
+            )
         check_role(room.standing(session.jid), RolePrivilege.PRIVATE_MESSAGE, room.config)
         reader = room.occupant(nick)
         if reader is None:

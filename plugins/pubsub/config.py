@@ -186,7 +186,7 @@ class NodeForm:
             ConfigField("publish_model", "Who may publish", ChoiceField(PublishModel)),
             ConfigField("max_items", "Maximum number of items", CountField(0, max_items, MAX)),
             ConfigField(
-                "publish_node_full", "What happens when that is exceeded", ChoiceField(WhenFull)
+                "publish_node_full", "What happens when there are more items", ChoiceField(WhenFull)
             ),
             ConfigField(
                 "item_expire", "Seconds until an item expires", CountField(1, MAX_NUMBER, MAX)

@@ -75,7 +75,7 @@ class SubscriptionForm:
             "deliver": ("Get notifications?", "boolean", (), FlagField().write(options.deliver)),
             "expire": ("Until when", "text-single", (), expires),
             "include_body": (
-                "With a text?",
+                "Include the text?",
                 "boolean",
                 (),
                 FlagField().write(options.include_body),
@@ -92,7 +92,7 @@ class SubscriptionForm:
             for name, (label, type, choices, values) in lines.items()
             if name in ("deliver", "expire", *self.known)
         )
-        return form(SUBSCRIBE_OPTIONS, "Options of a subscription", "", *fields)
+        return form(SUBSCRIBE_OPTIONS, "Options of the subscription", "", *fields)
 
 
 def _moment(values: list[str]) -> float:
@@ -126,7 +126,7 @@ def answer_in(message: Element, host: JID, who: JID) -> Approval | None:
         node, jid = values[f"{PREFIX}node"][0], JID.parse(values[f"{PREFIX}subscriber_jid"][0])
         allowed = FlagField().read(values[f"{PREFIX}allow"])
     except (KeyError, IndexError, ValueError) as error:
-        raise StanzaError(Condition.BAD_REQUEST, f"the form says no {error}") from error
+        raise StanzaError(Condition.BAD_REQUEST, f"the form lacks {error}") from error
     return Approval(host.full, node, who.full, jid.full, allowed)
 
 

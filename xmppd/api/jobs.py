@@ -40,7 +40,7 @@ MAX_REPLIES = 10_000
 
 RUNS, DONE, CANCELLED = "runs", "done", "cancelled"
 ENDED_WITH_NODE = "ended with its node; run the command again"
-UNKNOWN = "has ended, but how could not be written down"
+UNKNOWN = "has ended, but its outcome could not be recorded"
 
 _log = Logger()
 
@@ -142,7 +142,7 @@ class Jobs:
         except StoreError as error:
             del self._jobs[job.id]
             raise Refused(
-                "nothing was done, because the job could not be written down",
+                "nothing was done, because the job could not be recorded",
                 Condition.SERVICE_UNAVAILABLE,
             ) from error
         if job.state != RUNS:

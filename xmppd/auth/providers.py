@@ -187,7 +187,7 @@ class AuthProviders(AuthProvider):
             with suppress(AccountExists):
                 await self._store.create_account(account, ())
                 _log.info(
-                    "{account} was created, because {name} has it", account=account, name=name
+                    "{account} was created, because it exists in {name}", account=account, name=name
                 )
 
     def _remember(self, account: str, seal: bytes) -> None:

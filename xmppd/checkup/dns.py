@@ -80,7 +80,11 @@ async def _without_record(sight: Sight, domain: str, way: ServiceWay, ports: lis
     record = f"{name}. SRV 0 5 {ports[0]} {host}."
     if way.port not in ports:
         # Nobody looks for direct TLS without a record, and for others only at the usual port.
-        why = f"nobody finds port {ports[0]}" if way.port else f"{way.kind}s do not find direct TLS"
+        why = (
+            f"nobody can find port {ports[0]}"
+            if way.port
+            else f"{way.kind}s cannot find direct TLS"
+        )
         result = _bad if way.port else _warn
         yield result(name, f"the record is missing, so {why}: add one such as {record}")
         return

@@ -614,7 +614,7 @@ class Console:
             raise HTTPError(404, "This command does not exist, or you may not run it.")
         command = self._commands.commands[name]
         if command.about.answers != "stream" or command.about.effect != "reads":
-            raise HTTPError(400, "This command has an end: see its page.")
+            raise HTTPError(400, "This command ends by itself: open its page instead.")
         try:
             _, context = self._commands.asked(name, given(command.about, click.form), actor)
         except Refused as error:

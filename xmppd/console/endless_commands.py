@@ -50,7 +50,7 @@ class EndlessCommands:
             HTTPError: Too many are read.
         """
         if self._count >= MAX_STREAMS:
-            raise HTTPError(429, f"{MAX_STREAMS} are read already; close one.")
+            raise HTTPError(429, f"{MAX_STREAMS} live views are already open; close one.")
         self._count += 1
         events, is_over = self._events(command, context, may_still), False
 

@@ -73,7 +73,7 @@ PAGES: tuple[Page | Panel, ...] = (
         each=("group save", "group delete"),
     ),
     Page(path="reports", title="Reports", place="People"),
-    Panel(page="reports", title="What people reported", command="report list"),
+    Panel(page="reports", title="Reports of abuse", command="report list"),
     # -- the network ------------------------------------------------------------------------------
     Page(path="servers", title="Other servers", place="Network", acts=("s2s why", "s2s close")),
     Panel(
@@ -103,7 +103,7 @@ PAGES: tuple[Page | Panel, ...] = (
         acts=("cluster drain", "cluster balance", "cluster check"),
     ),
     Panel(page="nodes", title="The nodes of this service", command="cluster status"),
-    Panel(page="nodes", title="The way between them", command="cluster links"),
+    Panel(page="nodes", title="Connections between the nodes", command="cluster links"),
     # -- the server -------------------------------------------------------------------------------
     Page(path="server", title="This server", says="Where it listens, since when, and more."),
     Panel(page="server", title="This server", command="status"),
@@ -119,7 +119,7 @@ PAGES: tuple[Page | Panel, ...] = (
             "plugin unload": ("loaded", True),
         },
     ),
-    Page(path="numbers", title="Numbers", says="All that is counted and measured."),
+    Page(path="numbers", title="Numbers", says="All counters and measurements."),
     Panel(page="numbers", title="Now", command="stats"),
     Page(path="log", title="Log", says="The latest warnings and errors; the log itself has all."),
     Panel(page="log", title="Warnings and errors", command="log list",
@@ -132,7 +132,7 @@ PAGES: tuple[Page | Panel, ...] = (
         path="keys", title="Keys", says="Programs with a key can run commands.", acts=("key add",)
     ),
     Panel(page="keys", title="Keys of programs", command="key list", each=("key revoke",)),
-    Page(path="jobs", title="Jobs", says="Commands that nobody waits for."),
+    Page(path="jobs", title="Jobs", says="Commands that run in the background."),
     Panel(
         page="jobs", title="Jobs", command="job list", each=("job show", "job cancel"),
     ),

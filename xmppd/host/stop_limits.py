@@ -62,8 +62,7 @@ async def until(
             timer.cancel()
     if not doing.called:
         _log.warn(
-            "{what} took more than {s:.0f} s of the stop; the server goes on without waiting for "
-            "it",
+            "{what} took more than {s:.0f} s; the server continues to stop without waiting for it",
             what=limit.what, s=limit.seconds,
         )  # fmt: skip
 

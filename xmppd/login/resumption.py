@@ -180,7 +180,9 @@ class Resumption:
             except StoreError as error:
                 failures += 1
                 if failures == 1:
-                    _log.error("{jid} gets no <a/>: {error}", jid=session.jid.full, error=error)
+                    _log.error(
+                        "{jid} could not be sent <a/>: {error}", jid=session.jid.full, error=error
+                    )
                 await self.sleep(RETRY_S)
             else:
                 if asked is management.asked:
@@ -306,7 +308,7 @@ def failed(condition: Condition, handled: int | None = None) -> bytes:
 
 
 def _failed(failure: Failure, session: LocalClientSession) -> None:
-    _log.failure("{jid} gets no <a/>", failure, jid=session.jid.full)
+    _log.failure("{jid} could not be sent <a/>", failure, jid=session.jid.full)
 
 
 def _managed(negotiation: Negotiation) -> StreamManagement:

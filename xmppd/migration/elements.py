@@ -96,7 +96,7 @@ def kept(message: Tree, microseconds: int) -> KeptMessage:
         ValueError: There is no such moment.
     """
     if not 0 <= microseconds < MAX_SECONDS * 1_000_000:
-        raise ValueError(f"there is no moment {microseconds} \N{MICRO SIGN}s after 1970")
+        raise ValueError(f"not a valid time: {microseconds} \N{MICRO SIGN}s after 1970")
     return KeptMessage(message, microseconds)
 
 
@@ -107,7 +107,7 @@ def stamp(message: Tree, domain: str, seconds: float) -> None:
         ValueError: There is no such moment.
     """
     if not 0 <= seconds < MAX_SECONDS:
-        raise ValueError(f"there is no moment {seconds} s after 1970")
+        raise ValueError(f"not a valid time: {seconds} s after 1970")
     if message.find(qname(ns.DELAY, "delay")) is None:
         at = exact_date_time(round(seconds * 1e6))
         message.append(Tree(qname(ns.DELAY, "delay"), {"from": domain, "stamp": at}))

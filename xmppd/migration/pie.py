@@ -69,7 +69,7 @@ def read_keys(tree: Tree) -> ScramKeys:
     """
     mechanism = tree.get("mechanism", "")
     if mechanism.removeprefix("SCRAM-") not in ALGORITHMS:
-        raise ValueError(f"keys of {mechanism or 'no mechanism'} are not known here")
+        raise ValueError(f"keys of {mechanism or 'no mechanism'} are not supported")
     stored, server, salt = (
         base64_bytes(tree.findtext(qname(SCRAM, name)) or "")
         for name in ("stored-key", "server-key", "salt")

@@ -54,7 +54,7 @@ class PrivacyData(UserData):
             except StanzaError as error:
                 if error.condition is not Condition.ITEM_NOT_FOUND:
                     raise
-                left_out.append(f"the default list {default.get('name')!r}, which is not there")
+                left_out.append(f"the default list {default.get('name')!r}, which does not exist")
         return left_out
 
     async def _block(self, account: JID, tree: Tree) -> list[str]:

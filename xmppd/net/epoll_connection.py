@@ -229,7 +229,12 @@ class EPollConnection(Ranked, Watchable, Returning):
     def _park(self) -> None:
         """Keep the last input of a paused connection whose peer is gone, but not for ever."""
         self.hub.park(self)
-        self._start_timer(PARKED_S, ConnectionLost("the peer went away while we were paused"))
+        self._start_timer(
+            PARKED_S,
+            ConnectionLost(
+                "the peer closed the connection while the server was not reading from it"
+            ),
+        )
 
     def _end_of_input(self) -> None:
         if self._joined:

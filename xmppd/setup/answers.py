@@ -203,8 +203,8 @@ QUESTIONS = (
         "web:8443.",
         _doors,
         _is("clients clients-tls servers web"),
-        help=f"the listeners, any of {', '.join(DOORS)}; another port follows a colon, as in "
-        "web:8443",
+        help=f"the listeners, any of {', '.join(DOORS)}; to choose another port, write it after a "
+        "colon, as in web:8443",
     ),
     SetupQuestion(
         "certificate",

@@ -136,14 +136,14 @@ def values_of(answer: Tree | Element, form_type: str) -> dict[str, list[str]]:
             raise StanzaError(Condition.BAD_REQUEST, f"{line.get('var')} is too long")
         values[line.get("var") or ""] = found
     if values.pop(_FORM_TYPE, [form_type]) != [form_type]:
-        raise StanzaError(Condition.BAD_REQUEST, f"the form is one of {form_type}")
+        raise StanzaError(Condition.BAD_REQUEST, f"the form must have the type {form_type}")
     return values
 
 
 def _check_form_type(came: Tree | None, asked: Element) -> None:
     value = qname(DATA, "value")
     if came is not None and came.findtext(value) != asked.findtext(value):
-        raise ValueError("this is another form")
+        raise ValueError("this form has another type")
 
 
 def _values(came: Tree | None, asked: Element, limit_us: int) -> list[str]:

@@ -39,7 +39,7 @@ class FlagField(FieldKind):
     def read(self, values: Sequence[str]) -> bool:
         """Whether it is true."""
         if values not in (["0"], ["1"], ["false"], ["true"]):
-            raise ValueError("is 0, 1, false or true")
+            raise ValueError("must be 0, 1, false or true")
         return values[0] in ("1", "true")
 
     def write(self, value: object) -> tuple[str, ...]:
@@ -60,7 +60,7 @@ class LineField(FieldKind):
     def read(self, values: Sequence[str]) -> str:
         """The text; empty if nothing is said."""
         if len(values) > 1:
-            raise ValueError("is one value")
+            raise ValueError("must have only one value")
         return values[0] if values else ""
 
     def write(self, value: object) -> tuple[str, ...]:
@@ -122,7 +122,7 @@ class ChoiceField(FieldKind):
 
     def _member(self, word: str) -> Enum:
         if word not in self._by_word:
-            raise ValueError(f"is one of {', '.join(self.options)}")
+            raise ValueError(f"must be one of {', '.join(self.options)}")
         return self._by_word[word]
 
     def write(self, value: object) -> tuple[str, ...]:

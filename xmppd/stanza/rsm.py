@@ -76,7 +76,7 @@ def page_request(query: Tree | Element, *, usual: int, most: int) -> PageRequest
     after, before = found.findtext(qname(RSM, "after")), found.findtext(qname(RSM, "before"))
     after = after or None  # behind nothing is where a list begins
     if (after is not None) + (before is not None) + (index is not None) > 1:
-        raise _unclear("of after, before and index a page is asked for by one")
+        raise _unclear("use only one of after, before and index")
     return PageRequest(usual if size is None else min(size, most), after, before, index)
 
 
@@ -86,7 +86,7 @@ def _number(found: Tree | Element, name: str) -> int | None:
         return None
     text = text.strip()
     if not _NUMBER(text) or int(text) > LARGEST:
-        raise _unclear(f"{name} is a number from 0 to {LARGEST}")
+        raise _unclear(f"{name} must be a number from 0 to {LARGEST}")
     return int(text)
 
 

@@ -141,7 +141,8 @@ def _check(part: Tables, plugin: str) -> None:
     for table in part.metadata.tables.values():
         if table.name != plugin and not table.name.startswith(f"{plugin}_"):
             raise ValueError(
-                f"the table {table.name} would have to be called {plugin}, or {plugin}_ and more"
+                f"the table {table.name} must be called {plugin}, or have a name that begins with "
+                f"{plugin}_"
             )
         if table.name in metadata.tables:
             raise ValueError(f"the server itself has a table {table.name}")

@@ -88,7 +88,7 @@ class DNSTests(CheckupCase):
         """A port that is not the usual one needs a record, which is written out."""
         text = CLIENTS.replace("5222", "5333")
         record = "_xmpp-client._tcp.verona.lit. SRV 0 5 5333 verona.lit."
-        await self.assert_says(text, "bad", "nobody finds port 5333", record)
+        await self.assert_says(text, "bad", "nobody can find port 5333", record)
 
     async def test_no_address(self) -> None:
         """A domain without record and address, and a record to a host without one, are bad."""

@@ -66,8 +66,8 @@ class LimitTests(SynchronousTestCase):
         spent_us = effort.spent_us
         longest = "ab" * 511 + "c"
         for text, part in (
-            ("é" * 2_000 + "@m.lit", "localpart"),
-            (longest + "d@m.lit", "localpart"),
+            ("é" * 2_000 + "@m.lit", "the part before the @ is"),
+            (longest + "d@m.lit", "the part before the @ is"),
             ("m.lit/" + "é" * 512, "resource"),
             ("m.lit/" + longest + "d", "resource"),
             ("m." + "é" * 512, "domain"),
