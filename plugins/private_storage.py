@@ -113,7 +113,7 @@ class PrivateData(UserData):
         for each in tree:
             namespace = namespace_of(each.tag)
             if not namespace or namespace.startswith("jabber:"):
-                left_out.append(f"{each.tag} needs a namespace of its own")
+                left_out.append(f"{each.tag} needs its own namespace")
             elif not is_empty(each):
                 each.tail = None
                 values[each.tag] = values.get(each.tag, b"") + write(each)
@@ -139,7 +139,7 @@ def elements(iq: IQ) -> list[Tree]:
     for tree in asked:
         namespace = namespace_of(tree.tag)
         if not namespace or namespace.startswith("jabber:"):  # §2.3, §3
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "an element needs a namespace of its own")
+            raise StanzaError(Condition.NOT_ACCEPTABLE, "an element needs its own namespace")
     return asked
 
 

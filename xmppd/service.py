@@ -171,8 +171,8 @@ class XMPPService(Service):
             observer = self._observer()
         except OSError as error:
             raise StartError(
-                f"the log cannot be written to {error.filename} ({error.strerror}); name a file "
-                "of its own with --logfile, in a directory that xmppd's user may write."
+                f"the log cannot be written to {error.filename} ({error.strerror}); name another "
+                f"file with --logfile, in a directory that xmppd's user may write."
             ) from error
         if observer is not None:
             parent.setComponent(ILogObserver, observer)

@@ -33,7 +33,7 @@ RESET = Description(
 )
 ENDING = Description(
     "user ending",
-    "list the accounts that their owners want to remove, and when that happens",
+    "list the accounts that their owners want to remove, and when the server will remove them",
     (Argument("--rows", "at most this many", Number(1, MAX_ROWS)),),
     area="accounts",
 )

@@ -169,7 +169,7 @@ class Invitations:
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         by = made.inviter or "an administrator"
-        _log.info("{account} has made invitation {invitation}", account=by, invitation=made.id)
+        _log.info("{account} created invitation {invitation}", account=by, invitation=made.id)
         return made, token
 
     async def _check_name(self, account: JID) -> None:

@@ -303,7 +303,7 @@ def read_request(kind: str, query: Element) -> tuple[Element, Ask]:
     for each in query:
         if each is not action and local(each) not in ask.beside:
             raise StanzaError(
-                Condition.BAD_REQUEST, f"{local(each)} is not allowed beside {local(action)}"
+                Condition.BAD_REQUEST, f"{local(each)} is not allowed together with {local(action)}"
             )
     return action, ask
 

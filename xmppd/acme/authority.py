@@ -246,8 +246,8 @@ class Authority:
         key = serialization.load_pem_private_key(self._account_file.read_bytes(), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise NotIssued(
-                f"{self._account_file} is not an ECDSA key; remove it, and the server makes a "
-                "new one"
+                f"{self._account_file} is not an ECDSA key; remove it, and the server generates a "
+                f"new one"
             )
         return key
 

@@ -223,7 +223,7 @@ class API:
             Problem: It is none, came in clear text, or somebody guesses there.
         """
         if not request.encrypted and not _is_here(request.address):
-            raise Problem(403, "This key was sent unencrypted: use https, and make a new key.")
+            raise Problem(403, "This key was sent unencrypted: use https, and create a new key.")
         try:
             return await self._keys.actor(_key(request), request.address)
         except WrongKey:

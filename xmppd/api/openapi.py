@@ -100,7 +100,7 @@ def document(commands: Iterable[Command], root: str) -> Schema:
                 "key": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A key, as `xmppctl key add` makes them.",
+                    "description": "A key that `xmppctl key add` has created.",
                 }
             },
         },

@@ -415,7 +415,7 @@ def _check_remote_domains(config: Config) -> None:
             )
         seen.add(name)
         if not 0 < remote.port < 65_536:
-            raise ConfigError(f"s2s.domain.port is {remote.port}; make it a port from 1 to 65535.")
+            raise ConfigError(f"s2s.domain.port is {remote.port}; choose a port from 1 to 65535.")
         if remote.stanzas_per_s is not None and remote.stanzas_per_s <= 0:
             raise ConfigError(
                 "s2s.domain.stanzas_per_s must be greater than zero; to allow nothing, set block "

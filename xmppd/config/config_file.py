@@ -193,6 +193,6 @@ def _cluster_secret(path: Path) -> bytes:
     if not MIN_SECRET_BYTES <= len(secret) <= MAX_SECRET_BYTES:
         raise ConfigError(
             f'cluster.secret_file "{path}" must have {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} '
-            "bytes; make one with `openssl rand -hex 32`, and copy it to all nodes."
+            "bytes; create one with `openssl rand -hex 32`, and copy it to all nodes."
         )
     return secret

@@ -85,7 +85,7 @@ PAGES: tuple[Page | Panel, ...] = (
     ),
     Page(
         path="components", title="Components", place="Network",
-        says="Services of their own domains: those that connect, and those inside the server.",
+        says="Components that connect, and services inside the server.",
     ),
     Panel(page="components", title="Components and services", command="component list"),
     Page(

@@ -58,7 +58,7 @@ class LinkCommands:
         if page == "console" and not self.table.roles.scopes_of(account) - ROLES["user"]:
             raise Refused(
                 f"{account} may not use the console; add the account to admins or to a [[role]], "
-                "or make a link with --page account",
+                "or create a link with --page account",
                 argument="account",
             )
         root = f"/{page}/"

@@ -63,7 +63,7 @@ class UserShown(Row, frozen=True):
         created: When the account was created.
         disabled: Whether it is disabled.
         devices: The clients that have tokens for it, online or not.
-        contacts: Those in its roster, with the people of its shared groups.
+        contacts: The contacts in its roster, including the members of its shared groups.
     """
 
     account: str

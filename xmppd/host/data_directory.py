@@ -130,7 +130,7 @@ class DataDirectory:
         if len(secret) != SECRET_BYTES:
             raise DataDirectoryError(
                 f"{path} has {counted(len(secret), 'byte')} instead of {SECRET_BYTES}; restore "
-                "it from a backup, or remove it, and the server makes a new one"
+                "it from a backup, or remove it, and the server generates a new one"
             )
         return secret
 

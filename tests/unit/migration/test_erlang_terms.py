@@ -41,7 +41,7 @@ class ValueTests(SynchronousTestCase):
         """Values in one another have a limit."""
         deep = erlang_terms.MAX_DEPTH
         value_of(b"[" * deep + b"]" * deep)
-        with self.assertRaisesRegex(ValueError, "in one another"):
+        with self.assertRaisesRegex(ValueError, "levels of values"):
             value_of(b"[" * (deep + 1))
 
 

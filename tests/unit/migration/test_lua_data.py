@@ -41,6 +41,6 @@ class LuaDataTests(SynchronousTestCase):
     def test_bounds(self) -> None:
         """Depth and length have a limit."""
         self.patch(lua_data, "MAX_TOKEN_BYTES", 10)
-        for text, why in (("{" * 60, "in one another"), ('"' + "a" * 11, "more than 10 bytes")):
+        for text, why in (("{" * 60, "levels of tables"), ('"' + "a" * 11, "more than 10 bytes")):
             with self.assertRaisesRegex(ValueError, why):
                 LuaData(f"return {text}".encode()).value()

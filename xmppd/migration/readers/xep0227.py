@@ -187,7 +187,7 @@ class XEP0227Reader:
         is_inside = len(self._open) == 1 and element.get("xpointer") == pie.HOST_OF
         known = {"href", "xpointer"} if is_inside else {"href"}
         if parts.scheme or parts.netloc or not parts.path or element.attrib.keys() - known:
-            raise ValueError(f"line {line}: only a file beside this one can be included")
+            raise ValueError(f"line {line}: only files in the same directory can be included")
         if not path.is_relative_to(self._root):
             raise ValueError(f"line {line}: {href} is outside of {self._root}, and is not read")
         if self._includes == MAX_INCLUDES:
