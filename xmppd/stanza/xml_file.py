@@ -101,7 +101,7 @@ class XMLFile:
         self._check_held()
         self._held_elements += 1
         if self._max_held_bytes is not None and self._held_elements > MAX_HELD_ELEMENTS:
-            self._refuse(f"more than {MAX_HELD_ELEMENTS} elements are in one")
+            self._refuse(f"more than {MAX_HELD_ELEMENTS} elements are in one element")
         element = Element(self._spelled(name), {_spelled(k): v for k, v in attributes.items()})
         self._note(False, element)
         self._opened.append(element)

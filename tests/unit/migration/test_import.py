@@ -215,9 +215,10 @@ class SourceTests(MovingCase):
         self.bring(self.file(inside.format("ro%20meo.xml")))
         self.assertTrue(self.knows(ROMEO, "x"))
         for href, why in (
-            ("../x.xml", "outside"), ("/etc/passwd", "outside"), ("file:///etc/passwd", "beside"),
-            ("http://127.0.0.1/x", "beside"), ("", "beside"), ("x.xml' parse='text", "beside"),
-            ("nowhere.xml", "cannot be read"), ("again.xml", "include one another"),
+            ("../x.xml", "outside"), ("/etc/passwd", "outside"),
+            ("file:///etc/passwd", "same directory"), ("http://127.0.0.1/x", "same directory"),
+            ("", "same directory"), ("x.xml' parse='text", "same directory"),
+            ("nowhere.xml", "cannot be read"), ("again.xml", "include each other"),
         ):  # fmt: skip
             with self.subTest(href):
                 self.assertRegex(self.refused(self.file(inside.format(href))), why)
@@ -253,7 +254,7 @@ class SourceTests(MovingCase):
 
     def test_too_deep(self) -> None:
         path = self.file(person("romeo", "<a>" * 500 + "</a>" * 500))
-        self.assertIn("line 1: more than 200 elements", self.refused(path))
+        self.assertIn("line 1: more than 200 levels of elements", self.refused(path))
 
     def test_other_file(self) -> None:
         path = self.directory / "other.xml"

@@ -164,7 +164,7 @@ class _TermReader:
         self._expects_value = False
         self._values += 1
         if self._values > MAX_VALUES:
-            raise ValueError(f"more than {MAX_VALUES} values in one")
+            raise ValueError(f"more than {MAX_VALUES} values in one record")
         if self._opened:
             self._opened[-1][1].append(value)
         else:

@@ -95,7 +95,7 @@ class LuaData:
         self._skip()
         self._values += 1
         if self._values > MAX_VALUES:
-            raise self._wrong(f"more than {MAX_VALUES} values in one")
+            raise self._wrong(f"more than {MAX_VALUES} values in one entry")
         data, at = self._data, self._at
         first = data[at : at + 1]
         if first == b"{":
