@@ -51,11 +51,11 @@ class NewPluginTests(SynchronousTestCase):
     def test_refused(self) -> None:
         """A name that cannot be one, or is taken, is refused in a sentence, and nothing is made."""
         for name, why in (
-            ("word-counter", "small letters"),
-            ("WordCounter", "small letters"),
-            ("../counter", "small letters"),
-            ("", "small letters"),
-            ("ping", "installed already"),
+            ("word-counter", "lowercase letters"),
+            ("WordCounter", "lowercase letters"),
+            ("../counter", "lowercase letters"),
+            ("", "lowercase letters"),
+            ("ping", "already installed"),
             ("stream", "the server's own"),
         ):
             with self.subTest(name), self.assertRaisesRegex(PluginError, why):
