@@ -56,7 +56,7 @@ class NewPluginTests(SynchronousTestCase):
             ("../counter", "lowercase letters"),
             ("", "lowercase letters"),
             ("ping", "already installed"),
-            ("stream", "the server's own"),
+            ("stream", "the server itself"),
         ):
             with self.subTest(name), self.assertRaisesRegex(PluginError, why):
                 write_plugin(name, self.directory)
