@@ -44,10 +44,13 @@ class Interests:
             for asked in ASKED.finditer(data):
                 said = {name: one or two for name, one, two in ATTRIBUTE.findall(asked[1])}
                 if said.get(b"type") == b"get":
-                    head = b"<iq type='result' id='%b' to='%b'>" % (said[b"id"], said[b"from"])
-                    client.send(head + self._info)
+                    client.send(self.answer(said[b"id"], said[b"from"]))
 
         return answer
+
+    def answer(self, id: bytes, asker: bytes) -> bytes:
+        """What a client says to who asks for them."""
+        return b"<iq type='result' id='%b' to='%b'>" % (id, asker) + self._info
 
     def arrive(self, client: Client) -> None:
         """Have a client that has just logged in answer."""
