@@ -1,16 +1,17 @@
 """Locks: a lock for each name, there as long as somebody has it or waits for it."""
 
+from collections import deque
 from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 
-from twisted.internet.defer import DeferredLock
+from twisted.internet.defer import Deferred
 
 
 class Locks:
     """Keeps those apart that change the same thing; who asked first has it first."""
 
     def __init__(self) -> None:
-        self._locks: dict[Hashable, DeferredLock] = {}
+        self._locks: dict[Hashable, deque[Deferred[None]]] = {}  # with who waits
 
     def __len__(self) -> int:
         """The number of locks that somebody has."""
@@ -24,23 +25,26 @@ class Locks:
 class _Held(AbstractAsyncContextManager[None]):
     """A class, since a context made of a generator costs five times as much."""
 
-    __slots__ = ("_lock", "_locks", "_name")
+    __slots__ = ("_locks", "_name")
 
-    def __init__(self, locks: dict[Hashable, DeferredLock], name: Hashable) -> None:
+    def __init__(self, locks: dict[Hashable, deque[Deferred[None]]], name: Hashable) -> None:
         self._locks = locks
         self._name = name
 
     async def __aenter__(self) -> None:
-        lock = self._locks.get(self._name)
-        if lock is None:
-            lock = self._locks[self._name] = DeferredLock()
-        self._lock = lock
-        await lock.acquire()
+        waiting = self._locks.get(self._name)
+        if waiting is None:
+            self._locks[self._name] = deque()
+            return
+        turn: Deferred[None] = Deferred(waiting.remove)
+        waiting.append(turn)
+        await turn
 
     async def __aexit__(self, *raised: object) -> None:
-        lock = self._lock
-        lock.release()
-        if not lock.locked and self._locks.get(self._name) is lock:
+        waiting = self._locks[self._name]
+        if waiting:
+            waiting.popleft().callback(None)
+        else:
             del self._locks[self._name]
 
 
