@@ -277,9 +277,13 @@ class Bookmarks:
         if account.bare in self._writing or not await self._fit(account):
             return
         state = NodeState(NodeName(account.bare, OLD), replace(defaults(OLD)), 0.0, account.bare)
-        event = events.published(OLD, (await self._item(account),), payloads=True, publisher=False)
-        message = Message.make(None, account, event, id=new_name(), type="headline")
-        await self.audience.tell(state, message, ())
+        item = await self._item(account)
+
+        def message() -> Message:
+            event = events.published(OLD, (item,), payloads=True, publisher=False)
+            return Message.make(None, account, event, id=new_name(), type="headline")
+
+        await self.audience.tell(account, state, message, ())
         for listener in self.listeners:
             await listener(account)
 

@@ -98,6 +98,13 @@ class ClientCapabilities:
         """The names of the nodes that a session wants to be told of."""
         return self._wanted.get(session, NOTHING)  # type: ignore[call-overload,no-any-return]
 
+    def wanting(
+        self, sessions: Iterable[LocalClientSession], node: str
+    ) -> list[LocalClientSession]:
+        """Those of some sessions that want to be told of a node."""
+        wanted = self._wanted
+        return [session for session in sessions if node in wanted.get(session, NOTHING)]
+
     def wanted_elsewhere(self, contact: str, node: str) -> list[str]:
         """The full JIDs of a contact on another server that want to be told of a node."""
         theirs = self._remote.get(contact, {})

@@ -1,6 +1,6 @@
 """Accounts as hosts of nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 
@@ -41,7 +41,6 @@ class AccountHost:
     form = FORM
     subscription_form = SubscriptionForm(("show-values",))
     max_nodes = MAX_NODES
-    lives_once = False
     max_bytes: int
 
     def __init__(
@@ -106,14 +105,16 @@ class AccountHost:
         self,
         state: NodeState,
         follows: Sequence[Follow],
-        event: bytes,
+        event: Callable[[], bytes],
         body: bytes = b"",
         *,
         cause: JID | None,
     ) -> None:
-        type = state.config.notification_type.value
-        message = Message.make(None, self.jid, event, id=new_name(), type=type)
-        await self.audience.tell(state, message, follows, cause)
+        def message() -> Message:
+            type = state.config.notification_type.value
+            return Message.make(None, self.jid, event(), id=new_name(), type=type)
+
+        await self.audience.tell(self.jid, state, message, follows, cause)
         await self.faces.told(self.jid, state.name.node, here=True)
 
 

@@ -1,7 +1,7 @@
 """EventAudience: who is told of what an account publishes, beside those who have subscribed."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -91,20 +91,22 @@ class EventAudience:
 
     async def tell(
         self,
+        account: JID,
         state: NodeState,
-        message: Message,
+        make: Callable[[], Message],
         followers: Sequence[Follow],
         cause: JID | None = None,
     ) -> None:
         """Tell an event of a node.
 
         Args:
+            account: Bare JID of the owner.
             state: The node.
-            message: From the account, to nobody yet.
+            make: Makes the message, to nobody yet, once somebody is told.
             followers: Who has subscribed.
             cause: Who has caused it, for whom it counts at each server of the service.
         """
-        account, node = message.sender, state.name.node
+        node = state.name.node
         roster = await self.presences.rosters.roster(account)
         lists = await self.presences.privacy_lists.lists(account)
         privacy = lists.in_force(account, roster)
@@ -115,12 +117,16 @@ class EventAudience:
             if _is_shown(privacy, jid := JID.prepared(follow.jid))
             and self._may_follow(roster, state, jid)
         ]
-        told = self._tell_here(message, node, here, wanting)
-        if self.table.directory.shared:
+        sessions = self._sessions(node, here, wanting)
+        strangers = self._strangers(node, elsewhere, wanting)
+        shared = self.table.directory.shared
+        if not (sessions or strangers or shared):
+            return
+        message = make()
+        self._tell_sessions(message, sessions, cause)
+        if shared:
             await self._tell_nodes(message, node, here, wanting, cause)
-        told += self._tell_elsewhere(message, node, elsewhere, wanting)
-        if cause is not None and told:
-            self.table.note_fan_out(cause, told)
+        self._tell_strangers(message, strangers, cause)
 
     def _people(
         self, roster: Roster, privacy: SessionPrivacy | None, state: NodeState
@@ -190,32 +196,36 @@ class EventAudience:
         """Tell people here of an event at another server of the service."""
         sender = JID.prepared(event.owner)
         message = Message(None, sender, event.id, event.type, Payload(event.raw))
-        told = self._tell_here(message, event.node, event.people, event.followers)
-        if event.cause and told:
-            self.table.note_fan_out(JID.prepared(event.cause), told)
+        sessions = self._sessions(event.node, event.people, event.followers)
+        self._tell_sessions(message, sessions, JID.prepared(event.cause) if event.cause else None)
 
-    def _tell_here(
-        self, message: Message, node: str, people: Iterable[str], followers: Sequence[Follow]
-    ) -> int:
-        """Tell sessions that are connected here; returns how many."""
-        users, wanted = self.table.users, self.capabilities.wanted
+    def _sessions(
+        self, node: str, people: Iterable[str], followers: Sequence[Follow]
+    ) -> list[LocalClientSession]:
+        """The sessions that are told, of those that are connected here."""
+        users = self.table.users
         here = [
             session for bare in people if bare in users for session in users[bare].available_here
         ]
-        sessions = [session for session in here if node in wanted(session)]
+        sessions = self.capabilities.wanting(here, node)
         self.counts.filtered += len(here) - len(sessions)
         for follow in followers:
             sessions += self._subscribed(follow)
-        if followers:
-            sessions = list(dict.fromkeys(sessions))
-        if not sessions:
-            return 0
-        self.counts.told += len(sessions)
+        return list(dict.fromkeys(sessions)) if followers else sessions
+
+    def _tell_sessions(
+        self, message: Message, sessions: Sequence[LocalClientSession], cause: JID | None
+    ) -> None:
+        self._count(len(sessions), cause)
         head, tail = message.around_to()
         shared = message.for_several()
         for session in sessions:
             session.deliver(shared, head + session.jid.wire + tail)
-        return len(sessions)
+
+    def _count(self, told: int, cause: JID | None) -> None:
+        self.counts.told += told
+        if cause is not None and told:
+            self.table.note_fan_out(cause, told)
 
     def _subscribed(self, follow: Follow) -> Iterator[LocalClientSession]:
         """The sessions here that a subscription is for."""
@@ -272,11 +282,11 @@ class EventAudience:
         siblings = self.table.siblings.nodes.get(bare, ())
         return {*siblings, *(place.node for place in self.table.elsewhere.get(bare, ()))}
 
-    def _tell_elsewhere(
-        self, message: Message, node: str, people: Iterable[JID], followers: Iterable[Follow]
-    ) -> int:
-        """Tell contacts at other services whose clients want it, and subscribers there (PE-9);
-        returns how many.
+    def _strangers(
+        self, node: str, people: Iterable[JID], followers: Iterable[Follow]
+    ) -> Collection[str]:
+        """The full JIDs of contacts at other services whose clients want it, and the JIDs of
+        subscribers there (PE-9).
         """
         told: dict[str, None] = {}
         for jid in people:
@@ -284,12 +294,14 @@ class EventAudience:
         for follow in followers:
             if not self.table.is_local(JID.prepared(follow.jid)):
                 told[follow.jid] = None
-        self.counts.told += len(told)
+        return told
+
+    def _tell_strangers(self, message: Message, told: Collection[str], cause: JID | None) -> None:
+        self._count(len(told), cause)
         for full in told:
             later = self.router.route(message.addressed(JID.prepared(full)))
             if later is not None:
                 Deferred.fromCoroutine(later)  # the result of a router never fails
-        return len(told)
 
 
 def _show(session: LocalClientSession) -> str:

@@ -90,14 +90,15 @@ class IQPEPHandler(IQHandler):
         return await self._ask("set", iq, asked)
 
     async def _ask(self, kind: str, iq: IQ, asked: Asked) -> bytes | None:
-        node = next((each.get("node") or "" for each in iq.query), "")
+        query = iq.query
+        node = next((each.get("node") or "" for each in query), "")
         face = self.faces.by_node.get(node) if asked.own else None
         if face is not None:
-            answer = await face.ask(asked.address.to_bare(), iq.sender, kind, iq.query)
+            answer = await face.ask(asked.address.to_bare(), iq.sender, kind, query)
             if answer is not None:
                 return answer
         try:
-            return await self.requests.ask(asked.address, iq.sender, kind, iq.query)
+            return await self.requests.ask(asked.address, iq.sender, kind, query)
         except StanzaError as error:
             if asked.own or await self.presences.can_see(iq.sender, asked.address):
                 raise

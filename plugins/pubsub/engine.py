@@ -1,6 +1,7 @@
 """Engine: nodes are made, configured, published at and removed."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 
 from xmppd.stanza import JID, Condition, Element, StanzaError
 from xmppd.store.errors import QuotaExceeded
@@ -110,9 +111,9 @@ class Engine:
             state.config = config
             gone = await self.store.items.trim(name, token, kept(host, config))
             if config.notify_config:
-                await self._tell(host, state, events.configured(name.node), cause=who)
+                await self._tell(host, state, partial(events.configured, name.node), cause=who)
             if gone and config.notify_retract:
-                await self._tell(host, state, events.retracted(name.node, gone), cause=who)
+                await self._tell(host, state, partial(events.retracted, name.node, gone), cause=who)
             if config.access_model is not before.access_model:
                 await self.shut_out(host, state, state.follows.values(), who)
 
@@ -153,7 +154,9 @@ class Engine:
             await self.store.delete(name, self.nodes.token(name))
             self.nodes.forget(name)
             if state.config.notify_delete:
-                await self._tell(host, state, events.deleted(name.node, redirect), cause=who)
+                await self._tell(
+                    host, state, partial(events.deleted, name.node, redirect), cause=who
+                )
 
     async def purge(self, name: NodeName, who: JID) -> None:
         """Remove all items of a node.
@@ -166,7 +169,7 @@ class Engine:
             if not state.config.persist_items:
                 raise unsupported("persistent-items")
             await self.store.items.purge(name, self.nodes.token(name))
-            await self._tell(host, state, events.purged(name.node), cause=who)
+            await self._tell(host, state, partial(events.purged, name.node), cause=who)
 
     async def _managed(self, host: Host, name: NodeName, who: JID) -> NodeState:
         state = await self.nodes.found(name)
@@ -267,7 +270,9 @@ class Engine:
         except QuotaExceeded as error:
             raise StanzaError(Condition.RESOURCE_CONSTRAINT, str(error)) from error
         if stored.gone and config.publish_node_full is WhenFull.RETRACT_OLDEST:
-            await self._tell(host, state, events.retracted(name.node, stored.gone), cause=who)
+            await self._tell(
+                host, state, partial(events.retracted, name.node, stored.gone), cause=who
+            )
         return stored.items
 
     async def _tell_items(
@@ -275,7 +280,7 @@ class Engine:
     ) -> None:
         wants_words = any(follow.options.include_body for follow in state.follows.values())
         body = events.body(items) if wants_words else b""
-        await self._tell(host, state, self.event_of(state, items), body, cause=who)
+        await self._tell(host, state, partial(self.event_of, state, items), body, cause=who)
 
     def event_of(self, state: NodeState, items: Sequence[NodeItem]) -> bytes:
         """What subscribers are told of items."""
@@ -289,7 +294,7 @@ class Engine:
         self,
         host: Host,
         state: NodeState,
-        event: bytes,
+        event: Callable[[], bytes],
         body: bytes = b"",
         *,
         cause: JID | None = None,
@@ -333,7 +338,7 @@ class Engine:
             if not gone:
                 raise StanzaError(Condition.ITEM_NOT_FOUND, "the item does not exist")
             if tell or state.config.notify_retract:
-                await self._tell(host, state, events.retracted(name.node, gone), cause=who)
+                await self._tell(host, state, partial(events.retracted, name.node, gone), cause=who)
 
     # -- what is over -----------------------------------------------------------------------------
 
@@ -348,7 +353,7 @@ class Engine:
             if over:
                 gone = await self.store.items.retract(name, self.nodes.token(name), over)
                 if gone and state.config.notify_retract:
-                    await self._tell(host, state, events.retracted(name.node, gone))
+                    await self._tell(host, state, partial(events.retracted, name.node, gone))
             ended = [follow for follow in state.follows.values() if follow.is_over(now)]
             await self.unfollow(host, state, ended)
 

@@ -33,8 +33,6 @@ class Host(Protocol):
         subscription_form: The form of options of subscriptions to them.
         max_nodes: How many it may have.
         max_bytes: How large the items of all of them may be together.
-        lives_once: Whether each of its nodes is served at one server of the service; else at each,
-            and the store sees to it that they do not get in each other's way.
     """
 
     jid: JID
@@ -42,7 +40,6 @@ class Host(Protocol):
     subscription_form: SubscriptionForm
     max_nodes: int
     max_bytes: int
-    lives_once: bool
 
     def defaults(self, node: str) -> NodeConfig:
         """The configuration of a new node of this name."""
@@ -86,7 +83,7 @@ class Host(Protocol):
         self,
         state: NodeState,
         follows: Sequence[Follow],
-        event: bytes,
+        event: Callable[[], bytes],
         body: bytes = b"",
         *,
         cause: JID | None,
@@ -96,7 +93,7 @@ class Host(Protocol):
         Args:
             state: The node.
             follows: Subscriptions whose owners want to be told.
-            event: The event.
+            event: Writes the event, once somebody is told.
             body: The same in words, for those who want it.
             cause: Who has caused it, for whom it counts; None if only time has.
         """
@@ -111,7 +108,9 @@ class ServedNodes(Owned):
         now: Tells the time, in seconds since 1970.
 
     Attributes:
-        hosts: Services, by JID.
+        hosts: Services, by JID: each of their nodes is served at one server of the service. Those
+            of accounts are served at each, and the store sees to it that they do not get in each
+            other's way.
         account: Makes the host that an account is; None if it is none.
     """
 
@@ -155,6 +154,10 @@ class ServedNodes(Owned):
             raise StanzaError(Condition.ITEM_NOT_FOUND)
         return host
 
+    def lives_once(self, name: NodeName) -> bool:
+        """Whether a node is served at one server of the service; else it is at each."""
+        return name.host in self.hosts
+
     # -- for one request --------------------------------------------------------------------------
 
     def alone(self, name: NodeName) -> AbstractAsyncContextManager[Host, None]:
@@ -172,7 +175,7 @@ class ServedNodes(Owned):
             StanzaError: REMOTE_SERVER_TIMEOUT: it is served elsewhere by now.
         """
         token = self._tokens.get(name.thing)
-        if token is None and self.host(name.host).lives_once:
+        if token is None and self.lives_once(name):
             raise StanzaError(Condition.REMOTE_SERVER_TIMEOUT, MOVED)
         return token
 
@@ -244,7 +247,7 @@ class _Alone(AbstractAsyncContextManager[Host, None]):
         nodes, name = self._nodes, self._name
         host = nodes.host(name.host)
         await self._lock.__aenter__()
-        if not host.lives_once and nodes.store.database.shared:
+        if nodes.store.database.shared and not nodes.lives_once(name):
             nodes.forget(name)  # another server may have changed it
         return host
 

@@ -62,7 +62,7 @@ class PubSubRequests:
                 name = NodeName(host.full, "")
                 return await ask.do(self.actions, request_of(name, who, query, action))
         name = NodeName(host.full, node)
-        if not self.engine.nodes.host(name.host).lives_once:  # it is served here
+        if not self.engine.nodes.lives_once(name):  # it is served here
             return await ask.do(self.actions, request_of(name, who, query, action))
         asked = AskNode(host.full, node, who.full, kind, dump(query))
         answer = await self.messages.ask((KIND, name.thing), asked, NodeReply)
@@ -71,7 +71,7 @@ class PubSubRequests:
     async def _send(self, message: NodeMessage) -> NodeReply:
         """Have something done where the node is served."""
         name = NodeName(message.host, message.node)
-        if self.engine.nodes.host(name.host).lives_once:
+        if self.engine.nodes.lives_once(name):
             return await self.messages.ask((KIND, name.thing), message, NodeReply)
         match message:
             case Approval():

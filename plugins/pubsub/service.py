@@ -1,6 +1,6 @@
 """PubSubService: nodes for everybody, at a domain of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xmppd.command.command_table import CommandTable
 from xmppd.components.service import Service
@@ -113,7 +113,6 @@ class PubSubService(Service):
         told: The number of messages that were sent to subscribers and owners.
     """
 
-    lives_once = True
     # What needs presence is not in it: the service has none.
     subscription_form = SubscriptionForm(("include_body",))
 
@@ -205,16 +204,18 @@ class PubSubService(Service):
         self,
         state: NodeState,
         follows: Sequence[Follow],
-        event: bytes,
+        event: Callable[[], bytes],
         body: bytes = b"",
         *,
         cause: JID | None,
     ) -> None:
-        type = state.config.notification_type.value
-        if not body:
-            await self.tell([follow.jid for follow in follows], event, cause=cause, type=type)
+        if not follows:
             return
-        for wants_words, children in ((False, (event,)), (True, (event, body))):
+        told, type = event(), state.config.notification_type.value
+        if not body:
+            await self.tell([follow.jid for follow in follows], told, cause=cause, type=type)
+            return
+        for wants_words, children in ((False, (told,)), (True, (told, body))):
             some = [each.jid for each in follows if each.options.include_body is wants_words]
             await self.tell(some, *children, cause=cause, type=type)
 
