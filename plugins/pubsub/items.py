@@ -1,6 +1,6 @@
 """The items of nodes, in the order in which they were published."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -29,7 +29,6 @@ from .tables import (
     NodeFull,
     NodeWriter,
     items,
-    node_columns,
     node_key,
     nodes,
     of_node,
@@ -287,35 +286,38 @@ class PublishedItems:
             NodeFull: There is no room.
             QuotaExceeded: The host has no room.
         """
+        key = node_key(name)
 
         def change(connection: Connection) -> Published:
             ids = [digest(each.id) for each in publishing]
-            replaced, freed = _drop(connection, name, ids)
-            more_bytes = sum(each.size for each in publishing) - freed
+            replaced, freed = _drop(connection, key, ids)
+            sizes = [each.size for each in publishing]
+            more_bytes = sum(sizes) - freed
             new = {
                 "new": len(publishing),
                 "more": len(publishing) - len(replaced),
                 "more_bytes": more_bytes,
             }
-            ((last, count),) = _COUNT_ON.on(connection, {**node_key(name), **new})
+            ((last, count),) = _COUNT_ON.on(connection, {**key, **new})
             if count > most and when_full is WhenFull.REJECT:
                 raise NodeFull(f"{name.node} already has {counted(most, 'item')}")
             # The oldest go before the new ones come, of which there are no more than it keeps.
-            gone = _drop_oldest(connection, name, count - most)
+            gone = _drop_oldest(connection, key, count - most)
             if host_bytes is not None and more_bytes > 0:
-                _check_bytes(connection, name, host_bytes)
+                _check_bytes(connection, name, key, host_bytes)
             first = last - len(publishing) + 1
             kept = [each.at(first + number) for number, each in enumerate(publishing)]
-            for id, item, each in zip(ids, kept, publishing, strict=True):
+            for id, size, item, each in zip(ids, sizes, kept, publishing, strict=True):
                 row = {
-                    **node_columns(name),
+                    "owner": key["host_"],
+                    "node": key["node_"],
                     "position": item.position,
                     "item": id,
                     "id": item.id,
                     "publisher": item.publisher,
                     "published": item.published,
                     "expires": each.expires,
-                    "size": each.size,
+                    "size": size,
                     "payload": item.payload,
                 }
                 _ADD.on(connection, row)
@@ -328,7 +330,7 @@ class PublishedItems:
         wanted = [digest(id) for id in ids]
 
         def change(connection: Connection) -> list[str]:
-            return _take_out(connection, name, wanted)
+            return _take_out(connection, node_key(name), wanted)
 
         return await self.writer.write(name, token, change)
 
@@ -336,8 +338,9 @@ class PublishedItems:
         """Remove the oldest items beyond a number; returns their ids."""
 
         def change(connection: Connection) -> list[str]:
-            count, _ = connection.execute(_TOTALS, node_key(name)).one()
-            return _drop_oldest(connection, name, count - most)
+            key = node_key(name)
+            count, _ = connection.execute(_TOTALS, key).one()
+            return _drop_oldest(connection, key, count - most)
 
         return await self.writer.write(name, token, change)
 
@@ -351,9 +354,10 @@ class PublishedItems:
         await self.writer.write(name, token, change)
 
 
-def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple[list[str], int]:
-    """Remove items; returns the ids of those that there were, and how large they were."""
-    key = node_key(name)
+def _drop(
+    connection: Connection, key: Mapping[str, object], ids: Sequence[bytes]
+) -> tuple[list[str], int]:
+    """Remove items of a node; returns the ids of those that there were, and how large they were."""
     if len(ids) == 1:  # as nearly always
         gone = _DROP_ONE.on(connection, {**key, "item_": ids[0]})
     else:
@@ -361,26 +365,28 @@ def _drop(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> tuple
     return [id for id, _ in gone], sum(size for _, size in gone)
 
 
-def _take_out(connection: Connection, name: NodeName, ids: Sequence[bytes]) -> list[str]:
+def _take_out(connection: Connection, key: Mapping[str, object], ids: Sequence[bytes]) -> list[str]:
     """Remove items, and count them off; returns the ids of those that there were."""
-    gone, freed = _drop(connection, name, ids)
+    gone, freed = _drop(connection, key, ids)
     if gone:
         off = {"new": 0, "more": -len(gone), "more_bytes": -freed}
-        _COUNT_ON.on(connection, {**node_key(name), **off})
+        _COUNT_ON.on(connection, {**key, **off})
     return gone
 
 
-def _drop_oldest(connection: Connection, name: NodeName, spare: int) -> list[str]:
+def _drop_oldest(connection: Connection, key: Mapping[str, object], spare: int) -> list[str]:
     """Remove so many of the oldest items; returns their ids."""
     if spare <= 0:
         return []
-    oldest = connection.execute(_OLDEST, {**node_key(name), "limit": spare}).all()
-    _take_out(connection, name, [item for item, _ in oldest])
+    oldest = connection.execute(_OLDEST, {**key, "limit": spare}).all()
+    _take_out(connection, key, [item for item, _ in oldest])
     return [id for _, id in oldest]
 
 
-def _check_bytes(connection: Connection, name: NodeName, most: int) -> None:
-    ((taken,),) = _HOST_BYTES.on(connection, {"host_": digest(name.host)})
+def _check_bytes(
+    connection: Connection, name: NodeName, key: Mapping[str, object], most: int
+) -> None:
+    ((taken,),) = _HOST_BYTES.on(connection, key)
     if taken > most:
         raise QuotaExceeded(
             f"the items of all nodes of {name.host} may have at most {most} bytes together: "

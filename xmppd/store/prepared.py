@@ -31,12 +31,9 @@ class Prepared(Generic[*C]):
     def on(self, connection: Connection, parameters: Parameters) -> Sequence[tuple[*C]]:
         """Execute it in the transaction of a change; returns its rows, if it has any."""
         text, [values] = self._bound(connection, [parameters])
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(text, values)
-            return [] if cursor.description is None else cursor.fetchall()
-        finally:
-            cursor.close()
+        driver: Any = connection.connection.dbapi_connection  # both drivers have this shortcut
+        cursor = driver.execute(text, values)
+        return [] if cursor.description is None else cursor.fetchall()
 
     def on_each(self, connection: Connection, rows: Sequence[Parameters]) -> None:
         """Execute it for each of these rows, in their order, in the transaction of a change."""
