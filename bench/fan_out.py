@@ -66,7 +66,11 @@ class ByDriver(MemoryDatabase):
 
 def house(*, archives: bool = False) -> House:
     """A house with the plugins of bench.compare, whose rooms have no limits."""
-    config = house_config(DOMAIN, muc={"messages_per_s": 0, "large_room_occupants": 5_000})
+    config = house_config(
+        DOMAIN,
+        stream={"idle_timeout_s": 86_400.0},
+        muc={"messages_per_s": 0, "large_room_occupants": 5_000},
+    )
     clock = Clock()
     store = Store(ByDriver(), clock, lambda: SOME_AFTERNOON + clock.seconds())
     return House(config=config, plugins=plugins(archives=archives), store=store, clock=clock)

@@ -54,7 +54,6 @@ class Room:
 
     def __init__(self, kept: KeptRoom, large_occupants: int) -> None:
         self.jid = kept.jid
-        self.config = kept.config
         self.key = kept.key
         self.created = kept.created
         self.creator = kept.creator
@@ -73,6 +72,7 @@ class Room:
         self._away: tuple[Affiliated, ...] | None = None
         self._leaders: frozenset[str] | None = None
         self._entered = 0
+        self.configure(kept.config)
 
     # -- who is what ------------------------------------------------------------------------------
 
@@ -138,6 +138,10 @@ class Room:
     def configure(self, config: RoomConfig) -> None:
         """Have the room be configured otherwise."""
         self.config = config
+        # Looked up for each presence that somebody is shown.
+        self._seen_roles = frozenset(
+            role for role in Role if may(role, RolePrivilege.BE_SEEN, config)
+        )
         self._away = None
 
     def standing(self, sender: JID) -> RoomStanding:
@@ -175,19 +179,7 @@ class Room:
 
     def is_shown(self, occupant: Occupant) -> bool:
         """Whether all see its presence, not only moderators (RM-22)."""
-        if occupant.unheard:
-            return False
-        return may(occupant.role, RolePrivilege.BE_SEEN, self.config)
-
-    def knows(self, viewer: Occupant) -> bool:
-        """Whether an occupant is shown JIDs: as sees_jids has it, with nothing made for that, since
-        each presence that somebody is shown asks it.
-        """
-        return (
-            not self.config.is_anonymous
-            or viewer.role is Role.MODERATOR
-            or viewer.person.full in self.leaders
-        )
+        return not occupant.unheard and occupant.role in self._seen_roles
 
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
@@ -278,7 +270,7 @@ class Room:
         others = [each.jid for each in self.occupants.values() if each is not own]
 
         def show(jid: JID) -> Presence | None:
-            occupant = self.occupant(jid.resource or "")
+            occupant = self.occupants.get(folded(jid.resource or ""))
             if occupant is session.occupant:
                 return _pulled(self.own_view(session, codes))
             return None if occupant is None else self.view(session.occupant, occupant)
@@ -303,10 +295,15 @@ class Room:
 
     def view(self, viewer: Occupant, found: Occupant) -> Presence | None:
         """The presence of an occupant as another one sees it; None if it does not."""
-        if viewer.role is not Role.MODERATOR and not self.is_shown(found):
+        is_moderator = viewer.role is Role.MODERATOR
+        if not (is_moderator or self.is_shown(found)):
             return None
+        # As sees_jids has it, with nothing made for that: each presence that is shown asks it.
+        knows = (
+            is_moderator or not self.config.is_anonymous or viewer.person.full in self.leaders
+        )
         shown, affiliation = found.shown, self.affiliation(found.person)
-        jid = shown.jid if self.knows(viewer) else None
+        jid = shown.jid if knows else None
         seen = (shown.presence, affiliation, found.role, found.hats, found.jid, jid)
         if found.seen is None or found.seen[0] != seen:  # most who enter see the same
             item = RoomItem(affiliation, found.role)
