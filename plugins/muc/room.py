@@ -181,6 +181,16 @@ class Room:
         """Whether all see its presence, not only moderators (RM-22)."""
         return not occupant.unheard and occupant.role in self._seen_roles
 
+    def knows(self, viewer: Occupant) -> bool:
+        """Whether an occupant is shown JIDs: as sees_jids has it, with nothing made for that, since
+        each presence that somebody is shown asks it.
+        """
+        return (
+            not self.config.is_anonymous
+            or viewer.role is Role.MODERATOR
+            or viewer.person.full in self.leaders
+        )
+
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
 
@@ -298,10 +308,7 @@ class Room:
         is_moderator = viewer.role is Role.MODERATOR
         if not (is_moderator or self.is_shown(found)):
             return None
-        # As sees_jids has it, with nothing made for that: each presence that is shown asks it.
-        knows = (
-            is_moderator or not self.config.is_anonymous or viewer.person.full in self.leaders
-        )
+        knows = is_moderator or self.knows(viewer)
         shown, affiliation = found.shown, self.affiliation(found.person)
         jid = shown.jid if knows else None
         seen = (shown.presence, affiliation, found.role, found.hats, found.jid, jid)

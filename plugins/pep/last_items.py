@@ -1,6 +1,6 @@
 """LastItems: whoever becomes available, or wants more than before, is sent the newest items."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred
@@ -81,6 +81,7 @@ class LastItems:
             others = {event.name.host for event in found} - {viewer.bare}
             seen = await self.presences.who_may_be_seen(viewer, others)
             closed = await self.nodes.store.closed_to(viewer) if others else ()
+            readable = []
             for event in found:
                 host = event.name.host
                 if host == viewer.bare or (
@@ -88,7 +89,8 @@ class LastItems:
                     and event.name not in closed
                     and (event.is_for_all or await self._may_read(viewer, event.name))
                 ):
-                    self._send_event(viewer, event)
+                    readable.append(event)
+            self._send_all(viewer, readable)
 
     async def _may_read(self, viewer: JID, name: NodeName) -> bool:
         state = await self.nodes.find(name)
@@ -97,13 +99,14 @@ class LastItems:
         host: Host = self.nodes.host(name.host)
         return may_read(state.config.access_model, await self.nodes.standing(host, state, viewer))
 
-    def _send_event(self, viewer: JID, event: LastEvent) -> None:
-        self.counts.last_items += 1
-        session = self.routing_table.bound.get(viewer.full)
-        if session is None:
-            self.routing_table.route(event.message.addressed(viewer))
-        else:
-            session.deliver(event.message, event.head + viewer.wire + event.tail)
+    def _send_all(self, viewer: JID, events: Sequence[LastEvent]) -> None:
+        self.counts.last_items += len(events)
+        session, address = self.routing_table.bound.get(viewer.full), viewer.wire
+        for event in events:
+            if session is None:
+                self.routing_table.route(event.message.addressed(viewer))
+            else:
+                session.deliver(event.message, event.head + address + event.tail)
 
 
 def _failed(failure: Failure) -> None:
