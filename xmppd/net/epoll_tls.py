@@ -1,8 +1,6 @@
 """TLS in the hub: OpenSSL works on the descriptor itself, no byte is copied through memory BIOs."""
 
 from contextlib import suppress
-from fcntl import ioctl
-from termios import FIONREAD
 
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
@@ -20,11 +18,11 @@ from xmppd.net.epoll_connection import IN, OUT, EPollConnection
 from xmppd.stanza.phrases import counted
 
 RECORD_BYTES = 16_384
-READ_BYTES = 65_536
-WRITE_BYTES = 262_144
-"""The bytes that one connection may read or write in one turn."""
+"""A record has no more, and OpenSSL reads one at a time: nothing decrypted is left behind a read of
+so many."""
 
-_NO_BYTES = bytes(4)
+WRITE_BYTES = 262_144
+"""The bytes that one connection may write in one turn."""
 
 
 class ClearTextUnsent(Exception):
@@ -114,13 +112,11 @@ class TLSConnection(ClearConnection):
 
     # Handshake.
 
-    def _shake_hands(self) -> bool:
-        """Make one step of the handshake; returns whether it is done and the connection still
-        there.
-        """
+    def _shake_hands(self) -> None:
+        """Make one step of the handshake."""
         if not self.hub.handshake_steps_left:
             self.hub.serve_later(self, self.mask)
-            return False
+            return
         self.hub.handshake_steps_left -= 1
         try:
             self._tls.do_handshake()
@@ -132,10 +128,10 @@ class TLSConnection(ClearConnection):
             self.close(Failure(_why(error)))
         else:
             self._hands_shaken()
-        return not self._handshaking and self.connected
 
     def _hands_shaken(self) -> None:
         self._handshaking = False
+        self.hub.looks_again = True  # The first record has come along, perhaps.
         reads = not self._paused and not self.disconnecting
         self._watch((IN if reads else 0) | (OUT if self._out else 0))
         super()._writable()  # Bytes that were written meanwhile, and a close that waits for them.
@@ -146,23 +142,13 @@ class TLSConnection(ClearConnection):
     # Reading.
 
     def _readable(self) -> None:
-        if not self._handshaking or self._shake_hands():
-            self._read_records()
-
-    def _read_records(self) -> None:
-        left = READ_BYTES
-        while self.mask & IN:
-            data = self._decrypt()
-            if data is None:
-                return
-            left -= len(data)
+        if self._handshaking:
+            self._shake_hands()
+            return
+        data = self._decrypt()
+        if data is not None:
+            self.hub.looks_again = True  # For the next record, whoever may have one.
             self.protocol.dataReceived(data)
-            if not self.connected or self._nothing_to_read():
-                return
-            if left <= 0:
-                break
-        if self.connected and self._tls.pending():
-            self.hub.serve_later(self, IN)  # Decrypted already: the epoll cannot know of it.
 
     def _decrypt(self) -> bytes | None:
         try:
@@ -177,12 +163,6 @@ class TLSConnection(ClearConnection):
             self.close(self._reason or Failure(_why(error)))
         return None
 
-    def _nothing_to_read(self) -> bool:
-        """Whether there is nothing to read: cheaper than asking OpenSSL; right while it does not
-        read ahead.
-        """
-        return not self._tls.pending() and ioctl(self.fd, FIONREAD, _NO_BYTES) == _NO_BYTES
-
     # Writing.
 
     def _may_push(self) -> bool:
@@ -194,14 +174,16 @@ class TLSConnection(ClearConnection):
 
     def _push(self, data: bytes | bytearray) -> int:
         sent = 0
-        with memoryview(data) as view:
-            try:
-                while sent < len(data) and sent < WRITE_BYTES:
-                    sent += self._tls.send(view[sent:])
-            except SSL.WantWriteError:
-                pass
-            except SSL.Error as error:
-                return self._broken(_why(error))
+        try:
+            sent = self._tls.send(data)  # a record, which is all of most writes
+            if sent < len(data):
+                with memoryview(data) as view:
+                    while sent < len(data) and sent < WRITE_BYTES:
+                        sent += self._tls.send(view[sent:])
+        except SSL.WantWriteError:
+            pass
+        except SSL.Error as error:
+            return self._broken(_why(error))
         return sent
 
     def _writable(self) -> None:
@@ -246,6 +228,5 @@ class TLSConnection(ClearConnection):
 
     def resumeProducing(self) -> None:
         self._paused = False
-        if not self._handshaking and not self.disconnecting:
+        if not self._handshaking:
             super().resumeProducing()
-            self.hub.serve_later(self, IN)

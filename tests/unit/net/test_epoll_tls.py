@@ -225,7 +225,7 @@ class HandshakeTests(TLSTestCase):
         self.assertFalse(bench.has_work)
         self.assertEqual(server.seen, b"")
         server.transport.resumeProducing()
-        bench.clock.advance(0)
+        bench.turn()
         self.assertEqual(server.seen, b"held")
 
     def test_handshake_listener(self) -> None:
@@ -256,7 +256,7 @@ class DataTests(TLSTestCase):
         self.shake_hands(bench, client)
         return bench, client, server
 
-    def test_pause_holds_back_what_is_decrypted(self) -> None:
+    def test_pause_holds_back_the_next_record(self) -> None:
         """Paused between two records that came together, the second waits; then it arrives."""
         bench, client, server = self.established(
             Service(lambda server, data: server.transport.pauseProducing())
@@ -268,19 +268,28 @@ class DataTests(TLSTestCase):
         bench.hub.doRead()
         self.assertEqual(server.seen, b"one")
         server.transport.resumeProducing()
-        bench.clock.advance(0)
+        bench.turn()
         self.assertEqual(server.seen, b"onetwo")
 
-    def test_rest_of_a_record(self) -> None:
-        """What OpenSSL holds when a turn's share is read comes in the next, without an event."""
-        self.patch(epoll_tls, "RECORD_BYTES", 1_000)
-        self.patch(epoll_tls, "READ_BYTES", 1_000)
+    def test_records_in_a_row(self) -> None:
+        """Records that came together are read in one turn, the largest as a whole."""
         bench, client, server = self.established(Service(nothing))
-        client.tls.send(b"x" * 2_500)
+        largest = b"x" * epoll_tls.RECORD_BYTES
+        for data in (b"one", largest, b"three"):
+            client.tls.send(data)
         bench.turn()
-        self.assertEqual(len(server.seen), 1_000)
-        bench.clock.advance(0)
-        self.assertEqual(len(server.seen), 2_500)
+        self.assertEqual(server.seen, b"one" + largest + b"three")
+
+    def test_share_of_a_turn(self) -> None:
+        """Of more records than a turn looks for, the rest comes in the next."""
+        self.patch(epoll_hub, "MAX_LOOKS", 2)
+        bench, client, server = self.established(Service(nothing))
+        for data in (b"one ", b"two ", b"three"):
+            client.tls.send(data)
+        bench.turn()
+        self.assertEqual(server.seen, b"one two ")
+        bench.turn()
+        self.assertEqual(server.seen, b"one two three")
 
     def test_joined(self) -> None:
         """What is written in one turn leaves as one record."""
