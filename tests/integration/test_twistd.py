@@ -20,6 +20,7 @@ from tests.integration.processes import (
 )
 from tests.integration.wheel_case import WheelCase
 from tests.ports import free_port
+from tests.unit.ctl.test_warned import rsa_identity
 from xmppd.net.certificate import make_self_signed
 
 TCP = "tcp:0:interface=127.0.0.1"
@@ -79,6 +80,15 @@ class StartTests(ProcessCase):
         for path in files:
             for text in (said, self.text()):
                 self.assertIn(f"others may read {path}, which holds secrets; run: chmod", text)
+
+    def test_what_costs(self) -> None:
+        """A check says what an RSA certificate costs; a start has nothing to say of it."""
+        both = rsa_identity("localhost")
+        for name in ("localhost.crt", "localhost.key"):
+            (self.directory / name).write_bytes(both)
+        self.assertIn("localhost has the key RSA 2048: a TLS", self.ctl("config", "check"))
+        self.end(self.start())
+        self.assertNotIn("RSA", self.text())
 
     def test_what_others_may_write(self) -> None:
         """What others may write stops the start, and a check says so as well."""

@@ -20,9 +20,10 @@ from xmppd.config.permissions import PRIVATE
 from xmppd.ctl.check import check
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.settings import SettingsCommands
-from xmppd.ctl.warned import text_of
+from xmppd.ctl.warned import remarks, text_of
 from xmppd.host.data_directory import DataDirectory, DataDirectoryError, InUse
 from xmppd.host.machine import IReactor
+from xmppd.net.listen_endpoint import certificates
 from xmppd.stanza import JID
 from xmppd.stanza.phrases import counted
 from xmppd.store.backup import back_up
@@ -64,6 +65,8 @@ class FileCommands:
         for warning in await check(self.path, self.reactor):
             yield warning
         config = self.config
+        for remark in remarks(self.path, config, certificates(config).tls):
+            yield remark
         domains = [domain.name for domain in config.domain]
         admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
         for admin in missing_accounts(config.storage.url, admins):

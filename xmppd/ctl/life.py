@@ -2,6 +2,7 @@
 
 import os
 import resource
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from xmppd.ctl.running import Running
 from xmppd.ctl.times import iso
 from xmppd.explain.troubles import Troubles, state_of
 from xmppd.host.version import version
+from xmppd.net.certificate_keys import cost_of, kind_of
 from xmppd.server.xmpp_server import XMPPServer
 from xmppd.stanza.phrases import counted
 
@@ -33,6 +35,7 @@ class StatusRow(Row, frozen=True):
     config: str
     data: str
     domains: list[str]
+    certificates: list[str]
     listening: list[str]
     sessions: int
     plugins: list[str]
@@ -83,6 +86,7 @@ class LifeCommands:
             config=str(self.path),
             data=server.config.data,
             domains=list(server.domains),
+            certificates=list(_certificates(server)),
             listening=[
                 f"{endpoint.where} {endpoint.listen.kind} {endpoint.listen.tls}"
                 for endpoint in self.running.endpoints
@@ -133,6 +137,15 @@ class LifeCommands:
         for key in later:
             yield KeyRow(key, "needs a restart")
         yield "reloaded the configuration and the certificates"
+
+
+def _certificates(server: XMPPServer) -> Iterator[str]:
+    """The key of each domain's certificate, with what an RSA key costs."""
+    for domain in server.domains:
+        shown = None if server.tls is None else server.tls.identity(domain)
+        if shown is not None:
+            key, cost = shown[1].key, cost_of(shown[1].key)
+            yield f"{domain} {kind_of(key)}{cost and f' ({cost})'}"
 
 
 COMMANDS: tuple[Declared[LifeCommands], ...] = (

@@ -1,4 +1,6 @@
-"""What a start, a reload and ``config check`` warn of: it works, and is hardly what was meant."""
+"""What a start, a reload and ``config check`` warn of: it works, and is hardly what was meant. And
+what only ``config check`` remarks: it is meant so, and costs something.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from xmppd.config.section import Section
 from xmppd.host.clocks import Clocks
 from xmppd.host.data_directory import DataDirectory
 from xmppd.net.certificate_ends import CertificateEnds
+from xmppd.net.certificate_keys import cost_of, kind_of
 from xmppd.net.tls import TLS
 from xmppd.store.engine import has_password
 
@@ -36,6 +39,19 @@ def warnings(path: Path, config: Config, tls: TLS | None, clocks: Clocks) -> lis
         found += _certificates(config, CertificateEnds(tls, tuple(_signed(config)), clocks))
     text = text_of(path)
     return [placed(path, text, sentence, option) for option, sentence in found]
+
+
+def remarks(path: Path, config: Config, tls: TLS | None) -> list[str]:
+    """What could cost less, likewise: certificates with RSA keys, but of those that an authority
+    signs for us.
+    """
+    found, text = [], text_of(path)
+    for domain, option in _signed(config).items():
+        shown = None if tls is None else tls.identity(domain)
+        if shown is not None and (cost := cost_of(shown[1].key)):
+            sentence = f"the certificate of {domain} has the key {kind_of(shown[1].key)}: {cost}"
+            found.append(placed(path, text, sentence, option))
+    return found
 
 
 def text_of(path: Path) -> str:
@@ -116,4 +132,4 @@ def _plugins(config: Config) -> Found:
         yield name, f"{name} {directory} does not exist; create it, or remove the option"
 
 
-__all__ = ["text_of", "warnings"]
+__all__ = ["remarks", "text_of", "warnings"]

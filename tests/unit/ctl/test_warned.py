@@ -1,18 +1,30 @@
 """What a start, a reload and config check warn of."""
 
+from datetime import timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding
 from msgspec.structs import replace
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.net.test_certificate import certificate, pem_key
 from xmppd.config.config import Config, DomainSettings, TLSSettings
-from xmppd.ctl.warned import warnings
+from xmppd.ctl.warned import remarks, warnings
 from xmppd.host.clocks import Clocks, wall_clock
 from xmppd.net.certificate import make_self_signed
 from xmppd.net.tls import TLS
 from xmppd.testing.house import house_config
 
 YEAR_S = 365 * 86_400.0
+
+
+def rsa_identity(name: str) -> bytes:
+    """A certificate with an RSA key, and the key, for a file of both."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    shown = certificate(key, x509.DNSName(name), end=timedelta(days=90))
+    return shown.public_bytes(Encoding.PEM) + pem_key(key)
 
 
 class WarningsTests(SynchronousTestCase):
@@ -71,6 +83,29 @@ class WarningsTests(SynchronousTestCase):
         self.assertEqual(
             said, f"{self.path}:5: others may read {key}, which holds secrets; run: chmod o-r {key}"
         )
+
+    def test_what_costs(self) -> None:
+        """A certificate with an RSA key is named with what that costs, and not warned of."""
+        (self.directory / "rsa.pem").write_bytes(rsa_identity("a.lit"))
+        make_self_signed("b.lit", self.directory / "b.crt", self.directory / "b.key")
+        domains = (
+            DomainSettings(name="a.lit", certificate=str(self.directory / "rsa.pem")),
+            DomainSettings(
+                name="b.lit",
+                certificate=str(self.directory / "b.crt"),
+                key=str(self.directory / "b.key"),
+            ),
+        )
+        config = replace(house_config("x.lit"), domain=domains)
+        tls = TLS(TLSSettings(), domains)
+        (said,) = remarks(self.path, config, tls)
+        self.assertEqual(
+            said,
+            f"{self.path}: the certificate of a.lit has the key RSA 2048: a TLS handshake takes "
+            "1.6 to 2.5 times as much CPU time as with ECDSA P-256",
+        )
+        (self.directory / "rsa.pem").chmod(0o600)
+        self.assertFalse(any("RSA" in said for said in self.warned(config, tls)))
 
     def test_certificates(self) -> None:
         """A certificate that ends soon is named."""
