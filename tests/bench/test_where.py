@@ -17,9 +17,9 @@ class WhereTests(SynchronousTestCase):
         self.assertIs(StanzaHandler.handle, handle)
 
     def test_login(self) -> None:
-        """Each step of a login has its line, and nobody is left when they have gone."""
+        """Each step of a login has its cost, and nobody is left when they have gone."""
         logins = Logins(("ping",), clients=2)
-        rows = logins.table(runs=1)
-        self.assertEqual([row[0] for row in rows][1:-1], [step for step, _ in LOGIN])
-        self.assertTrue(all(float(row[1]) > 0 for row in rows))
+        costs = logins.costs(runs=1)
+        self.assertEqual(list(costs)[1:-1], [step for step, _ in LOGIN])
+        self.assertTrue(all(each_us > 0 for each_us in costs.values()))
         self.assertEqual(logins.house.server.client_connections.handlers, set())
