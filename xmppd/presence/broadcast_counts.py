@@ -56,7 +56,9 @@ class Sums:
             if len(self.by_name) >= 2 * MAX_NAMES_PER_MINUTE:
                 self._prune()
             caused = self.by_name[name] = Sum()
-        caused.add(1, copies, bytes)
+        caused.broadcasts += 1  # as add, without the call: it is twice each broadcast's
+        caused.copies += copies
+        caused.bytes += bytes
 
     def _prune(self) -> None:
         others = self.by_name.pop(OTHERS, Sum())
@@ -110,7 +112,7 @@ class BroadcastCounts:
         number = self._now()
         if not self._minutes or self._minutes[-1].number != number:
             self._minutes.append(Minute(number))
-        minute, size = self._minutes[-1], copies * len(presence.wire())
+        minute, size = self._minutes[-1], copies * presence.size
         minute.accounts.add(session.jid.bare, copies, size)
         known = session.capabilities
         minute.software.add("" if known is None else known.software, copies, size)

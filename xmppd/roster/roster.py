@@ -191,9 +191,12 @@ class Roster:
         interest, broadcasts = self.routing_table.interest, self.broadcasts
         crosses = (interest.elsewhere or interest.known_at) and not newcomer
         is_long = len(contacts) + len(self._foreign) > broadcasts.contacts_per_slice
+        is_last = presence is session.presence  # then the session has its bytes already
+        around = session.presence_around_to if is_last else presence.around_to()
         if is_long or broadcasts.under_way(self.account.bare):
-            return self._broadcast_in_slices(presence, contacts, session, crosses=bool(crosses))
-        around = presence.around_to()
+            return self._broadcast_in_slices(
+                presence, around, contacts, session, crosses=bool(crosses)
+            )
         copies = self._tell(presence, around, contacts)
         if crosses:
             copies += self._tell_nodes(presence, session)
@@ -204,6 +207,7 @@ class Roster:
     async def _broadcast_in_slices(
         self,
         presence: Presence,
+        around: tuple[bytes, bytes],
         contacts: tuple[Contact, ...],
         session: LocalClientSession,
         *,
@@ -215,7 +219,6 @@ class Roster:
         """
         size = self.broadcasts.contacts_per_slice
         privacy = session.privacy
-        around = presence.around_to()
         async with self.broadcasts.turn(self.account.bare):
             copies = self._tell_nodes(presence, session) if crosses else 0
             for start in range(0, len(contacts), size):

@@ -319,6 +319,11 @@ class Stanza:
             return b"%b from='%b'%b" % (raw[:at], self.sender.wire, raw[at:])
         return b"%b from='%b' to='%b'%b" % (raw[:at], self.sender.wire, to.wire, raw[at:])
 
+    @property
+    def size(self) -> int:
+        """The number of its bytes, without an address."""
+        return len(self.payload.without_to().raw) + len(b" from=''") + len(self.sender.wire)
+
     def around_to(self) -> tuple[bytes, bytes]:
         """The bytes before and behind the address: ``head + to.wire + tail`` is a stanza.
 
