@@ -637,7 +637,7 @@ class RemoteDomainTests(FileCase):
                 'name = "a.lit"\n[[s2s.domain]]\nname = "A.lit"',
                 "appears twice; remove one of the two tables.",
             ),
-            ('name = "a.lit"\nport = 0', "s2s.domain.port is 0; make it a port"),
+            ('name = "a.lit"\nport = 0', "s2s.domain.port is 0; choose a port"),
             (
                 'name = "a.lit"\nstanzas_per_s = 0.0',
                 "must be greater than zero; to allow nothing, set block",
