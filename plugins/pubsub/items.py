@@ -40,6 +40,9 @@ LATER_THAN_ALL = 2**62
 
 _ROW = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.payload)
 _HEAD = (items.c.position, items.c.id, items.c.publisher, items.c.published, items.c.size)
+_NEW = ("position", "publisher", "published", "expires", "size", "payload")
+"""The columns of an item that are others in one that takes its place."""
+
 _BETWEEN = (items.c.position < bindparam("before"), items.c.position > bindparam("after"))
 _ITEMS: Select[int, str, str, float, bytes] = select(*_ROW).where(*of_node(items))
 _HEADS: Select[int, str, str, float, int] = select(*_HEAD).where(*of_node(items))
@@ -121,13 +124,29 @@ _COUNT_ON: Prepared[int, int] = Prepared(
 _HOST_BYTES: Prepared[int] = Prepared(
     select(func.sum(nodes.c.item_bytes)).where(nodes.c.owner == bindparam("host_"))
 )
-_ADD: Prepared[()] = Prepared(insert(items))
+_SIZES = select(items.c.item, items.c.size).where(*of_node(items))
+_SIZE_OF_ONE: Prepared[bytes, int] = Prepared(_SIZES.where(items.c.item == bindparam("item_")))
+_SIZES_OF_SOME = _SIZES.where(items.c.item.in_(bindparam("ids", expanding=True)))
+_ADD: Prepared[()] = Prepared(
+    insert(items).values(
+        owner=bindparam("host_"),
+        node=bindparam("node_"),
+        item=bindparam("item_"),
+        id=bindparam("id_"),
+        **{name: bindparam(name) for name in _NEW},
+    )
+)
+_REPLACE: Prepared[()] = Prepared(
+    update(items)
+    .where(*of_node(items), items.c.item == bindparam("item_"))
+    .values({name: bindparam(name) for name in _NEW})
+)
 _DROP = delete(items).where(*of_node(items)).returning(items.c.id, items.c.size)
 _DROP_ONE: Prepared[str, int] = Prepared(_DROP.where(items.c.item == bindparam("item_")))
 _DROP_SOME = _DROP.where(items.c.item.in_(bindparam("ids", expanding=True)))
 _DROP_ALL = delete(items).where(*of_node(items))
 _NOTHING_LEFT = update(nodes).where(*of_node(nodes)).values(item_count=0, item_bytes=0)
-_OLDEST: Select[bytes, str] = (
+_OLDEST: Prepared[bytes, str] = Prepared(
     select(items.c.item, items.c.id)
     .where(*of_node(items))
     .order_by(items.c.position)
@@ -290,9 +309,9 @@ class PublishedItems:
 
         def change(connection: Connection) -> Published:
             ids = [digest(each.id) for each in publishing]
-            replaced, freed = _drop(connection, key, ids)
+            replaced = _sizes(connection, key, ids)
             sizes = [each.size for each in publishing]
-            more_bytes = sum(sizes) - freed
+            more_bytes = sum(sizes) - sum(replaced.values())
             new = {
                 "new": len(publishing),
                 "more": len(publishing) - len(replaced),
@@ -301,25 +320,30 @@ class PublishedItems:
             ((last, count),) = _COUNT_ON.on(connection, {**key, **new})
             if count > most and when_full is WhenFull.REJECT:
                 raise NodeFull(f"{name.node} already has {counted(most, 'item')}")
-            # The oldest go before the new ones come, of which there are no more than it keeps.
-            gone = _drop_oldest(connection, key, count - most)
-            if host_bytes is not None and more_bytes > 0:
-                _check_bytes(connection, name, key, host_bytes)
             first = last - len(publishing) + 1
             kept = [each.at(first + number) for number, each in enumerate(publishing)]
+            added = []
             for id, size, item, each in zip(ids, sizes, kept, publishing, strict=True):
                 row = {
-                    "owner": key["host_"],
-                    "node": key["node_"],
+                    **key,
                     "position": item.position,
-                    "item": id,
-                    "id": item.id,
+                    "item_": id,
+                    "id_": item.id,
                     "publisher": item.publisher,
                     "published": item.published,
                     "expires": each.expires,
                     "size": size,
                     "payload": item.payload,
                 }
+                if id in replaced:  # its row stays, and so do most of its indexes
+                    _REPLACE.on(connection, row)
+                else:
+                    added.append(row)
+            # The oldest go before the new ones come, of which there are no more than it keeps.
+            gone = _drop_oldest(connection, key, count - most)
+            if host_bytes is not None and more_bytes > 0:
+                _check_bytes(connection, name, key, host_bytes)
+            for row in added:
                 _ADD.on(connection, row)
             return Published(kept, gone)
 
@@ -354,6 +378,15 @@ class PublishedItems:
         await self.writer.write(name, token, change)
 
 
+def _sizes(
+    connection: Connection, key: Mapping[str, object], ids: Sequence[bytes]
+) -> dict[bytes, int]:
+    """How large those items of a node are that have one of these ids, by id."""
+    if len(ids) == 1:  # as nearly always
+        return dict(_SIZE_OF_ONE.on(connection, {**key, "item_": ids[0]}))
+    return dict(connection.execute(_SIZES_OF_SOME, {**key, "ids": ids}).tuples().all())
+
+
 def _drop(
     connection: Connection, key: Mapping[str, object], ids: Sequence[bytes]
 ) -> tuple[list[str], int]:
@@ -378,7 +411,7 @@ def _drop_oldest(connection: Connection, key: Mapping[str, object], spare: int) 
     """Remove so many of the oldest items; returns their ids."""
     if spare <= 0:
         return []
-    oldest = connection.execute(_OLDEST, {**key, "limit": spare}).all()
+    oldest = _OLDEST.on(connection, {**key, "limit": spare})
     _take_out(connection, key, [item for item, _ in oldest])
     return [id for _, id in oldest]
 

@@ -164,6 +164,14 @@ class StoreContract(Asking):
         self.assertEqual(await store.items.trim(NEWS, 1, 1), ["b", "c"])
         self.assertEqual(await store.items.trim(NEWS, 1, 1), [])
 
+    async def test_replaced(self) -> None:
+        """One that takes the place of the oldest is the newest: the next oldest makes room."""
+        store = await self.shelf(NEWS)
+        await self.put(store, "a", "b", "c", most=3)
+        self.assertEqual(await self.put(store, "a", "d", most=3), ["b"])
+        self.assertEqual(await self.ids(store), ["c", "a", "d"])
+        self.assertEqual((await store.items.totals(NEWS)).items, 3)
+
     async def test_full(self) -> None:
         """A node that is full keeps what it has."""
         store = await self.shelf(NEWS)
