@@ -6,6 +6,8 @@ the password is sent a link by those who run the server (``reset_page.py``). Whe
 people also make their account there (``register_page.py``).
 """
 
+from functools import partial
+
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.accounts import Accounts
@@ -19,6 +21,7 @@ from xmppd.plugin.repeatedly import repeatedly
 from xmppd.store.sql import Database, Tables
 from xmppd.web.http_doors import HTTPDoors
 from xmppd_plugins.register.registration import HourlyLimit, SelfRegistration
+from xmppd_plugins.web_client.client import address_of
 
 from .commands import AccountPageCommands
 from .endings import AccountEndings
@@ -56,7 +59,12 @@ def plug(
     wrong = HourlyLimit(clocks.seconds)
     reset = ResetPage(page.site, resets, accounts, registration, doors.base_url, wrong)
     register = RegisterPage(
-        page.site, registration, endings, Puzzles(clocks.seconds), commands.domains
+        page.site,
+        registration,
+        endings,
+        Puzzles(clocks.seconds),
+        commands.domains,
+        partial(address_of, doors.paths),
     )
     page.site.frame = lambda click: {"registers": register.is_open}
     own = AccountPageCommands(

@@ -1,6 +1,6 @@
 """RegisterPage: somebody makes an account by a browser, where that is allowed (ON-6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from xmppd.pages.page_site import Click, PageSite
 from xmppd.pages.visitors import is_private
@@ -30,6 +30,7 @@ class RegisterPage:
         endings: Have the settings.
         puzzles: What is solved before.
         domains: Ours.
+        web_client: Where a client for browsers is; empty if there is none.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class RegisterPage:
         endings: AccountEndings,
         puzzles: Puzzles,
         domains: Sequence[str],
+        web_client: Callable[[], str],
     ) -> None:
         self._site = site
         self._registration = registration
         self._endings = endings
         self._puzzles = puzzles
         self._domains = domains
+        self._web_client = web_client
 
     def paths(self) -> Iterator[HTTPPath]:
         """The page, which also makes the account."""
@@ -77,7 +80,8 @@ class RegisterPage:
         except StanzaError as error:
             status = _STATUS.get(error.condition, 400)
             return self._form(click, domain, error.text or "", status)
-        return click.page("registered.html", account=account.bare)
+        where = self._web_client()
+        return click.page("registered.html", account=account.bare, web_client=where)
 
     def _form(self, click: Click, domain: str, said: str = "", status: int = 200) -> HTTPResponse:
         return click.page(

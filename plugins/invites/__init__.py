@@ -6,6 +6,8 @@ one (``iq.py``), a client with an account sends it with its request (``requests.
 shows what it is about (``page.py``).
 """
 
+from functools import partial
+
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.account.accounts import Accounts
@@ -24,6 +26,7 @@ from xmppd.store.sql import Database, Tables
 from xmppd.stream.stream_feature import Stream, StreamFeature
 from xmppd.web.http_doors import HTTPDoors
 from xmppd_plugins.register.registration import HourlyLimit, SelfRegistration
+from xmppd_plugins.web_client.client import address_of
 
 from .commands import InviteCommands
 from .forms import CREATE_ACCOUNT, INVITE
@@ -62,7 +65,10 @@ def plug(
     welcome = GuestWelcome(accounts.store.exists, subscriptions, groups)
     invitations = Invitations(database, accounts, welcome, settings, clocks.wall_clock, wrong)
     requests = InvitedRequests(invitations, subscriptions, events.fire)
-    page = InvitePage(visitors, invitations, registration, doors.base_url, run_in_thread)
+    web_client = partial(address_of, doors.paths)
+    page = InvitePage(
+        visitors, invitations, registration, doors.base_url, run_in_thread, web_client
+    )
     pages = tuple(page.paths()) if doors.serves_web else ()
     commands = InviteCommands(
         invitations,

@@ -43,6 +43,7 @@ class InvitePage:
         registration: Makes accounts.
         base_url: How the world reaches pages of a domain; None if it does not.
         run_in_thread: Draws codes.
+        web_client: Where a client for browsers is; empty if there is none.
     """
 
     def __init__(
@@ -52,11 +53,13 @@ class InvitePage:
         registration: SelfRegistration,
         base_url: Callable[[str], str | None],
         run_in_thread: RunInThread,
+        web_client: Callable[[], str],
     ) -> None:
         self._invitations = invitations
         self._registration = registration
         self._base_url = base_url
         self._run_in_thread = run_in_thread
+        self._web_client = web_client
         self._site = PageSite(visitors, ROOT, "Invitation", "web", _nobody, Path(__file__).parent)
 
     def paths(self) -> Iterator[HTTPPath]:
@@ -102,7 +105,13 @@ class InvitePage:
                 return _not_valid(click, error)
             return await show(error.text or "", _STATUS.get(error.condition, 400))
         mine, others = _clients(click)
-        return click.page("welcome.html", account=account.bare, clients=mine, others=others)
+        return click.page(
+            "welcome.html",
+            account=account.bare,
+            clients=mine,
+            others=others,
+            web_client=self._web_client(),
+        )
 
     async def _invitation(
         self, click: Click, found: Invitation, token: str, name: str = "", said: str = "",

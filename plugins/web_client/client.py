@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from xmppd.web.files import Runner
-from xmppd.web.http_path import HTTPPath, anybody
+from xmppd.web.http_path import HTTPPath, HTTPPaths, anybody
 from xmppd.web.request import HTTPRequest, HTTPResponse, Pairs
 
 from .files import ClientFiles
@@ -93,6 +93,7 @@ _PAGE = (
     '<!doctype html><html lang="en"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Chat</title>'
     '<link rel="stylesheet" href="{root}converse.min.css">'
+    '<link rel="stylesheet" href="{own}page.css">'
     '<script type="module" src="{own}start.js"></script></head>'
     '<body data-settings="{settings}"><noscript>This client needs JavaScript; others are at '
     "xmpp.org.</noscript></body></html>"
@@ -104,8 +105,14 @@ def _socket(base: str) -> str:
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
 
 
+def address_of(paths: HTTPPaths) -> str:
+    """Where the client is, for a page that leads there; empty if there is none."""
+    found = paths.find(ROOT)
+    return ROOT if found is not None and found.part.path == ROOT else ""
+
+
 def _lead(request: HTTPRequest) -> HTTPResponse:
     return HTTPResponse(302, b"", (("Location", ROOT),))
 
 
-__all__ = ["ROOT", "WebClientPage"]
+__all__ = ["ROOT", "WebClientPage", "address_of"]

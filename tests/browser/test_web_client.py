@@ -40,6 +40,25 @@ class WebClientTests(BrowserCase):
         page.keyboard.press("Enter")
         return page
 
+    def test_invited(self) -> None:
+        """Who makes an account by an invitation is led to the client, and is in with one click and
+        the password.
+        """
+        (made,) = self.server.tell("invite create", **{"from": self.person("romeo")})
+        assert isinstance(made, dict)
+        page = self.context(width=320).new_page()
+        page.goto(str(made["landing_url"]))
+        page.get_by_text("Or make the account here").click()
+        page.locator("[name=name]").fill("rosaline")
+        page.locator("[name=password]").fill(PASSWORD)
+        page.locator("[name=again]").fill(PASSWORD)
+        page.get_by_role("button", name="Make the account").click()
+        page.get_by_role("link", name="Chat in this browser").click()
+        page.locator("input[name=jid]").fill("rosaline")
+        page.locator("input[name=password]").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        page.locator("converse-roster").get_by_text("romeo").first.wait_for()
+
     def test_talk(self) -> None:
         """Two people log in and talk; no request leaves for another host, and the page's policy is
         not broken.

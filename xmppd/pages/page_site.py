@@ -100,6 +100,7 @@ class Click:
             "messages": messages,
             "here": self.request.path + (self.request.query and f"?{self.request.query}"),
             "at": self.request.path,
+            "host": self.request.host,
             "status": status,
             **site.frame(self),
             **values,
