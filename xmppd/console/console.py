@@ -4,8 +4,9 @@ A page says nothing that a command does not answer, and does nothing but give on
 whoever may give it, is written down as every command is, and is there the day the command is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.logger import Logger
 
 from xmppd.auth.base import SASLError
 from xmppd.command.argument import DRY_RUN
+from xmppd.command.command import Description
 from xmppd.command.command_context import Actor
 from xmppd.command.command_table import CommandTable
 from xmppd.command.exit_status import INCOMPLETE
@@ -40,7 +42,7 @@ from xmppd.console.shown import (
 from xmppd.console.why import QUESTIONS, Verdict, verdict
 from xmppd.host.version import version
 from xmppd.pages.page import PLACES, ConsolePages, Page, Panel
-from xmppd.pages.page_site import Click, PageSite
+from xmppd.pages.page_site import Click, PageSite, fields_of
 from xmppd.pages.visitors import Visitors
 from xmppd.stanza import JID, Condition
 from xmppd.web.http_path import HTTPPath
@@ -58,6 +60,9 @@ UPLOT = "uPlot.iife.min.js", "uPlot.min.css"
 """What draws graphs in browsers, where the package was made with it."""
 
 CSV = "csv"
+FORM = "form"
+"""In an address: shows the form of a command that could be asked about at once."""
+
 _STATUS: Mapping[Condition, int] = {
     Condition.FORBIDDEN: 403,
     Condition.ITEM_NOT_FOUND: 404,
@@ -263,7 +268,7 @@ class Console:
         if panel is None:
             return shown(answer, facts=True, link=self._link, empty=empty)
         about = click.field(panel.about) if panel.about else ""
-        offers = self._offers(panel.each, click, panel.command, about)
+        offers = self._offers(panel.each, click, panel.command, about, panel.at_once)
 
         def acts(row: Mapping[str, Any]) -> Iterator[Act]:
             for offer in offers:
@@ -282,7 +287,12 @@ class Console:
         )
 
     def _offers(
-        self, names: Iterable[str], click: Click, beside: str, about: str
+        self,
+        names: Iterable[str],
+        click: Click,
+        beside: str,
+        about: str,
+        at_once: Collection[str] = (),
     ) -> list[OfferedCommand]:
         """Those of some commands that are for somebody, as a page offers them.
 
@@ -291,6 +301,7 @@ class Console:
             click: Who is offered them, and where.
             beside: The command whose answer they stand beside: of one family both need not say so.
             about: What the page is about.
+            at_once: Those of them that are given by their button, without a form.
         """
         actor, back = _actor(click), click.request.path + _asked(click)
         family = beside.partition(" ")[0]
@@ -300,7 +311,11 @@ class Console:
                 first, _, rest = name.partition(" ")
                 title = _title(rest if rest and first == family else name)
                 command = self._commands.commands[name]
-                offers.append(OfferedCommand(command, title, self._href(name, {}), back, about))
+                offers.append(
+                    OfferedCommand(
+                        command, title, self._href(name, {}), back, about, name in at_once
+                    )
+                )
         return offers
 
     def _page_acts(
@@ -477,10 +492,15 @@ class Console:
         if not self._may(name, actor) or not is_for_pages(self._commands.commands[name].about):
             raise HTTPError(404, "This command does not exist, or you may not run it.")
         about = self._commands.commands[name].about
+        if click.request.method == "POST":
+            # A button of a table has in its address what the command is told.
+            click = replace(click, form={**fields_of(click.request.query), **click.form})
         told = given(about, click.form)
         if about.answers == "stream" and about.effect == "reads":
             return self._form(click, name, stream=is_filled(about, told))
         if click.request.method == "POST":
+            return await self._post(click, name, told)
+        if about.effect == "ends" and is_filled(about, told) and not click.field(FORM):
             return await self._post(click, name, told)
         if about.effect != "reads" or not is_filled(about, told):
             return self._form(click, name)
@@ -503,7 +523,7 @@ class Console:
         actor = _actor(click)
         try:
             if about.effect == "ends":
-                if not click.field("confirmed"):
+                if click.request.method == "GET" or not click.field("confirmed"):
                     return await self._confirm(click, name, told)
                 try:
                     await self._prove(click)
@@ -515,7 +535,7 @@ class Console:
         except Refused as error:
             return self._form(
                 click, name, refused=f"{str(error).rstrip('.')}.", wrong=error.argument,
-                status=_STATUS.get(error.condition, 400),
+                status=200 if click.request.method == "GET" else _STATUS.get(error.condition, 400),
             )  # fmt: skip
         if answer.rows or about.effect == "reads":
             found = shown(answer, facts=True, link=self._link)
@@ -540,11 +560,18 @@ class Console:
             back=self._site.local(click.field("back")),
             would=[f"{note}." for note in answer.notes],
             table=shown(answer),
+            more=self._more(about, told, click.field("back")),
             proved=self._visitors.has_proved(click.visitor),
             passwords=self._visitors.has_passwords(click.visitor.account),
             said=said,
             shell_line=in_a_shell(about, told),
         )
+
+    def _more(self, about: Description, told: Mapping[str, object], back: str) -> str:
+        """The form of a command that may be told more; empty if there is nothing."""
+        if all(each.key in told or each == DRY_RUN for each in about.arguments):
+            return ""
+        return self._href(about.name, {**told, "back": back, FORM: "1"})
 
     async def _prove(self, click: Click) -> None:
         """Have the password again, if it was not given lately (CN-6).

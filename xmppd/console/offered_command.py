@@ -27,6 +27,7 @@ class OfferedCommand:
         href: Of its form, with nothing filled in.
         back: Where its form leads back to.
         about: What the page is about.
+        at_once: Whether its button gives it, without a form.
     """
 
     command: Command
@@ -34,6 +35,7 @@ class OfferedCommand:
     href: str
     back: str
     about: str
+    at_once: bool = False
 
     def __post_init__(self) -> None:
         self._keys = [argument.key for argument in self.command.about.arguments]
@@ -53,8 +55,8 @@ class OfferedCommand:
         told = {}
         for key in self._keys:
             value = row.get(takes.get(key, key))
-            if isinstance(value, str) and value:
-                told[key] = value
+            if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+                told[key] = str(value)
         if self._of_page and self._of_page not in told:
             told[self._of_page] = self.about
         return told
@@ -66,7 +68,7 @@ class OfferedCommand:
             return None
         filled = "".join(f"{key}={quoted(value)}&" for key, value in told.items())
         danger = self.command.about.effect == "ends"
-        return Act(self.title, f"{self.href}?{filled}{self._end}", danger)
+        return Act(self.title, f"{self.href}?{filled}{self._end}", danger, self.at_once)
 
 
 @lru_cache(maxsize=MAX_QUOTED)

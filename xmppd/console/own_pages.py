@@ -22,6 +22,7 @@ PAGES: tuple[Page | Panel, ...] = (
             "user unlock",
             "roster add",
             "session end",
+            "offline delete",
             "user delete",
         ),
     ),
@@ -50,7 +51,12 @@ PAGES: tuple[Page | Panel, ...] = (
         columns=("contact", "name", "subscription", "ask", "groups", "shared"),
         each=("roster remove",),
     ),
-    Page(path="sessions", title="Sessions", place="People", acts=("session end", "user online")),
+    Panel(
+        page=USER, title="Messages that wait", command="offline list", about="account",
+        each=("offline delete",),
+    ),
+    Page(path="sessions", title="Sessions", place="People",
+         acts=("announce", "session end", "user online")),
     Panel(
         page="sessions",
         title="Who is connected",
@@ -105,7 +111,12 @@ PAGES: tuple[Page | Panel, ...] = (
     Panel(page="nodes", title="The nodes of this service", command="cluster status"),
     Panel(page="nodes", title="Connections between the nodes", command="cluster links"),
     # -- the server -------------------------------------------------------------------------------
-    Page(path="server", title="This server", says="Where it listens, since when, and more."),
+    Page(
+        path="server",
+        title="This server",
+        says="Where it listens, since when, and more.",
+        acts=("reload", "stop"),
+    ),
     Panel(page="server", title="This server", command="status"),
     Page(path="plugins", title="Plugins", acts=("plugin load",)),
     Panel(
@@ -113,6 +124,7 @@ PAGES: tuple[Page | Panel, ...] = (
         title="Plugins",
         command="plugin list",
         each=("plugin load", "plugin reload", "plugin unload"),
+        at_once=("plugin load", "plugin reload", "plugin unload"),
         only={
             "plugin load": ("loaded", False),
             "plugin reload": ("loaded", True),

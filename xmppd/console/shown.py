@@ -17,6 +17,9 @@ MAX_ROWS = 100
 
 MAX_FILE_ROWS = 100_000
 
+AT_ONCE = "at-once"
+"""The form of a page whose buttons each give a command."""
+
 NOTHING_HERE = "There is nothing here."
 _NOTHING = Markup('<span class="soft">–</span>')
 _YES = Markup('<span class="pill">yes</span>')
@@ -42,11 +45,13 @@ class Act:
         title: On its button.
         href: Of its form.
         danger: Whether it ends something.
+        at_once: Whether its button gives it, by the form of the page that has this name.
     """
 
     title: str
     href: str
     danger: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +200,15 @@ def value(key: str, found: object, href: str = "") -> Markup:
 
 def buttons(acts: Iterable[Act]) -> Markup:
     """What may be done with a row."""
-    return Markup(
-        "".join(
-            f'<a class="button small" href="{escape(act.href)}">{escape(act.title)}'
-            f"{_DANGER if act.danger else ''}</a>"
-            for act in acts
-        )
-    )
+    return Markup("".join(map(_button, acts)))
+
+
+def _button(act: Act) -> str:
+    title = f"{escape(act.title)}{_DANGER if act.danger else ''}"
+    if act.at_once:
+        where = f'form="{AT_ONCE}" formaction="{escape(act.href)}"'
+        return f'<button class="button small" type="submit" {where}>{title}</button>'
+    return f'<a class="button small" href="{escape(act.href)}">{title}</a>'
 
 
 def _number(key: str, value: float) -> str:
@@ -239,6 +246,7 @@ def _in_a_file(value: object) -> str:
 
 
 __all__ = [
+    "AT_ONCE",
     "MAX_FILE_ROWS",
     "MAX_ROWS",
     "Act",

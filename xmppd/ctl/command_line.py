@@ -46,6 +46,7 @@ GROUPS: Mapping[str, str] = {
     "report": "reports of abuse from users",
     "explain": "why a login, message, presence or session went wrong",
     "top": "who sends most, and which stages are busy",
+    "offline": "messages that wait for accounts",
     "plugin": "plugins",
     "certificate": "the certificates of this server",
     "config": "the configuration",

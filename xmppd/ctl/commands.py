@@ -34,6 +34,7 @@ from xmppd.ctl import (
     top,
     trace,
     users,
+    waiting,
 )
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.running import Running
@@ -73,6 +74,7 @@ DECLARED: dict[str, Declared[Any]] = {
         settings.COMMANDS,
         quarantine.COMMANDS,
         stored.COMMANDS,
+        waiting.COMMANDS,
     )
     for declared in module
 }
@@ -114,6 +116,7 @@ def of_server(server: XMPPServer, traces: Trace) -> list[Command]:
         *moving.MovingCommands(server).commands(),
         *quarantine.QuarantineCommands(server.store.quarantine).commands(),
         *stored.StoredCommands(server.stored_sizes).commands(),
+        *waiting.WaitingCommands(server.store.accounts, server.store.offline).commands(),
     ]
 
 

@@ -28,6 +28,8 @@ class Panel:
         takes: The column that an argument takes instead.
         only: Those of these commands that are offered for some rows only: for those that have this
             value in this column.
+        at_once: Those of them that their button gives, without a form: commands that can be taken
+            back, and are told nothing but what the row has.
         opens: The path of a page that is about what the first column has.
         onward: The argument that leads to the rows behind these, and the column of the last one
             that it is told; None if there is none. Such a command also takes ``--rows``; where it
@@ -44,6 +46,7 @@ class Panel:
     each: tuple[str, ...] = ()
     takes: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, tuple[str, object]] = field(default_factory=dict)
+    at_once: tuple[str, ...] = ()
     opens: str = ""
     onward: tuple[str, str] | None = None
     finds: str = ""

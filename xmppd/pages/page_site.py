@@ -361,10 +361,29 @@ def _form_of(request: HTTPRequest) -> Form:
         if request.header("content-type").partition(";")[0].strip().lower() != FORM:
             raise HTTPError(415, f"A form is {FORM}.")
         text = request.body.decode("latin-1")
+    return fields_of(text)
+
+
+def fields_of(text: str) -> Form:
+    """The fields of a form, or of a query.
+
+    Raises:
+        HTTPError: It is none, or has too many.
+    """
     try:
         return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise HTTPError(400, "This form cannot be read.") from error
 
 
-__all__ = ["FORM", "HTML", "POLICY", "TOKEN", "Click", "PageHandler", "PageSite", "from_here"]
+__all__ = [
+    "FORM",
+    "HTML",
+    "POLICY",
+    "TOKEN",
+    "Click",
+    "PageHandler",
+    "PageSite",
+    "fields_of",
+    "from_here",
+]

@@ -495,6 +495,27 @@ class HouseTests(OfficeCase):
                 self.assertIn(str(path), refusal)
 
 
+class WaitingTests(OfficeCase):
+    def test_list_and_delete(self) -> None:
+        """Messages that wait are listed without what they say, and deleted: one, or all."""
+        juliet = "juliet@montague.lit"
+        [romeo] = self.house.connect("romeo")
+        for body in ("soft", "but soft", "what light"):
+            romeo.send(f"<message to='{juliet}' type='chat'><body>{body}</body></message>")
+        rows = self.office.rows("offline list", account=juliet)
+        self.assertEqual(len(rows), 3)
+        self.assertNotIn("soft", str(rows))
+        first = {"account": juliet, "id": str(rows[0]["id"])}
+        said = self.office.says("offline delete", **first, dry_run=True)
+        self.assertEqual(said, "would delete 1 message")
+        self.assertEqual(self.office.says("offline delete", **first), "deleted 1 message")
+        refused = self.office.refusal("offline delete", **first)
+        self.assertEqual(refused, f"no message {first['id']} waits for {juliet}")
+        said = self.office.says("offline delete", account=juliet, id="all")
+        self.assertEqual(said, "deleted 2 messages")
+        self.assertEqual(self.office.rows("offline list", account=juliet), [])
+
+
 class DeviceTests(TokenCase):
     """The clients that have access, and their end."""
 
