@@ -37,6 +37,11 @@ HOSTILE = '"><script>ran()</script><img src=x onerror=ran()>'
 @cache
 def server() -> ServerProcess:
     """A server with a console, which starts once for all tests."""
+    return started()
+
+
+def started() -> ServerProcess:
+    """A server with a console and three accounts, one of which is an administrator's."""
     directory = Path(mkdtemp(prefix="xmppd-", dir="/tmp"))
     atexit.register(rmtree, directory)
     listen = {"endpoint": f"epoll:0:interface={HOST}", "kind": "http", "tls": "direct"}
@@ -51,8 +56,12 @@ def server() -> ServerProcess:
 class ConsoleCase(SynchronousTestCase):
     """A browser at the console, in which nothing goes wrong that nobody sees."""
 
+    def console(self) -> ServerProcess:
+        """The server at which they look."""
+        return server()
+
     def setUp(self) -> None:
-        self.server = server()
+        self.server = self.console()
         self.root = f"https://localhost:{self.server.ports('http')[0]}/console/"
         self.wrong: list[str] = []
         self.addCleanup(lambda: self.assertEqual(self.wrong, []))

@@ -32,7 +32,6 @@ from xmppd.console.offered_command import OfferedCommand, quoted
 from xmppd.console.own_pages import USER
 from xmppd.console.shown import (
     MAX_FILE_ROWS,
-    MAX_ROWS,
     Act,
     Heard,
     ShownAnswer,
@@ -41,7 +40,7 @@ from xmppd.console.shown import (
 )
 from xmppd.console.why import QUESTIONS, Verdict, verdict
 from xmppd.host.version import version
-from xmppd.pages.page import PLACES, ConsolePages, Page, Panel
+from xmppd.pages.page import MAX_ROWS, PLACES, ConsolePages, Page, Panel
 from xmppd.pages.page_site import Click, PageSite, fields_of
 from xmppd.pages.visitors import Visitors
 from xmppd.stanza import JID, Condition
@@ -228,7 +227,7 @@ class Console:
         begin = click.field(panel.onward[0]) if panel.onward else ""
         page: dict[str, object] = {}
         if panel.onward is not None:
-            page["rows"] = str(MAX_ROWS + 1)
+            page["rows"] = str(panel.most + 1)
             if begin:
                 page[panel.onward[0]] = begin
         found = await self._shown(panel.command, told | page, click, panel)
@@ -261,7 +260,8 @@ class Console:
     ) -> ShownAnswer:
         try:
             onward = panel.onward if panel is not None else None
-            answer = await self._answer(name, told, _actor(click), onward=onward)
+            most = panel.most if panel is not None else MAX_ROWS
+            answer = await self._answer(name, told, _actor(click), most, onward=onward)
         except Refused as error:
             return ShownAnswer(refused=f"{str(error).rstrip('.')}.")
         empty = _sentence(self._commands.commands[name].about.empty)

@@ -132,7 +132,7 @@ PAGES: tuple[Page | Panel, ...] = (
         },
     ),
     Page(path="numbers", title="Numbers", says="All counters and measurements."),
-    Panel(page="numbers", title="Now", command="stats"),
+    Panel(page="numbers", title="Now", command="stats", most=1_000),
     Page(path="log", title="Log", says="The latest warnings and errors; the log itself has all."),
     Panel(page="log", title="Warnings and errors", command="log list",
           columns=("at", "level", "message")),

@@ -12,9 +12,6 @@ from xmppd.command.reply import Reply, Row, columns_of
 from xmppd.pages import cells
 from xmppd.pages.templates import Markup, escape
 
-MAX_ROWS = 100
-"""Rows of one table; what is beyond is in the file."""
-
 MAX_FILE_ROWS = 100_000
 
 AT_ONCE = "at-once"
@@ -248,7 +245,6 @@ def _in_a_file(value: object) -> str:
 __all__ = [
     "AT_ONCE",
     "MAX_FILE_ROWS",
-    "MAX_ROWS",
     "Act",
     "Heard",
     "ShownAnswer",

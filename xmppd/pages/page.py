@@ -9,6 +9,9 @@ from xmppd.events import Undo
 PLACES = ("", "People", "Network", "Server")
 """The headings of the menu; pages without one are above them all."""
 
+MAX_ROWS = 100
+"""Rows of one table, if its panel does not say otherwise; what is beyond is in the file."""
+
 _PATH = re.compile(r"[a-z][a-z0-9-]*")
 
 
@@ -35,6 +38,7 @@ class Panel:
             that it is told; None if there is none. Such a command also takes ``--rows``; where it
             asks all nodes, the rows are in the order of this column.
         finds: The argument that takes words to look for; empty for none.
+        most: The rows that are shown at once.
     """
 
     page: str
@@ -50,6 +54,7 @@ class Panel:
     opens: str = ""
     onward: tuple[str, str] | None = None
     finds: str = ""
+    most: int = MAX_ROWS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,4 +131,4 @@ TAKEN = (
 )
 """Paths that the console has itself."""
 
-__all__ = ["PLACES", "ConsolePages", "Page", "Panel"]
+__all__ = ["MAX_ROWS", "PLACES", "ConsolePages", "Page", "Panel"]
