@@ -18,12 +18,14 @@ from pathlib import Path
 
 from bench.compare import machine, number, table
 from bench.ours import ROOT, python
+from bench.login import socket_login_costs
 from bench.tls import record_costs
 from bench.where import login_costs
 
 MEASURES: dict[str, Callable[[], dict[str, float]]] = {
     "login": login_costs,
     "records": record_costs,
+    "sockets": socket_login_costs,
 }
 """Each says what some things cost, in microseconds: the least of some runs."""
 

@@ -116,6 +116,13 @@ def cost_s(work: Callable[[], object]) -> float:
 
 def contexts(directory: Path, kind: str) -> ContextFactory:
     """Contexts that show a new certificate with a key of this kind."""
+    file = write_certificate(directory, kind)
+    tls = TLS(TLSSettings(), (DomainSettings(name=NAME, certificate=str(file)),))
+    return tls.context_factory("client")
+
+
+def write_certificate(directory: Path, kind: str) -> Path:
+    """Write a new certificate with a key of this kind, both into one file."""
     key = KEYS[kind]()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
@@ -135,8 +142,7 @@ def contexts(directory: Path, kind: str) -> ContextFactory:
     file.write_bytes(
         certificate.public_bytes(pem) + key.private_bytes(pem, pkcs8, serialization.NoEncryption())
     )
-    tls = TLS(TLSSettings(), (DomainSettings(name=NAME, certificate=str(file)),))
-    return tls.context_factory("client")
+    return file
 
 
 def client_context() -> ssl.SSLContext:
