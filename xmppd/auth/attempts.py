@@ -21,8 +21,7 @@ wrong proofs are counted. A malformed message is no guess, nor is a right proof 
 a token (FA-6), nor a channel binding that there is not (AT-7).
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -364,28 +363,57 @@ class AttemptLimiter:
             self._changes.add(key)
         await self._wait(wait_s)
 
-    @asynccontextmanager
-    async def derivation(self, account: str, address: str) -> AsyncIterator[None]:
+    def derivation(self, account: str, address: str) -> "_Derivation":
         """A context in which PBKDF2 may run: once for each account, and a few times for each
         network.
 
         Others wait in the order in which they came; each of them is a stream that waits.
         """
-        network = network_of(address)
         # In this order: a call that waits for an account holds a place of its own network only.
-        async with self._one_of(network, DERIVATIONS_PER_NETWORK), self._one_of(account, 1):
-            yield
+        wanted = ((network_of(address), DERIVATIONS_PER_NETWORK), (account, 1))
+        return _Derivation(self._derivations, wanted)
 
-    @asynccontextmanager
-    async def _one_of(self, key: str, places: int) -> AsyncIterator[None]:
-        semaphore = self._derivations.setdefault(key, DeferredSemaphore(places))
-        await semaphore.acquire()
+
+class _Derivation:
+    """The places of one derivation, held while it runs.
+
+    A class: each login with a password has one, and three generators in its place were a tenth of
+    the work of that.
+
+    Args:
+        all: The places by what they are of, while some are held.
+        wanted: What to hold a place of, in this order, and how many there are.
+    """
+
+    __slots__ = ("_all", "_held", "_wanted")
+
+    def __init__(
+        self, all: dict[str, DeferredSemaphore], wanted: tuple[tuple[str, int], ...]
+    ) -> None:
+        self._all = all
+        self._wanted = wanted
+        self._held: list[tuple[str, DeferredSemaphore]] = []
+
+    async def __aenter__(self) -> None:
         try:
-            yield
-        finally:
+            for key, places in self._wanted:
+                semaphore = self._all.get(key)
+                if semaphore is None:
+                    semaphore = self._all[key] = DeferredSemaphore(places)
+                await semaphore.acquire()
+                self._held.append((key, semaphore))
+        except BaseException:  # It waits no more.
+            self._leave()
+            raise
+
+    async def __aexit__(self, *reason: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        for key, semaphore in reversed(self._held):
             semaphore.release()
             if semaphore.tokens == semaphore.limit:
-                self._derivations.pop(key, None)
+                self._all.pop(key, None)
 
 
 class _PatientProvider(AuthProvider):
