@@ -71,7 +71,7 @@ def plug(sessions: SessionManager) -> list[Part]:
         AtUnload(wake_all),
         Waking(),
         StreamFeature(
-            lambda negotiation: FEATURE,
+            FEATURE,
             needs=Stream.AUTHENTICATED,
             elements=((INACTIVE, become_inactive), (ACTIVE, become_active)),
         ),

@@ -35,7 +35,6 @@ def plug(
     return [
         Tables(metadata),
         StreamFeature(server.advertise, needs=Stream.AUTHENTICATED),
-        StreamFeature(server.advertise_2, needs=Stream.AUTHENTICATED),
         Says(DiscoInfo(features=(NS, CAPS_2))),
         Says(answer=server.say, nodes=True),
         On(PluginsChanged, server.forget),

@@ -1,5 +1,6 @@
 """The capabilities of the server: hashes in the stream features save clients asking for them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -24,11 +25,13 @@ class Hashed(NamedTuple):
         info: What it says of itself.
         ver: The hash of :xep:`0115`.
         hashes: Those of :xep:`0390`, by algorithm.
+        features: The stream features that tell both.
     """
 
     info: DiscoInfo
     ver: str
     hashes: dict[str, str]
+    features: bytes
 
     def is_named(self, node: str) -> bool:
         """Whether a node is that of one of the hashes."""
@@ -51,7 +54,8 @@ class ServerCapabilities:
             server = JID.parse(domain)
             info = self.disco.server(DiscoQuestion(server, server))
             hashes = {hash: hash_2(info, hash) for hash in HASHES_2}
-            self._known[domain] = Hashed(info, verification_string(info), hashes)
+            ver = verification_string(info)
+            self._known[domain] = Hashed(info, ver, hashes, _features(ver, hashes))
         return self._known[domain]
 
     def forget(self, event: PluginsChanged) -> None:
@@ -59,22 +63,22 @@ class ServerCapabilities:
         self._known.clear()
 
     def advertise(self, negotiation: Negotiation) -> bytes:
-        """The stream feature (§6.3)."""
-        ver = self.of(negotiation.domain).ver
-        return f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>".encode()
-
-    def advertise_2(self, negotiation: Negotiation) -> bytes:
-        """The same by :xep:`0390`."""
-        hashes = "".join(
-            f"<hash xmlns='urn:xmpp:hashes:2' algo='{hash}'>{value}</hash>"
-            for hash, value in self.of(negotiation.domain).hashes.items()
-        )
-        return f"<c xmlns='{CAPS_2}'>{hashes}</c>".encode()
+        """The stream features: that of :xep:`0115` (§6.3), and that of :xep:`0390`."""
+        return self.of(negotiation.domain).features
 
     def say(self, question: DiscoQuestion) -> DiscoInfo | None:
         """Answer the node of a hash with what was hashed (§6.2); it has no items."""
         known = self.of(question.entity.domain)
         return replace(known.info, items=()) if known.is_named(question.node) else None
+
+
+def _features(ver: str, hashes: Mapping[str, str]) -> bytes:
+    listed = "".join(
+        f"<hash xmlns='urn:xmpp:hashes:2' algo='{hash}'>{value}</hash>"
+        for hash, value in hashes.items()
+    )
+    first = f"<c xmlns='{NS}' hash='sha-1' node='{NODE}' ver='{ver}'/>"
+    return f"{first}<c xmlns='{CAPS_2}'>{listed}</c>".encode()
 
 
 __all__ = ["NODE", "NS", "ServerCapabilities"]

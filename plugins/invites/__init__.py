@@ -88,7 +88,7 @@ def plug(
         AtLoad(let_in),
         Settings(InviteSettings, invitations.use),
         StreamFeature(
-            lambda negotiation: FEATURE,
+            FEATURE,
             needs=Stream.SECURE if tls.required else Stream.NEW,
             unless=Stream.AUTHENTICATED,
         ),

@@ -108,7 +108,7 @@ class Resumption:
         return (
             InlineFeature(
                 InlinePlace.AUTHENTICATE,
-                advertise=lambda negotiation: _FEATURE,
+                advertise=_FEATURE,
                 elements=((qname(_NS, "resume"), self.resume),),
                 written=self.flush,
             ),

@@ -4,7 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from weakref import WeakKeyDictionary
 
 from xmppd.auth.base import SASLError, while_store_answers
@@ -13,6 +13,7 @@ from xmppd.auth.message import admit
 from xmppd.login.authentication import Authentication
 from xmppd.login.bind2 import BIND, Bind2
 from xmppd.login.fast import FAST, FAST_ELEMENT
+from xmppd.login.sasl import MAX_OFFERS
 from xmppd.login.scram_upgrade import ScramUpgrades, Upgrade
 from xmppd.stanza import JID, StreamCondition, StreamError, Tree, escape, ns, qname
 from xmppd.stream.inline_feature import InlineFeature, InlineFeatures, InlinePlace
@@ -90,10 +91,8 @@ class SASL2:
         if not exchange.offered:
             return b""
         has_keys = self.authentication.provider.has_keys(negotiation.domain)
-        listed = "".join(f"<mechanism>{name}</mechanism>" for name in exchange.offered)
-        return b"<authentication xmlns='%b'>%b<inline>%b%b</inline>%b</authentication>" % (
-            NS.encode(),
-            listed.encode(),
+        return _offer(
+            exchange.offered,
             self.bind2.advertise(negotiation),
             self.inline.advertised(InlinePlace.AUTHENTICATE, negotiation),
             self.upgrades.advertisement if has_keys else b"",
@@ -267,6 +266,14 @@ class SASL2:
         if bind is not None and not negotiation.session.bound:
             answers.append(await self.bind2.bind(negotiation, bind, taken))
         return b"".join(answers)
+
+
+@lru_cache(maxsize=MAX_OFFERS)
+def _offer(mechanisms: tuple[str, ...], bind: bytes, inline: bytes, tasks: bytes) -> bytes:
+    """The feature that lists these; nothing else is in it, so what is kept is always right."""
+    listed = "".join(f"<mechanism>{name}</mechanism>" for name in mechanisms).encode()
+    parts = (NS.encode(), listed, bind, inline, tasks)
+    return b"<authentication xmlns='%b'>%b<inline>%b%b</inline>%b</authentication>" % parts
 
 
 def _write(negotiation: Negotiation, name: str, content: bytes = b"") -> None:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from xmppd.events import OWNER, Undo
 from xmppd.stanza import Tree
 from xmppd.store.errors import StoreError
-from xmppd.stream.stream_feature import Negotiation
+from xmppd.stream.stream_feature import Advertised, Negotiation, ready_joined
 
 _log = Logger()
 
@@ -41,8 +41,8 @@ class InlineFeature:
 
     Attributes:
         place: The element that it stands in.
-        advertise: Its element in the ``<inline/>`` of that place; empty bytes if it has nothing to
-            offer just now.
+        advertise: Its element in the ``<inline/>`` of that place, ready or made for each stream;
+            empty bytes if it has nothing to offer just now.
         elements: ``{namespace}name`` of the elements that ask for it, and the functions that take
             them; their results stand in ``<success/>``, or in ``<bound/>``. A second element is
             ignored.
@@ -51,15 +51,14 @@ class InlineFeature:
     """
 
     place: InlinePlace
-    advertise: Callable[[Negotiation], bytes]
+    advertise: Advertised
     elements: tuple[tuple[str, InlineTaken], ...]
     written: Callable[[Negotiation], None] = _nothing
 
 
 def bind_feature(var: str, *elements: tuple[str, InlineTaken]) -> InlineFeature:
     """A feature that :xep:`0386` lists by the name it has for :xep:`0030`."""
-    data = f"<feature var='{var}'/>".encode()
-    return InlineFeature(InlinePlace.BIND, lambda negotiation: data, elements)
+    return InlineFeature(InlinePlace.BIND, f"<feature var='{var}'/>".encode(), elements)
 
 
 class InlineFeatures:
@@ -67,6 +66,7 @@ class InlineFeatures:
 
     def __init__(self) -> None:
         self._rows: dict[InlinePlace, tuple[InlineFeature, ...]] = dict.fromkeys(InlinePlace, ())
+        self._pieces: dict[InlinePlace, tuple[Advertised, ...]] = dict.fromkeys(InlinePlace, ())
 
     def put(self, part: InlineFeature, owner: str) -> Undo:
         """Add a feature behind all others.
@@ -75,16 +75,25 @@ class InlineFeatures:
         """
         place = part.place
         mine = part if owner == OWNER else _harmless(part, owner)
-        self._rows[place] += (mine,)
+        self._become(place, (*self._rows[place], mine))
 
         def take_out() -> None:
-            self._rows[place] = tuple(row for row in self._rows[place] if row is not mine)
+            self._become(place, tuple(row for row in self._rows[place] if row is not mine))
 
         return take_out
 
+    def _become(self, place: InlinePlace, rows: tuple[InlineFeature, ...]) -> None:
+        self._rows[place] = rows
+        self._pieces[place] = ready_joined(row.advertise for row in rows)
+
     def advertised(self, place: InlinePlace, negotiation: Negotiation) -> bytes:
         """The content of the ``<inline/>`` of a place."""
-        return b"".join(row.advertise(negotiation) for row in self._rows[place])
+        return b"".join(
+            [
+                piece if isinstance(piece, bytes) else piece(negotiation)
+                for piece in self._pieces[place]
+            ]
+        )
 
     def asked(
         self, place: InlinePlace, tree: Tree
@@ -104,7 +113,7 @@ def _harmless(part: InlineFeature, owner: str) -> InlineFeature:
 
     def advertise(negotiation: Negotiation) -> bytes:
         try:
-            return part.advertise(negotiation)
+            return part.advertise(negotiation)  # type: ignore[operator]  # it is not ready
         except Exception:
             return _failed(owner)
 
@@ -115,7 +124,13 @@ def _harmless(part: InlineFeature, owner: str) -> InlineFeature:
             _failed(owner)
 
     elements = tuple((tag, _taken(taken, owner)) for tag, taken in part.elements)
-    return replace(part, advertise=advertise, elements=elements, written=written)
+    ready = isinstance(part.advertise, bytes)
+    return replace(
+        part,
+        advertise=part.advertise if ready else advertise,
+        elements=elements,
+        written=written,
+    )
 
 
 def _taken(taken: InlineTaken, owner: str) -> InlineTaken:

@@ -13,7 +13,7 @@ def starttls_feature(*, required: bool) -> StreamFeature:
         negotiation.start_tls()
 
     return StreamFeature(
-        advertise=lambda negotiation: offer,
+        advertise=offer,
         unless=Stream.SECURE | Stream.WITHOUT_TLS | Stream.AUTHENTICATED,
         elements=((qname(ns.TLS, "starttls"), start),),
     )

@@ -1,9 +1,9 @@
 """Stream features: a table of conditions instead of booleans that must agree."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from twisted.logger import Logger
 
@@ -13,6 +13,8 @@ from xmppd.stanza import JID, Later, StreamCondition, StreamError, Tree
 from xmppd.store.errors import StoreError
 
 _log = Logger()
+
+T = TypeVar("T")
 
 
 class Stream(Flag):
@@ -61,19 +63,23 @@ class Negotiation(Protocol):
 
 Taken = Callable[[Negotiation, Tree], Later]
 
+Advertised = bytes | Callable[[Negotiation], bytes]
+"""A feature's element: ready, where it is the same for all streams; or asked of each of them."""
+
 
 @dataclass(frozen=True, eq=False)
 class StreamFeature:
     """One feature of a stream (:rfc:`6120#section-4.3`).
 
     Attributes:
-        advertise: Its element; empty bytes if it has nothing to offer just now.
+        advertise: Its element, ready or made for each stream; empty bytes if it has nothing to
+            offer just now.
         needs: The state that the stream must have reached.
         unless: The states in which the feature is pointless.
         elements: ``{namespace}name`` of its elements, and the functions that take them.
     """
 
-    advertise: Callable[[Negotiation], bytes]
+    advertise: Advertised
     needs: Stream = Stream.NEW
     unless: Stream = Stream.NEW
     elements: tuple[tuple[str, Taken], ...] = ()
@@ -86,13 +92,24 @@ class StreamFeature:
         return state & needs == needs and not state & self.unless._value_
 
 
+def ready_joined(pieces: Iterable[bytes | T]) -> tuple[bytes | T, ...]:
+    """The same pieces, with bytes that follow each other as one."""
+    joined: list[bytes | T] = []
+    for piece in pieces:
+        if joined and isinstance(piece, bytes) and isinstance(joined[-1], bytes):
+            joined[-1] += piece
+        else:
+            joined.append(piece)
+    return tuple(joined)
+
+
 class StreamFeatures:
     """The table of features. Offered features and accepted elements come from the same rows."""
 
     def __init__(self) -> None:
         self.rows: tuple[StreamFeature, ...] = ()
         self._takers: dict[str, tuple[StreamFeature, Taken]] = {}
-        self._offered: dict[Stream, tuple[StreamFeature, ...]] = {}
+        self._pieces: dict[int, tuple[bytes | StreamFeature, ...]] = {}
         self._owners: dict[StreamFeature, str] = {}
 
     def put(self, part: StreamFeature, owner: str) -> Undo:
@@ -108,7 +125,7 @@ class StreamFeatures:
 
     def _become(self, rows: tuple[StreamFeature, ...]) -> None:
         self.rows = rows
-        self._offered = {}
+        self._pieces = {}
         self._takers = {
             tag: (feature, _blaming(self._owners[feature], taken))
             for feature in rows
@@ -117,19 +134,29 @@ class StreamFeatures:
 
     def advertised(self, negotiation: Negotiation) -> bytes:
         """The features of a stream in its present state, without the element around them."""
-        rows = []
-        for row in self._offered_on(negotiation.stream):
+        state = negotiation.stream._value_  # a number, for the reason above
+        if state not in self._pieces:
+            self._pieces[state] = self._offered_on(negotiation.stream)
+        written = []
+        for piece in self._pieces[state]:
+            if isinstance(piece, bytes):
+                written.append(piece)
+                continue
             try:
-                rows.append(row.advertise(negotiation))
+                written.append(piece.advertise(negotiation))  # type: ignore[operator]  # not ready
             except Exception:
-                _failed(self._owners[row])  # it is not offered
-        return b"".join(rows)
+                _failed(self._owners[piece])  # it is not offered
+        return b"".join(written)
 
-    def _offered_on(self, stream: Stream) -> tuple[StreamFeature, ...]:
-        """The rows for a state of a stream, found once for each state."""
-        if stream not in self._offered:
-            self._offered[stream] = tuple(row for row in self.rows if row.offered(stream))
-        return self._offered[stream]
+    def _offered_on(self, stream: Stream) -> tuple[bytes | StreamFeature, ...]:
+        """The rows for a state of a stream, until the rows change; those that are ready as their
+        bytes.
+        """
+        return ready_joined(
+            row.advertise if isinstance(row.advertise, bytes) else row
+            for row in self.rows
+            if row.offered(stream)
+        )
 
     def taker(self, tag: str, stream: Stream) -> Taken | None:
         """The function that takes this element on a stream in this state; None if none does."""
@@ -176,5 +203,4 @@ def _failed(owner: str) -> None:
 
 def after_login(element: str, *, unless: Stream = Stream.NEW) -> StreamFeature:
     """A feature that is no more than an announcement after login."""
-    data = element.encode()
-    return StreamFeature(lambda negotiation: data, needs=Stream.AUTHENTICATED, unless=unless)
+    return StreamFeature(element.encode(), needs=Stream.AUTHENTICATED, unless=unless)
