@@ -17,8 +17,8 @@ from math import inf
 from pathlib import Path
 
 from bench.compare import machine, number, table
-from bench.ours import ROOT, python
 from bench.login import socket_login_costs
+from bench.ours import ROOT, python
 from bench.tls import record_costs
 from bench.where import login_costs
 

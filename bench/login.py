@@ -13,7 +13,7 @@ import socket
 import ssl
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -106,9 +106,7 @@ class SocketLogins:
 
     def _wrapped(self, client: socket.socket) -> ssl.SSLSocket:
         client.setblocking(False)
-        return self.context.wrap_socket(
-            client, do_handshake_on_connect=False, server_hostname=NAME
-        )
+        return self.context.wrap_socket(client, do_handshake_on_connect=False, server_hostname=NAME)
 
     def _hands_shaken(self, clients: list[ssl.SSLSocket]) -> float:
         spent_s, left = 0.0, clients
