@@ -19,6 +19,7 @@ from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.interfaces import IListeningPort
 
 from bench.compare import machine, table
@@ -66,19 +67,24 @@ class SocketLogins:
         ports: list[IListeningPort] = []
         endpoint = EPollServerEndpoint(self.loop, 0, interface="127.0.0.1")
         endpoint.listen(listener).addCallback(ports.append)
-        self.port: int = ports[0].getHost().port
+        address = ports[0].getHost()
+        assert isinstance(address, IPv4Address), "it listens on 127.0.0.1"
+        self.port = address.port
         self.hub = Hub.of(self.loop)
         self.context = client_context()
 
     def steps(self) -> Iterator[tuple[str, float]]:
         """Each step, and its CPU time in seconds for all of them."""
-        clients = [socket.create_connection(("127.0.0.1", self.port)) for _ in self.names]
+        clients: list[socket.socket] = [
+            socket.create_connection(("127.0.0.1", self.port)) for _ in self.names
+        ]
         yield "a connection is made", self._served()
         (header, opened), *others = LOGIN
         if self.starttls:
             yield "the first header, and starttls", self._said(clients, [opened + STARTTLS])
-            clients = [self._wrapped(client) for client in clients]
-            yield "the handshake", self._hands_shaken(clients)
+            wrapped = [self._wrapped(client) for client in clients]
+            yield "the handshake", self._hands_shaken(wrapped)
+            clients = [*wrapped]
         yield header, self._said(clients, [opened])
         for title, said in others:
             words = [self._word(said, name) for name in self.names]

@@ -1,11 +1,12 @@
-"""The tools that say what TLS costs, and what two checkouts do."""
+"""The tools that say what TLS and a login cost, and what two checkouts do."""
 
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench import in_turn, tls
+from bench import in_turn, login, tls
 from bench.ours import ROOT
+from bench.where import LOGIN
 
 
 class TLSTests(SynchronousTestCase):
@@ -26,6 +27,16 @@ class TLSTests(SynchronousTestCase):
         costs = tls.record_costs()
         self.assertEqual(len(costs), 2 * len(tls.LOADS))
         self.assertTrue(all(each_us > 0 for each_us in costs.values()))
+
+
+class LoginTests(SynchronousTestCase):
+    def test_steps(self) -> None:
+        """Each step of a login over sockets has its cost, with and without TLS."""
+        self.patch(login, "CLIENTS", 2)
+        for starttls in (False, True):
+            costs = login.SocketLogins(starttls=starttls).costs(runs=1)
+            self.assertEqual(len(costs), len(LOGIN) + 2 + 2 * starttls)
+            self.assertTrue(all(each_us > 0 for each_us in costs.values()))
 
 
 class InTurnTests(SynchronousTestCase):
