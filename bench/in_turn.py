@@ -2,6 +2,7 @@
 
     python -m bench.in_turn ../parent login
     python -m bench.in_turn ../parent records --rounds 10
+    python -m bench.in_turn ../parent doors
 
 Each round is a new process for each of both, so that no run inherits another's heap, and whatever
 else the machine does falls on both. This checkout does the measuring.
@@ -17,12 +18,14 @@ from math import inf
 from pathlib import Path
 
 from bench.compare import machine, number, table
+from bench.doors import door_costs
 from bench.login import socket_login_costs
 from bench.ours import ROOT, python
 from bench.tls import record_costs
 from bench.where import login_costs
 
 MEASURES: dict[str, Callable[[], dict[str, float]]] = {
+    "doors": door_costs,
     "login": login_costs,
     "records": record_costs,
     "sockets": socket_login_costs,
