@@ -136,7 +136,9 @@ class StreamParser:
                 return self._read_between(content)
             begin = start.end(1)
             end = _proposed_end(data, begin, start[2])
-            if end < 0 or (end - begin > self._ordinary_bytes and not self._within(begin, end)):
+            if end < 0 or (
+                end - begin > self._ordinary_bytes and not self._within(data, begin, end)
+            ):
                 return self._begin_partial(begin, content)
             found = data[begin:end]
             if _has_more_than_tags(found):
@@ -151,9 +153,31 @@ class StreamParser:
             self._fall_silent()
             raise
 
-    def _within(self, begin: int, end: int) -> bool:
+    def whole(self, data: bytes, name: bytes) -> Received | None:
+        """An element that has come apart from all others, if it is as simple as most are; if not,
+        it has to be fed. Nothing may wait to be read.
+
+        Args:
+            data: Its bytes, from its start tag on.
+            name: That of the tag.
+        """
+        content, size_bytes = self._content, len(data)
+        if (
+            content is None
+            or _proposed_end(data, 0, name) != size_bytes
+            or (size_bytes > self._ordinary_bytes and not self._within(data, 0, size_bytes))
+            or _has_more_than_tags(data)
+        ):
+            return None
+        try:
+            tree = content.pool.parse(data)
+        except (ParseError, UnicodeDecodeError):
+            return None
+        return content.received(data, tree)
+
+    def _within(self, data: bytes, begin: int, end: int) -> bool:
         """Whether counting bytes proves that it is within the limits; it may be even if not."""
-        data, limits = self._data, self._limits
+        limits = self._limits
         return (
             end - begin <= limits.max_stanza_bytes
             and data.count(b"</", begin, end) < limits.max_depth

@@ -148,11 +148,15 @@ class HTTPChannel(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes that came."""
+        then = self._then
+        if then is not None:
+            then.dataReceived(data)
+            return
         if self.door.stream is not None and not self._admitted and asks_for_stream(self.transport):
             self._admitted = True
             self._become(StreamByALPN(self.transport, self.door.stream()))
-        if self._then is not None:
-            self._then.dataReceived(data)
+            if self._then is not None:
+                self._then.dataReceived(data)
             return
         self._moved_at = self.door.clock.seconds()
         self.door.connections.traffic.gone.came_bytes += len(data)

@@ -8,6 +8,12 @@ MAX_CONTROL_BYTES = 125
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _FIN, _COMPRESSED, _RESERVED, _MASKED = 0x80, 0x40, 0x70, 0x80
 _WHOLE_TEXT = 0x81
+_SHORT_TEXTS = tuple(bytes((_WHOLE_TEXT, size)) for size in range(_SHORT + 1))
+_MAX_WORDS = 128
+_ONES = tuple(sum(1 << 32 * word for word in range(words)) for words in range(_MAX_WORDS))
+"""Of so many words each one is 1: times a mask, it is the mask for so many."""
+
+_number = int.from_bytes
 
 
 class Opcode(IntEnum):
@@ -57,6 +63,7 @@ class MessageReader:
     """
 
     __slots__ = (
+        "_allowed_bytes",
         "_closed",
         "_data",
         "_fragments",
@@ -74,6 +81,7 @@ class MessageReader:
         inflate: Callable[[bytes, int], bytes] | None = None,
     ) -> None:
         self._max_bytes = max_bytes
+        self._allowed_bytes = 0  # as it said last; it is asked again when a message is larger
         self._inflate = inflate
         self._is_compressed = False
         self._data = bytearray()
@@ -102,9 +110,12 @@ class MessageReader:
             begin, size = 6, end - 6
             if size != short or short > _SHORT:
                 return None
-        if size > self._max_bytes():
-            return None
-        return _in_utf8(unmasked(data[begin - 4 : begin], data[begin:], size))
+        if size > self._allowed_bytes:
+            self._allowed_bytes = self._max_bytes()
+            if size > self._allowed_bytes:
+                return None
+        text = unmasked(data[begin - 4 : begin], data[begin:], size)
+        return text if text.isascii() else _in_utf8(text)
 
     def read(self, data: bytes) -> Iterator[tuple[Opcode, bytes]]:
         """Text messages, and control frames, as soon as they are whole.
@@ -222,10 +233,23 @@ def _in_utf8(message: bytes) -> bytes:
 
 def unmasked(mask: bytes, payload: bytes, size: int) -> bytes:
     """A payload without its mask, or with it: as one number, which takes no loop."""
-    whole = (mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(whole, "little")).to_bytes(
-        size, "little"
+    words = (size + 3) >> 2
+    masks = (
+        _number(mask, "little") * _ONES[words]
+        if words < _MAX_WORDS
+        else _number(mask * words, "little")
     )
+    return (_number(payload, "little") ^ masks).to_bytes(words << 2, "little")[:size]
+
+
+def text_frame(text: bytes) -> bytes:
+    """A frame of ours with a text message, as :func:`frame` makes it."""
+    size = len(text)
+    if size <= _SHORT:
+        return _SHORT_TEXTS[size] + text
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2) + text
+    return frame(Opcode.TEXT, text)
 
 
 def frame(opcode: Opcode, payload: bytes, *, compressed: bool = False) -> bytes:

@@ -19,7 +19,7 @@ from xmppd.stream.stream_parser import (
     StreamParser,
 )
 from xmppd.stream.tcp_framing import TCP
-from xmppd.web.content_namespace import inward, outward
+from xmppd.web.content_namespace import declaring, outward
 
 WEB_SOCKET_PATH = "/ws"
 
@@ -41,13 +41,22 @@ class WebSocketReader:
         namespace: Of its stanzas.
     """
 
-    __slots__ = ("_ended", "_header_is_due", "_messages", "_namespace", "_parser", "_waiting_bytes")
+    __slots__ = (
+        "_behind",
+        "_ended",
+        "_header_is_due",
+        "_message",
+        "_namespace",
+        "_parser",
+        "_waiting_bytes",
+    )
 
     def __init__(self, limits: ParserLimits, namespace: str) -> None:
         self._parser = StreamParser(limits, namespace)
         self._namespace = namespace
-        self._messages: deque[bytes] | tuple[()] = ()
-        self._waiting_bytes = 0
+        self._message = b""  # the next one
+        self._behind: deque[bytes] | None = None  # most often there is none, and it is large
+        self._waiting_bytes = 0  # of those
         self._header_is_due = True
         self._ended = False
 
@@ -63,7 +72,7 @@ class WebSocketReader:
     @property
     def unread(self) -> bool:
         """Whether there are elements behind the events returned so far."""
-        return any(message.strip(WHITE_SPACE) for message in self._messages)
+        return any(each.strip(WHITE_SPACE) for each in (self._message, *(self._behind or ())))
 
     def restart(self) -> None:
         """Expect a new header (:rfc:`7395#section-3.4`)."""
@@ -78,14 +87,19 @@ class WebSocketReader:
         """
         if self._ended:
             return
+        if not self._message:
+            self._message = message
+            return
+        if not message:
+            return
         self._waiting_bytes += len(message)
-        if self._waiting_bytes > self.limits.max_stanza_bytes + MAX_READ_AHEAD_BYTES:
+        most_bytes = self.limits.max_stanza_bytes + MAX_READ_AHEAD_BYTES
+        if len(self._message) + self._waiting_bytes > most_bytes:
             self._end()
             raise StreamError(StreamCondition.POLICY_VIOLATION, "too many bytes at once")
-        if self._messages:
-            self._messages.append(message)
-        else:
-            self._messages = deque((message,))  # most often there is none, and one weighs 760 bytes
+        if self._behind is None:
+            self._behind = deque()
+        self._behind.append(message)
 
     def next(self) -> StreamOpened | Received | StreamClosed | None:
         """The next event; None when more is needed, and after the end for ever.
@@ -93,27 +107,42 @@ class WebSocketReader:
         Raises:
             StreamError: This stream cannot go on.
         """
-        while self._messages:
-            message = self._messages.popleft()
-            self._messages = self._messages or ()
-            self._waiting_bytes -= len(message)
-            if message.strip(WHITE_SPACE):  # some clients keep alive with nothing
-                try:
+        while message := self._message:
+            if self._behind is None:
+                self._message = b""
+            else:
+                self._take_next(self._behind)
+            try:
+                found = declaring(message)
+                if found is not None and not self._header_is_due:
+                    element = found[1] + message[found.end() :]
+                    return self._parser.whole(element, found[2]) or self._only(element)
+                if message.strip(WHITE_SPACE):  # some clients keep alive with nothing
                     return self._event(message)
-                except StreamError:
-                    self._end()
-                    raise
+            except StreamError:
+                self._end()
+                raise
         return None
+
+    def _take_next(self, behind: deque[bytes]) -> None:
+        self._message = behind.popleft()
+        self._waiting_bytes -= len(self._message)
+        if not behind:
+            self._behind = None
 
     def _event(self, message: bytes) -> StreamOpened | Received | StreamClosed:
         if _close(message) and self._is_framing(message, "close") is not None:
             self._end()
             return StreamClosed()
-        if self._header_is_due:
-            self._parser.feed(self._opened(message))
-            self._header_is_due = False
-        else:
-            self._parser.feed(inward(message))
+        if not self._header_is_due:
+            return self._only(message)
+        header = self._opened(message)
+        self._header_is_due = False
+        return self._only(header)
+
+    def _only(self, element: bytes) -> StreamOpened | Received:
+        """The event that a message is, if it is just one."""
+        self._parser.feed(element)
         event = self._parser.next()
         if event is None or isinstance(event, StreamClosed) or self._parser.unread:
             raise StreamError(
@@ -148,7 +177,7 @@ class WebSocketReader:
 
     def _end(self) -> None:
         self._ended = True
-        self._messages = ()
+        self._message, self._behind = b"", None
         self._waiting_bytes = 0
 
 
@@ -156,10 +185,8 @@ class WebSocketFraming:
     """The framing of :rfc:`7395`: an element declares its own namespaces, and is a message."""
 
     end: ClassVar[bytes] = f"<close xmlns='{FRAMING}'/>".encode()
-
-    def element(self, element: bytes) -> bytes:
-        """The message for an element."""
-        return outward(element)
+    element = staticmethod(outward)
+    """The message for an element."""
 
     def reader(self, limits: ParserLimits, namespace: str) -> WebSocketReader:
         """A reader of a stream that begins."""

@@ -21,6 +21,7 @@ from xmppd.web.web_socket import (
     WebSocketError,
     close_frame,
     frame,
+    text_frame,
 )
 
 QUIET_S = 48.0
@@ -99,11 +100,12 @@ class WebSocketWire(Ranked, Watchable, Returning):
     def dataReceived(self, data: bytes) -> None:
         """Take bytes that came."""
         self._pinged_at = None
+        handler = self.handler
         try:
             text = self._reader.alone(data)
             if text is not None:
-                if self.handler is not None:
-                    self.handler.dataReceived(text)
+                if handler is not None:
+                    handler.dataReceived(text)
                 return
             for opcode, payload in self._reader.read(data):
                 if opcode is not Opcode.TEXT:
@@ -167,8 +169,7 @@ class WebSocketWire(Ranked, Watchable, Returning):
         if not self._close_sent:
             self._wrote = True
             deflate = self._deflate
-            framed = frame(Opcode.TEXT, data) if deflate is None else deflate.framed(data)
-            self._transport.write(framed)
+            self._transport.write(text_frame(data) if deflate is None else deflate.framed(data))
 
     def pauseProducing(self) -> None:
         """Read no more."""

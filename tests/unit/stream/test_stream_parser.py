@@ -206,6 +206,33 @@ class TurnTests(Case):
                 self.received(parser, starttls + behind)
                 self.assertEqual(parser.unread, unread)
 
+    def test_whole(self) -> None:
+        """A simple element that came apart from others is read at once; others have to be fed."""
+        many = b"<iq>" + b"<a/>" * 200 + b"</iq>"
+        for data, simple in (
+            (b"<iq id='1'/>", True),
+            (b"<iq><a xmlns='u'/></iq>", True),
+            (many, True),
+            (b"<iq><iq/></iq>", False),
+            (b"<iq/><iq/>", False),
+            (b"<iq></iq> ", False),
+            (b"<iq><a></iq>", False),
+            (b"<iq><![CDATA[a]]></iq>", False),
+            (b"<iq>\xff</iq>", False),
+            (b"<iq>", False),
+            (b"<iq>" + b"<a>" * 64 + b"</a>" * 64 + b"</iq>", False),
+        ):
+            with self.subTest(data):
+                parser = opened(LARGE)
+                whole = parser.whole(data, b"iq")
+                self.assertEqual(whole is not None, simple)
+                self.assertFalse(parser.unread)
+                if whole is not None:
+                    fed = self.received(parser, data)
+                    self.assertEqual(
+                        (whole.raw, tostring(whole.tree)), (fed.raw, tostring(fed.tree))
+                    )
+
     def test_unread_half(self) -> None:
         """An element of which only some was read is unread too."""
         parser = opened()

@@ -19,10 +19,11 @@ from xmppd.web.web_socket import (
     WebSocketError,
     close_frame,
     frame,
+    text_frame,
 )
 
 LIMIT = 70_000
-SIZES = (0, 1, 125, 126, 127, 65_535, 65_536, LIMIT)
+SIZES = (0, 1, 125, 126, 127, 507, 508, 509, 513, 65_535, 65_536, LIMIT)
 
 
 def sent(opcode: TheirOpcode, data: bytes, *, fin: bool = True) -> bytes:
@@ -151,6 +152,7 @@ class WritingTests(SynchronousTestCase):
             data = b"x" * size
             theirs = Frame(TheirOpcode.TEXT, data).serialize(mask=False)
             self.assertEqual(frame(Opcode.TEXT, data), theirs)
+            self.assertEqual(text_frame(data), theirs)
             self.assertEqual(text_in(theirs), data)
         self.assertEqual(text_in(close_frame(CloseCode.NORMAL)), b"")
         self.assertEqual(close_frame(CloseCode.NORMAL), b"\x88\x02\x03\xe8")

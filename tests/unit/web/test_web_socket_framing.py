@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.unit.stream import framing_contract
 from tests.unit.stream.stream_cases import HEADER, LIMITS, hear
 from xmppd.stanza.error import StreamCondition, StreamError
-from xmppd.stream.stream_parser import MAX_READ_AHEAD_BYTES
+from xmppd.stream.stream_parser import MAX_READ_AHEAD_BYTES, Received, StreamClosed
 from xmppd.web.content_namespace import inward, outward, undone
 from xmppd.web.web_socket_framing import FRAMING, WEB_SOCKET
 
@@ -87,6 +87,14 @@ class WebSocketFramingTests(framing_contract.FramingContract):
     def test_blank(self) -> None:
         """An empty message keeps the connection alive, and is nothing else."""
         self.assertEqual(self.words([b"", OPEN, b" ", b"\r\n", CLOSE]), ["open", "closed"])
+
+    def test_blank_among_others(self) -> None:
+        """An empty message hides none of those that wait behind it."""
+        reader = self.opened()
+        for message in (MESSAGE, b"", b" ", MESSAGE, CLOSE):
+            reader.feed(message)
+        events = [type(event) for event in iter(reader.next, None)]
+        self.assertEqual(events, [Received, Received, StreamClosed])
 
     def test_many_wait(self) -> None:
         """As many bytes may wait as over TCP, and no more, however many messages they are in."""
