@@ -153,10 +153,14 @@ class Arrivals:
             if routes is None:
                 continue
             somebody = True
+            data = b""
             for session in routes.available_here:
                 if self._is_news(session, presence, sent, mark):
-                    told = session.jid if bare == own else session.jid.to_bare()
-                    session.deliver(presence, head + told.wire + tail)
+                    if bare == own:
+                        data = head + session.jid.wire + tail
+                    elif not data:  # which all sessions of a contact share
+                        data = head + JID.prepared(bare).wire + tail
+                    session.deliver(presence, data)
         for each in apart:
             for session in self.routing_table.available_here(each.account):
                 somebody = True

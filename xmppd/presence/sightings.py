@@ -10,6 +10,9 @@ from xmppd.stanza import Presence
 MAX_SEEN = 10_000
 """Sessions of other nodes that one session sees; more are not shown to it."""
 
+NODE_BITS = 0xFFFF
+"""Of a mark: they tell the node, and those above them the order."""
+
 
 class Sightings:
     """Decides whether a presence of another node is news for a session here, and notes it, so that
@@ -59,7 +62,7 @@ class Sightings:
         if known is None:
             if len(seen) >= MAX_SEEN:
                 return False
-        elif mark >> 16 <= known >> 16:
+        elif mark <= known | NODE_BITS:  # not later; dearer written by shifts, for each viewer
             if mark >> 16 == known >> 16:
                 seen[sent.session] = mark  # it may be at another node now
             return False
@@ -104,7 +107,7 @@ class Sightings:
     def seen_by(self, viewer: LocalClientSession) -> list[tuple[str, NodeId, int]]:
         """The sessions of other nodes that a session saw: full JID, node, and what orders them."""
         return [
-            (full, self._nodes[mark & 0xFFFF], mark >> 16) for full, mark in viewer.seen.items()
+            (full, self._nodes[mark & NODE_BITS], mark >> 16) for full, mark in viewer.seen.items()
         ]
 
     def restore(self, viewer: LocalClientSession, seen: Iterable[tuple[str, NodeId, int]]) -> None:

@@ -1,5 +1,6 @@
 """Interest: where the contacts of people here are, and which other nodes know of people here."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
@@ -99,19 +100,21 @@ class Interest:
         Returns:
             The number of people told.
         """
-        there: dict[NodeId, tuple[list[str], list[Apart]]] = {}
+        told: defaultdict[NodeId, list[str]] = defaultdict(list)
+        told_apart: defaultdict[NodeId, list[Apart]] = defaultdict(list)
         elsewhere, account = self.elsewhere, session.jid.bare
         for bare in people:
-            for location in elsewhere.get(bare, ()):
-                there.setdefault(location.node, ([], []))[0].append(bare)
+            if bare in elsewhere:
+                for node, _ in elsewhere[bare]:
+                    told[node].append(bare)
         for each in apart:
-            for location in elsewhere.get(each.account, ()):
-                there.setdefault(location.node, ([], []))[1].append(each)
+            for node, _ in elsewhere.get(each.account, ()):
+                told_apart[node].append(each)
         sent = SentPresence.of(presence, session.serial, session.count)
-        for node, (told, told_apart) in there.items():
+        for node in {**told, **told_apart}:
             self.know(account, node)
-            self._tell(node, sent, told, told_apart)
-        return sum(len(told) for told, _ in there.values())
+            self._tell(node, sent, told.get(node, ()), told_apart.get(node, ()))
+        return sum(map(len, told.values()))
 
     def say_goodbye(
         self,
