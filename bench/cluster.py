@@ -25,10 +25,13 @@ from bench.client import raise_descriptor_limit
 from bench.compare import RESULTS, load, machine, number, table, values
 from bench.crossing import bytes_each, commands, until_lost
 from bench.ejabberd_nodes import EjabberdNodes
+from bench.entry_sizes import sizes as entry_sizes
 from bench.meter import Result
 from bench.nodes import Beside, Service
 from bench.postgres import PostgreSQL
 from bench.server import ServerError
+from tests.faults.faults import FAULTS
+from tests.faults.matrix import run as happen
 from tests.redis_server import RedisProcess
 
 NODES = 3
@@ -264,6 +267,48 @@ def sizes(bench: Bench) -> Row:
     )  # fmt: skip
 
 
+def ways(bench: Bench, scenario: Scenario) -> Row:
+    """A scenario across nodes by Redis, beside the same by links."""
+    with (
+        bench.service("linked", NODES, DIRECT) as linked,
+        bench.service("unlinked", NODES, BY_REDIS) as unlinked,
+    ):
+        servers: dict[str, Service | EjabberdNodes] = {DIRECT: linked, BY_REDIS: unlinked}
+        arguments = dict.fromkeys(servers, scenario.load)
+        results = bench.in_turn(f"ways-{scenario.name}", arguments, servers)
+    told = (f"{way} {shown(found, scenario.figure, '')}" for way, found in results.items())
+    ratio = best(results[BY_REDIS], scenario.figure) / best(results[DIRECT], scenario.figure)
+    return Row(
+        f"{scenario.name} by Redis beside links, a {scenario.per}",
+        ["–", f"{'; '.join(told)}{scenario.unit}", redis_beside(results[BY_REDIS])],
+        f"{number(ratio)}×",
+        note=noise(results),
+    )
+
+
+def sizes_of_entries(bench: Bench) -> Row:
+    """The bytes of the usual entries: computed, and the same on every machine."""
+    found = entry_sizes()
+    told = ", ".join(f"{what}: {size}" for what, size in found.items())
+    return Row("bytes of an entry", ["–", told, "–"], "–")
+
+
+def killed(bench: Bench) -> Row:
+    """What is lost, comes twice or out of order, or is shown wrongly, when each node in turn is
+    killed under people who chat: as the tests of faults judge it.
+    """
+    wrong, counts = [], []
+    for node in "abc":
+        found, counted = happen(FAULTS[f"kill-{node}"], bench.links, bench.repetitions)
+        wrong += found
+        counts += re.findall(r"\d+ messages, \d+ acknowledged|\d+ resumed, \d+ began anew", counted)
+    return Row(
+        "kill −9 of each node in turn, among ten clients",
+        ["–", "; ".join(counts), "–"], f"{len(wrong)} wrong", "0 wrong", not wrong,
+        "lost, twice, out of order, or shown wrongly",
+    )  # fmt: skip
+
+
 def detour(bench: Bench, scenario: Scenario, home: Service) -> Row:
     """A scenario while all links are cut, for information."""
     one: list[Result] = []
@@ -421,7 +466,18 @@ def tried(name: str, measuring: Callable[[], Row]) -> Row:
 OF_THREE = {"commands": in_redis, "bytes": on_links, "loss": loss}
 ON_LINKS = ("bytes",)
 DETOURED = ("chat-w20", "presence-200")
-OTHERS = {"sizes": sizes, "shared-port": shared_port}
+WAYS = ("chat-w20", "chat-w1", "presence-200")
+OTHERS: dict[str, Callable[[Bench], Row]] = {
+    "sizes": sizes,
+    "shared-port": shared_port,
+    **{
+        f"ways-{scenario.name}": partial(ways, scenario=scenario)
+        for scenario in SCENARIOS
+        if scenario.name in WAYS
+    },
+    "entries": sizes_of_entries,
+    "killed": killed,
+}
 NAMES = (*(scenario.name for scenario in SCENARIOS), *OF_THREE, "detour", *OTHERS)
 
 

@@ -5,14 +5,18 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
+from msgspec.msgpack import Encoder
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench.cluster import SCENARIOS, Bench, Row, rows
 from bench.crossing import bytes_each, commands
+from bench.entry_sizes import DOMAIN, entries, sizes
 from bench.load import ring_friendships
 from bench.nodes import Beside, Service
 from bench.postgres import PostgreSQL
 from tests.redis_server import RedisProcess
+from xmppd.cluster.entry_decoder import EntryDecoder
+from xmppd.cluster.frame import array
 
 TINY = (
     *("--duration", "0.2", "--warmup", "0.1", "--pairs", "3", "--messages", "3"),
@@ -39,6 +43,16 @@ class RowTests(SynchronousTestCase):
         self.assertIn("**missed**", Row("a", [], "2×", "≤ 1×", met=False).cells)
         self.assertIn("met", Row("a", [], "1×", "≤ 1×").cells)
         self.assertIn("–", Row("a", [], "1×").cells)
+
+
+class EntryTests(SynchronousTestCase):
+    def test_sizes(self) -> None:
+        """Whatever is measured is an entry that the other node takes, and its size that of it."""
+        decoder = EntryDecoder((DOMAIN,))
+        for what, entry in entries().items():
+            data = Encoder().encode(entry)
+            self.assertEqual(decoder.decode(array((data,), 1)), [entry], what)
+            self.assertEqual(sizes()[what], len(data))
 
 
 class ScenarioTests(SynchronousTestCase):
@@ -71,10 +85,11 @@ class ScenarioTests(SynchronousTestCase):
 
     def test_rows(self) -> None:
         """One and several are measured in turn; what goes by Redis is work for Redis."""
-        wanted = ("chat-w20", "shared-port")
+        wanted = ("chat-w20", "shared-port", "ways-chat-w20")
         found = list(rows(self.bench("redis"), lambda name: name in wanted))
         self.assertEqual(
-            [row.name.split(",")[0] for row in found], ["chat-w20", "one and two nodes at one port"]
+            [row.name.split(",")[0] for row in found],
+            ["chat-w20", "one and two nodes at one port", "chat-w20 by Redis beside links"],
         )
         self.assertNotEqual(found[0].figures[2], "0 µs")
         self.assertIn("≤ 5×", found[0].cells)
