@@ -299,7 +299,12 @@ def killed(bench: Bench) -> Row:
     """
     wrong, counts = [], []
     for node in "abc":
-        found, counted = happen(FAULTS[f"kill-{node}"], bench.links, bench.repetitions)
+        found, counted = happen(
+            FAULTS[f"kill-{node}"],
+            bench.links,
+            bench.repetitions,
+            bench.beside.postgres.make_database(),
+        )
         wrong += found
         counts += re.findall(r"\d+ messages, \d+ acknowledged|\d+ resumed, \d+ began anew", counted)
     return Row(

@@ -22,14 +22,20 @@ from xmppd.testing.process import NotStarted
 WAYS = ("direct", "redis")
 
 
-def run(fault: Fault, links: str, seed: int) -> tuple[list[str], str]:
+def run(fault: Fault, links: str, seed: int, database: str = "") -> tuple[list[str], str]:
     """Have it happen.
+
+    Args:
+        fault: What happens.
+        links: The way between nodes.
+        seed: Chooses the rest.
+        database: URL of an empty one, instead of one that is made.
 
     Returns:
         What was wrong, and what was counted.
     """
     with ExitStack() as stack:
-        redis, database = RedisProcess(tcp=True), ""
+        redis = RedisProcess(tcp=True)
         sentinels, postgresql, settings = None, None, dict[str, object]()
         if fault.needs == "postgresql":
             postgresql = PostgresProcess().start()
