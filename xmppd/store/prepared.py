@@ -37,6 +37,10 @@ class Prepared(Generic[*C]):
 
     def on_each(self, connection: Connection, rows: Sequence[Parameters]) -> None:
         """Execute it for each of these rows, in their order, in the transaction of a change."""
+        if len(rows) < 2:  # psycopg begins a pipeline for executemany, whatever is in it
+            for row in rows:
+                self.on(connection, row)
+            return
         text, values = self._bound(connection, rows)
         cursor = connection.connection.cursor()
         try:
