@@ -22,6 +22,7 @@ a token (FA-6), nor a channel binding that there is not (AT-7).
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
@@ -363,7 +364,7 @@ class AttemptLimiter:
             self._changes.add(key)
         await self._wait(wait_s)
 
-    def derivation(self, account: str, address: str) -> "_Derivation":
+    def derivation(self, account: str, address: str) -> AbstractAsyncContextManager[None]:
         """A context in which PBKDF2 may run: once for each account, and a few times for each
         network.
 
