@@ -40,10 +40,12 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.stream_management import REQUEST
 from xmppd.stanza import ns
+from xmppd.stanza.phrases import counted
 from xmppd.stream.stanza_handler import StanzaHandler
 from xmppd.stream.stream_parser import StreamParser
 from xmppd.testing.client import Client, done
 from xmppd.testing.house import PASSWORD, House
+from xmppd.testing.nodes import Nodes
 
 DOMAIN = "p.test"
 CONTACTS = 50
@@ -54,6 +56,7 @@ CLIENTS = 200
 CLOSED = Failure(ConnectionDone())
 PAIRS = 50
 ROUNDS = 200
+SPREAD, SPREAD_RUNS, EACH_RUN = 200, 100, 6
 ROUND_S = 0.005
 """The time that a round takes on the clock of the house: 10,000 messages a second."""
 
@@ -280,6 +283,41 @@ def talked() -> list[list[str]]:
     ]
 
 
+class Spread:
+    """Somebody whose contacts are at nodes of one service, in turn.
+
+    Args:
+        nodes: So many.
+        contacts: Likewise.
+    """
+
+    def __init__(self, nodes: int, contacts: int = SPREAD) -> None:
+        friends = [f"c{number}" for number in range(contacts)]
+        names = [f"n{number}" for number in range(nodes)]
+        self.nodes = Nodes(*names, hub=dict.fromkeys(friends, "both"))
+        for friend in friends:
+            self.nodes["n0"].add(friend, {"hub": "both"})
+        (hub,) = self.nodes["n0"].connect("hub")
+        clients = [hub]
+        for number, friend in enumerate(friends):
+            clients += self.nodes[f"n{number % nodes}"].connect(friend)
+            self.nodes.settle()
+        for client in clients:
+            client.handler.transport = Wire()  # type: ignore[assignment]  # all that is asked of it
+        self.feed, self.contacts = hub.handler.dataReceived, contacts
+
+    def cost_us(self, runs: int = SPREAD_RUNS) -> float:
+        """The CPU time at all nodes for one contact of a change of presence, the least of some."""
+        best_s = inf
+        for number in range(runs):
+            began = time.process_time()
+            for status in range(number * EACH_RUN, (number + 1) * EACH_RUN):
+                self.feed(b"<presence><status>%d</status></presence>" % status)
+                self.nodes.settle()
+            best_s = min(best_s, time.process_time() - began)
+        return best_s / (EACH_RUN * self.contacts) * 1e6
+
+
 HEADER = (
     f"<?xml version='1.0'?><stream:stream xmlns='{ns.CLIENT}' xmlns:stream='{ns.STREAM}' "
     f"to='{DOMAIN}' version='1.0'>"
@@ -388,6 +426,9 @@ def main() -> int:
     for walk in WALKS:
         print(f"### {walk.title}\n")
         print(table(["stage", "µs", "so far"], walked(walk, clients)), end="\n\n")
+    print(f"### A presence to {SPREAD} contacts, a delivery\n")
+    rows = [[counted(nodes, "node"), f"{Spread(nodes).cost_us():.2f}"] for nodes in (1, 3)]
+    print(table(["service of", "µs"], rows), end="\n\n")
     print("### A message in a conversation, to a bare JID\n")
     print(table(["message", "µs"], talked()), end="\n\n")
     return 0

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench.where import LOGIN, WALKS, Logins, people, walked
+from bench.where import LOGIN, WALKS, Logins, Spread, people, walked
 from xmppd.stream.stanza_handler import StanzaHandler
 
 
@@ -23,3 +23,11 @@ class WhereTests(SynchronousTestCase):
         self.assertEqual(list(costs)[1:-1], [step for step, _ in LOGIN])
         self.assertTrue(all(each_us > 0 for each_us in costs.values()))
         self.assertEqual(logins.house.server.client_connections.handlers, set())
+
+    def test_spread(self) -> None:
+        """A presence reaches contacts at all nodes, and costs something for each."""
+        spread = Spread(2, contacts=4)
+        self.assertGreater(spread.cost_us(runs=1), 0)
+        viewer = next(iter(spread.nodes["n1"].server.routing_table.users.values()))
+        (session,) = viewer.available_here
+        self.assertGreaterEqual(session.connection.counts.went[1], 6)
