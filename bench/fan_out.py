@@ -111,6 +111,18 @@ def item() -> Work:
     return lambda: timed(lambda: feed(stanza), 50)
 
 
+def oldest() -> Work:
+    """A further item there, for which the oldest one makes room."""
+    made, numbers = house(), count()
+    made.add("romeo")
+    [romeo] = made.connect("romeo")
+    to_nowhere(romeo)
+    feed = romeo.handler.dataReceived
+    return lambda: timed(
+        lambda: feed(publish(b"urn:bench:stored", b"%d" % next(numbers), NEWS_ITEM % 1)), 50
+    )
+
+
 def told() -> Work:
     """An item at the own account that is told to 200 contacts."""
     names = [f"c{number}" for number in range(CONTACTS)]
@@ -245,7 +257,7 @@ def join() -> Work:
 
 
 KINDS: dict[str, Callable[[], Work]] = {
-    each.__name__: each for each in (item, told, plain, newest, message, archived, join)
+    each.__name__: each for each in (item, oldest, told, plain, newest, message, archived, join)
 }
 
 
