@@ -111,7 +111,7 @@ def session_metrics(sessions: SessionManager) -> Iterator[Metric]:
     )
     yield Metric(
         "slow_readers",
-        "Sessions whose clients read more slowly than is written to them.",
+        "Sessions whose clients read more slowly than the server writes to them.",
         "gauge",
         lambda: waits["readers"],
     )
@@ -190,8 +190,8 @@ def connection_metrics(carried: Carried) -> Iterator[Metric]:
 
     yield Metric(
         "connections",
-        "Connections that are open. Those of HTTP are silent while no request is under way; a "
-        "WebSocket is a connection of HTTP and one of a client.",
+        "Open connections. One of HTTP is silent while no request is in progress; a WebSocket "
+        "counts both as a connection of HTTP and as one of a client.",
         "gauge",
         by_state,
         labels=(Label("kind", kinds), Label("state", states)),
@@ -213,7 +213,7 @@ def connection_metrics(carried: Carried) -> Iterator[Metric]:
     )
     yield Metric(
         "websockets",
-        "Streams by WebSocket.",
+        "Open streams over WebSocket.",
         "gauge",
         lambda: sum(map(_is_web_socket, xmpp["client"].handlers)),
     )
@@ -241,14 +241,14 @@ def stanza_metrics(
 
     yield Metric(
         "stanzas",
-        "Stanzas that have come from clients, servers and components, and that these were sent.",
+        "Stanzas that clients, servers and components have sent (in) or been sent (out).",
         "counter",
         passed,
         labels=(Label("peer", peers), Label("kind", [kind.name for kind in kinds]), _DIRECTION),
     )
     yield Metric(
         "slowed",
-        "How often connections were read more slowly, since they were too fast.",
+        "How often the server slowed a connection down, because it sent too fast.",
         "counter",
         lambda: {(peer,): found.slowed for peer, found in carried.sums.items() if peer in peers},
         labels=(Label("peer", peers),),
@@ -268,7 +268,7 @@ def stanza_metrics(
     )
     yield Metric(
         "presence_copies",
-        "Stanzas that these became.",
+        "Copies of presence broadcasts, one for each recipient.",
         "counter",
         lambda: broadcasts.copies,
     )
@@ -320,8 +320,8 @@ def stage_metrics(
 
     yield Metric(
         "stage_stanzas",
-        "Stanzas that have come to a stage: to the Roster as broadcasts, to the PresenceManager as "
-        "probes; those of the LocalClientSession were written to clients.",
+        "Stanzas that have reached a stage; for the Roster these are broadcasts, for the "
+        "PresenceManager probes, and for the LocalClientSession stanzas written to clients.",
         "counter",
         came,
         labels=(Label("stage", STAGES),),
@@ -348,8 +348,8 @@ def login_metrics(
 
     yield Metric(
         "logins",
-        "Logins that have succeeded or failed; a failure with a mechanism that was not offered is "
-        "of another one.",
+        "Logins that have succeeded or failed; a failure with a mechanism that was not offered has "
+        "the mechanism other.",
         "counter",
         logins,
         labels=(Label("mechanism", mechanisms), Label("result", OUTCOMES)),
@@ -388,7 +388,7 @@ def loop_metrics(watch: LoopWatch, reactor: object) -> Iterator[Metric]:
     yield Metric("turns", "Turns in which ready sockets were served.", "counter", of_hub("turns"))
     yield Metric(
         "turn",
-        "The time that turns have taken: its growth is the part of a second that the loop works.",
+        "The time that turns have taken; its rate is the share of time in which the loop works.",
         "counter",
         of_hub("busy_s"),
         "seconds",
@@ -407,7 +407,7 @@ def store_metrics(store: Store) -> Iterator[Metric]:
     watched = store.watched
     yield Metric(
         "store",
-        "The time that calls of the database take, with their wait for a turn.",
+        "The time that calls of the database take, including the wait for their turn.",
         "histogram",
         lambda: {(operation,): took_s for operation, took_s in watched.took_s.items()},
         "seconds",
@@ -432,19 +432,19 @@ def node_metrics(membership: Membership, bus: Bus) -> Iterator[Metric]:
     """The other nodes of the service, and what is under way to them."""
     yield Metric(
         "cluster_nodes",
-        "Nodes of the service that are in, with this one.",
+        "Nodes that belong to the service now, including this one.",
         "gauge",
         lambda: len(membership.nodes) + 1,
     )
     yield Metric(
         "cluster_queued_entries",
-        "Entries for other nodes that these have not handled.",
+        "Entries for other nodes that those nodes have not handled yet.",
         "gauge",
         lambda: sum(each.entries for each in bus.traffic()),
     )
     yield Metric(
         "cluster_lag",
-        "For so long the oldest entry for another node is not handled.",
+        "How long the oldest entry for another node has waited to be handled.",
         "gauge",
         lambda: max((each.lag_s for each in bus.traffic()), default=0.0),
         "seconds",
@@ -467,7 +467,7 @@ def server_metrics(routes: ForeignRoutes) -> Iterator[Metric]:
 
     yield Metric(
         "s2s_streams",
-        "Streams with other servers, by who has made the connection.",
+        "Streams with other servers; the direction is that of the connection.",
         "gauge",
         streams,
         labels=(_DIRECTION, Label("state", states)),
@@ -480,7 +480,7 @@ def server_metrics(routes: ForeignRoutes) -> Iterator[Metric]:
     )
     yield Metric(
         "s2s_attempts",
-        "Connections to other servers that were wanted.",
+        "Attempts to connect to other servers.",
         "counter",
         lambda: {
             ("reached",): outgoing.reached,
@@ -494,7 +494,7 @@ def web_metrics(connections: HTTPConnections, doors: HTTPDoors) -> Iterator[Metr
     """Requests by HTTP, and listeners."""
     yield Metric(
         "http_requests",
-        "Requests that were answered; - is the path of those for nothing that is there.",
+        "Requests that were answered; the route of a request for an unknown path is -.",
         "counter",
         lambda: dict(connections.answers.items()),
         labels=(Label("route", doors.paths.known), Label("status", _STATUSES)),
@@ -524,7 +524,7 @@ def certificate_metric(
 
     return Metric(
         "certificate_expires",
-        "The time for which a domain's certificate is still good.",
+        "The time until a domain's certificate expires.",
         "gauge",
         left,
         "seconds",

@@ -234,7 +234,7 @@ class ArchiveCommands:
                 "messages would be deleted that are older than archive.max_age_days, "
                 f"{limits.max_age_days or 'without limit'}; that are beyond archive.max_messages, "
                 f"{limits.max_messages or 'without limit'}, or archive.max_bytes, "
-                f"{limits.max_bytes or 'without limit'}; and those of nobody"
+                f"{limits.max_bytes or 'without limit'}; and messages that belong to no account"
             )
             return
         yield f"messages deleted: {await self.expiry.expire()}"

@@ -92,7 +92,7 @@ def _values(form: Tree, *, full_text: bool) -> Values:
         values[name] = [value.strip() for value in found if value.strip()]
     form_type = values.pop("FORM_TYPE", [MAM])
     if form_type != [MAM]:
-        raise _unclear("FORM_TYPE", f"is that of another form than {MAM}")
+        raise _unclear("FORM_TYPE", f"must be {MAM}")
     return values
 
 

@@ -184,7 +184,7 @@ def _person(values: Values) -> str:
 
 def _check(text: str, name: str, most_bytes: int) -> None:
     if not 1 <= len(text.encode()) <= most_bytes:
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"{name} has 1 to {most_bytes} bytes")
+        raise StanzaError(Condition.NOT_ACCEPTABLE, f"{name} must have 1 to {most_bytes} bytes")
 
 
 def _hue(text: str) -> float | None:
@@ -200,7 +200,9 @@ def _hue(text: str) -> float | None:
     except ValueError:
         hue = -1.0
     if not (isfinite(hue) and 0.0 <= hue <= MAX_HUE):
-        raise StanzaError(Condition.NOT_ACCEPTABLE, f"{_HUE} is an angle from 0 to {MAX_HUE:g}")
+        raise StanzaError(
+            Condition.NOT_ACCEPTABLE, f"{_HUE} must be an angle from 0 to {MAX_HUE:g}"
+        )
     return hue
 
 

@@ -43,7 +43,7 @@ def lists_since(
     """
     readable = _readable(standing, room.config)
     if not readable:
-        error = StanzaError(Condition.FORBIDDEN, "the lists of this room are not for you")
+        error = StanzaError(Condition.FORBIDDEN, "you may not see the lists of this room")
         return [Message.make(None, room.jid, error_bytes(error), type="error")]
     since = wanted.get("since", "")
     new = _changed(room, since, log)

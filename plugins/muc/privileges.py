@@ -286,7 +286,10 @@ def check_read_list(
     else:
         is_allowed = wanted.leads and not config.is_anonymous and actor.role is not Role.NONE
     if not is_allowed:
-        raise StanzaError(Condition.FORBIDDEN, f"you may not read the list of each {wanted.value}")
+        raise StanzaError(
+            Condition.FORBIDDEN,
+            f"you may not list those whose affiliation or role is {wanted.value}",
+        )
 
 
 class By(Enum):

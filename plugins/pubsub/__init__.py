@@ -64,7 +64,7 @@ def plug(
 
     told = Metric(
         "pubsub_told",
-        "Messages of services of nodes to subscribers and owners.",
+        "Notifications that PubSub services have sent to subscribers and owners.",
         "counter",
         lambda: sum(host.told for host in hosts),
     )

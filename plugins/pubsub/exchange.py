@@ -233,7 +233,7 @@ class NodeData(UserData):
                     continue
                 if not is_new and each.tag == qname(NS, "item"):
                     left_out.append(
-                        f"skipped an item of {node}, which does not exist or already has it"
+                        f"skipped an item of {node}: no such node, or it has the item already"
                     )
         finally:
             exchange.nodes.forget_host(account.to_bare())

@@ -18,7 +18,7 @@ from .store import PubSubStore
 from .subscription_forms import SubscriptionForm
 from .tables import KIND
 
-MOVED = "another node of the service took it over; try again"
+MOVED = "another node of the service took over this PubSub node; try again"
 
 MAX_IN_MEMORY = 10_000
 """Nodes whose affiliations and subscriptions are in memory; the one used longest ago makes room."""

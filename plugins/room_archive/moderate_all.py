@@ -90,7 +90,10 @@ class ModerateAll(RoomCommand):
         except ValueError:
             person = room.jid.to_bare()
         if person.local is None or person.bare == room.jid.bare:
-            raise StanzaError(Condition.ITEM_NOT_FOUND, f"no user was {text} here in the last day")
+            raise StanzaError(
+                Condition.ITEM_NOT_FOUND,
+                f"nobody with the nick or address {text} was here in the last day",
+            )
         return person.to_bare()
 
     async def _ban(self, room: Room, actor: JID, person: JID, reason: str) -> None:

@@ -209,7 +209,7 @@ class GoneTests(DatabaseCase):
         for path in self.files:
             path.unlink()
         self.assertIn(WAIT, self.write(writer)[0])
-        self.wait_for(lambda: "has been deleted under the server" in self.text())
+        self.wait_for(lambda: "was deleted while the server was running" in self.text())
         self.canary.stop()
         self.assertLess(self.stop(), STOPPED_S)
         for word in (self.refused_start(), self.ctl("user", "list", status=1)):
@@ -227,7 +227,7 @@ class GoneTests(DatabaseCase):
         copy.write_bytes(self.files[0].read_bytes())
         copy.replace(self.files[0])
         self.assertIn(WAIT, self.write(writer)[0])
-        self.wait_for(lambda: "has been replaced under the server" in self.text())
+        self.wait_for(lambda: "was replaced while the server was running" in self.text())
 
 
 class TwoServersTests(DatabaseCase):

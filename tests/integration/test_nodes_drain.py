@@ -76,7 +76,9 @@ class DrainedNodesTests(NodesCase):
         takes nobody, until that is cancelled.
         """
         *_, last = self.c.tell("cluster drain", node="a")
-        self.assertEqual(last, "a is drained: clients closed: 1, sessions moved to other nodes: 1")
+        self.assertEqual(
+            last, "a is drained: clients disconnected: 1, sessions moved to other nodes: 1"
+        )
         again = self.comes_back(self.romeo.until(b"</stream:error>"))
         self.assertRaises(ConnectionRefusedError, socket.create_connection,
                           ("127.0.0.1", self.a.client_port))  # fmt: skip

@@ -128,7 +128,7 @@ class StopTests(SynchronousTestCase):
         self.romeo.send("<message to='nurse@montague.lit' type='chat'><body>x</body></message>")
         _, lines = self.stop()
         said = "\n".join(lines)
-        self.assertIn("handling what clients had sent and not read took more than 13 s; the", said)
+        self.assertIn("handling stanzas that clients had sent took more than 13 s; the", said)
 
     def test_unread(self) -> None:
         """Messages that nobody has read and the store does not take are counted."""

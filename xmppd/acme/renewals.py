@@ -196,7 +196,7 @@ class Renewals:
         days, minutes = int(self.left_s(upkeep) // 86_400), round(wait_s / 60)
         if self.left_s(upkeep) < PRESSING_S:
             _log.error(
-                "the certificate of {domain} could not be renewed, days left: {days}: {why}",
+                "the certificate of {domain} could not be renewed (days left: {days}): {why}",
                 domain=upkeep.name, why=why, days=days,
             )  # fmt: skip
         else:

@@ -16,7 +16,7 @@ class Checked(Row, frozen=True):
     """One thing that was looked at.
 
     Attributes:
-        topic: What it belongs to.
+        topic: The topic that was checked.
         result: ``ok``; ``warn``: something may be missing; ``bad``: something does not work.
         about: A name, a host with its port, a plugin, a file.
         says: What was found, and unless that is ``ok``, what to do; without a full stop.

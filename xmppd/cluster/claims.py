@@ -203,7 +203,7 @@ class Claims:
         if owner is not None and owner != self._membership.id:
             return self._noted(kind, name, owner)
         if owner is None and not self._membership.complete:
-            raise DirectoryAway("not all that nodes have is known again")
+            raise DirectoryAway("what each node owns is not known again yet")
         for node in self._by_lot(kind, name) if owner is None else (owner,):
             found = await self._have(node, kind, name)
             if found is not None:

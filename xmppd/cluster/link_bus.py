@@ -168,7 +168,7 @@ class LinkBus(Conversations, LinkEnd):
                     link.take_detour(self.detour.carrier)
             else:
                 del self._links[id]
-                link.stop(f"node {id} is not in any more")
+                link.stop(f"node {id} no longer belongs to the service")
 
     def linked(self, node: NodeId) -> bool:
         """Whether there is a connection with this node."""
@@ -273,9 +273,9 @@ class LinkBus(Conversations, LinkEnd):
         if receiver != self.membership.id:
             return f"the peer wants node {receiver}, but this is {self.membership.id}"
         if not self.membership.is_in(sender):
-            return f"node {sender} is not in"
+            return f"node {sender} does not belong to the service"
         if self.membership.nodes[sender.name].certificate != certificate:
-            return f"node {sender} has another certificate than the directory says"
+            return f"node {sender} does not have the certificate that the directory names"
         return ""
 
     def _proof(self, sender: NodeId, receiver: NodeId) -> bytes:

@@ -72,7 +72,7 @@ class RedisConnection(txredisapi.RedisProtocol):
         if self._why is not None:
             raise RedisAway(str(self._why))
         if len(self.replyQueue.waiting) >= MAX_UNDER_WAY:
-            raise RedisAway(f"Redis at {self.where} has {MAX_UNDER_WAY} commands to answer")
+            raise RedisAway(f"Redis at {self.where} has not answered {MAX_UNDER_WAY} commands yet")
         answer: Deferred[Reply] = self.execute_command(*words)
         answer.addTimeout(within_s, self._clock)
         try:

@@ -103,7 +103,7 @@ class RedisDirectory(Directory):
                 raise ResourceTaken(others[resource])
             if done == b"full" and not void:
                 raise TooManySessions(others)
-        raise DirectoryAway(f"the places of {jid.bare} change too fast")
+        raise DirectoryAway(f"the sessions of {jid.bare} change too fast")
 
     @override
     async def leave(self, jid: JID, serial: int) -> None:
@@ -133,7 +133,7 @@ class RedisDirectory(Directory):
                 return Entered(self._noted(entered), others)
             if others:
                 raise ResourceTaken(others[resource])
-        raise DirectoryAway(f"the places of {jid.bare} change too fast")
+        raise DirectoryAway(f"the sessions of {jid.bare} change too fast")
 
     # -- accounts ---------------------------------------------------------------------------------
 

@@ -59,21 +59,22 @@ GRAPHS: Mapping[str, tuple[GraphKind, ...]] = {
     ),
     SERVER: (
         GraphKind("processor", "Processor", "%",
-                  (("of one", per_second("processor_s", _PERCENT)),)),
+                  (("of one core", per_second("processor_s", _PERCENT)),)),
         GraphKind("memory", "Memory", "MiB", (("in use", at_its_end("memory_bytes", _MIB)),)),
         GraphKind(
             "traffic", "Traffic a second", "KiB/s",
             (("in", per_second("in_bytes", _KIB)), ("out", per_second("out_bytes", _KIB))),
         ),
-        GraphKind("store", "How long a call of the database takes", "ms",
+        GraphKind("store", "Time that a database call takes", "ms",
                   (("a call", mean_ms("store")),)),
     ),
     NODES: (
         _SESSIONS,
         _LATE,
-        GraphKind("entries", "On the way to other nodes", "",
+        GraphKind("entries", "Entries on the way to other nodes", "",
                   (("entries", at_its_end("entries")),)),
-        GraphKind("lag", "How long the oldest waits", "ms", (("lag", at_its_end("lag_s", _MS)),)),
+        GraphKind("lag", "How long the oldest entry waits", "ms",
+                  (("lag", at_its_end("lag_s", _MS)),)),
     ),
 }  # fmt: skip
 """The graphs of each page: of the server that shows it."""

@@ -105,7 +105,7 @@ class Live:
                        f"peak of the hour {cells.number(round(self._peak, 1))} /s"),
             self._rate("copies", "Presence copies", now, before,
                        f"{cells.number(round(each, 1))} for each change"),
-            self._tile("queued_bytes", "To be written", queued, unit,
+            self._tile("queued_bytes", "Waiting to be sent", queued, unit,
                        "for slow readers" if now.queued_bytes else "nobody reads slowly"),
             self._mean("late", "Loop lag", now, before,
                        f"waiting logins: {cells.number(now.waiting)}" if now.waiting

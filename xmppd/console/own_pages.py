@@ -133,7 +133,7 @@ PAGES: tuple[Page | Panel, ...] = (
     ),
     Page(path="numbers", title="Numbers", says="All counters and measurements."),
     Panel(page="numbers", title="Now", command="stats", most=1_000),
-    Page(path="log", title="Log", says="The latest warnings and errors; the log itself has all."),
+    Page(path="log", title="Log", says="The latest warnings and errors; the log has every line."),
     Panel(page="log", title="Warnings and errors", command="log list",
           columns=("at", "level", "message")),
     Page(path="audit", title="Audit", says="What was changed, who changed it, and the outcome."),

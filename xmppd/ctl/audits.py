@@ -80,7 +80,8 @@ COMMANDS: tuple[Declared[AuditCommands], ...] = (
                 Argument("--words", 'only commands that start with this, such as "user"'),
                 Argument(
                     "--before",
-                    "only entries with a lower number, such as the last one of the previous page",
+                    "only entries with a lower number than this: for the next page, the last "
+                    "number of the page before",
                     Number(1, MAX_NUMBER),
                 ),
                 Argument(

@@ -218,7 +218,9 @@ class ClusterCommands:
 
 
 def _told(progress: DrainProgress) -> str:
-    return f"clients closed: {progress.closed}, sessions moved to other nodes: {progress.moved}"
+    return (
+        f"clients disconnected: {progress.closed}, sessions moved to other nodes: {progress.moved}"
+    )
 
 
 COMMANDS: tuple[Declared[ClusterCommands], ...] = (
@@ -250,7 +252,7 @@ COMMANDS: tuple[Declared[ClusterCommands], ...] = (
     Declared(
         Description(
             "cluster balance",
-            "rebalance work that only one node at a time can do, such as streams to other "
+            "spread work that only one node at a time can do, such as streams to other "
             "servers, evenly over the nodes",
             effect="changes",
             asks="all",

@@ -87,7 +87,7 @@ class MovingCommands:
         finally:
             source.close()
         verb = "would import" if plan.is_dry_run else "imported"
-        yield f"{verb} {counted(moved, 'account')}; other rows: {left}"
+        yield f"{verb} {counted(moved, 'account')}; not imported: {left}"
 
     async def _take_services(self, context: CommandContext) -> Replies:
         """Take what is of no account, if there are files of such beside the people."""

@@ -14,9 +14,9 @@ class SizeRow(Row, frozen=True):
 
     Attributes:
         kind: What its records are; what belongs to a plugin has the plugin's name.
-        bytes: With indexes.
-        rows: Such as one for each account; of a plugin those of all its tables.
-        estimated: Whether not all of it was counted.
+        bytes: Their size, including indexes.
+        rows: The number of rows; for a plugin, those of all its tables.
+        estimated: Whether the numbers are an estimate, because the table is large.
     """
 
     kind: str

@@ -66,7 +66,7 @@ def _there(server: XMPPServer, session: LocalClientSession) -> Iterator[Finding]
         yield Finding(
             "slowed",
             f"the server slowed this client down {counted(counts.slowed, 'time')}, because it "
-            "sent more than stream.stanzas_per_s or stream.bytes_per_s: "
+            "sent more than stream.stanzas_per_s or stream.bytes_per_s; it has sent "
             f"{counted(sum(counts.came), 'stanza')} so far",
         )
 

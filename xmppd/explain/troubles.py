@@ -122,7 +122,7 @@ def _disk(server: XMPPServer, around: Surroundings) -> Iterator[Trouble]:
     left = f"{space.free / 1e6:,.0f} MB ({100 * space.free / space.total:.1f} %) left"
     if space.free < FULL_BYTES:
         fails = "written" in server.store.watched.failing()
-        now = "writes fail now" if fails else "writes fail as soon as that is used"
+        now = "writes fail now" if fails else "writes fail as soon as that is used up"
         yield Trouble(
             "disk-full",
             f"the disk of {data} is full, {left}: {now}, so make room at once",

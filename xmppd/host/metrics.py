@@ -125,9 +125,9 @@ class Metrics:
                     f"{word!r} is not a valid name: use lowercase letters, digits and _"
                 )
         if not part.help or any(label.values == () for label in part.labels):
-            raise ValueError(f"{name} says nothing of itself, or has a label without values")
+            raise ValueError(f"{name} has no help text, or has a label without values")
         if name in self._rows:
-            raise ValueError(f"{name} is taken")
+            raise ValueError(f"a metric {name} already exists")
         self._rows[name] = part, owner
 
         def take_out() -> None:

@@ -18,14 +18,14 @@ def process_metrics() -> Iterator[Metric]:
     names = ("version", "python", "twisted")
     yield Metric(
         "build_info",
-        "The versions of which this server is made; always 1.",
+        "The versions of xmppd, Python and Twisted, as labels; the value is always 1.",
         "gauge",
         lambda: {build: 1},
         labels=tuple(Label(name, (value,)) for name, value in zip(names, build, strict=True)),
     )
     yield Metric(
         "process_cpu",
-        "Processor time that the process has used, of the system for it as well.",
+        "Processor time that the process has used, in user and system mode.",
         "counter",
         _cpu_s,
         "seconds",
@@ -39,7 +39,7 @@ def process_metrics() -> Iterator[Metric]:
     )
     yield Metric(
         "process_virtual_memory",
-        "Addresses that the process may use.",
+        "Virtual memory of the process.",
         "gauge",
         lambda: _memory_pages(0) * _PAGE_BYTES,
         "bytes",
@@ -53,7 +53,7 @@ def process_metrics() -> Iterator[Metric]:
     )
     yield Metric(
         "process_start_time",
-        "The time when the process has started, since 1970.",
+        "The time when the process started, in seconds since 1970.",
         "gauge",
         _started_at,
         "seconds",

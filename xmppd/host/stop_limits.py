@@ -17,11 +17,11 @@ class StopLimits(Enum):
     """
 
     CLIENTS = "closing the streams of clients", 7.0
-    STANZAS = "handling what clients had sent and not read", 13.0
+    STANZAS = "handling stanzas that clients had sent", 13.0
     PEERS = "closing the streams of servers and components", 18.0
-    WEB = "answering what was asked by HTTP", 19.0
+    WEB = "answering HTTP requests", 19.0
     SESSIONS = "saving sessions", 25.0
-    NODES = "leaving the other nodes", 26.0
+    NODES = "leaving the cluster", 26.0
     PLUGINS = "unloading plugins", 27.0
     STORE = "closing the database", 28.0
     LINKS = "closing connections with other nodes and Redis", 5.0

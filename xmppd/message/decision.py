@@ -87,7 +87,7 @@ BARE = Rows(
     _row("to an account without an available resource",           _O, _O, _E, _S, _S),
     _row("to an account with negative priorities only",           _O, _O, _E, _S, _S),
     _row("to an account with one resource that wants it",         _D, _D, _E, _D, _S),
-    _row("to an account with several that want it",               _M, _M, _E, _A, _S),
+    _row("to an account with several resources that want it",     _M, _M, _E, _A, _S),
     _row("to an account whose resources deny its sender",         _E, _E, _E, _S, _S),
 )
 NO_MATCH = Rows(
@@ -95,15 +95,15 @@ NO_MATCH = Rows(
     _row(f"{_GONE} that denies its sender",               _E, _E, _E, _S, _S),
     _row(f"{_GONE} without an available one",             _O, _O, _E, _S, _S, tells=True),
     _row(f"{_GONE} with negative priorities only",        _O, _O, _E, _S, _S, tells=True),
-    _row(f"{_GONE} where another wants it",               _E, _D, _E, _S, _S, tells=True),
-    _row(f"{_GONE} where several others want it",         _E, _M, _E, _S, _S, tells=True),
-    _row(f"{_GONE} whose others deny its sender",         _E, _E, _E, _S, _S),
+    _row(f"{_GONE} where another resource wants it",      _E, _D, _E, _S, _S, tells=True),
+    _row(f"{_GONE} where several other resources want it", _E, _M, _E, _S, _S, tells=True),
+    _row(f"{_GONE} whose other resources deny its sender", _E, _E, _E, _S, _S),
 )
 MATCH = _row("to a resource that is connected",                   _D, _D, _D, _D, _D)
 MATCH_UNWANTED = _row("to a resource that denies its sender",     _E, _E, _E, _S, _S)
-NOTHING_TO_KEEP = _row("to an offline account, with nothing to store", _S, _S, _E, _S, _S)
+NOTHING_TO_KEEP = _row("to an offline account, without anything to store", _S, _S, _E, _S, _S)
 NOT_TO_BE_KEPT = _row("to an offline account, not to be stored",  _E, _E, _E, _S, _S, tells=True)
-UNTOLD = _row("to an absent resource, from one who may not know that", _S, _S, _S, _S, _S)
+UNTOLD = _row("to an absent resource, from a sender who may not see its presence", *(_S,) * 5)
 NO_ROOM = _row("to an account that may store no more",            _E, _E, _E, _S, _S)
 SERVER = _row("to the server, or a resource of it",               _E, _E, _E, _E, _S)
 ADMINS = _row("to the server and its administrators",             *(Cell.TO_ADMINS,) * 4, _S)

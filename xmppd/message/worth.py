@@ -81,9 +81,9 @@ ROWS: dict[Worth, Fate] = {
     Worth.RECEIPT:       Fate("a receipt",                  True,  _KEPT, _COPIED, _QUIET, _SAME),
     Worth.SUBJECT:       Fate("a subject without a text",   True,  _KEPT, _ALONE,  _QUIET, _SAME),
     Worth.FALLBACK:      Fate("a fallback without a text",  True,  _KEPT, _COPIED, _QUIET, _SAME),
-    Worth.ANYTHING:      Fate("something that is not known", False, _KEPT, _ALONE,  _QUIET, _SAME),
-    Worth.PASSING:       Fate("a state that passes",        False, _GONE, _COPIED, _QUIET, _SAME),
-    Worth.NOTHING:       Fate("nothing by itself",          False, _GONE, _ALONE,  _QUIET, _SAME),
+    Worth.ANYTHING:      Fate("something unknown",          False, _KEPT, _ALONE,  _QUIET, _SAME),
+    Worth.PASSING:       Fate("a passing state",            False, _GONE, _COPIED, _QUIET, _SAME),
+    Worth.NOTHING:       Fate("nothing worth keeping",      False, _GONE, _ALONE,  _QUIET, _SAME),
 }
 # fmt: on
 """The table. In a chat message everything is copied (:xep:`0280`, §6.1)."""

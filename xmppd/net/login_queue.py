@@ -151,12 +151,12 @@ class LoginQueue(Generic[W]):
                    lambda: int(self.window.size)),
             Metric("logins_waiting", "Logins that wait for their turn.", "gauge",
                    lambda: self.waiting),
-            Metric("logins_waiting_peak", "The most that ever waited.", "gauge",
+            Metric("logins_waiting_peak", "The most logins that have waited at once.", "gauge",
                    lambda: counts.waiting_peak),
             Metric("logins_begun", "Logins that were admitted.", "counter", lambda: counts.let_in),
             Metric("logins_refused", "Logins that were refused.", "counter",
                    lambda: counts.refused),
-            Metric("late", "How late the server was when it was measured last.", "gauge",
+            Metric("late", "How late the server was at the last measurement.", "gauge",
                    lambda: round(self.late_s, 4), "seconds"),
         )  # fmt: skip
 

@@ -61,7 +61,7 @@ class DirectoryCheck:
         yield await self._sessions(repair=repair)
         yield await self._places(repair=repair)
         differ = await self._claims.differing(repair=repair)
-        yield Differing("things that live once", differ, differ if repair else 0)
+        yield Differing("things that one node owns", differ, differ if repair else 0)
 
     async def gone(self, *, repair: bool) -> AsyncIterator[Differing]:
         """Look for what is left of nodes that are gone, behind which nobody is sweeping.
@@ -82,7 +82,7 @@ class DirectoryCheck:
                     await self._sweep.behind(node)
         yield Differing("sessions at nodes that are gone", differ, differ if repair else 0)
         differ = await self._claims.void(remove=repair)
-        yield Differing("things that nodes have which are gone", differ, differ if repair else 0)
+        yield Differing("things owned by nodes that are gone", differ, differ if repair else 0)
 
     async def _is_forgotten(self, node: NodeId) -> bool:
         return await self._claims.is_nobodys(self._sweep.kind, str(node))

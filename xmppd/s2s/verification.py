@@ -47,12 +47,12 @@ def _is_authority(
     policy: Policy, certificate: x509.Certificate, says: x509.BasicConstraints
 ) -> None:
     if not says.ca:
-        raise ValueError("the certificate is not an authority's")
+        raise ValueError("the certificate that signed it is not an authority's")
 
 
 def _may_sign(policy: Policy, certificate: x509.Certificate, uses: x509.KeyUsage | None) -> None:
     if uses is not None and not uses.key_cert_sign:
-        raise ValueError("the key may not sign certificates")
+        raise ValueError("the key that signed it may not sign certificates")
 
 
 # An authority of one's own, such as OpenSSL's command line makes, need not say what its key is for.

@@ -219,7 +219,7 @@ def _metrics(server: Wiring) -> Iterator[Metric]:
     yield from measures.web_metrics(server.http_connections, server.http_doors)
     yield Metric(
         "bosh_sessions",
-        "Sessions by BOSH.",
+        "Open BOSH sessions.",
         "gauge",
         lambda: len(server.bosh_sessions.sessions),
     )

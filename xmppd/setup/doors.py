@@ -56,7 +56,7 @@ def doors_of(text: str) -> tuple[SetupDoor, ...]:
             raise ValueError(f'"{number}" is not a port from 1 to {MAX_PORT}')
         doors.append(SetupDoor(name, int(number) if colon else DOORS[name][0]))
     if not any(door.name.startswith("clients") for door in doors):
-        raise ValueError("no listener is for clients; add clients")
+        raise ValueError("none of the listeners is for clients; add clients")
     if len({door.port for door in doors}) < len(doors):
         raise ValueError("two listeners have the same port")
     return tuple(doors)

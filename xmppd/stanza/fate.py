@@ -19,7 +19,7 @@ class CarbonFate(Enum):
     NO = "not copied"
     SENT = "copied if the account sends it, or if it comes from a bare JID"
     YES = "copied"
-    AS_ANSWERED = "copied if what it answers was"
+    AS_ANSWERED = "copied if what it answers was copied"
 
 
 class PushFate(Enum):

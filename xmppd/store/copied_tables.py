@@ -62,7 +62,7 @@ class Misfit(ValueError):
     """
 
     def __init__(self, key: Mapping[str, object]) -> None:
-        super().__init__("a value is of another type than its column")
+        super().__init__("the type of a value is not that of its column")
         self.key = key
 
 

@@ -173,8 +173,8 @@ class _Damaged(Exception):
         if not moved:
             names = ", ".join(f"{name} {_shown(value)}" for name, value in self.key.items())
             raise StoreError(
-                f"A row of the table {self.table.name} ({names}) has a value that is of another "
-                "type than its column: mend it or delete it."
+                f"A row of the table {self.table.name} ({names}) has a value whose type is not "
+                "that of its column: mend the row, or delete it."
             )
 
 

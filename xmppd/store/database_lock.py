@@ -208,7 +208,7 @@ class DatabaseLock:
     def _check_database(self, seat: _Seat) -> None:
         if self._seat is not None and seat.database != self._seat.database:
             raise StoreError(
-                f"The database {self._shown} has been replaced under the server; restart it."
+                f"The database {self._shown} was replaced while the server was running; restart it."
             )
 
     def _end_own(self, connection: Connection) -> bool:

@@ -208,7 +208,7 @@ def make_file(path: str) -> None:
     except FileExistsError:
         return  # and is not opened: to close it again would take SQLite's locks away
     except OSError as error:
-        raise StoreError(f"The database {path} cannot be made: {error.strerror}.") from None
+        raise StoreError(f"The database {path} cannot be created: {error.strerror}.") from None
 
 
 def _be_durable(connection: SQLiteConnection, _entry: ConnectionPoolEntry) -> None:

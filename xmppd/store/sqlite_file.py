@@ -67,9 +67,9 @@ class SQLiteFile:
         present = dict(self._present())
         for path, opened in self._opened.items():
             if path not in present:
-                return f"The database's file {path} has been deleted under the server."
+                return f"The database's file {path} was deleted while the server was running."
             if present[path] != opened:
-                return f"The database's file {path} has been replaced under the server."
+                return f"The database's file {path} was replaced while the server was running."
         return None
 
     def release(self) -> None:

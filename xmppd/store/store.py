@@ -208,8 +208,8 @@ def make_store(
         return Store(server, reactor)
     if shared:
         raise StoreError(
-            "A cluster needs a database that all nodes share, and storage.url is an SQLite file: "
-            "use postgresql://…, where `xmppctl db copy` takes all that is in the file."
+            "A cluster needs a database that all nodes share, but storage.url is an SQLite file: "
+            "use postgresql://…; `xmppctl db copy` copies everything there."
         )
     return Store(SQLiteDatabase(parsed, threads), reactor)
 

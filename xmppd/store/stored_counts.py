@@ -42,7 +42,7 @@ class StoredCounts:
         """What was counted; nothing before :meth:`refresh`."""
         yield Metric(
             "accounts",
-            "Accounts that there are, counted every five minutes.",
+            "Accounts that exist, counted every five minutes.",
             "gauge",
             lambda: self._accounts,
             labels=(Label("domain", self._domains),),

@@ -174,8 +174,8 @@ def _bring(
         part.metadata.create_all(connection)
     elif found > version:
         raise TablesRefused(
-            f"The tables of the plugin {plugin} are of version {found}, and this plugin knows "
-            f"none later than {version}: it is older than they are."
+            f"The tables of the plugin {plugin} have version {found}, but the plugin knows only "
+            f"versions up to {version}: install a newer version of the plugin."
         )
     elif found < version:
         _upgrade(connection, part, plugin, found, may_upgrade=may_upgrade)
@@ -191,8 +191,8 @@ def _upgrade(
 ) -> None:
     if not may_upgrade:
         raise TablesRefused(
-            f"The tables of the plugin {plugin} are of the older version {found}: they are changed "
-            "when [storage] upgrade is true."
+            f"The tables of the plugin {plugin} have the older version {found}: set "
+            "storage.upgrade = true, and the server upgrades them."
         )
     from xmppd.store import steps
 
@@ -222,8 +222,9 @@ def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:
         wrong = names.symmetric_difference(table.c.keys())
         if wrong:
             raise TablesRefused(
-                f"The table {table.name} of the plugin {plugin} has other columns than the plugin "
-                f"says ({', '.join(sorted(wrong))}): a step is missing, or somebody changed it."
+                f"The columns of the table {table.name} are not those that the plugin {plugin} "
+                f"declares ({', '.join(sorted(wrong))} differ): an upgrade step is missing, or "
+                "somebody changed the table."
             )
 
 

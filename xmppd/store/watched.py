@@ -86,7 +86,8 @@ class Episode:
             self._look = None
         if self._count:
             self._say(
-                "the database could not be {doing} to the end: failed calls: {count} in {s} s"
+                "the database could not be {doing} when the server stopped; failed calls: {count} "
+                "in {s} s"
             )
 
     def _look_again(self) -> None:

@@ -139,12 +139,16 @@ def check_namespaces(header: StreamOpened, namespace: str, whose: str) -> None:
     """
     if header.tag != _STREAM:
         if local_name(header.tag) == "stream":
-            raise StreamError(StreamCondition.INVALID_NAMESPACE, f"streams are of {ns.STREAM}")
+            raise StreamError(
+                StreamCondition.INVALID_NAMESPACE, f"the namespace of a stream must be {ns.STREAM}"
+            )
         raise StreamError(StreamCondition.BAD_FORMAT, "a stream begins with <stream:stream>")
     if header.namespace not in (namespace, ns.STREAM, "") and (
         namespace not in header.prefixes.values()
     ):
-        raise StreamError(StreamCondition.INVALID_NAMESPACE, f"{whose} speak {namespace}")
+        raise StreamError(
+            StreamCondition.INVALID_NAMESPACE, f"{whose} must use the namespace {namespace}"
+        )
 
 
 def stream_error_in(tree: Tree) -> str:

@@ -203,7 +203,9 @@ class StreamParser:
         if head[0:1] != b"<" or head == b"<![":
             raise StreamError(StreamCondition.BAD_FORMAT, "text between stanzas")
         if head[1:2] in (b"!", b"?"):
-            raise StreamError(StreamCondition.RESTRICTED_XML, "no element between stanzas")
+            raise StreamError(
+                StreamCondition.RESTRICTED_XML, "a comment or other markup between stanzas"
+            )
         if head[1:2] == b"/":
             return self._read_closing()
         return self._begin_partial(0, content)

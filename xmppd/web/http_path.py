@@ -152,10 +152,10 @@ class HTTPPaths:
         if not part.path.startswith("/") or "//" in part.path:
             raise ValueError(f"{part.path!r} is not a path: a path begins with one slash")
         if not set(part.methods) <= METHODS:
-            raise ValueError(f"{part.path} has methods that nobody sends: {part.methods}")
+            raise ValueError(f"{part.path} has unknown methods: {part.methods}")
         for path, other in self._paths.items():
             if path == part.path or (other.owner != owner and _overlap(path, part.path)):
-                raise ValueError(f"{part.path} is taken by {other.owner}, who has {path}")
+                raise ValueError(f"{part.path} is already served by {other.owner}, as {path}")
         self._paths[part.path] = Guarded(part, owner)
         self.known.add(part.path)
 

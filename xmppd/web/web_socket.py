@@ -171,7 +171,9 @@ class MessageReader:
         opcode = first & 0x0F
         is_compressed = opcode == Opcode.TEXT and self._inflate and first & _RESERVED == _COMPRESSED
         if (first & _RESERVED and not is_compressed) or not second & _MASKED:
-            raise WebSocketError(CloseCode.PROTOCOL_ERROR, "this frame has the wrong bits")
+            raise WebSocketError(
+                CloseCode.PROTOCOL_ERROR, "this frame is not masked, or has reserved bits set"
+            )
         if opcode >= Opcode.CLOSE:
             known = opcode <= Opcode.PONG
             if not known or not first & _FIN or second & 0x7F > MAX_CONTROL_BYTES:

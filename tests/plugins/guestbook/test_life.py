@@ -173,7 +173,9 @@ class LifeTests(SynchronousTestCase):
             '    Column("mood", Text),\n    Index(None, "signed"),\n',
         )
         reloading = Deferred.fromCoroutine(self.plugins.reload("guestbook"))
-        self.assertIn("a step is missing", str(self.failureResultOf(reloading, PluginError).value))
+        self.assertIn(
+            "an upgrade step is missing", str(self.failureResultOf(reloading, PluginError).value)
+        )
         self.assertEqual(entries(book(self.juliet)), [(JULIET, "Ay me!")])
         change(
             self.directory,

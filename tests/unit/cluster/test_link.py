@@ -379,9 +379,9 @@ class DoorTests(LinkTestCase):
     def test_generation(self) -> None:
         """A generation that was fenced, and one that nobody knows."""
         del self.a.members["b"]
-        self.assert_refused("node b.1 is not in", self.hello(), told=True)
+        self.assert_refused("node b.1 does not belong to the service", self.hello(), told=True)
         self.a.members["b"] = Node(id=NodeId("b", 2))
-        self.assert_refused("node b.1 is not in", self.hello(), told=True)
+        self.assert_refused("node b.1 does not belong to the service", self.hello(), told=True)
 
     def test_receiver(self) -> None:
         """Who looks for another node, at an address that was that one's."""

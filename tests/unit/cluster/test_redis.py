@@ -121,7 +121,7 @@ class RuleTests(RedisCase):
         ]
         self.assertEqual(
             await self.refusal(redis.execute("INCR", "n")),
-            f"Redis at {server.url} has 10000 commands to answer",
+            f"Redis at {server.url} has not answered 10000 commands yet",
         )
         server.go_on()
         for each in under_way:

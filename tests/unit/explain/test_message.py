@@ -178,9 +178,9 @@ class MessageTests(SynchronousTestCase):
             (
                 JULIET,
                 "chat",
-                "several that want it is delivered to those of the highest priority",
+                "several resources that want it is delivered to those of the highest priority",
             ),
-            (JULIET, "headline", "several that want it is delivered to all of them"),
+            (JULIET, "headline", "several resources that want it is delivered to all of them"),
             (f"{JULIET}/a", "normal", "a resource that is connected is delivered there"),
             ("nurse@montague.lit", "chat", "without an available resource is stored until"),
             ("june@montague.lit", "chat", "an account that does not exist is bounced"),

@@ -54,9 +54,9 @@ class MetricsTests(SynchronousTestCase):
         """A metric has a plain name, a help, and labels with values; each name is there once."""
         self.put(1)
         for metric, why in (
-            (Metric("stanzas", "Again.", "gauge", lambda: 1), "stanzas is taken"),
+            (Metric("stanzas", "Again.", "gauge", lambda: 1), "a metric stanzas already exists"),
             (Metric("Stanzas", "Large.", "gauge", lambda: 1), "is not a valid name"),
-            (Metric("mute", "", "gauge", lambda: 1), "says nothing of itself"),
+            (Metric("mute", "", "gauge", lambda: 1), "has no help text"),
             (Metric("a", "A.", "gauge", lambda: 1, labels=(Label("b", ()),)), "without values"),
             (
                 Metric("a", "A.", "gauge", lambda: 1, labels=(Label("b c", ("d",)),)),

@@ -130,7 +130,7 @@ class LuaTests(BadInputCase):
         made = self.directory / "made"
         code = f"os.execute('touch {made}'); return {{}}\n"
         said = self.bring_one("roster/romeo.dat", code)
-        self.assertIn("roster/romeo.dat, line 1: something in the place of return", said)
+        self.assertIn("roster/romeo.dat, line 1: return is missing", said)
         self.assertFalse(made.exists())
 
     def test_endless(self) -> None:

@@ -130,7 +130,7 @@ class DatabaseTests(MovingCase):
             with self.subTest(where):
                 (self.directory / "openfire.sqlite").unlink(missing_ok=True)
                 source = self.database(salted, *also)
-                with self.assertRaisesRegex(Refused, "needs its file conf/security.xml"):
+                with self.assertRaisesRegex(Refused, "need its file conf/security.xml"):
                     self.bring(source, "openfire")
                 file = self.directory / where
                 file.parent.mkdir(exist_ok=True)
@@ -238,7 +238,7 @@ class ScriptTests(MovingCase):
             self.told(source, "openfire", host="montague.lit")[:3],
             [
                 "not imported: line 7: an invalid value of a row",
-                "not imported: line 8: a row of OFUSER has other columns than its table",
+                "not imported: line 8: a row of OFUSER does not have the columns of its table",
                 "not imported: line 9: the line has more than 500 bytes",
             ],
         )

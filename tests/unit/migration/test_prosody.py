@@ -45,8 +45,8 @@ class FilesTests(MovingCase):
         said = self.bring(self.directory, "prosody")
         self.assertRegex(
             said[0],
-            f"{JULIET} was imported, but: .*roster/juliet.dat, line 1: .*; offline: there is no "
-            "moment 1e.* s after 1970; archive: there is no moment -1",
+            f"{JULIET} was imported, but: .*roster/juliet.dat, line 1: .*; offline: not a valid "
+            "time: 1e.* s after 1970; archive: not a valid time: -1",
         )
         self.assertRegex(said[1], "vcard/romeo.dat, line 1: .*; .*offline/romeo.list, line 2: ")
         self.exported(self.house, "out")

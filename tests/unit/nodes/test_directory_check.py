@@ -18,9 +18,9 @@ from xmppd.testing.nodes import Nodes
 
 SESSIONS = "sessions that are not in the directory"
 PLACES = "places in the directory without a session"
-THINGS = "things that live once"
+THINGS = "things that one node owns"
 GONE = "sessions at nodes that are gone"
-GONE_THINGS = "things that nodes have which are gone"
+GONE_THINGS = "things owned by nodes that are gone"
 GRACE_S = 30.0
 
 

@@ -471,13 +471,13 @@ class CommandTests(DrainCase):
         for at, given in (("a", {"rate": "1"}), ("b", {})):
             replies, reading = self.give(at, node="a", **given)
             self.pass_time(8)
-            self.assertIn("a: clients closed: ", str(replies[0]))
+            self.assertIn("a: clients disconnected: ", str(replies[0]))
             self.assertNoResult(reading)
         faster, reading = self.give("c", node="a", rate="100")
         self.pass_time(10)
         self.successResultOf(reading)
         self.assertEqual(
-            faster[-1], "a is drained: clients closed: 30, sessions moved to other nodes: 0"
+            faster[-1], "a is drained: clients disconnected: 30, sessions moved to other nodes: 0"
         )
 
     def test_cancel(self) -> None:

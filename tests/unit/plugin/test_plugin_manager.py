@@ -288,7 +288,7 @@ class PlacingTests(PluginTestCase):
         for part, why in (
             (Handler(), "DuplicateHandler"),
             (Command(JOKE, run), "joke already exists"),
-            (number("jokes"), "jokes is taken"),
+            (number("jokes"), "a metric jokes already exists"),
             (Component("jokes.montague.lit", Nobody()), "jokes.montague.lit already exists"),
             (Component("montague.lit", Nobody()), "is a domain of accounts"),
             (Component("Rooms.Montague.Lit", Nobody()), "should be written rooms.montague.lit"),

@@ -40,7 +40,7 @@ class AnswerTests(SynchronousTestCase):
         for given, why in (
             ({"domain": "verona"}, 'domain: "verona" is not a domain'),
             ({"admin": "romeo@mantua.lit"}, "admin: "),
-            ({"listeners": "servers"}, "no listener is for clients"),
+            ({"listeners": "servers"}, "none of the listeners is for clients"),
             ({"listeners": "clients windows"}, '"windows" is not one of clients'),
             ({"listeners": "clients:70000"}, '"70000" is not a port'),
             ({"listeners": "clients web:5222"}, "two listeners have the same port"),

@@ -162,7 +162,7 @@ class TablesContract(Asking):
         await self.put(FIRST)
         loading = Deferred.fromCoroutine(self.put(SECOND, lambda operations: None))
         error = await self.assertFailure(loading, TablesRefused)
-        self.assertIn("other columns than the plugin says (place)", str(error))
+        self.assertIn("(place differ)", str(error))
         self.assertEqual(await self.version(), 0)
 
     async def test_not_upgraded(self) -> None:

@@ -197,7 +197,7 @@ class LockTests(TestCase):
         await self.until("does not exist")
         await self.assertFailure(Deferred.fromCoroutine(self.write()), StoreError)
         administer(f"CREATE DATABASE {parse_url(self.url).database}")
-        await self.until("has been replaced under the server")
+        await self.until("was replaced while the server was running")
         await self.assertFailure(Deferred.fromCoroutine(self.write()), StoreError)
 
     async def test_not_made(self) -> None:

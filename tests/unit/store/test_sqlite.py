@@ -318,7 +318,7 @@ class MissingFileTests(DatabaseCase):
             with self.subTest(suffix):
                 path = Path(f"{self.path}{suffix}")
                 away = path.rename(f"{path}.away")
-                await self.assert_unusable(f"{path} has been deleted under the server")
+                await self.assert_unusable(f"{path} was deleted while the server was running")
                 away.rename(path)
                 await self.noticed()
                 self.assertEqual(await self.rows(), 1)
@@ -328,7 +328,7 @@ class MissingFileTests(DatabaseCase):
         copy = Path(f"{self.path}.copy")
         copy.write_bytes(self.path.read_bytes())
         copy.replace(self.path)
-        await self.assert_unusable(f"{self.path} has been replaced under the server")
+        await self.assert_unusable(f"{self.path} was replaced while the server was running")
 
     async def test_backup(self) -> None:
         """A backup is made without anybody noticing."""

@@ -99,7 +99,9 @@ class EjabberdDump(EjabberdReader):
         except ValueError as error:
             raise SourceError(f"{self._path}, {error}") from error
         except sqlite3.Error as error:
-            raise SourceError(f"what is noted beside {self._path} has no room ({error})") from error
+            raise SourceError(
+                f"the temporary file beside {self._path} cannot be written ({error})"
+            ) from error
         assert self._shelf is not None, "it was just made"
         yield from self._shelf.execute(
             "SELECT DISTINCT name, domain FROM record WHERE kind IN ('passwd', 'roster') "
@@ -258,7 +260,7 @@ class EjabberdDump(EjabberdReader):
             value = value_of(os.pread(self._file, record.size, record.at))
             names = self._attributes.get(kind, [])
             if not isinstance(value, tuple) or len(value) != len(names) + 1:
-                raise ValueError("the record has other fields than its table")
+                raise ValueError("the fields of the record are not those of its table")
             return convert(dict(zip(names, value[1:], strict=True)))
         except (KeyError, ValueError) as error:
             why = f"no field {error}" if isinstance(error, KeyError) else str(error)

@@ -88,7 +88,7 @@ def _take_line(shelf: sqlite3.Connection, widths: dict[str, int], line: str) -> 
     elif (row := _INSERT.match(line)) and row["name"] in widths:  # others are HSQLDB's own
         values = list(_values(line, row.end()))
         if widths[row["name"]] != len(values):
-            raise ValueError(f"a row of {row['name']} has other columns than its table")
+            raise ValueError(f"a row of {row['name']} does not have the columns of its table")
         marks = ", ".join("?" * len(values))
         shelf.execute(f'INSERT INTO "{row["name"]}" VALUES ({marks})', values)
 

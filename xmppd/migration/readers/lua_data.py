@@ -207,7 +207,7 @@ class LuaData:
 
     def _expect(self, token: bytes) -> None:
         if not self._take(token):
-            raise self._wrong(f"something in the place of {token.decode()}")
+            raise self._wrong(f"{token.decode()} is missing")
 
     def _wrong(self, why: str) -> ValueError:
         while self._counted < self._at:  # each byte once, however many complaints there are

@@ -31,10 +31,10 @@ PASSWORDS_TRIED = 20
 """Of encrypted passwords, to see whether ``passwordKey`` opens them."""
 
 WRONG_KEY = (
-    "passwordKey in ofProperty does not decrypt the passwords in ofUser: the key belongs to "
-    "another Openfire, or this version (5.1 or later) needs its file conf/security.xml as well, "
-    "beside the source; or else remove passwordKey from ofProperty: accounts without SCRAM keys "
-    "then get no password here"
+    "passwordKey in ofProperty does not decrypt the passwords in ofUser. Openfire 5.1 and later "
+    "also need its file conf/security.xml: copy it beside the source. If the key belongs to "
+    "another Openfire, remove passwordKey from ofProperty: accounts without SCRAM keys then get no "
+    "password here"
 )
 
 SUBSCRIPTIONS = {0: "none", 1: "to", 2: "from", 3: "both"}
