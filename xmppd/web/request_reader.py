@@ -10,6 +10,17 @@ import httptools
 from xmppd.web.request import HTTPError
 
 _BLANK_LINE = b"\r\n\r\n"
+_LENGTH = b"content-length"
+_LENGTH_LINE = b"\r\nContent-Length: "
+_SECRETS = (b"authorization", b"cookie")
+
+MAX_KNOWN_HEADS = 256
+MAX_KNOWN_HEAD_BYTES = 2_048
+MAX_DIGITS = 9
+_known: dict[tuple[bytes, bytes], "Head"] = {}
+"""Heads of POST that llhttp has read, by their bytes before and behind the number of bytes that
+they announce. A client says the same with each request, and llhttp would say the same of it.
+"""
 
 
 @dataclass(slots=True)
@@ -41,6 +52,20 @@ class Head:
     def all(self, name: bytes) -> list[bytes]:
         """The values of all headers of a name."""
         return [value for key, value in self.headers if key == name]
+
+    def with_length(self, digits: bytes) -> "Head":
+        """The same head of a request that goes on being one of HTTP, announcing another length."""
+        headers = self.headers.copy()
+        headers[headers.index((_LENGTH, self.last[_LENGTH]))] = (_LENGTH, digits)
+        return Head(
+            self.target,
+            headers,
+            {**self.last, _LENGTH: digits},
+            int(digits),
+            method=self.method,
+            version=self.version,
+            keep_alive=self.keep_alive,
+        )
 
 
 class Sink(Protocol):
@@ -75,6 +100,7 @@ class RequestReader:
         "_left",
         "_max_head_bytes",
         "_parser",
+        "_passes_by",
         "_sink",
         "_tail",
         "ended",
@@ -91,7 +117,7 @@ class RequestReader:
 
     def _new_request(self) -> None:
         self._head = Head()
-        self._in_body = False
+        self._in_body = self._passes_by = False  # llhttp is not asked about such a request
         self._left: int | None = None  # of a body whose length was announced
         self._framing_bytes = 0  # since the last piece of the body
         self._tail = b""
@@ -116,6 +142,8 @@ class RequestReader:
         Raises:
             HTTPError: This is no request, or too much of one; nothing more can be read.
         """
+        if not self._framing_bytes and not self._in_body:
+            data = self._behind_head(data)
         while data:
             piece, data = self._cut(data)
             self._feed(piece)
@@ -123,6 +151,41 @@ class RequestReader:
                 self._next_request()
                 break
         return data
+
+    def _behind_head(self, data: bytes) -> bytes:
+        """Read the head of a request by what is known of such; what is left to read."""
+        end = data.find(_BLANK_LINE) + 4
+        at = data.find(_LENGTH_LINE, 0, end) + len(_LENGTH_LINE)
+        if not len(_LENGTH_LINE) <= at < end <= min(self._max_head_bytes, MAX_KNOWN_HEAD_BYTES):
+            return data
+        behind = data.find(b"\r", at)
+        digits, parts = data[at:behind], (data[:at], data[behind:end])
+        if len(digits) > MAX_DIGITS or not digits.isdigit() or digits.startswith(b"0"):
+            return data
+        known = _known.get(parts)
+        if known is None:
+            self._learn(data[:end], parts)
+            return data[end:]
+        self._head = head = known.with_length(digits)
+        self._in_body = self._passes_by = True
+        self._left = head.length
+        self._sink.head(head)
+        return data[end:]
+
+    def _learn(self, data: bytes, parts: tuple[bytes, bytes]) -> None:
+        """Have llhttp read a head, and know it from now on."""
+        self._feed(data)
+        head = self._head
+        if (
+            head.method == "POST"
+            and head.keep_alive
+            and not head.chunked
+            and not head.upgrade
+            and not any(name in head.last for name in _SECRETS)
+        ):
+            if len(_known) >= MAX_KNOWN_HEADS:
+                del _known[next(iter(_known))]
+            _known[parts] = head
 
     def _cut(self, data: bytes) -> tuple[bytes, bytes]:
         """The bytes up to where this request may end, and those behind."""
@@ -139,6 +202,12 @@ class RequestReader:
 
     def _feed(self, piece: bytes) -> None:
         left = self._left
+        if self._passes_by and left is not None:
+            self._left = left = left - len(piece)
+            self._sink.body(piece)
+            if not left:
+                self.on_message_complete()
+            return
         if left is None:
             self._framing_bytes += len(piece)
             if self._framing_bytes > self._max_head_bytes + (len(piece) if self._in_body else 0):

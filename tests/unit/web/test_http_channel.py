@@ -42,6 +42,27 @@ class RequestTests(WebCase):
             texts = [client.answer().text for _ in range(4)]
             self.assertEqual(texts, ["/hello\n", "/form words\n", "/form words\n", "/hello\n"])
 
+    def test_same_head_again(self) -> None:
+        """Whoever asks again with the same head, but for a length, is understood as before, torn or
+        not.
+        """
+        said = (b"words", b"w", b"a" * 300, b"", b"words")
+        requests = [
+            b"POST /form HTTP/1.1\r\nHost: montague.lit\r\nContent-Length: %d\r\n"
+            b"X-Number: 1\r\n\r\n%b" % (len(each), each)
+            for each in said
+        ]
+        stream = b"".join(requests)
+        for step in (1, 7, 64, 1_000):
+            client = WebClient(self.house)
+            for at in range(0, len(stream), step):
+                client.send(stream[at : at + step])
+            for each in said:
+                self.assertEqual(client.answer().text, f"/form {each.decode()}".rstrip() + "\n")
+                asked = self.asked.pop(0)
+                self.assertEqual(asked.header("content-length"), str(len(each)))
+                self.assertEqual(asked.header("x-number"), "1")
+
     def test_head(self) -> None:
         """HEAD is answered as GET is, without the body."""
         self.client.ask("HEAD", "/hello")
@@ -163,6 +184,17 @@ class RefusalTests(WebCase):
             with self.subTest(data=data):
                 self.assertEqual(self.refusal(data), (400, True))
         self.assertEqual(self.asked, [])
+
+    def test_other_lengths(self) -> None:
+        """A head that was right is not with what is no length in it (HT-5)."""
+        form = b"POST /form HTTP/1.1\r\nHost: montague.lit\r\nContent-Length: %b\r\n\r\nwords"
+        self.assertEqual(self.refusal(form % b"5"), (200, False))
+        for length in (b"-5", b"+5", b"0x5", b"5,5", b"5 5", b"", b"9" * 30, b"\xb2"):
+            with self.subTest(length=length):
+                self.assertEqual(self.refusal(form % length), (400, True))
+        doubled = form.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n")
+        self.assertEqual(self.refusal(doubled % b"5"), (400, True))
+        self.assertEqual(self.refusal(form % b"9999999"), (413, True))
 
     def test_targets(self) -> None:
         """A path that might mean one thing here and another there is refused (HT-2)."""
