@@ -10,7 +10,7 @@ from xmppd.net.connection_handler import TransportBinding
 from xmppd.net.listener import Listeners
 from xmppd.net.turn_end import AtEndOfTurn
 from xmppd.stream.stanza_intake import served
-from xmppd.web.bosh_body import BadBody, Body, read_body, write_body
+from xmppd.web.bosh_body import MAX_TAG_BYTES, BadBody, Body, read_body, write_body
 from xmppd.web.bosh_framing import BOSH, BOSH_PATH
 from xmppd.web.bosh_session import (
     INACTIVITY_S,
@@ -100,7 +100,8 @@ class BoshSessions:
             return passed
         if session is None or (session.terms.secure and not request.encrypted):
             return _terminate("item-not-found")
-        if len(request.body) > session.max_body_bytes:
+        size_bytes = len(request.body)
+        if size_bytes > MAX_TAG_BYTES and size_bytes > session.max_body_bytes:
             session.fail("policy-violation")
             return _terminate("policy-violation")
         return session.poll(request, rid, body)

@@ -17,6 +17,11 @@ _BEGIN = (  # each as usual
 )
 _END = b"</body>"
 _SPACE = b" \t\r\n"
+# As nearly all begin: three attributes, which are these, each once, if all three are found.
+_plain = re.compile(
+    rb"<body(?: (?:(xmlns)=(['\"])%b\2|rid=(['\"])([0-9]{1,16})\3|sid=(['\"])([\w.\-]+)\5)){3}"
+    rb" ?(/?)>" % HTTPBIND.encode()
+).match
 _ordinary = re.compile(
     rb"<body((?:[ \t\r\n]+[\w:.\-]+=(?:'[^'<>&]*'|\"[^\"<>&]*\")){1,40})[ \t\r\n]*(/?)>"
 ).match
@@ -49,16 +54,12 @@ def read_body(data: bytes) -> Body:
         BadBody: It is none.
     """
     data = data.strip(_SPACE)
-    found = _ordinary(data)
-    attributes = None if found is None else _ordinary_attributes(found[1])
-    if found is not None and attributes is not None:
-        end, empty = found.end(), bool(found[2])
+    plain = _plain(data)
+    if plain is not None and plain[1] and plain[4] and plain[6]:
+        attributes = {"rid": plain[4].decode(), "sid": plain[6].decode()}
+        end, empty = plain.end(), bool(plain[7])
     else:
-        tag = _any_tag(data)
-        if tag is None or tag.end() > MAX_TAG_BYTES:
-            raise BadBody("the <body/> is missing")
-        end, empty = tag.end(), tag[0].endswith(b"/>")
-        attributes = _parsed(tag[0] if empty else tag[0][:-1] + b"/>")
+        attributes, end, empty = _start_tag(data)
     if empty:
         if end != len(data):
             raise BadBody("something follows the <body/>")
@@ -66,6 +67,19 @@ def read_body(data: bytes) -> Body:
     if not data.endswith(_END):
         raise BadBody("the <body/> is not closed")
     return Body(attributes, data[end : -len(_END)])
+
+
+def _start_tag(data: bytes) -> tuple[dict[str, str], int, bool]:
+    """The attributes of a start tag, its end, and whether the body ends there as well."""
+    found = _ordinary(data)
+    attributes = None if found is None else _ordinary_attributes(found[1])
+    if found is not None and attributes is not None:
+        return attributes, found.end(), bool(found[2])
+    tag = _any_tag(data)
+    if tag is None or tag.end() > MAX_TAG_BYTES:
+        raise BadBody("the <body/> is missing")
+    empty = tag[0].endswith(b"/>")
+    return _parsed(tag[0] if empty else tag[0][:-1] + b"/>"), tag.end(), empty
 
 
 def _ordinary_attributes(text: bytes) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ from xmppd.stream.stream_parser import (
     StreamParser,
 )
 from xmppd.stream.tcp_framing import TCP
-from xmppd.web.content_namespace import inward, outward
+from xmppd.web.content_namespace import declaring, outward
 
 BOSH_PATH = "/bosh"
 
@@ -30,12 +30,13 @@ class BodyReader:
         namespace: Of its stanzas.
     """
 
-    __slots__ = ("_bodies", "_elements", "_ended", "_parser", "_waiting_bytes")
+    __slots__ = ("_bodies", "_elements", "_ended", "_parser", "_reading", "_waiting_bytes")
 
     def __init__(self, limits: ParserLimits, namespace: str) -> None:
         self._parser = StreamParser(limits, namespace)
         self._bodies: deque[bytes] = deque()
         self._waiting_bytes = self._elements = 0
+        self._reading = False  # something of a body may be left in the parser
         self._ended = False
 
     @property
@@ -77,6 +78,12 @@ class BodyReader:
             StreamError: This stream cannot go on.
         """
         while not self._ended:
+            if not self._reading:
+                if not self._bodies:
+                    return None
+                simple = self._begin(self._bodies.popleft())
+                if simple is not None:
+                    return simple
             try:
                 event = self._parser.next()
             except StreamError:
@@ -94,12 +101,21 @@ class BodyReader:
             if self._parser.unread:
                 self._ended = True
                 raise StreamError(StreamCondition.BAD_FORMAT, "an element is incomplete")
-            if not self._bodies:
-                return None
-            body = self._bodies.popleft()
-            self._waiting_bytes -= len(body)
-            self._elements = 0
-            self._parser.feed(inward(body))
+            self._reading = False
+        return None
+
+    def _begin(self, body: bytes) -> Received | None:
+        """The element in a body, if it is a simple one; else the parser reads what is in it."""
+        self._waiting_bytes -= len(body)
+        found = declaring(body)
+        if found is not None:
+            body = found[1] + body[found.end() :]
+            simple = self._parser.whole(body, found[2])
+            if simple is not None:
+                return simple
+        self._elements = 0
+        self._reading = True
+        self._parser.feed(body)
         return None
 
 
@@ -107,10 +123,8 @@ class BoshFraming:
     """The framing of :xep:`0206`: what is no element is said by the session's bodies."""
 
     end: ClassVar[bytes] = TCP.end
-
-    def element(self, element: bytes) -> bytes:
-        """What stands in a body for an element."""
-        return outward(element)
+    element = staticmethod(outward)
+    """What stands in a body for an element."""
 
     def reader(self, limits: ParserLimits, namespace: str) -> BodyReader:
         """A reader of a stream that begins."""

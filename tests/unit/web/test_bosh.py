@@ -1,5 +1,6 @@
 """Clients by BOSH, in memory."""
 
+from itertools import permutations
 from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -294,11 +295,23 @@ class BodyTests(SynchronousTestCase):
                 expected = {"rid": "1", "xml:lang": "en", "xmpp:restart": "true"}
                 self.assertEqual(body.attributes, expected)
 
+    def test_plain(self) -> None:
+        """With nothing but the attributes of a poll, in whichever order and quotes."""
+        attributes = (f"xmlns='{HTTPBIND}'", 'rid="12"', "sid='a.b'")
+        for order in permutations(attributes):
+            for end, content in (("/>", b""), (" />", b""), ("><a/></body>", b"<a/>")):
+                body = read_body(f"<body {' '.join(order)}{end}".encode())
+                self.assertEqual(body.content, content)
+                self.assertEqual(body.attributes, {"rid": "12", "sid": "a.b"})
+
     def test_none(self) -> None:
         """What is no body is none."""
         for data in (
             b"", b"<body", b"<body>", b"<body/>", b"<a/>", b"<!DOCTYPE a><body/>",
             f"<body xmlns='{HTTPBIND}' rid='1' rid='2'/>".encode(),
+            f"<body xmlns='{HTTPBIND}' xmlns='{HTTPBIND}' rid='1' sid='2'/>".encode(),
+            b"<body rid='1' rid='1' sid='2'/>",
+            b"<body xmlns='u' rid='1' sid='2'/>",
             f"<body xmlns='{HTTPBIND}' rid='1'/>x".encode(),
             f"<body xmlns='{HTTPBIND}' rid='&x;'/>".encode(),
             f"<body xmlns='{HTTPBIND}' a='".encode() + b"x" * 9_000 + b"&lt;'/>",
