@@ -100,8 +100,10 @@ class HTTPChannel(Protocol):
         "_sending",
         "_then",
         "_unread",
+        "connected",
         "door",
         "settings",
+        "transport",
     )
     transport: Transport  # type: ignore[assignment]  # Twisted knows no better than ITransport
 

@@ -84,9 +84,9 @@ class MessageReader:
         self._allowed_bytes = 0  # as it said last; it is asked again when a message is larger
         self._inflate = inflate
         self._is_compressed = False
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""  # a bytearray while there is something: most are idle
         self._needed = 2
-        self._parts: list[bytes] = []
+        self._parts: tuple[bytes, ...] = ()
         self._size_bytes = self._fragments = 0
         self._closed = False
 
@@ -123,13 +123,11 @@ class MessageReader:
         Raises:
             WebSocketError: Nothing more can be read.
         """
-        kept = self._data
-        if kept:
-            kept += data
-            if len(kept) < self._needed:
+        if self._data:
+            self._data += data
+            if len(self._data) < self._needed:
                 return
-            data = bytes(kept)
-            kept.clear()
+            data, self._data = bytes(self._data), b""
         at, end = 0, len(data)
         whole = 0
         while not self._closed and (whole := self._frame_end(data, at, end)) <= end:
@@ -147,7 +145,8 @@ class MessageReader:
                 if message is not None:
                     yield Opcode.TEXT, message
         self._needed = whole - at
-        kept += data[at:]
+        if at < end:
+            self._data = bytearray(data[at:])
 
     def _frame_end(self, data: bytes, at: int, end: int) -> int:
         """Where a frame ends, or its head does as far as it is known.
@@ -207,11 +206,11 @@ class MessageReader:
         if self._fragments or not final:
             self._fragments += 1
             self._size_bytes += len(payload)
-            self._parts.append(payload)
+            self._parts += (payload,)
             if not final:
                 return None
             payload = b"".join(self._parts)
-            self._parts.clear()
+            self._parts = ()
             self._fragments = self._size_bytes = 0
         if self._is_compressed and self._inflate is not None:
             self._is_compressed = False
