@@ -32,6 +32,7 @@ from xmppd.testing.network import federate
 DELAY = (ns.DELAY, "delay")
 FORWARDED = ("urn:xmpp:forward:0", "forwarded")
 PLUGINS = ("carbons", "disco", "ping", "private_storage", "vcard")
+PUBSUB = "http://jabber.org/protocol/pubsub"
 ROOM = "hall@conference.montague.lit"
 ECHO = "echo.montague.lit"
 BENVOLIO = "benvolio@montague.lit"
@@ -66,7 +67,7 @@ class Town:
         )
         self.house = House(
             config=config,
-            plugins=(*PLUGINS, "muc"),
+            plugins=(*PLUGINS, "muc", "caps", "pubsub", "pep"),
             romeo={"juliet": "both"},
             juliet={"romeo": "both"},
             benvolio={},
@@ -388,6 +389,36 @@ def kept(town: Town, random: Random) -> None:
         same([each for each in query.content if isinstance(each, Meaning)][:1], meanings(inside)[0])
 
 
+def published(town: Town, random: Random) -> None:
+    """At a node of an account: for those who are told, and for those who ask."""
+    inside = odd_element(random)
+    (said,) = meanings(inside)
+    _at_node(town.romeo, "<publish node='odd'><item id='1'><x xmlns='u'/></item></publish>")
+    _at_node(town.juliet, "<subscribe node='odd' jid='juliet@montague.lit/1'/>")
+    town.forget()
+    _at_node(town.romeo, f"<publish node='odd'><item id='1'>{inside}</item></publish>")
+    same([_item(each, f"{PUBSUB}#event") for each in heard(town.juliet)], said)
+    _at_node(town.juliet, "<items node='odd'/>", "get")
+    same([_item(each, PUBSUB) for each in heard(town.juliet)], said)
+    _at_node(town.juliet, "<unsubscribe node='odd' jid='juliet@montague.lit/1'/>")
+
+
+def _at_node(client: Client, action: str, type: str = "set") -> None:
+    client.send(
+        f"<iq type='{type}' id='n' to='romeo@montague.lit'>"
+        f"<pubsub xmlns='{PUBSUB}'>{action}</pubsub></iq>"
+    )
+
+
+def _item(found: Meaning, namespace: str) -> Meaning:
+    """What is in the item that somebody got."""
+    for each in found.all():
+        if each.name == (namespace, "item"):
+            (inside,) = (inner for inner in each.content if isinstance(inner, Meaning))
+            return inside
+    raise Difference(f"{found} has no item")
+
+
 def answered(town: Town, random: Random) -> None:
     """A request that the server answers, with what the request is called."""
     text, said = town.stanza(random, "iq", "montague.lit", type=random.choice(("get", "set")))
@@ -400,7 +431,7 @@ def answered(town: Town, random: Random) -> None:
 Way = Callable[[Town, Random], None]
 OFTEN: tuple[Way, ...] = (
     live, copied, stored, resumed, requested, broadcast, last_presence, to_component,
-    from_component, elsewhere, in_a_room, kept, answered,
+    from_component, elsewhere, in_a_room, kept, published, answered,
 )  # fmt: skip
 SELDOM: tuple[Way, ...] = (restarted,)
 SELDOM_EVERY = 50

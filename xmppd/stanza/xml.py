@@ -43,13 +43,25 @@ def child(parent: Element, name: str, text: str | None = None, /, **attributes: 
     return made
 
 
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, encoding="utf-8", collect_ids=False, remove_pis=True
-)
+def _parser(*, recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        encoding="utf-8",
+        collect_ids=False,
+        remove_pis=True,
+        recover=recover,
+    )
+
+
+_PARSER = _parser(recover=False)
+_ANY_NAMESPACE = _parser(recover=True)
 
 
 def parse(data: bytes) -> Element:
     """The element that these bytes are.
+
+    A namespace may be any text: only libxml2 asks whether it is a URI, and the streams do not.
 
     Raises:
         ValueError: They are not one well-formed element.
@@ -57,12 +69,19 @@ def parse(data: bytes) -> Element:
     try:
         return etree.fromstring(data, _PARSER)
     except etree.XMLSyntaxError as error:
-        raise ValueError(str(error)) from error
+        if error.code != etree.ErrorTypes.WAR_NS_URI:
+            raise ValueError(str(error)) from error
+    check_whole(data)  # so that there is nothing else that libxml2 would have to recover from
+    return etree.fromstring(data, _ANY_NAMESPACE)
 
 
 def dump(found: Element) -> bytes:
-    """The element as bytes, without its tail."""
-    return etree.tostring(found, with_tail=False)
+    """The element as bytes, without its tail.
+
+    In UTF-8, since no name can be written in ASCII that has other letters: a reference to a
+    character means something in text and in values only.
+    """
+    return etree.tostring(found, encoding="UTF-8", with_tail=False)
 
 
 def read(data: bytes) -> Tree:

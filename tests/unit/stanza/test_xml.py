@@ -6,12 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.odd_stanzas import CLIENT, COMPONENT, SERVER, Meaning, meanings, odd_stanza
+from tests.odd_stanzas import (
+    CLIENT,
+    COMPONENT,
+    SERVER,
+    Meaning,
+    meanings,
+    odd_element,
+    odd_stanza,
+)
 from tests.unit.stream.stream_reference import cut
 from xmppd.stanza import JID, Message, Stanza, escape, ns
 from xmppd.stanza.copies import carbon, forwarded
 from xmppd.stanza.delay import delayed
-from xmppd.stanza.xml import read, write
+from xmppd.stanza.xml import dump, parse, read, write
 from xmppd.stream.stanza_intake import KINDS, Language
 from xmppd.stream.stream_parser import ParserLimits, Received, StreamParser
 
@@ -152,3 +160,28 @@ class WrittenTests(SynchronousTestCase):
     def test_no_characters(self) -> None:
         """What is no character of XML cannot come from a stream, and would end one."""
         self.assertEqual(escape("a\x00\x1b\ufffe\uffff\t"), "a" + "\ufffd" * 4 + "&#9;")
+
+
+class ElementTests(SynchronousTestCase):
+    """What a handler reads and answers with."""
+
+    @given(randoms)
+    def test_means_the_same(self, random: Random) -> None:
+        """Whatever is legal can be read and written again, in any letters and any namespace."""
+        data = odd_element(random)
+        self.assertEqual(meanings(dump(parse(data.encode()))), meanings(data))
+
+    def test_any_namespace(self) -> None:
+        """A namespace that is no URI is one all the same, and excuses nothing else."""
+        for data in (
+            "<x xmlns='a b'/>",
+            "<x xmlns='urn:&lt;'><y xmlns='%'/></x>",
+            "<x xmlns='ὰ:'/>",
+        ):
+            self.assertEqual(meanings(dump(parse(data.encode()))), meanings(data))
+        for data in (
+            "<x xmlns='a b'><y></x>",
+            "<x xmlns='a b' c='1' c='2'/>",
+            "<x xmlns=' '/><x/>",
+        ):
+            self.assertRaises(ValueError, parse, data.encode())
