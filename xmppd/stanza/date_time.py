@@ -9,8 +9,8 @@ MICROSECONDS = 1_000_000
 """In a second."""
 
 _DATE_TIME = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
-    r"(?:Z|([+-])([0-9]{2}):([0-9]{2}))\Z"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
+    r"(?:Z|([+-])(0[0-9]|1[0-4]):([0-5][0-9]))\Z"
 ).match
 
 
@@ -32,6 +32,9 @@ def _to_the_second(seconds: int) -> str:
 
 def microseconds_of(text: str) -> int:
     """Microseconds since 1970 of a DateTime in any zone; what is finer is cut off.
+
+    A fraction of a second has any number of digits (:xep:`0082`, section 3.1), and no zone is more
+    than 14 hours and 59 minutes from UTC.
 
     Raises:
         ValueError: It is none.
