@@ -26,6 +26,11 @@ _ordinary = re.compile(
     rb"<body((?:[ \t\r\n]+[\w:.\-]+=(?:'[^'<>&]*'|\"[^\"<>&]*\")){1,40})[ \t\r\n]*(/?)>"
 ).match
 _attributes = re.compile(rb"([\w:.\-]+)=(?:'([^']*)'|\"([^\"]*)\")").findall
+_declaration = re.compile(
+    rb"<\?xml[ \t\r\n]+version[ \t\r\n]*=[ \t\r\n]*(['\"])1\.[0-9]+\1"
+    rb"(?:[ \t\r\n]+encoding[ \t\r\n]*=[ \t\r\n]*(['\"])(?i:utf-8)\2)?"
+    rb"(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(['\"])(?:yes|no)\3)?[ \t\r\n]*\?>"
+).match
 _any_tag = re.compile(rb"<[^<>\"']*(?:(?:\"[^\"<]*\"|'[^'<]*')[^<>\"']*){0,64}>").match
 _PREFIXES = {"xmpp": XBOSH, "xml": ns.XML}
 
@@ -50,10 +55,14 @@ class Body:
 def read_body(data: bytes) -> Body:
     """A body in bytes (BO-1).
 
+    It is a document of XML, so it may have a declaration (:xep:`0124`, section 6).
+
     Raises:
         BadBody: It is none.
     """
     data = data.strip(_SPACE)
+    if declared := _declaration(data):
+        data = data[declared.end() :].lstrip(_SPACE)
     plain = _plain(data)
     if plain is not None and plain[1] and plain[4] and plain[6]:
         attributes = {"rid": plain[4].decode(), "sid": plain[6].decode()}

@@ -304,6 +304,21 @@ class BodyTests(SynchronousTestCase):
                 self.assertEqual(body.content, content)
                 self.assertEqual(body.attributes, {"rid": "12", "sid": "a.b"})
 
+    def test_declaration(self) -> None:
+        """BO-1: A body may declare that it is XML, in UTF-8 and in nothing else."""
+        body = f"<body xmlns='{HTTPBIND}' rid='1'><a/></body>"
+        for said in (
+            "<?xml version='1.0'?>",
+            '<?xml version="1.0" encoding="UTF-8"?>\r\n',
+            "<?xml version = '1.0' encoding='utf-8' standalone='yes' ?>",
+        ):
+            self.assertEqual(read_body(f"{said}{body}".encode()), read_body(body.encode()))
+        for said in (
+            "<?xml?>", "<?xml version='2.0'?>", "<?xml version='1.0' encoding='UTF-16'?>",
+            "<?xml version='1.0'?>" * 2, "<?xml-stylesheet version='1.0'?>", "<!-- -->",
+        ):  # fmt: skip
+            self.assertRaises(BadBody, read_body, f"{said}{body}".encode())
+
     def test_none(self) -> None:
         """What is no body is none."""
         for data in (
