@@ -223,7 +223,7 @@ def _check_columns(connection: Connection, part: Tables, plugin: str) -> None:
         if wrong:
             raise TablesRefused(
                 f"The columns of the table {table.name} are not those that the plugin {plugin} "
-                f"declares ({', '.join(sorted(wrong))} differ): an upgrade step is missing, or "
+                f"declares (different: {', '.join(sorted(wrong))}): an upgrade step is missing, or "
                 "somebody changed the table."
             )
 

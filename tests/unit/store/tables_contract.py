@@ -133,7 +133,7 @@ class TablesContract(Asking):
         """Tables of a later version are left alone, in one sentence; the database does not fail."""
         await self.put(SECOND, add_place)
         error = await self.assertFailure(Deferred.fromCoroutine(self.put(FIRST)), TablesRefused)
-        self.assertRegex(str(error), "plugin guestbook are of version 1, .* older than they are")
+        self.assertRegex(str(error), "plugin guestbook have version 1, .*install a newer version")
         self.assertEqual(await self.version(), 1)
 
     async def test_step_fails(self) -> None:
@@ -162,7 +162,7 @@ class TablesContract(Asking):
         await self.put(FIRST)
         loading = Deferred.fromCoroutine(self.put(SECOND, lambda operations: None))
         error = await self.assertFailure(loading, TablesRefused)
-        self.assertIn("(place differ)", str(error))
+        self.assertIn("(different: place)", str(error))
         self.assertEqual(await self.version(), 0)
 
     async def test_not_upgraded(self) -> None:
