@@ -12,14 +12,15 @@ from xmppd.web.request import HTTPError
 _BLANK_LINE = b"\r\n\r\n"
 _LENGTH = b"content-length"
 _LENGTH_LINE = b"\r\nContent-Length: "
-_SECRETS = (b"authorization", b"cookie")
+_SECRETS = (b"authorization", b"cookie", b"proxy-authorization")
 
 MAX_KNOWN_HEADS = 256
 MAX_KNOWN_HEAD_BYTES = 2_048
 MAX_DIGITS = 9
 _known: dict[tuple[bytes, bytes], "Head"] = {}
-"""Heads of POST that llhttp has read, by their bytes before and behind the number of bytes that
-they announce. A client says the same with each request, and llhttp would say the same of it.
+"""Heads of POST that llhttp has read (HT-5), by their bytes before and behind the length that they
+announce: a client says the same with each request, and llhttp would say the same of that. The
+oldest is forgotten.
 """
 
 

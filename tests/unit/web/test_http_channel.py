@@ -5,6 +5,7 @@ from twisted.internet.defer import Deferred
 
 from tests.unit.web.web_case import WebCase
 from xmppd.testing.web import WebClient
+from xmppd.web import request_reader
 from xmppd.web.request import BodyLost, BodyStream, HTTPResponse, said
 
 GET = b"GET /hello HTTP/1.1\r\nHost: montague.lit\r\n\r\n"
@@ -62,6 +63,16 @@ class RequestTests(WebCase):
                 asked = self.asked.pop(0)
                 self.assertEqual(asked.header("content-length"), str(len(each)))
                 self.assertEqual(asked.header("x-number"), "1")
+
+    def test_secrets(self) -> None:
+        """A head with a secret in it is not kept in memory."""
+        form = b"POST /form HTTP/1.1\r\nHost: montague.lit\r\nContent-Length: 1\r\n"
+        request = form + b"%b: swordfish\r\n\r\nw"
+        for name, is_known in ((b"Cookie", False), (b"authorization", False), (b"X-Fish", True)):
+            self.client.send(request % name)
+            self.assertEqual(self.client.answer().status, 200)
+            kept = [parts for parts in request_reader._known if name + b": swordfish" in parts[1]]
+            self.assertEqual(len(kept), is_known)
 
     def test_head(self) -> None:
         """HEAD is answered as GET is, without the body."""
