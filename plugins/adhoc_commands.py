@@ -204,7 +204,9 @@ class IQCommandHandler(IQHandler):
         if isinstance(stage, Screens):
             return self._turn(command, iq, stage, action)
         if action in ("prev", "next"):
-            raise refusal("bad-action", "this form has no previous or next one")
+            raise refusal(
+                "bad-action", "this command has only one form, so prev and next are not possible"
+            )
         values = read(tree, stage)
         return await self._run(replace(command, filled=replace(command.filled, values=values)), iq)
 
@@ -327,7 +329,9 @@ class IQCommandHandler(IQHandler):
     def _turn(self, asked: AskedCommand, iq: IQ, screens: Screens, action: str) -> Element:
         action = screens.actions[-1] if action == "execute" else action
         if action not in screens.actions:
-            raise refusal("bad-action", "no form is in that direction")
+            raise refusal(
+                "bad-action", f"this form has no {action}; use one of the actions that it offers"
+            )
         if action == "complete":
             self.executions.forget(asked.session_id)
             return answer(asked, "completed")

@@ -24,7 +24,6 @@ from xmppd.stanza import (
     Tree,
     dump,
     element,
-    escape,
     parse,
     qname,
 )
@@ -266,7 +265,10 @@ class Bookmarks:
             await self._write(account, who, *self._read(storage))
             done = f"<publish node='{OLD}'><item id='{CURRENT}'/></publish>"
             return f"<pubsub xmlns='{PUBSUB}'>{done}</pubsub>".encode()
-        raise StanzaError(Condition.NOT_ALLOWED, f"change bookmarks at {escape(NODE)}")
+        raise StanzaError(
+            Condition.NOT_ALLOWED,
+            f"this node accepts only <publish/>; make other changes at the node {NODE}",
+        )
 
     async def _item(self, account: JID) -> NodeItem:
         now = self.clocks.wall_clock()

@@ -58,7 +58,8 @@ class IQPrivacyHandler(IQHandler):
         named = list(iq.payload.tree[0])
         if len(named) != 1 or named[0].tag not in (LIST, ACTIVE, DEFAULT):
             raise StanzaError(
-                Condition.BAD_REQUEST, "set one active list, default list or list at a time"
+                Condition.BAD_REQUEST,
+                "a request must contain one of <active/>, <default/> and <list/>",
             )
         if named[0].tag == LIST:
             return self._set_list(session, named[0])

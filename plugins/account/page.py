@@ -246,7 +246,10 @@ def _said(error: SASLError) -> str:
     if error.condition == "temporary-auth-failure":
         return "Too many attempts: wait a little, then try again."
     if error.condition == NO_PASSWORDS:
-        return "You logged in some time ago, without a password: open a new link to do this."
+        return (
+            "You opened this page by a link some time ago. To do this, ask for a new link and "
+            "open it."
+        )
     return "The current password is wrong."
 
 

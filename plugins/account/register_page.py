@@ -70,7 +70,7 @@ class RegisterPage:
         if password != click.field("again"):
             return self._form(click, domain, "The two passwords differ.", 400)
         if not self._puzzles.take(click.field("puzzle"), click.field("answer")):
-            said = "Your browser has to work a little first: wait a second, and try again."
+            said = "Your browser is not ready yet: wait a second, and try again."
             return self._form(click, domain, said, 400)
         try:
             account = JID.of(name, domain)

@@ -14,7 +14,7 @@ from xmppd.command.reply import Replies, Row
 from xmppd.migration.user_data import UserData
 from xmppd.stanza import JID, Condition, Tree, qname
 from xmppd.stanza.date_time import exact_date_time, microseconds_of
-from xmppd.stanza.phrases import counted
+from xmppd.stanza.phrases import counted, listed
 from xmppd.stanza.result import RESULT, Results
 from xmppd.stanza.xml import escape
 
@@ -25,6 +25,7 @@ from .expiry import Expiry
 from .ids import MAX_POSITION, first_at
 from .ids import microseconds_of as time_of
 from .importing import MESSAGES_PER_SLICE, Imported, keep, read_result, read_results
+from .settings import ArchiveSettings
 
 ENTRIES_PER_PAGE = 200
 PIE = "urn:xmpp:pie:0"
@@ -229,13 +230,7 @@ class ArchiveCommands:
         """Delete what the hourly run would."""
         await self.archive.write_all()
         if context.dry_run:
-            limits = self.expiry.settings
-            yield (
-                "messages would be deleted that are older than archive.max_age_days, "
-                f"{limits.max_age_days or 'without limit'}; that are beyond archive.max_messages, "
-                f"{limits.max_messages or 'without limit'}, or archive.max_bytes, "
-                f"{limits.max_bytes or 'without limit'}; and messages that belong to no account"
-            )
+            yield f"would delete these messages: {listed(_expiring(self.expiry.settings))}"
             return
         yield f"messages deleted: {await self.expiry.expire()}"
 
@@ -312,6 +307,23 @@ async def exported(archive: Archive, owner: JID) -> AsyncIterator[str]:
         if made is not None:
             yield made
     yield "</archive></user></host></server-data>"
+
+
+def _expiring(limits: ArchiveSettings) -> list[str]:
+    """The messages that the hourly run deletes, in words."""
+    return [
+        *_beyond(limits.max_age_days, "day", "those older than {} (archive.max_age_days)"),
+        *_beyond(
+            limits.max_messages, "message", "those beyond {} in one archive (archive.max_messages)"
+        ),
+        *_beyond(limits.max_bytes, "byte", "those beyond {} in one archive (archive.max_bytes)"),
+        "those of no account",
+    ]
+
+
+def _beyond(limit: int, one: str, says: str) -> list[str]:
+    """What a limit says; nothing if there is none."""
+    return [says.format(counted(limit, one))] if limit else []
 
 
 def _result(results: Results, entry: ArchiveEntry, id: str) -> str | None:

@@ -41,7 +41,9 @@ class ArchiveSettings(Section, frozen=True):
         if self.flush_ms > MAX_FLUSH_MS:
             raise ValueError(f"flush_ms must be at most {MAX_FLUSH_MS}")
         if self.max_age_days > MAX_AGE_DAYS:
-            raise ValueError(f"messages are kept for at most {MAX_AGE_DAYS} days, or for ever")
+            raise ValueError(
+                f"max_age_days must be at most {MAX_AGE_DAYS}; 0 keeps messages for ever"
+            )
 
 
 __all__ = ["MAX_AGE_DAYS", "MAX_FLUSH_MS", "ArchiveSettings", "Default"]

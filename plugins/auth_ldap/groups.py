@@ -143,7 +143,9 @@ class DirectoryGroups:
                 raise TooMany(f"the directory does not say how many members {entry.dn!r} has")
             values += part.values
             if len(values) > limit:
-                raise TooMany(f"there are more than auth_ldap.max_group_people, which is {limit}")
+                raise TooMany(
+                    f"a group has more members than auth_ldap.max_group_people allows ({limit})"
+                )
         return values
 
     def _members(

@@ -92,7 +92,7 @@ class Issuer:
             url = self._settings.keys_url or await self._said("jwks_uri")
             status, said = await self._ask("GET", url)
             if status != 200 or not isinstance(said.get("keys"), list):
-                self._fails(url, f"the issuer answered {status}, or sent no keys")
+                self._fails(url, f"the issuer sent no keys (status {status})")
             self._keys = Keys(cast(list[object], said["keys"])), self._clock.seconds()
 
         return Deferred.fromCoroutine(read()).addErrback(lambda why: why.trap(IssuerAway) and None)
@@ -122,7 +122,11 @@ class Issuer:
         if self._metadata is None or now - self._metadata[1] >= KEYS_KEPT_S:
             status, said = await self._ask("GET", url)
             if status != 200 or said.get("issuer") != self._settings.issuer:
-                self._fails(url, f"the issuer answered {status}, or answered under another name")
+                self._fails(
+                    url,
+                    f"the issuer's metadata cannot be used (status {status}): its issuer must be "
+                    f"{self._settings.issuer}",
+                )
             self._metadata = said, now
         found = self._metadata[0].get(name)
         if not isinstance(found, str) or not is_safe(found):

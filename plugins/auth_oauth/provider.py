@@ -143,8 +143,8 @@ class OAuthProvider(AuthProvider):
             ) from error
         if not jid.local or jid.domain != domain or jid.bare != address:
             raise BadToken(
-                f"the token's {self._settings.claim} is not an account of {domain} in its normal "
-                "form"
+                f"the token's {self._settings.claim} must be written as in the account's "
+                f"address (at {domain}, in lower case)"
             )
         return jid.bare
 
@@ -239,7 +239,7 @@ def _number(claims: Mapping[str, object], name: str) -> float:
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadToken(f"the token has no valid time ({name})")
+        raise BadToken(f"the token's {name} is missing or is not a number")
     return float(value)
 
 

@@ -388,8 +388,8 @@ def _check_quota(
     total, _ = connection.execute(t.ALL, {"account_": account}).one()
     if total + size > most.max_account_bytes:
         raise QuotaExceeded(
-            f"your files have {counted(total, 'byte')}, of at most {most.max_account_bytes}; "
-            "delete some first"
+            f"your files take up {total} of the {counted(most.max_account_bytes, 'byte')} "
+            "that you may use; delete some first"
         )
     lately, count, _ = connection.execute(
         t.LATELY, {"account_": account, "since": now - DAY_S}

@@ -111,7 +111,7 @@ class UploadPath:
         except StoreError:
             raise HTTPError(503, "This server cannot store anything at the moment.") from None
         except OSError:
-            raise HTTPError(507, "This server's disk refuses the file.") from None
+            raise HTTPError(507, "This server could not write the file to its disk.") from None
         return HTTPResponse(201, headers=(("Location", url_path(slot.id, slot.name)),))
 
 

@@ -193,7 +193,7 @@ def _counts(entry: ArchiveEntry) -> bool:
 def _failed(failure: Failure) -> None:
     """Log a bug; failures of the store were logged."""
     if not failure.check(StoreError):
-        _log.failure("read messages could not be recorded", failure)
+        _log.failure("which messages were read could not be recorded", failure)
 
 
 __all__ = ["UnreadMessages"]

@@ -157,7 +157,9 @@ class WantedChanges:
     def _want_role(self, item: Tree, wanted: Role, reason: str) -> None:
         nick = item.get("nick")
         if nick is None:
-            raise StanzaError(Condition.NOT_ACCEPTABLE, "a role is changed by nick")
+            raise StanzaError(
+                Condition.NOT_ACCEPTABLE, "to change a role, name the occupant by nick, not by jid"
+            )
         occupant = self.room.occupant(nick)
         if occupant is None:
             raise StanzaError(Condition.ITEM_NOT_FOUND, "no occupant has this nick")

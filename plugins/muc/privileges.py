@@ -34,7 +34,7 @@ class RolePrivilege(Enum):
     SUBJECT = "change the subject"
     KICK = "kick"
     VOICE = "grant and revoke voice"
-    MODERATE = "take back what others have said"
+    MODERATE = "retract the messages of others"
     ANSWER = "answer requests for voice"
 
 

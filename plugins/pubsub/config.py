@@ -265,7 +265,11 @@ class NodeForm:
 
 def precondition_not_met(var: str) -> StanzaError:
     """The refusal of a publish option."""
-    return refused(Condition.CONFLICT, "precondition-not-met", f"{var} does not match")
+    return refused(
+        Condition.CONFLICT,
+        "precondition-not-met",
+        f"the node has another value for {var} than your publish options",
+    )
 
 
 def meta_data(config: NodeConfig, *more: Field) -> Element:

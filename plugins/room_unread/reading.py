@@ -167,7 +167,7 @@ class RoomReading:
 def _failed(failure: Failure) -> None:
     """Log a bug; failures of the store were logged."""
     if not failure.check(StoreError):
-        _log.failure("read messages in rooms could not be announced", failure)
+        _log.failure("which messages in rooms were read could not be announced", failure)
 
 
 __all__ = ["RoomReading", "RoomWasRead"]

@@ -171,7 +171,9 @@ class StartTests(ProcessCase):
         text = self.config.read_text()
         self.config.write_text(f'admins = ["Nobody@localhost", "nobody@elsewhere.lit"]\n{text}')
         said = self.ctl("config", "check")
-        self.assertIn("admins names nobody@localhost, which has no account", said)
+        self.assertIn(
+            "the option admins lists nobody@localhost, but there is no such account", said
+        )
         self.assertNotIn("elsewhere", said)
 
     def test_daemon_that_cannot_start(self) -> None:
@@ -222,7 +224,7 @@ class MistakeTests(ProcessCase):
     def test_unknown_key(self) -> None:
         """A key is misspelled: the one that is meant is named."""
         self.configure("[tsl]\n")
-        self.refused("tsl", "write tls")
+        self.refused("tsl", 'did you mean "tls"?')
 
     def test_certificate(self) -> None:
         """The certificate cannot be read."""
@@ -271,7 +273,9 @@ class MistakeTests(ProcessCase):
         """The table of a plugin says what the plugin does not know."""
         text = self.config.read_text().replace('"ping"', '"example_greeter"')
         self.config.write_text(text + '[example_greeter]\ngreetin = "Ho!"\n')
-        self.refused("example_greeter.greetin is not an option", "write example_greeter.greeting")
+        self.refused(
+            "example_greeter.greetin is not an option", 'did you mean "example_greeter.greeting"?'
+        )
 
     def test_tables_of_a_plugin(self) -> None:
         """A check makes no tables of plugins in the database, and no database for them."""

@@ -230,7 +230,9 @@ class OnlineTests(ProcessCase):
             with self.subTest(name):
                 told = self.ctl(*words, status=5)
                 self.assertIn("no server is running (the data directory ", told)
-                self.assertIn(f"{name} needs one, as a command of plugin {plugin}.", told)
+                self.assertIn(
+                    f"{name}, a command of the plugin {plugin}, needs a running server.", told
+                )
         self.start()
         self.assertIn("is not a command", self.ctl(*change, status=2))
         self.ctl("plugin", "load", "example_greeter")

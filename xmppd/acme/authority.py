@@ -145,9 +145,9 @@ class Authority:
             each = "; ".join(f"{name}: {why}" for name, why in refused.items())
             raise NotIssued(
                 f"the authority cannot reach this server by {self._shown.kind} ({each}); check "
-                f"that these names lead to this machine in DNS, and "
+                f"that DNS leads these names to this machine, and that connections to "
                 + ("port 80" if self._shown.kind == "http-01" else "port 443")
-                + " of them to this server",
+                + " there reach this server",
                 refused,
             )
 

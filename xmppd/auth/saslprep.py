@@ -28,7 +28,7 @@ def saslprep(text: str) -> str:
     )
     prepared = ucd_3_2_0.normalize("NFKC", mapped)
     if not prepared:
-        raise ValueError("nothing is left of the text")
+        raise ValueError("the text has only characters that are ignored")
     if any(prohibits(c) for c in prepared for prohibits in _PROHIBITED):
         raise ValueError("the text has a character that is not allowed")
     _check_direction(prepared)

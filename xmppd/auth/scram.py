@@ -10,7 +10,7 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 
-from xmppd.auth.base import AuthProvider, BindingRefused, Exchange, Mechanism
+from xmppd.auth.base import AuthProvider, BindingRefused, Exchange, Mechanism, SASLError
 from xmppd.auth.keys import ALGORITHMS
 from xmppd.auth.message import account_of, admit, check_authzid, malformed, not_authorized, text_of
 from xmppd.store.scram_keys import ScramKeys
@@ -108,7 +108,9 @@ class ScramMechanism:
         return b"v=" + b64encode(signature)
 
     async def _over(self, message: str) -> bytes:
-        raise malformed("not a single message")
+        raise SASLError(
+            "malformed-request", "The client sent more messages than the mechanism has."
+        )
 
     def _check_flag(self, flag: str) -> None:
         """Refuse a channel binding flag that does not agree with ours (§6)."""

@@ -76,7 +76,8 @@ async def _host_meta(sight: Sight, domain: str) -> Found:
     if not socket:
         yield _bad(
             url,
-            "host-meta does not name a WebSocket: remove the file of this name, or write it again",
+            "host-meta does not name a WebSocket: the domain's web server probably serves a file "
+            "of its own; let it pass the request on to xmppd instead",
         )
         return
     async for found in _reach(sight, socket):

@@ -119,7 +119,8 @@ class Outbox:
         if len(data) > MAX_ENTRY_BYTES:
             self.dropped += 1
             _log.error(
-                "{kind} was not sent: it has {bytes} bytes, of at most {most}",
+                "{kind} was not sent to the other node: it has {bytes} bytes, and the "
+                "limit is {most}",
                 kind=entry.__class__.__name__, bytes=len(data), most=MAX_ENTRY_BYTES,
             )  # fmt: skip
             return False

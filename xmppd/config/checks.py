@@ -21,6 +21,7 @@ from xmppd.config.redis_url import REDIS_PORT, SENTINEL_PORT, RedisURL
 from xmppd.config.scopes import ROLES, SCOPES
 from xmppd.config.table import ConfigError
 from xmppd.stanza.jid import JID, prepare_domain, prepare_local
+from xmppd.stanza.phrases import or_rather
 
 MECHANISMS = frozenset((*AuthSettings().mechanisms, "EXTERNAL", "ANONYMOUS"))
 TOKEN_MECHANISMS = frozenset(
@@ -140,7 +141,7 @@ def _check_roles(config: Config) -> None:
         for scope in role.scopes:
             if scope not in SCOPES:
                 advice = _meant(scope, SCOPES)
-                raise ConfigError(f'role.scopes: unknown scope "{scope}"; {advice}.')
+                raise ConfigError(f'role.scopes: unknown scope "{scope}"{advice}.')
         for account in role.accounts:
             if not _is_account(account):
                 raise ConfigError(
@@ -152,7 +153,7 @@ def _check_roles(config: Config) -> None:
 def _meant(given: str, known: Sequence[str]) -> str:
     """What to write instead: the one that was meant where that is clear, or else all of them."""
     near = get_close_matches(given, known, 1, NEAR)
-    return f"write {near[0]}, if that is meant" if near else f"use one of {', '.join(known)}"
+    return or_rather(near[0]) if near else f"; use one of {', '.join(known)}"
 
 
 def _is_account(text: str) -> bool:
@@ -353,7 +354,7 @@ def _check_mechanisms(config: Config) -> None:
     for mechanism in config.auth.mechanisms:
         if mechanism not in MECHANISMS:
             advice = _meant(mechanism, sorted(MECHANISMS))
-            raise ConfigError(f'auth.mechanisms: unknown mechanism "{mechanism}"; {advice}.')
+            raise ConfigError(f'auth.mechanisms: unknown mechanism "{mechanism}"{advice}.')
     in_clear = [name for name in config.auth.mechanisms if _works_in_clear(name)]
     for listen in config.listen:
         if listen.kind != "client":
@@ -379,7 +380,7 @@ def _check_tokens(config: Config) -> None:
     for mechanism in config.tokens.mechanisms:
         if mechanism not in TOKEN_MECHANISMS:
             advice = _meant(mechanism, sorted(TOKEN_MECHANISMS))
-            raise ConfigError(f'tokens.mechanisms: unknown mechanism "{mechanism}"; {advice}.')
+            raise ConfigError(f'tokens.mechanisms: unknown mechanism "{mechanism}"{advice}.')
     if config.tokens.rotation_s >= config.tokens.lifetime_s:
         raise ConfigError(
             "tokens.rotation_s must be less than tokens.lifetime_s; otherwise a token expires "

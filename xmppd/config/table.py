@@ -12,6 +12,7 @@ from msgspec.structs import fields
 from xmppd.config.changes import leaves
 from xmppd.config.config import Config
 from xmppd.config.section import Mark, Section, is_marked, section_of, type_of
+from xmppd.stanza.phrases import or_rather
 
 S = TypeVar("S", bound=Section)
 
@@ -75,7 +76,7 @@ def _refuse_unknown_keys(
                     "name, add its plugin to plugins.load, or remove the table."
                 )
             raise ConfigError(
-                f"{where}{key} is not an option; {_advice(key, where, list(known), others)}."
+                f"{where}{key} is not an option{_advice(key, where, list(known), others)}."
             )
         inner = section_of(known[key])
         if inner is not None:
@@ -87,13 +88,13 @@ def _refuse_unknown_keys(
 def _advice(key: str, where: str, known: list[str], others: Collection[str]) -> str:
     near = get_close_matches(key, [each for each in (*known, *others) if each != key], n=1)
     if near:
-        return f"write {where}{near[0]}, if that is meant"
+        return or_rather(f"{where}{near[0]}")
     elsewhere = [name for name, _ in leaves(Config()) if name.endswith(f".{key}")]
     if elsewhere and not where:
-        return f"write it in its own table, as {' or '.join(elsewhere)}"
+        return f"; write it in its own table, as {' or '.join(elsewhere)}"
     if len(known) == 1:
-        return f"remove it, or use {where}{known[0]}, the only option of this table"
-    return f"remove it, or use one of {', '.join(known)}"
+        return f"; remove it, or use {where}{known[0]}, the only option of this table"
+    return f"; remove it, or use one of {', '.join(known)}"
 
 
 def _explained(what: str, place: str, kind: type[Section], where: str) -> str:

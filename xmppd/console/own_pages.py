@@ -114,7 +114,7 @@ PAGES: tuple[Page | Panel, ...] = (
     Page(
         path="server",
         title="This server",
-        says="Where it listens, since when, and more.",
+        says="Where it listens, how long it has been running, and more.",
         acts=("reload", "stop"),
     ),
     Panel(page="server", title="This server", command="status"),

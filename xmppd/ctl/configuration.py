@@ -108,8 +108,8 @@ class ConfigurationCommands:
             _put(self.path, text, mode)
         except OSError as error:
             raise Refused(
-                f"the server cannot write {self.path} ({error.strerror}); save the text there as "
-                "its owner, then run xmppctl reload",
+                f"the server cannot write {self.path} ({error.strerror}); write the new text to "
+                "that file as the user who owns it, then run xmppctl reload",
                 Condition.FORBIDDEN,
             ) from error
 

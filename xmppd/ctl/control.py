@@ -166,7 +166,11 @@ class ControlProtocol(LineOnlyReceiver):
 
     def give_way(self) -> None:
         """Close an idle connection, since another needs its place."""
-        self._refuse(0, "no command arrived, and others are waiting to give one")
+        self._refuse(
+            0,
+            "the server closed this connection, because it was idle and others were "
+            "waiting; try again",
+        )
 
     def _send(self, answer: Answer) -> None:
         if not self._gone:

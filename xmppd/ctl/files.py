@@ -70,8 +70,11 @@ class FileCommands:
         domains = [domain.name for domain in config.domain]
         admins = [jid.bare for jid in map(JID.parse, config.admins) if jid.domain in domains]
         for admin in missing_accounts(config.storage.url, admins):
-            says = f"admins names {admin}, which has no account; add it with: xmppctl user add "
-            yield placed(self.path, text_of(self.path), f"{says}{admin}")
+            says = (
+                f"the option admins lists {admin}, but there is no such account; create it with: "
+                f"xmppctl user add {admin}"
+            )
+            yield placed(self.path, text_of(self.path), says)
         yield f"{self.path} is valid"
 
     async def revision(self, context: CommandContext) -> Replies:

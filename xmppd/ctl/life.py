@@ -152,7 +152,7 @@ COMMANDS: tuple[Declared[LifeCommands], ...] = (
     Declared(
         Description(
             "status",
-            "show what is wrong, where the server listens, since when, and more",
+            "show what is wrong, where the server listens, how long it has been running, and more",
             asks="all",
             ends_by="state",
             answers="record",

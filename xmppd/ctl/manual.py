@@ -27,7 +27,7 @@ EFFECTS = {
     "ends": "Irreversible",
 }
 NEEDS = {
-    "file": "Runs without the server",
+    "file": "Does not ask the server",
     "store": "Works with or without a server",
     "server": "Needs a running server",
 }
@@ -73,7 +73,7 @@ codes do not change; new ones may be added.
 | Only reads | changes nothing in the server or its data; some of these commands write new files |
 | Needs a running server | asks the server |
 | Works with or without a server | if no server is running, `xmppctl` works on the database |
-| Runs without the server | asks no server; to change the database, stop the server |
+| Does not ask the server | works whether it is running or not; to change the database, stop it |
 
 With `--json` an error is an object on standard error: `error` is a sentence, `code` is one of the
 words below, and `argument`, where it applies, is the argument that is wrong. A message that

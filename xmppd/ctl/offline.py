@@ -75,7 +75,7 @@ def answer(path: Path, request: ControlRequest, take: Take, *, data: str = "") -
             raise
         raise _no_server(
             data or config_file.load(path).data,
-            f"{name} needs one, as a command of plugin {plugin}",
+            f"{name}, a command of the plugin {plugin}, needs a running server",
         ) from None
     if isinstance(asked, Answer):
         take(asked)

@@ -45,7 +45,8 @@ COMMANDS: tuple[Declared[StoredCommands], ...] = (
     Declared(
         Description(
             "db sizes",
-            "show how much the database holds of each kind; large tables are estimated",
+            "show how much space each kind of data takes in the database; large tables are "
+            "estimated",
             needs="store",
             area="data",
             empty="this build of SQLite cannot measure its tables",

@@ -295,12 +295,14 @@ def _reason(case: Case) -> Iterator[Finding]:
     elif case.foreseen.decision is not None and case.foreseen.decision.row is NO_ROOM:
         yield _because(
             "quota",
-            f"{to.jid.bare} has {case.waiting} stored, of at most "
-            f"{case.server.offline_message_strategy.quota()}",
+            f"{to.jid.bare} has {case.waiting} stored; at most "
+            f"{case.server.offline_message_strategy.quota()} are allowed",
             "OM-4",
         )
     elif case.foreseen.left:
-        yield _because("another_node", f"{to.jid.bare} has sessions there: ask that node", "CL-12")
+        nodes = listed(list(case.foreseen.left))
+        says = f"{to.jid.bare} has sessions at {nodes}: run this command there"
+        yield _because("another_node", says, "CL-12")
     elif not case.foreseen.delivered:
         yield from _nobody(case)
     else:
@@ -353,7 +355,11 @@ def _elsewhere(case: Case) -> Finding:
 
 def _the_server(case: Case) -> Finding:
     if case.to.jid.resource is not None:
-        return _because("server_resource", "the server has no resources", "MR-3")
+        return _because(
+            "server_resource",
+            "the server's own address takes no resource (the part after the /)",
+            "MR-3",
+        )
     if not case.server.admins:
         return _because("no_admins", "no administrators are configured to read it", "MR-3")
     admins = listed([admin.bare for admin in case.server.admins])

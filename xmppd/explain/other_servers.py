@@ -37,8 +37,8 @@ REMEDIES: dict[str, str] = {
     "dialback as proof",
     "no-authorities": "this machine has no list of authorities: install ca-certificates, or name a "
     "file in s2s.authorities",
-    "our-certificate": "the other server rejects this server's certificate: check that xmppctl "
-    "status does not mention it, and that its file has the whole chain",
+    "our-certificate": "the other server rejects this server's certificate: see whether xmppctl "
+    "status reports a problem with it, and check that its file has the whole chain",
     "dialback": "the other server could not verify {local} by dialback: DNS of {local} must lead "
     "to this server, and the port for servers must be reachable from outside",
     "no-proof": "the other server accepts neither this server's certificate nor dialback: get "

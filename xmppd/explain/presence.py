@@ -240,8 +240,8 @@ def _believed(case: PresenceCase) -> Iterator[Finding]:
         yield _refusal(
             case,
             "rosters_disagree",
-            f"the roster of {{watcher}} says {case.belief.subscription}, that of {{owner}} "
-            f"{_subscription(case.grant)}, and only that of {{owner}} decides",
+            f"the roster of {{watcher}} says {case.belief.subscription}, but the roster of "
+            f"{{owner}} says {_subscription(case.grant)}; only {{owner}}'s counts",
             "RO-2",
         )
 

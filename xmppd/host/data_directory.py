@@ -172,7 +172,7 @@ class DataDirectory:
     def _unusable(self, error: OSError) -> DataDirectoryError:
         return DataDirectoryError(
             f"the data directory {self.path} cannot be used ({error.strerror}); "
-            "make it a directory that the user xmppd runs as may write"
+            "make it a directory that xmppd's user may write to"
         )
 
 

@@ -151,8 +151,8 @@ class HeldMessages(Follower):
         return [
             Remark(
                 "held",
-                f"the server keeps the message until the client of {session.jid} acknowledges "
-                "it, and writes it to the store before it acknowledges it to the sender",
+                f"the server keeps the message until the client of {session.jid} has "
+                "acknowledged it; it is in the database before the sender gets an acknowledgement",
                 "RS-10",
             )
             for session in course.got
@@ -741,4 +741,6 @@ def _needs_none(stanza: Stanza) -> str:
 
 def _failed(failure: Failure) -> None:
     if not failure.check(StoreError):  # which the store has logged
-        _log.failure("the store lost track of messages", failure)
+        _log.failure(
+            "the server failed to keep a record of messages that await an acknowledgement", failure
+        )

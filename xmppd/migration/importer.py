@@ -138,7 +138,10 @@ class Importer:
                 kept = 0
         if not self.plan.is_dry_run:
             async for found, subscription in self.agreement.settle():
-                note = f"{found.contact} does not say so: the subscription is {subscription}"
+                note = (
+                    f"the roster of {found.contact} does not agree, so the subscription is now "
+                    f"{subscription}"
+                )
                 yield Outcome(found.account, found.account, notes=Remarks([note]))
 
     # -- one person -------------------------------------------------------------------------------

@@ -111,7 +111,9 @@ class Connections:
         Clients are to look for another node, or to come back; nobody else is told before this node
         may act again, and resumes what can be resumed (CL-65).
         """
-        error = StreamError(StreamCondition.RESET, "this part of the service cannot go on")
+        error = StreamError(
+            StreamCondition.RESET, "this node of the service is out of action; reconnect"
+        )
         for handler in tuple(self.handlers):
             handler.close(error, by_accident=True)
 

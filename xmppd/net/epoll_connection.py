@@ -170,7 +170,7 @@ class EPollConnection(Ranked, Watchable, Returning):
 
     def failed(self) -> None:
         reason = Failure()
-        _log.failure("protocol of {peer} failed", reason, peer=self._peer)
+        _log.failure("handling data from {peer} failed", reason, peer=self._peer)
         self.close(reason)
 
     def close(self, reason: Failure) -> None:

@@ -27,7 +27,7 @@ class LastCall:
 
     def failed(self) -> None:
         """Log the error that it has raised."""
-        _log.failure("sending the output that connections had collected failed")
+        _log.failure("could not send the output that had been collected for connections")
 
 
 def at_end_of_turn_of_hub(reactor: Reactor) -> AtEndOfTurn:

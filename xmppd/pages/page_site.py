@@ -359,7 +359,7 @@ def _form_of(request: HTTPRequest) -> Form:
     text = request.query
     if request.method == "POST":
         if request.header("content-type").partition(";")[0].strip().lower() != FORM:
-            raise HTTPError(415, f"A form is {FORM}.")
+            raise HTTPError(415, f"Send the form as {FORM}.")
         text = request.body.decode("latin-1")
     return fields_of(text)
 

@@ -13,6 +13,7 @@ from xmppd.components.service_domains import DomainTaken
 from xmppd.plugin import library
 from xmppd.plugin.plugin_error import PluginError
 from xmppd.plugin.public import TOPICS, names_of
+from xmppd.stanza.phrases import or_rather
 
 OTHER_NAMES = {
     "admin_adhoc": "service_administration",
@@ -46,20 +47,20 @@ def no_such_plugin(name: str, directory: Path | None) -> PluginError:
     """There is no plugin of this name."""
     near = get_close_matches(name, library.available(directory), n=1)
     if name in OTHER_NAMES:
-        advice = f"write {OTHER_NAMES[name]}, if that is meant"
+        advice = or_rather(OTHER_NAMES[name])
     elif name in ABSENT:
-        advice = "that is not a feature of this version"
+        advice = "; that is not a feature of this version"
     elif name in ALWAYS_THERE:
-        advice = "this feature is always on in xmppd"
+        advice = "; this feature is always on in xmppd"
     elif near:
-        advice = f"write {near[0]}, if that is meant"
+        advice = or_rather(near[0])
     else:
         advice = (
-            "correct the name (xmppctl plugin list --all, on a running server, lists all plugins)"
+            "; correct the name (xmppctl plugin list --all, on a running server, lists all plugins)"
         )
         if directory:
             advice = f"{advice}, or put its file into {directory}"
-    return PluginError(f"plugin {name} does not exist; {advice}")
+    return PluginError(f"plugin {name} does not exist{advice}")
 
 
 def failed(name: str, error: Exception, module: ModuleType | None) -> PluginError:
@@ -77,8 +78,7 @@ def failed(name: str, error: Exception, module: ModuleType | None) -> PluginErro
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     if text:
         said = f"{said}: {text}"
-    advice = _advice(error)
-    return PluginError(f"{said}; {advice}" if advice else said, excerpt)
+    return PluginError(f"{said}{_advice(error)}", excerpt)
 
 
 def _place(name: str, error: Exception, module: ModuleType | None) -> tuple[str, str]:
@@ -140,26 +140,26 @@ def _advice(error: Exception) -> str:
         return _import_of(error.name or "")
     if isinstance(error, AttributeError) and error.name:
         near = get_close_matches(error.name, dir(error.obj), n=1)
-        return f"write {near[0]}, if that is meant" if near else ""
+        return or_rather(near[0]) if near else ""
     return ""
 
 
 def _other_module(name: str) -> str:
     top = name.partition(".")[0]
     if top == library.LOCAL:
-        return "plugins.directory has no such file"
+        return "; plugins.directory has no such file"
     if top not in ("xmppd", library.PACKAGE):
-        return f"install the package that has it, with {sys.prefix}/bin/python -m pip install"
+        return f"; install the package that has it, with {sys.prefix}/bin/python -m pip install"
     modules = {module for topic in TOPICS for module in topic.names}
     near = get_close_matches(name, modules, n=1)
-    return f"write {near[0]}, if that is meant" if near else ""
+    return or_rather(near[0]) if near else ""
 
 
 def _other_name(name: str, module: str) -> str:
     if advice := _import_of(name):
         return advice
     near = get_close_matches(name, dir(sys.modules.get(module)), n=1)
-    return f"write {near[0]}, if that is meant" if near else ""
+    return or_rather(near[0]) if near else ""
 
 
 def _import_of(name: str) -> str:
@@ -168,7 +168,7 @@ def _import_of(name: str) -> str:
         module for topic in TOPICS for module, known, _ in names_of(topic) if known == name
     )
     home = next(iter(homes), None)
-    return f"write `from {home} import {name}`" if home else ""
+    return f"; write `from {home} import {name}`" if home else ""
 
 
 __all__ = ["failed", "no_such_plugin"]

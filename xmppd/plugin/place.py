@@ -90,7 +90,7 @@ async def in_time(work: Awaitable[T], clock: IReactorTime, what: str) -> T:
     try:
         return await defer.Deferred.fromCoroutine(wait()).addTimeout(PLUGIN_LIMIT_S, clock)
     except defer.TimeoutError as error:
-        raise NotInTime(f"{what} did not end in {PLUGIN_LIMIT_S:.0f} s") from error
+        raise NotInTime(f"{what} did not finish within {PLUGIN_LIMIT_S:.0f} s") from error
 
 
 class Loading:
@@ -103,7 +103,7 @@ class Loading:
         """Call it; nothing of that is undone."""
         later = part.call()
         if later is not None:
-            await in_time(later, self.clock, "what it does at load")
+            await in_time(later, self.clock, "the plugin's function that is called at load")
         return _nothing_to_undo
 
 

@@ -339,7 +339,7 @@ class PluginManager:
             try:
                 later = step()
                 if later is not None:
-                    await in_time(later, self.server.clock, "what is to be undone")
+                    await in_time(later, self.server.clock, "what undoes a part of the plugin")
             except Exception:
                 _log.failure("plugin {name} was not unloaded completely", name=name)
 

@@ -13,6 +13,7 @@ from xmppd.config.table import ConfigError
 from xmppd.plugin import library
 from xmppd.plugin.offers import Offers
 from xmppd.plugin.plugin_error import PluginError, PluginTableError
+from xmppd.stanza.phrases import or_rather
 
 
 class Supply:
@@ -58,8 +59,8 @@ class Supply:
         word = str(getattr(kind, "__name__", kind))
         near = get_close_matches(word, [each.__name__ for each in self._stages], n=1)
         raise PluginError(
-            f"plugin {name} asks for {word}, which is neither a stage nor settings, and which no "
-            f"plugin offers{f'; ask for {near[0]}, if that is meant' if near else ''}"
+            f"plugin {name} asks for {word}, but neither the server nor a plugin has it"
+            f"{or_rather(near[0]) if near else ''}"
         )
 
 

@@ -24,6 +24,9 @@ from xmppd.resolve.question import IResolverReactor
 from xmppd.resolve.targets import Target, in_order
 from xmppd.stanza import Condition, StanzaError
 
+NOT_OFFERED = "the domain says in DNS that it has no such service (the target is a dot)"
+"""How a question about a service ended (:rfc:`2782`)."""
+
 TARGET_S = 10.0
 """The time that connecting to one target may take, whatever the number of its addresses."""
 
@@ -135,7 +138,7 @@ class Search:
         except LookupFailed as failure:
             self._failed(failure, ended)
             return Services()
-        ended(", ".join(map(str, services.offered)) or "the service is not offered: .")
+        ended(", ".join(map(str, services.offered)) or NOT_OFFERED)
         return services
 
     async def _addresses(self, host: str) -> Sequence[str]:

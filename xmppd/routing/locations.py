@@ -57,7 +57,10 @@ COMPARED_PER_S = 0.01 / 60
 MAX_UNTIDY = 100_000
 """Accounts of which a place could not be given back. Beyond these the oldest is forgotten."""
 
-MAKES_ROOM = StreamError(StreamCondition.CONFLICT, "a new session of the account needs the room")
+MAKES_ROOM = StreamError(
+    StreamCondition.CONFLICT,
+    "ended to make way for a new session of the account (sessions.max_per_account)",
+)
 _log = Logger()
 CLOSED = StreamError(StreamCondition.RESET, "the account has just been changed; log in again")
 

@@ -42,7 +42,7 @@ MAX_UNREAD_ANSWERS_BYTES = 65_536
 """The limit of what is written to a peer that does not read, beside stanzas, which wait
 elsewhere."""
 
-CALL_FROM = "a call from "
+CALL_FROM = "a connection from "
 """How a stream that another server has opened is noted."""
 
 STREAM_ERROR = qname(ns.STREAM, "error")

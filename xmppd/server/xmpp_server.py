@@ -143,7 +143,10 @@ class XMPPServer(Wiring):
         """Warn of administrators without an account, which may be a mistake in writing."""
         for admin in self.admins:
             if admin.domain in self.domains and not await self.store.accounts.exists(admin.bare):
-                _log.warn("admins names {admin}, which has no account", admin=admin.bare)
+                _log.warn(
+                    "the option admins lists {admin}, but there is no such account",
+                    admin=admin.bare,
+                )
 
     async def _take_up_sessions(self) -> None:
         """Restore sessions of an orderly stop; messages of others become offline messages (RS-9,

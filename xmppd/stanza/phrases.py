@@ -24,4 +24,9 @@ def either(names: Sequence[str]) -> str:
     return "".join(names) if len(names) < 2 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-__all__ = ["counted", "either", "listed"]
+def or_rather(name: str) -> str:
+    """What is put behind a wrong name if a known one is near it; a stop may follow."""
+    return f' (did you mean "{name}"?)'
+
+
+__all__ = ["counted", "either", "listed", "or_rather"]

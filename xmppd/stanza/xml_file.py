@@ -101,7 +101,7 @@ class XMLFile:
         self._check_held()
         self._held_elements += 1
         if self._max_held_bytes is not None and self._held_elements > MAX_HELD_ELEMENTS:
-            self._refuse(f"more than {MAX_HELD_ELEMENTS} elements are in one element")
+            self._refuse(f"one element contains more than {MAX_HELD_ELEMENTS} elements")
         element = Element(self._spelled(name), {_spelled(k): v for k, v in attributes.items()})
         self._note(False, element)
         self._opened.append(element)
@@ -128,13 +128,13 @@ class XMLFile:
     def _check_held(self) -> None:
         most = self._max_held_bytes
         if most is not None and self._parser.CurrentByteIndex - self._released > most:
-            self._refuse(f"more than {most} bytes are one element")
+            self._refuse(f"an element is longer than {most} bytes")
 
     def _check_unread(self, offset: int) -> None:
         """Refuse a tag or a comment that is longer than anything may be, before it is whole."""
         most = self._max_held_bytes
         if most is not None and offset - self._parser.CurrentByteIndex > most:
-            self._refuse(f"more than {most} bytes are one tag")
+            self._refuse(f"a tag or a comment is longer than {most} bytes")
 
     def _spelled(self, name: str) -> str:
         """A name as all elements of it have it: one text, not one for each."""

@@ -195,7 +195,7 @@ def _key(
     used: float | None,
 ) -> APIKey:
     if len(check_bytes("digest", digest)) != DIGEST_BYTES:
-        raise unreadable("digest", f"has not {DIGEST_BYTES} bytes")
+        raise unreadable("digest", f"does not have {DIGEST_BYTES} bytes")
     return APIKey(
         check_text("id", id),
         check_text("name", name),

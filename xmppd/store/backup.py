@@ -50,7 +50,7 @@ def _copy(source: sqlite3.Connection, part: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
         ((said,),) = copy.execute("PRAGMA quick_check(1)").fetchall()
     if said != "ok":
-        raise StoreError(f"The database is damaged ({said}): what could be copied is not kept")
+        raise StoreError(f"The database is damaged ({said}), so no backup was written")
 
 
 def _opened(path: str, mode: str) -> sqlite3.Connection:

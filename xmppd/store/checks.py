@@ -34,7 +34,7 @@ def check_text(column: str, value: str, *, in_xml: bool = True) -> str:
     if type(value) is not str:
         raise unreadable(column, "is not text")
     if in_xml and not value.isprintable() and find_unwritable(value):
-        raise unreadable(column, "has characters that no text has")
+        raise unreadable(column, "has characters that XML does not allow")
     return value
 
 

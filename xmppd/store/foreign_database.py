@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
+from xmppd.stanza.phrases import either
 from xmppd.store.engine import CONNECT_TIMEOUT_S, database_errors
 from xmppd.store.errors import StoreError
 
@@ -117,8 +118,12 @@ def _url_in(path: Path) -> URL:
             "such as postgresql://user:password@host/name"
         ) from None
     kind = url.get_backend_name()
+    if kind == "sqlite":
+        raise StoreError(f"{path} has the URL of an SQLite database; name that file instead")
     if kind not in _DRIVERS:
-        raise StoreError(f"{path}: a {kind} database is not read; name its file if it is SQLite")
+        raise StoreError(
+            f"{path}: xmppd cannot import from {kind}, only from {either(tuple(_DRIVERS))}"
+        )
     return url.set(drivername=_DRIVERS[kind])
 
 

@@ -21,7 +21,7 @@ from xmppd.store.engine import database_errors, make_engine, make_file, parse_ur
 from xmppd.store.errors import StoreError
 
 NOT_NEW = (
-    "this server has run before, because its data directory has the file secret: restore the "
+    "this server must have run before (its data directory has the file secret): restore the "
     "database, correct storage.url, or create an empty database with `xmppctl db upgrade`"
 )
 """The end of the sentence that a database is missing or empty (ST-6)."""

@@ -130,7 +130,10 @@ class ClusterMistakeTests(ClusterCase):
                 NODE + "window_entries = 99",
                 "cluster.window_entries is 99; it must be from 100 to 50000.",
             ),
-            (NODE + 'secret = "x"', "cluster.secret is not an option; write cluster.secret_file"),
+            (
+                NODE + 'secret = "x"',
+                'cluster.secret is not an option (did you mean "cluster.secret_file"?)',
+            ),
             (
                 NODE.partition("secret")[0],
                 "cluster.secret_file is missing; create a file with `openssl",

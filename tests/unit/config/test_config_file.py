@@ -114,7 +114,9 @@ class TextTests(FileCase):
             "[greeter] is neither a table of the server nor of a loaded plugin; correct the name, "
             "add its plugin to plugins.load, or remove the table.",
         )
-        self.assertIn("write stream, if", self.refusal(DOMAIN + "[streams]\nmax_depth = 9\n"))
+        self.assertIn(
+            '(did you mean "stream"?)', self.refusal(DOMAIN + "[streams]\nmax_depth = 9\n")
+        )
 
     def test_one_port(self) -> None:
         """Two listeners at one port of one address are refused; others are not."""
@@ -249,9 +251,9 @@ class MistakeTests(FileCase):
         for text, sentence in (
             (
                 "[stream]\nmax_dept = 3",
-                "stream.max_dept is not an option; write stream.max_depth, if that is meant.",
+                'stream.max_dept is not an option (did you mean "stream.max_depth"?).',
             ),
-            ("[streamz]\n", "streamz is not an option; write stream, if that is meant."),
+            ("[streamz]\n", 'streamz is not an option (did you mean "stream"?).'),
             (
                 "max_depth = 3",
                 "max_depth is not an option; write it in its own table, as stream.max_depth.",
@@ -263,10 +265,10 @@ class MistakeTests(FileCase):
                     "acme, auth."
                 ),
             ),
-            ("[disko]\n", "disko is not an option; write disco, if that is meant."),
+            ("[disko]\n", 'disko is not an option (did you mean "disco"?).'),
             (
                 "[plugin_tables]\n",
-                "plugin_tables is not an option; write plugins, if that is meant.",
+                'plugin_tables is not an option (did you mean "plugins"?).',
             ),
         ):
             with self.subTest(text):
@@ -409,9 +411,9 @@ class MistakeTests(FileCase):
             (good.replace("helpdesk", "user"), "everyone is a user"),
             (good.replace('"accounts:read"', ""), 'role "helpdesk" has no scopes'),
             (good.replace("accounts:", "user:"), 'unknown scope "user:read"; use one of acc'),
-            (good.replace("accounts:", "accountz:"), "write accounts:read, if that is meant"),
+            (good.replace("accounts:", "accountz:"), '(did you mean "accounts:read"?)'),
             (operator + 'scopes = ["keys:write"]\n', 'role "operator" has fixed scopes'),
-            (good.replace("accounts:read", "account:read"), "write accounts:read, if"),
+            (good.replace("accounts:read", "account:read"), '(did you mean "accounts:read"?)'),
             (good.replace("a@x.org", "x.org"), 'role.accounts: "x.org" is not an account'),
             (good.replace("a@x.org", "a@x.org/1"), "is not an account address"),
         ):
@@ -496,7 +498,7 @@ class MistakeTests(FileCase):
         self.assertIn("is empty", self.refusal(DOMAIN + "[auth]\nmechanisms = []"))
         self.assertEqual(
             self.refusal(DOMAIN + "[auth]\nmechanisms = ['SCRAM-SHA1']"),
-            'auth.mechanisms: unknown mechanism "SCRAM-SHA1"; write SCRAM-SHA-1, if that is meant.',
+            'auth.mechanisms: unknown mechanism "SCRAM-SHA1" (did you mean "SCRAM-SHA-1"?).',
         )
 
     def test_tokens(self) -> None:
@@ -642,7 +644,10 @@ class RemoteDomainTests(FileCase):
                 'name = "a.lit"\nstanzas_per_s = 0.0',
                 "must be greater than zero; to allow nothing, set block",
             ),
-            ('name = "a.lit"\nblocked = true', "s2s.domain.blocked is not an option; write s2s."),
+            (
+                'name = "a.lit"\nblocked = true',
+                's2s.domain.blocked is not an option (did you mean "s2s.domain.block"?).',
+            ),
             ("block = true", "s2s.domain[1] has no name; add it."),
         ):
             with self.subTest(text):

@@ -177,7 +177,7 @@ class LinkTests(EntryCase):
         self.assertIn("You have no password here", seen(page))
         self.assertNotIn('type="password"', page.text)
         self.house.clock.advance(PROOF_S)
-        self.assertIn("open a new link", seen(browser.post("/account/end", {})))
+        self.assertIn("ask for a new link", seen(browser.post("/account/end", {})))
         browser = self.come(self.link(ROMEO, page="account")["url"], "/account/")
         assert browser is not None
         self.assertEqual(browser.post("/account/end", {}).status, 303)
@@ -191,7 +191,7 @@ class LinkTests(EntryCase):
         self.assertNotIn('type="password"', browser.post(f"{ROOT}do/user/delete", told).text)
         self.house.clock.advance(PROOF_S)
         page = browser.post(f"{ROOT}do/user/delete", told)
-        self.assertIn("open a new link", seen(page))
+        self.assertIn("create a new link", seen(page))
         browser.post(f"{ROOT}do/user/delete", {**told, "confirmed": "1", "password": PASSWORD})
         self.assertTrue(done(self.house.store.accounts.exists(ROMEO)))
 

@@ -223,7 +223,7 @@ class ControlTests(TestCase):
         for farewell in farewells:
             answer = await self.ask(await self.asker(), b'{"command":"session list"}')
             self.assertTrue(answer.done)
-            self.assertIn("no command arrived", (await farewell).error or "")
+            self.assertIn("because it was idle", (await farewell).error or "")
         for asker in askers[:3]:
             await asker.lost
         self.assertEqual(len(self.control.admitted), MAX_CONNECTIONS)

@@ -114,7 +114,9 @@ class ServerTests(SynchronousTestCase):
         self.say("mantua.lit")
         self.verona.network.settle()
         rows = Office(self.mantua).rows("s2s why", domain="verona.lit")
-        calls = [str(row["outcome"]) for row in rows if str(row["what"]).startswith("a call from")]
+        calls = [
+            str(row["outcome"]) for row in rows if str(row["what"]).startswith("a connection from")
+        ]
         self.assertEqual(calls, ["accepted: dialback"])
         rows = self.office.rows("s2s why", domain="mantua.lit")
         self.assertEqual((rows[-1]["step"], rows[-1]["outcome"]), ("state", "open"))

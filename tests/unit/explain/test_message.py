@@ -198,7 +198,7 @@ class MessageTests(SynchronousTestCase):
         post.others[0].enable()
         post.others[0].send("<inactive xmlns='urn:xmpp:csi:0'/>")
         says = {finding.code: finding.says for finding in post.explained(JULIET, "chat")}
-        self.assertIn("until the client of juliet@montague.lit/a acknowledges it", says["held"])
+        self.assertIn("until the client of juliet@montague.lit/a has acknowledged it", says["held"])
         self.assertIn("the client of juliet@montague.lit/a is in the background", says["wakes"])
         says = {
             finding.code: finding.says for finding in post.explained("nurse@montague.lit", "chat")

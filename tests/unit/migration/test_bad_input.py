@@ -225,9 +225,15 @@ class XMLTests(BadInputCase):
         """Many elements in one, a tag and a comment without an end, any number of entries."""
         self.patch(xml_file, "MAX_HELD_ELEMENTS", 50_000)
         for inside, why in (
-            (f"{CARD}{'<a/>' * 600_000}", "line 2: more than 50000 elements are in one"),
-            (f"<a b='{'x' * (24 << 20)}", "line 2: more than 16777216 bytes are one tag"),
-            (f"<!-- {'x' * (24 << 20)}", "line 2: more than 16777216 bytes are one tag"),
+            (f"{CARD}{'<a/>' * 600_000}", "line 2: one element contains more than 50000 elements"),
+            (
+                f"<a b='{'x' * (24 << 20)}",
+                "line 2: a tag or a comment is longer than 16777216 bytes",
+            ),
+            (
+                f"<!-- {'x' * (24 << 20)}",
+                "line 2: a tag or a comment is longer than 16777216 bytes",
+            ),
         ):
             path = self.people(inside)
             with self.subTest(why):

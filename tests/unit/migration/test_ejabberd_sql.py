@@ -135,8 +135,8 @@ class EjabberdSQLTests(SQLCase):
         text = self.directory / "wrong.url"
         for written, why in (
             ("nonsense", "has no URL of a database"),
-            ("oracle://a:b@c/d", "has no URL|a oracle database is not read"),
-            ("sqlite:////x", "name its file"),
+            ("oracle://a:b@c/d", "has no URL|xmppd cannot import from oracle"),
+            ("sqlite:////x", "name that file instead"),
             ("postgresql://postgres:hush@/x?host=/nowhere", r"postgres:\*\*\*@.* failed"),
         ):
             text.write_text(written)

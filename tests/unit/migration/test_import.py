@@ -250,7 +250,7 @@ class SourceTests(MovingCase):
         """An element that fits nowhere is refused before it is in memory."""
         self.patch(xep0227, "MAX_ELEMENT_BYTES", 1 << 20)
         path = self.file(person("romeo", f"<vCard xmlns='vcard-temp'>{'<FN/>' * 500_000}</vCard>"))
-        self.assertIn("more than 1048576 bytes are one element", self.refused(path))
+        self.assertIn("an element is longer than 1048576 bytes", self.refused(path))
 
     def test_too_deep(self) -> None:
         path = self.file(person("romeo", "<a>" * 500 + "</a>" * 500))

@@ -64,11 +64,11 @@ class StageTests(DirectoryCase):
         for parameters, why in (
             (
                 "server: XMPPServer",
-                "plugin wrong asks for XMPPServer, which is neither a stage",
+                "plugin wrong asks for XMPPServer, but neither the server nor a plugin has it",
             ),
             (
                 "number: int",
-                "plugin wrong asks for int, which is neither a stage nor settings",
+                "plugin wrong asks for int, but neither the server nor a plugin has it",
             ),
             ("server", "plugin wrong does not say which class server is"),
         ):
@@ -206,5 +206,7 @@ class OfferTests(DirectoryCase):
     def test_nothing_offered(self) -> None:
         """A class that its plugin does not offer is told in one sentence."""
         self.write("shelf.py", "class Shelf: pass\ndef plug():\n    return []")
-        self.assertIn("asks for Shelf, which is neither a stage", self.refused("reader"))
+        self.assertIn(
+            "asks for Shelf, but neither the server nor a plugin has it", self.refused("reader")
+        )
         self.assertEqual(self.plugins.loaded, {})

@@ -26,8 +26,8 @@ MISTAKES: tuple[tuple[str, str], ...] = (
         f"from xmppd.handler.iq_handlers import IQHandler\n{PLUG}",
         (
             "cannot be loaded: ModuleNotFoundError in line 1 of FILE: "
-            "No module named 'xmppd.handler.iq_handlers'; "
-            "write xmppd.handler.iq_handler, if that is meant\n"
+            "No module named 'xmppd.handler.iq_handlers' "
+            '(did you mean "xmppd.handler.iq_handler"?)\n'
             "    from xmppd.handler.iq_handlers import IQHandler\n"
             "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
         ),
@@ -52,7 +52,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
         f"from xmppd.stanza import Messages\n{PLUG}",
         (
             "cannot be loaded: ImportError in line 1 of FILE: cannot import name 'Messages' from "
-            "'xmppd.stanza' (STANZA); write Message, if that is meant\n"
+            "'xmppd.stanza' (STANZA) (did you mean \"Message\"?)\n"
             "    from xmppd.stanza import Messages\n"
             "    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
         ),
@@ -70,7 +70,7 @@ MISTAKES: tuple[tuple[str, str], ...] = (
         "class Day:\n    name = 'Tag'\n\ndef plug():\n    é = Day().names\n    return []\n",
         (
             "cannot be loaded: AttributeError in line 5 of FILE: 'Day' object has no attribute "
-            "'names'; write name, if that is meant\n"
+            "'names' (did you mean \"name\"?)\n"
             "    é = Day().names\n"
             "        ^^^^^^^^^^^"
         ),
@@ -97,8 +97,8 @@ MISTAKES: tuple[tuple[str, str], ...] = (
             "def plug(table: Table):\n    return []\n"
         ),
         (
-            "asks for RoutingTables, which is neither a stage nor settings, and which no "
-            "plugin offers; ask for RoutingTable, if that is meant"
+            "asks for RoutingTables, but neither the server nor a plugin has it (did you mean "
+            '"RoutingTable"?)'
         ),
     ),
 )
@@ -138,18 +138,18 @@ class MistakesTests(SynchronousTestCase):
         can be one.
         """
         for name, says in (
-            ("carbon", "write carbons, if that is meant"),
-            ("mam", "write archive, if that is meant"),
-            ("mix", "that is not a feature of this version"),
-            ("smacks", "this feature is always on in xmppd"),
+            ("carbon", ' (did you mean "carbons"?)'),
+            ("mam", ' (did you mean "archive"?)'),
+            ("mix", "; that is not a feature of this version"),
+            ("smacks", "; this feature is always on in xmppd"),
             (
                 "benvolio",
                 (
-                    "correct the name (xmppctl plugin list --all, on a running server, lists all "
+                    "; correct the name (xmppctl plugin list --all, on a running server, lists all "
                     f"plugins), or put its file into {self.file.parent}"
                 ),
             ),
         ):
-            self.assertEqual(self.said(name), f"plugin {name} does not exist; {says}")
+            self.assertEqual(self.said(name), f"plugin {name} does not exist{says}")
         self.file.write_text(PLUG)
-        self.assertIn("write day, if", self.said("days"))
+        self.assertIn('(did you mean "day"?)', self.said("days"))

@@ -274,7 +274,7 @@ class PlacingTests(PluginTestCase):
         self.assertNoResult(other)
         self.house.clock.advance(1)
         why = str(self.failureResultOf(loading, PluginError).value)
-        self.assertEqual(why, f"plugin {NAME} cannot be loaded: plug did not end in 60 s")
+        self.assertEqual(why, f"plugin {NAME} cannot be loaded: plug did not finish within 60 s")
         self.successResultOf(other)
         done(self.plugins.unload("ping"))
         self.assertEqual(self.registries(), before)
@@ -399,7 +399,9 @@ class PlacingTests(PluginTestCase):
         loading = Deferred.fromCoroutine(self.plugins.load("slow"))
         self.house.clock.advance(PLUGIN_LIMIT_S)
         why = str(self.failureResultOf(loading, PluginError).value)
-        self.assertIn("what it does at load did not end in 60 s", why)
+        self.assertIn(
+            "the plugin's function that is called at load did not finish within 60 s", why
+        )
         self.assertEqual(self.registries(), before)
 
     def test_at_stop(self) -> None:

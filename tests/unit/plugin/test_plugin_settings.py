@@ -85,7 +85,7 @@ class PluginSettingsTests(SynchronousTestCase):
     def test_mistakes(self) -> None:
         """A mistake in it is told in the same words as one in a table of the server's."""
         listed: tuple[tuple[dict[str, object], str], ...] = (
-            ({"frends": 1}, "montague.frends is not an option; write montague.friends, if that"),
+            ({"frends": 1}, 'montague.frends is not an option (did you mean "montague.friends"?)'),
             ({"zzz": 1}, "montague.zzz is not an option; remove it, or use one of friends, "),
             ({"friends": "all"}, "montague.friends is a string; it must be an integer."),
             ({"friends": 0}, "montague.friends is 0; it must be greater than zero."),

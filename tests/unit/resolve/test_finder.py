@@ -203,7 +203,10 @@ class FoundTests(FinderCase):
         self.dns.service(STARTTLS + "montague.lit", "xmpp.montague.lit", self.open.port)
         self.dns.host("xmpp.montague.lit", "127.0.0.1")
         self.assertEqual((await self.found()).port, self.open.port)
-        self.assertEqual(self.steps()[0][2], "the service is not offered: .")
+        self.assertEqual(
+            self.steps()[0][2],
+            "the domain says in DNS that it has no such service (the target is a dot)",
+        )
 
     async def test_idn(self) -> None:
         """A domain in another script is asked for as DNS spells it."""
