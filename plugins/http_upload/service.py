@@ -19,6 +19,10 @@ from .web import BEARER, url_path
 SUBDOMAIN = "upload."
 IDENTITY = DiscoIdentity("store", "file", "Files")
 PURPOSE = "urn:xmpp:http:upload:purpose:0"
+
+_MAX_DIGITS = 18
+"""Of a size: a number with more is cut, and as much larger than any file may be as before."""
+
 _PURPOSES: dict[str, Purpose] = {
     qname(PURPOSE, "message"): "message",
     qname(PURPOSE, "profile"): "profile",
@@ -119,10 +123,11 @@ def _wish(request: Element) -> Wish:
     name, size = request.get("filename", ""), request.get("size", "")
     if not name:
         raise StanzaError(Condition.BAD_REQUEST, "filename is missing")
-    if not (size.isascii() and size.isdigit() and 0 < len(size) < 19 and int(size)):
+    digits = size.lstrip("0")
+    if not (digits.isascii() and digits.isdigit()):
         raise StanzaError(Condition.BAD_REQUEST, "size must be a number of bytes")
     purpose, expires = _purpose(request)
-    return Wish(name, int(size), request.get("content-type", ""), purpose, expires)
+    return Wish(name, int(digits[:_MAX_DIGITS]), request.get("content-type", ""), purpose, expires)
 
 
 def _purpose(request: Element) -> tuple[Purpose, float | None]:

@@ -57,6 +57,8 @@ class UploadPath:
             if self.uploads.storage is not None:
                 raise HTTPError(403, "This is not an upload URL: ask for a slot.")
             self._slot(request)
+            if request.header("content-range"):
+                raise HTTPError(400, "A file is uploaded whole, without Content-Range.")
 
     async def answer(self, request: HTTPRequest) -> HTTPResponse:
         """The file, or that it was stored."""

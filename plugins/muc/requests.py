@@ -53,8 +53,10 @@ class IQRoomOwnerHandler(IQHandler):
             raise StanzaError(Condition.BAD_REQUEST, "send a form, or destroy")
         elif form.get("type") == "cancel":
             await self._cancel(room)
-        else:
+        elif form.get("type", "submit") == "submit":
             await self._configure(room, iq.sender, form)
+        else:
+            raise StanzaError(Condition.BAD_REQUEST, "the form must have the type submit")
 
     def _room(self, iq: IQ, asked: Asked) -> Room:
         """The room, for an owner."""

@@ -44,6 +44,14 @@ class ConfigurationTests(RunningCase):
         self.assertEqual(condition(answer), "not-acceptable")
         self.assertEqual(juliet.received(), [])
 
+    def test_not_submitted(self) -> None:
+        """A form that is not submitted changes nothing, and that is said."""
+        romeo, juliet = self.opened("romeo", "juliet")
+        for type in ("form", "result", "zzz"):
+            answer = self.ask(romeo, f"<x xmlns='jabber:x:data' type='{type}'/>", "owner")
+            self.assertEqual(condition(answer), "bad-request", type)
+        self.assertEqual(juliet.received(), [])
+
     def test_cancelled(self) -> None:
         """A new room whose form is cancelled is not made (RM-24)."""
         romeo = self.client("romeo")
