@@ -316,5 +316,6 @@ class SlowReaderTests(ServerCase):
         self.assertEqual(data.count(b"<result "), 3 * self.said)
         places = [data.index(f"id='q{number}'".encode()) for number in range(3)]
         self.assertEqual(places, sorted(places))
-        self.assertIn(b"id='last'", data)
+        if b"id='last'" not in data:  # a page may leave in one turn, before what follows is read
+            phone.until(b"id='last'")
         self.assertGreaterEqual(data.count(b"meanwhile"), 5)
