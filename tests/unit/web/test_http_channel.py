@@ -74,6 +74,19 @@ class RequestTests(WebCase):
             kept = [parts for parts in request_reader._known if name + b": swordfish" in parts[1]]
             self.assertEqual(len(kept), is_known)
 
+    def test_many_heads(self) -> None:
+        """Of heads that differ the newest are known, and no more than so many (HT-5)."""
+        self.patch(request_reader, "_known", {})
+        self.patch(request_reader, "MAX_KNOWN_HEADS", 3)
+        form = (
+            b"POST /form HTTP/1.1\r\nHost: montague.lit\r\nContent-Length: 1\r\nX-Fish: %d\r\n\r\nw"
+        )
+        for number in range(10):
+            self.client.send(form % number)
+            self.assertEqual(self.client.answer().status, 200)
+        kept = [parts[1].strip() for parts in request_reader._known]
+        self.assertEqual(kept, [b"X-Fish: 7", b"X-Fish: 8", b"X-Fish: 9"])
+
     def test_head(self) -> None:
         """HEAD is answered as GET is, without the body."""
         self.client.ask("HEAD", "/hello")
