@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 from twisted.internet.interfaces import IReactorTime
 
+from xmppd.host.locks import Locks
 from xmppd.store.database import Database
 from xmppd.store.engine import sqlite_connection
 
@@ -128,6 +129,7 @@ class StoredSizes:
     def __init__(self, database: Database, clock: IReactorTime) -> None:
         self._database = database
         self._clock = clock
+        self._turns = Locks()
         self._measured_at: float | None = None
         self._sizes: Sequence[tuple[str, Size]] = ()
 
@@ -139,11 +141,12 @@ class StoredSizes:
         Raises:
             StoreError: The database cannot be read.
         """
-        now = self._clock.seconds()
-        if self._measured_at is None or now - self._measured_at >= GOOD_FOR_S:
-            self._sizes = await self._measure()
-            self._measured_at = now
-        return self._sizes
+        async with self._turns.held(self):  # who asks meanwhile gets what is measured already
+            now = self._clock.seconds()
+            if self._measured_at is None or now - self._measured_at >= GOOD_FOR_S:
+                self._sizes = await self._measure()
+                self._measured_at = now
+            return self._sizes
 
     async def _measure(self) -> Sequence[tuple[str, Size]]:
         plugins, sizes, trees = await self._database.write(_begin)

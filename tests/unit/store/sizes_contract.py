@@ -1,6 +1,7 @@
 """How much there is of each kind, asked of every database."""
 
 from sqlalchemy import Connection, insert
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from tests.unit.store.contract import Asking
@@ -46,6 +47,15 @@ class SizesContract(Asking):
         self.assertLess(abs(size.rows - MANY), 0.4 * MANY)
         whole = await self.whole()
         self.assertLess(abs(size.bytes - whole), 0.5 * whole)
+
+    async def test_together(self) -> None:
+        """Who asks while it is measured waits for that, and nothing is measured twice."""
+        stored = StoredSizes(self.store.database, Clock())
+        asked = [Deferred.fromCoroutine(stored.by_kind()) for _ in range(5)]
+        first, *others = [await each for each in asked]
+        self.assertTrue(first)
+        for other in others:
+            self.assertIs(other, first)
 
     async def whole(self) -> int:
         """The bytes of the database, most of which are accounts."""
