@@ -12,7 +12,6 @@ import select
 import socket
 import ssl
 import sys
-from base64 import b64encode
 from collections.abc import Iterator
 from functools import partial
 from math import inf
@@ -25,7 +24,7 @@ from twisted.internet.interfaces import IListeningPort
 from bench.compare import machine, table
 from bench.ours import plugins
 from bench.tls import KEYS, NAME, Loop, client_context, cost_s, write_certificate
-from bench.where import AFTERWARDS_S, AUTH, LOGIN
+from bench.where import AFTERWARDS_S, LOGIN, said_by
 from xmppd.config.config import DomainSettings, ListenSettings, TLSSettings
 from xmppd.events import OWNER
 from xmppd.net.epoll_endpoint import EPollServerEndpoint
@@ -87,7 +86,7 @@ class SocketLogins:
             clients = [*wrapped]
         yield header, self._said(clients, [opened])
         for title, said in others:
-            words = [self._word(said, name) for name in self.names]
+            words = [said_by(name, said) for name in self.names]
             yield title, self._said(clients, words)
         for client in clients:
             client.close()
@@ -122,9 +121,6 @@ class SocketLogins:
         for client in clients:
             client.setblocking(True)
         return spent_s
-
-    def _word(self, said: bytes, name: str) -> bytes:
-        return said % b64encode(f"\0{name}\0{PASSWORD}".encode()) if said is AUTH else said
 
     def costs(self, runs: int = RUNS) -> dict[str, float]:
         """What each step costs, in microseconds: the least of some runs; and all until presence."""

@@ -334,6 +334,13 @@ LOGIN: tuple[tuple[str, bytes], ...] = (
     ("the first presence", b"<presence><priority>1</priority></presence>"),
     ("the end of the stream, and goodbye", b"</stream:stream>"),
 )
+
+
+def said_by(name: str, step: bytes) -> bytes:
+    """What somebody says for a step of LOGIN."""
+    return step % b64encode(f"\0{name}\0{PASSWORD}".encode()) if step is AUTH else step
+
+
 """What a client says when it logs in; the steps at both ends have no bytes."""
 
 
@@ -375,13 +382,10 @@ class Logins:
 
         yield "a connection is made", cost_s(connect)
         for title, said in LOGIN:
-            words = [self._word(said, name) for name in self.names]
+            words = [said_by(name, said) for name in self.names]
             yield title, cost_s(partial(say, words))
             self.house.clock.advance(0)
         yield "the connection is gone", cost_s(lose)
-
-    def _word(self, said: bytes, name: str) -> bytes:
-        return said % b64encode(f"\0{name}\0{PASSWORD}".encode()) if said is AUTH else said
 
     def costs(self, runs: int = RUNS) -> dict[str, float]:
         """What each step costs, in microseconds: the least of some runs."""
