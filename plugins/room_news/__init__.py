@@ -78,6 +78,7 @@ class RoomNews:
         self._noted: WeakKeyDictionary[Room, tuple[Affiliated, ...]] = WeakKeyDictionary()
         self._unaware: WeakKeyDictionary[Room, set[str]] = WeakKeyDictionary()
         self._reading: WeakKeyDictionary[Room, list[Deferred[None]]] = WeakKeyDictionary()
+        self._beginning: dict[JID, set[str]] = {}
 
     # -- in the rooms that are here ---------------------------------------------------------------
 
@@ -155,6 +156,8 @@ class RoomNews:
             is_here = isinstance(session, LocalClientSession)
             if is_here and self.directed.has_told(session.jid, to):
                 self._send(to, session.jid, [news.room])
+                # What they have asked for may be read just now, and have this room too.
+                self._beginning.get(session.jid, set()).add(news.room)
 
     async def wanted(self, event: PresenceToRooms) -> None:
         """Tell who begins to want to be told what there is already."""
@@ -163,6 +166,17 @@ class RoomNews:
         is_ours = person.domain in self.hall.commands.domains
         if not is_ours or presence.type is not None or presence.payload.tree.find(_RAI) is None:
             return
+        told = self._beginning.setdefault(person, set())
+        try:
+            rooms = await self._already(person, service)
+        finally:
+            self._beginning.pop(person, None)
+        rooms = [name for name in rooms if name not in told]
+        if rooms and self.directed.has_told(person, service):
+            self._send(service, person, rooms)
+
+    async def _already(self, person: JID, service: JID) -> list[str]:
+        """The rooms of a service in which something is new for somebody who belongs to them."""
         noted = [
             name
             for name in await self.table.rooms(person.bare)
@@ -174,9 +188,7 @@ class RoomNews:
         over = [name for name in noted if name not in own]
         if over:
             await self.table.drop(over, person.bare)
-        rooms = [name for name in noted if name in own]
-        if rooms and self.directed.has_told(person, service):
-            self._send(service, person, rooms)
+        return [name for name in noted if name in own]
 
     def _send(self, service: JID, session: JID, rooms: list[str]) -> None:
         listed = "".join(f"<activity>{escape(name)}</activity>" for name in rooms)

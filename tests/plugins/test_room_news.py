@@ -2,6 +2,9 @@
 
 import re
 from importlib import import_module
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from tests.plugins.muc.halls import ORCHARD, SERVICE, RunningCase
 from xmppd.store.errors import StoreError
@@ -67,6 +70,22 @@ class NewsTests(NewsCase):
         self.nurse.send(f"<presence type='unavailable' to='{ORCHARD}/Nurse'/>")
         self.nurse.raw()
         self.assertEqual(self.want(self.nurse), [])
+
+    def test_while_it_is_read(self) -> None:
+        """What is said while it is read what there is already is told once (RM-63)."""
+        table = import_module("xmppd_plugins.room_news.table").NewsTable
+        rooms, turn = table.rooms, Deferred[None]()
+
+        async def slow(self: Any, person: str) -> Any:
+            await turn
+            return await rooms(self, person)
+
+        self.patch(table, "rooms", slow)
+        self.assertEqual(self.want(self.nurse), [])
+        self.say(self.romeo, "Ay me")
+        self.assertEqual(self.named(self.nurse), [ORCHARD])
+        turn.callback(None)
+        self.assertEqual(self.named(self.nurse), [])
 
     def test_withdrawn(self) -> None:
         """Who says goodbye to the service is told no more (RM-63)."""
