@@ -3,13 +3,13 @@
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from xmppd.disco.info import DiscoInfo
 from xmppd.handler.presence_update_handler import PresenceChanged, SessionAvailable
 from xmppd.host.clocks import Clocks
 from xmppd.presence.presence_manager import PresenceManager
@@ -21,7 +21,7 @@ from xmppd.session.session import Session
 from xmppd.session.session_manager import SessionClosed
 from xmppd.session.session_state import Put, SessionState
 from xmppd.stanza import JID, StanzaError, escape
-from xmppd.stanza.stanza import Capabilities
+from xmppd.stanza.stanza import MAX_SOFTWARE_LENGTH, Capabilities
 from xmppd.store.errors import StoreError
 
 from .tables import VerifiedHashes
@@ -50,7 +50,20 @@ MAX_ASKED_PER_MINUTE = 100
 
 _log = Logger()
 
-Take = Callable[[frozenset[str]], None]
+
+class Software(NamedTuple):
+    """What is known of a client's software.
+
+    Attributes:
+        name: For people; empty if it has none.
+        wanted: The names of the nodes that it wants to be told of.
+    """
+
+    name: str
+    wanted: frozenset[str]
+
+
+Take = Callable[[Software], None]
 Changed = Callable[[LocalClientSession, frozenset[str]], object]
 
 
@@ -86,7 +99,7 @@ class ClientCapabilities:
         self.clocks = clocks
         self.changed: list[Changed] = []
         self.changed_elsewhere: list[Callable[[JID, JID, frozenset[str]], object]] = []
-        self._known: OrderedDict[Capabilities, frozenset[str]] = OrderedDict()
+        self._known: OrderedDict[Capabilities, Software] = OrderedDict()
         self._said: dict[LocalClientSession, Capabilities] = {}
         self._wanted: dict[LocalClientSession, frozenset[str]] = {}
         self._remote: OrderedDict[str, dict[str, _Remote]] = OrderedDict()  # by bare JID, by full
@@ -135,9 +148,10 @@ class ClientCapabilities:
             return
         self._said[session] = found
 
-        def take(names: frozenset[str]) -> None:
+        def take(software: Software) -> None:
             if self._said.get(session) is found:
-                self._take(session, names, quiet=quiet)
+                session.client = software.name
+                self._take(session, software.wanted, quiet=quiet)
 
         known = self._known.get(found)
         if known is not None:
@@ -187,9 +201,13 @@ class ClientCapabilities:
         if roster is None or not (roster.sees(sender) or roster.may_be_seen_by(sender)):
             return  # to ask a stranger would tell that there is such an account
         account = account.to_bare()
-        self._note(account, sender, found, self._known.get(found, NOTHING))
-        if found not in self._known:
-            take = partial(self._note, account, sender, found)
+        known = self._known.get(found)
+        self._note(account, sender, found, NOTHING if known is None else known.wanted)
+        if known is None:
+
+            def take(software: Software) -> None:
+                self._note(account, sender, found, software.wanted)
+
             self._learn(found, _Asked(sender, account, take))
 
     def _note(self, account: JID, sender: JID, found: Capabilities, names: frozenset[str]) -> None:
@@ -226,31 +244,32 @@ class ClientCapabilities:
     async def _find(self, found: Capabilities) -> None:
         waiting = self._asking[found]
         try:
-            names, paid = await self._remembered(found), True
-            while names is None and waiting:
+            software, paid = await self._remembered(found), True
+            while software is None and waiting:
                 asked = waiting.pop(next(iter(waiting)))
                 if paid or self._may_ask(asked.asker.bare):
-                    names = await self._answer(found, asked)
+                    software = await self._answer(found, asked)
                 paid = False
-            if names is not None:
-                self._known[found] = names
+            if software is not None:
+                self._known[found] = software
                 if len(self._known) > MAX_KNOWN:
                     self._known.popitem(last=False)
                 for asked in waiting.values():
-                    asked.take(names)
+                    asked.take(software)
         finally:
             del self._asking[found]
 
-    async def _remembered(self, found: Capabilities) -> frozenset[str] | None:
+    async def _remembered(self, found: Capabilities) -> Software | None:
         if not found.hash:
             return None
         with suppress(StoreError):
-            features = await self.kept.features(found)
-            if features is not None:
-                return _wanted(features)
+            known = await self.kept.known(found)
+            if known is not None:
+                name, features = known
+                return Software(name, _wanted(features))
         return None
 
-    async def _answer(self, found: Capabilities, asked: "_Asked") -> frozenset[str] | None:
+    async def _answer(self, found: Capabilities, asked: "_Asked") -> Software | None:
         """Ask one of those who have a software; what it says is true of others only if its hash is
         made of that (EC-3).
         """
@@ -264,13 +283,14 @@ class ClientCapabilities:
             info = info_of(answer.query)
         except (ValueError, StanzaError):
             return None
-        names = _wanted(info.features)
-        asked.take(names)
+        software = Software(_name(info), _wanted(info.features))
+        asked.take(software)
         if not proves(answer.query, info, found):
             return None
         with suppress(StoreError):  # then it is asked again after the next start
-            await self.kept.save(found, info.features, self.clocks.wall_clock())
-        return names
+            now = self.clocks.wall_clock()
+            await self.kept.save(found, software.name, info.features, now)
+        return software
 
     def _may_ask(self, account: str) -> bool:
         """Count a question that an account causes; returns whether it may cause so many (EC-2)."""
@@ -300,7 +320,7 @@ class _Asked(NamedTuple):
     Attributes:
         who: Full JID.
         asker: The account in whose name it is asked.
-        take: Is told the names.
+        take: Is told what its software is.
     """
 
     who: JID
@@ -310,6 +330,15 @@ class _Asked(NamedTuple):
 
 def _wanted(features: Iterable[str]) -> frozenset[str]:
     return frozenset(each.removesuffix(NOTIFY) for each in features if each.endswith(NOTIFY))
+
+
+def _name(info: DiscoInfo) -> str:
+    """The name of a client for people; empty if it has none. Of several languages the one without
+    a name comes first, then English.
+    """
+    named = [each for each in info.identities if each.category == "client" and each.name.strip()]
+    named.sort(key=lambda each: (each.lang != "", not each.lang.startswith("en")))
+    return named[0].name.strip()[:MAX_SOFTWARE_LENGTH] if named else ""
 
 
 def _failed(failure: Failure) -> None:

@@ -33,11 +33,14 @@ caps = Table(
     "caps",
     metadata,
     digest_column("hashed"),
+    Column("name", Text, nullable=False),
     Column("features", Text, nullable=False),
     Column("seen", Double, nullable=False),
     Index(None, "seen"),
 )
-_FEATURES: Select[str] = select(caps.c.features).where(caps.c.hashed == bindparam("hashed"))
+_KNOWN: Select[str, str] = select(caps.c.name, caps.c.features).where(
+    caps.c.hashed == bindparam("hashed")
+)
 _SAVE = upsert(caps)
 _COUNT: Select[int] = select(func.count()).select_from(caps)
 _OLDEST = delete(caps).where(
@@ -56,19 +59,25 @@ class VerifiedHashes:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    async def features(self, of: Capabilities) -> Sequence[str] | None:
-        """The features of a software; None if it is not known."""
-        found = await self.database.read(_FEATURES, {"hashed": _key(of)})
+    async def known(self, of: Capabilities) -> tuple[str, Sequence[str]] | None:
+        """The name of a software, and its features; None if it is not known."""
+        found = await self.database.read(_KNOWN, {"hashed": _key(of)})
         if not found:
             return None
+        name, features = found[0]
         try:
-            return _decoder.decode(found[0][0])
+            return name, _decoder.decode(features)
         except DecodeError:
             return None  # it is asked again
 
-    async def save(self, of: Capabilities, features: Sequence[str], now: float) -> None:
-        """Remember the features of a software."""
-        row = {"hashed": _key(of), "features": json.encode(features).decode(), "seen": now}
+    async def save(self, of: Capabilities, name: str, features: Sequence[str], now: float) -> None:
+        """Remember the name of a software, and its features."""
+        row = {
+            "hashed": _key(of),
+            "name": name,
+            "features": json.encode(features).decode(),
+            "seen": now,
+        }
 
         def change(connection: Connection) -> None:
             connection.execute(_SAVE.on(connection), row)

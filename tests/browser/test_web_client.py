@@ -71,6 +71,9 @@ class WebClientTests(BrowserCase):
         for page, contact in zip(pages, (juliet, romeo), strict=True):
             page.locator("converse-roster").get_by_text(contact.partition("@")[0]).first.click()
             page.locator(CHAT).first.wait_for()
+        (device,) = self.server.tell("device list", account=romeo)
+        assert isinstance(device, dict)
+        self.assertEqual((device["software"], device["sessions"]), ("Converse", 1))
         self.write(pages[0], "What light through yonder window breaks?")
         self.shows(pages[1], "What light through yonder window breaks?")
         self.assertEqual(set(self.asked), {"localhost"})

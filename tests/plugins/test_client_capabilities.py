@@ -97,6 +97,31 @@ class SessionTests(CapabilitiesCase):
         self.answer(self.romeo, id, "urn:news+notify", "urn:ping")
         self.assertEqual((self.wanted("1"), self.wanted("2")), ({"urn:news"},) * 2)
 
+    def test_name(self) -> None:
+        """The name of a client's software is learned with it, outlives the server, and a lie is
+        believed of the liar alone.
+        """
+        hash = ver("urn:ping")
+        self.romeo.send(presence(hash))
+        self.assertEqual(self.session().agent, "urn:balcony")
+        self.answer(self.romeo, self.question(self.romeo), "urn:ping")
+        self.assertEqual(self.session().agent, "Balcony")
+        self.house = self.house.restarted()
+        (romeo, other) = self.house.connect("romeo/1", "romeo/2")
+        romeo.raw()
+        romeo.send(presence(hash))
+        self.assertEqual(self.session().agent, "Balcony")
+        self.assertEqual(self.session("2").agent, "")
+        other.raw()
+        other.send(presence(ver("urn:lies")))
+        id = self.question(other)
+        name = '"><script>ran()</script>' * 20
+        lie = said(["urn:x"]).replace("Balcony", name.replace("<", "&lt;"))
+        other.send(f"<iq type='result' id='{id}' to='romeo@montague.lit'>{lie}</iq>")
+        self.assertEqual(self.session("2").agent, name[:200])
+        romeo.send(presence(ver("urn:lies")))
+        self.assertNotIn("script", self.session("1").agent)
+
     def test_remembered(self) -> None:
         """What was learned outlives the server."""
         hash = ver("urn:news+notify")

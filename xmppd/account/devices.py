@@ -1,7 +1,8 @@
 """Devices: the clients with access to an account, online or with a token."""
 
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from twisted.logger import Logger
@@ -134,7 +135,7 @@ class Devices:
     ) -> KnownDevice:
         return KnownDevice(
             opaque(account, device.id),
-            UserAgent(device.id, device.software, device.name),
+            UserAgent(device.id, device.software or _software(sessions), device.name),
             device.first_seen,
             max([device.last_seen, *map(self._last_activity, sessions)]),
             max(token.expires for token in device.tokens),
@@ -143,9 +144,10 @@ class Devices:
 
     def _seen(self, account: JID, id: str, sessions: list[LocalClientSession]) -> KnownDevice:
         login = sessions[-1].login
+        agent = login.agent if login is not None else UserAgent()
         return KnownDevice(
             opaque(account, id),
-            login.agent if login is not None else UserAgent(),
+            replace(agent, software=_software(sessions)),
             min(session.since for session in sessions),
             max(map(self._last_activity, sessions)),
             None,
@@ -154,6 +156,11 @@ class Devices:
 
     def _last_activity(self, session: LocalClientSession) -> float:
         return self.sessions.wall_clock() - session.connection.silent_s
+
+
+def _software(sessions: Sequence[LocalClientSession]) -> str:
+    """The name of a client by its sessions: most say it by their service discovery only."""
+    return next(filter(None, (session.agent for session in reversed(sessions))), "")
 
 
 def _knows_password(session: LocalClientSession) -> bool:

@@ -163,7 +163,8 @@ def _has(session: LocalClientSession, words: str) -> bool:
     """Whether a session has these words in its JID, its address, or the name of its client."""
     login = session.login
     device = (login is not None and login.agent.device) or ""
-    text = f"{session.jid.full}\n{session.connection.address}\n{device}\n{session.agent}"
+    names = f"{device}\n{session.agent}\n{session.software}"
+    text = f"{session.jid.full}\n{session.connection.address}\n{names}"
     return words in text.casefold()
 
 

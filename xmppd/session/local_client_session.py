@@ -73,6 +73,7 @@ class LocalClientSession:
         "backlog",
         "bound",
         "capabilities",
+        "client",
         "closed",
         "connection",
         "count",
@@ -121,6 +122,7 @@ class LocalClientSession:
         self.privacy: SessionPrivacy | None = None
         self.seen: dict[str, int] = {}
         self.capabilities: Capabilities | None = None
+        self.client = ""
         self.unclaimed: dict[str, bytes] | None = None
         self.wants: frozenset[str] = frozenset()
         self.backlog: Backlog | None = None
@@ -136,13 +138,16 @@ class LocalClientSession:
 
     @property
     def software(self) -> str:
-        """The name of its client, from its presence; empty if it does not say."""
+        """The URI of its client's software, from its presence; empty if it does not say."""
         return "" if self.capabilities is None else self.capabilities.software
 
     @property
     def agent(self) -> str:
-        """The same; or what its client has said of itself as it logged in."""
-        return (self.login.agent.software if self.login is not None else "") or self.software
+        """The name of its client: as it said when it logged in, else as its service discovery
+        has it, else the URI.
+        """
+        said = self.login.agent.software if self.login is not None else ""
+        return said or self.client or self.software
 
     def deliver(
         self, stanza: Stanza, wire: bytes, *, ours: bool = False, seen: bool = False

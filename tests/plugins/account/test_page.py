@@ -31,6 +31,15 @@ class AccountPageTests(AccountCase):
         self.assertIn(ROMEO, seen(said))
         self.assertIn("online", seen(said))
 
+    def test_client_named(self) -> None:
+        """A client that says what it is by its service discovery alone is shown by that."""
+        (romeo,) = self.house.connect("romeo")
+        self.log_in()
+        self.assertIn("A client without a name", seen(self.browser.get(ROOT)))
+        caps = "<c xmlns='http://jabber.org/protocol/caps' node='https://conversejs.org' ver='1'/>"
+        romeo.send(f"<presence>{caps}</presence>")
+        self.assertIn("https://conversejs.org", seen(self.browser.get(ROOT)))
+
     def test_password(self) -> None:
         """A new password is set by whoever knows the present one; devices and other browsers are
         logged out, this one stays.
