@@ -86,7 +86,7 @@ class DrawnLine:
 
     Attributes:
         title: What it is.
-        last: Its newest value, with its unit.
+        last: Its newest value, with its unit; empty while there is none.
         path: Of the drawing; empty without two values.
     """
 
@@ -104,7 +104,7 @@ class Graph:
         title: For people.
         unit: Of its values.
         lines: Its lines.
-        most: The highest value, which is at the upper edge; with its unit.
+        most: The highest value, which is at the upper edge, with its unit; empty without values.
         begins: The moment at the left edge.
     """
 
@@ -144,12 +144,13 @@ def graphs(page: str, kept: Sequence[Readings], stamp: Callable[[float], float])
 
 
 def _graph(kind: GraphKind, lines: Sequence[Sequence[float]], begins: str) -> Graph:
-    most = max((value for line in lines for value in line), default=0.0)
+    most = max((value for line in lines for value in line), default=None)
     drawn_lines = tuple(
-        DrawnLine(title, said(kind, line[-1] if line else 0.0), drawn(line, most))
+        DrawnLine(title, said(kind, line[-1]) if line else "", drawn(line, most or 0.0))
         for (title, _), line in zip(kind.lines, lines, strict=True)
     )
-    return Graph(kind.key, kind.title, kind.unit, drawn_lines, said(kind, most), begins)
+    highest = "" if most is None else said(kind, most)
+    return Graph(kind.key, kind.title, kind.unit, drawn_lines, highest, begins)
 
 
 def said(kind: GraphKind, value: float) -> str:

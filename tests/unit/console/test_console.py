@@ -433,6 +433,9 @@ class LiveTests(ConsoleCase):
         """
         page = self.admin.get("/console/")
         self.assertEqual(page.text.count("<figure"), 4)
+        # nothing is said before the first values are there
+        self.assertEqual(page.text.count("the last hour: no values yet"), 4)
+        self.assertEqual(page.text.count("data-last></span>"), 6)
         self.look(400)
         self.house.bind("romeo", "orchard")
         self.look(1)

@@ -22,7 +22,7 @@ function graph(figure, at, lines) {
   const plot = figure.querySelector("[data-plot]");
   const keys = [...figure.querySelectorAll("[data-line]")];
   const last = keys.map((key) => key.querySelector("[data-last]"));
-  const unit = last[0].textContent.split(" ")[1] || "";
+  const { unit } = figure.dataset;
   const moment = figure.querySelector("[data-moment]");
   const tell = (drawn) => {
     const index = drawn.cursor.idx ?? drawn.data[0].length - 1;
