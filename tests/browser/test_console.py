@@ -152,7 +152,7 @@ class DayTests(ConsoleCase):
         # what happens to Romeo's stanzas is seen as it happens
         self.go(page, "Live trace")
         page.get_by_label("Address", exact=True).fill("romeo@localhost")
-        page.get_by_role("button", name="Ask").click()
+        page.get_by_role("button", name="Start").click()
         expect(page.locator("[data-stream][data-open]")).to_be_visible()
         romeo.send(b"<message to='juliet@localhost'><body>soft</body></message>")
         expect(page.locator(".log")).to_contain_text("MessageRouter")
