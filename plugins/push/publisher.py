@@ -193,10 +193,7 @@ class Publisher:
             numbers = {"message-count": unseen, **self.counts(account)}
             request = publish(registration, notice, numbers)
             asked, failure = await self._asked(registration, request)
-            record = (await self.registrations.records(account)).get(key)
-            if record is not None:
-                record = replace(record, unseen=min(record.unseen + counted, MAX_UNSEEN))
-                await self._noted(asked, record, failure)
+            await self._note(asked, counted, failure)
             if asked != registration:
                 await self.changed(account)
         finally:
@@ -225,29 +222,33 @@ class Publisher:
         answer = await asking
         return Failure() if answer is None else failure_of(answer)
 
-    async def _noted(
-        self, registration: Registration, record: PushRecord, failure: Failure | None
+    async def _note(
+        self, registration: Registration, counted: int, failure: Failure | None
     ) -> None:
         """Note the outcome; a registration that fails for too long ends (PN-6)."""
+        now = self.clocks.wall_clock()
+
+        def step(record: PushRecord) -> PushRecord:
+            record = replace(record, unseen=min(record.unseen + counted, MAX_UNSEEN))
+            if failure is None:
+                return replace(record, sent=record.sent + 1, failures=0, failing_since=0.0)
+            return replace(
+                record,
+                failed=record.failed + 1,
+                failures=record.failures + failure.refused,
+                failing_since=record.failing_since or now,
+                last_error=failure.condition or "no answer",
+            )
+
+        record = await self.registrations.note(registration, step)
+        if record is None:
+            return  # it has ended meanwhile
         if failure is None:
             self.sent += 1
-            record = replace(record, sent=record.sent + 1, failures=0, failing_since=0.0)
-            await self.registrations.note(registration, record)
             return
         self.failed["refused" if failure.refused else "unreached"] += 1
-        now = self.clocks.wall_clock()
-        record = replace(
-            record,
-            failed=record.failed + 1,
-            failures=record.failures + failure.refused,
-            failing_since=record.failing_since or now,
-            last_error=failure.condition or "no answer",
-        )
-        too_often = record.failures >= MAX_REFUSALS
-        if too_often or now - record.failing_since >= MAX_UNREACHED_S:
+        if record.failures >= MAX_REFUSALS or now - record.failing_since >= MAX_UNREACHED_S:
             await self.end(registration, record.last_error)
-        else:
-            await self.registrations.note(registration, record)
 
     async def end(self, registration: Registration, reason: str) -> None:
         """Forget a registration whose service does not want it any more, or cannot be reached."""

@@ -1,6 +1,6 @@
 """Registrations: the services that are told of an account's messages, and how that went."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
@@ -70,6 +70,7 @@ _OF: Select[str, str, str, bytes, str, bool] = (
 _RECORDS: Select[bytes, int, int, int, int, float, str] = (
     select(_C.target, *_RECORD).where(_OWNED).order_by(_C.since, _C.target)
 )
+_RECORD_OF: Select[int, int, int, int, float, str] = select(*_RECORD).where(*_ONE)
 _ACCOUNTS: Select[bytes, str] = (
     select(_C.owner, func.min(_C.account))
     .where(_C.owner > bindparam("after"))
@@ -206,17 +207,27 @@ class Registrations:
 
         return await self.database.write(change) > 0
 
-    async def note(self, registration: Registration, record: PushRecord) -> None:
-        """Note how it went, if the registration is still there."""
+    async def note(
+        self, registration: Registration, step: Callable[[PushRecord], PushRecord]
+    ) -> PushRecord | None:
+        """Note how it went, by what was noted before, if the registration is still there.
 
-        def change(connection: Connection) -> None:
-            row: dict[str, object] = {
-                f"new_{name}": getattr(record, name) for name in PushRecord.__struct_fields__
-            }
-            row |= {"of_owner": digest(registration.account), "of_key": registration.key}
-            connection.execute(_NOTE, {**row, "new_by_domain": registration.by_domain})
+        Returns:
+            What is noted now; None if the registration has ended.
+        """
 
-        await self.database.write(change)
+        def change(connection: Connection) -> PushRecord | None:
+            owner = lock_owner(connection, registration.account)
+            one = {"of_owner": owner, "of_key": registration.key}
+            before = connection.execute(_RECORD_OF, one).one_or_none()
+            if before is None:
+                return None
+            record = step(PushRecord(*before))
+            row = {f"new_{name}": getattr(record, name) for name in PushRecord.__struct_fields__}
+            connection.execute(_NOTE, {**row, **one, "new_by_domain": registration.by_domain})
+            return record
+
+        return await self.database.write(change)
 
     async def seen(self, account: str) -> tuple[Registration, ...]:
         """Note that the account has seen its messages.
@@ -230,7 +241,7 @@ class Registrations:
             return ()
 
         def change(connection: Connection) -> None:
-            connection.execute(_SEEN, {"of_owner": digest(account)})
+            connection.execute(_SEEN, {"of_owner": lock_owner(connection, account)})
 
         await self.database.write(change)
         return tuple([each for each in await self.of(account) if each.key in lit])

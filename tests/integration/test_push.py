@@ -89,6 +89,10 @@ class PushTests(ServerCase):
         iq = person.make_iq_set(ElementTree.fromstring(request), ito=person.boundjid.bare)
         return await iq.send(timeout=PATIENCE_S)
 
+    def rows(self, account: str) -> list[Any]:
+        """What ``xmppctl push list`` shows."""
+        return list(self.server.tell("push list", account=account))
+
     async def expect_row(self, account: str, wanted: tuple[str, int, int]) -> None:
         """Wait until ``xmppctl push list`` shows this of the one registration: the server notes the
         outcome after the service has answered, which it may do while we ask.
@@ -97,9 +101,7 @@ class PushTests(ServerCase):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_S):
                 while row != wanted:
-                    (found,) = await asyncio.to_thread(
-                        self.server.tell, "push list", account=account
-                    )
+                    (found,) = await asyncio.to_thread(self.rows, account)
                     row = found["service"], found["sent"], found["failed"]
         self.assertEqual(row, wanted)
 

@@ -28,6 +28,10 @@ class RegistrationsContract(Asking):
         """A registration."""
         return Registration(account, service, node, b"<x/>", "device")
 
+    async def count(self, table: Registrations, registration: Registration, unseen: int) -> None:
+        """Note that its service was told of so many messages more."""
+        await table.note(registration, lambda record: PushRecord(record.unseen + unseen))
+
     async def test_kept(self) -> None:
         """What was registered is read, the oldest first; what was noted as well."""
         table = await self.table()
@@ -36,7 +40,7 @@ class RegistrationsContract(Asking):
         await table.save(second, 2.0)
         self.assertEqual(await table.of(JULIET), (first, second))
         record = PushRecord(5, 4, 3, 2, 1.5, "gone")
-        await table.note(second, record)
+        self.assertEqual(await table.note(second, lambda _: record), record)
         self.assertEqual(await table.records(JULIET), {first.key: PushRecord(), second.key: record})
         await table.save(second, 3.0)
         self.assertEqual(
@@ -50,7 +54,7 @@ class RegistrationsContract(Asking):
         self.assertTrue(await table.remove(JULIET, SERVICE, "a"))
         self.assertFalse(await table.remove(JULIET, SERVICE, "a"))
         self.assertFalse(await table.remove(JULIET, SERVICE, None))
-        await table.note(self.one("a"), PushRecord(1))
+        self.assertIsNone(await table.note(self.one("a"), lambda _: PushRecord(1)))
         self.assertEqual(await table.records(JULIET), {})
 
     async def test_accounts(self) -> None:
@@ -69,9 +73,18 @@ class RegistrationsContract(Asking):
         table = await self.table()
         for node, unseen in (("a", 0), ("b", 2)):
             await table.save(self.one(node), 1.0)
-            await table.note(self.one(node), PushRecord(unseen))
+            await self.count(table, self.one(node), unseen)
         self.assertEqual(await table.seen(JULIET), (self.one("b"),))
         self.assertEqual(await table.seen(JULIET), ())
+
+    async def test_noted_at_once(self) -> None:
+        """Outcomes that are noted at the same moment are all counted."""
+        table = await self.table()
+        one = self.one("a")
+        await table.save(one, 1.0)
+        noting = [Deferred.fromCoroutine(self.count(table, one, 1)) for _ in range(10)]
+        await gatherResults(noting)
+        self.assertEqual(await table.records(JULIET), {one.key: PushRecord(10)})
 
     async def test_at_once(self) -> None:
         """Those that are registered at the same moment are not more than there is room for."""
