@@ -117,23 +117,44 @@ class Tokens:
         ago_s = abs(self._now() - known.last_seen)  # the time of day may have been set back
         return not known.current.count and ago_s < SEEN_EVERY_S
 
-    async def issue(self, account: str, agent: UserAgent, mechanism: str) -> Issued:
-        """A new token for a device; safe in the store on return."""
+    async def issue(
+        self, account: str, agent: UserAgent, mechanism: str, expires: float | None = None
+    ) -> Issued:
+        """A new token for a device; safe in the store on return.
+
+        Args:
+            account: Bare JID.
+            agent: The device.
+            mechanism: For which it is.
+            expires: When it ends, in seconds since 1970; None for after its lifetime.
+        """
         now = self._now()
-        token = Token(
-            secrets.token_bytes(NONCE_BYTES), mechanism, now, now + self.settings.lifetime_s
-        )
+        ends = now + self.settings.lifetime_s if expires is None else expires
+        token = Token(secrets.token_bytes(NONCE_BYTES), mechanism, now, ends)
         device = Device(agent.id, agent.software, agent.device, now, now)
         await self.store.add_token(account, device, token, max_devices=self.settings.max_devices)
         return Issued(self._text(account, agent.id, mechanism, token.nonce), token.expires)
 
-    async def follow_up(self, account: str, agent: UserAgent) -> Issued | None:
-        """A new token for a device that has just used one, if that one is due for rotation."""
+    async def follow_up(
+        self, account: str, agent: UserAgent, expires: float | None = None
+    ) -> Issued | None:
+        """A new token for a device that has just used one, if that one is due for rotation.
+
+        Args:
+            account: Bare JID.
+            agent: The device.
+            expires: As for :meth:`issue`.
+        """
         device = await self.store.device(account, agent.id)
         used = device.current if device is not None else None
         if used is None or self._now() - used.issued < self.settings.rotation_s:
             return None
-        return await self.issue(account, agent, used.mechanism)
+        return await self.issue(account, agent, used.mechanism, expires)
+
+    async def expiry(self, account: str, device: str) -> float | None:
+        """When the token ends that a device used last; None if there is none."""
+        known = await self.store.device(account, device)
+        return None if known is None or known.current is None else known.current.expires
 
     async def invalidate(self, account: str, device: str) -> None:
         """End the token that a device used last."""

@@ -4,10 +4,11 @@ from weakref import WeakSet
 
 from xmppd.auth.base import AuthProvider, Exchange, Mechanism, SASLError
 from xmppd.auth.hashed_token import Claim, HashedTokenMechanism, usable
-from xmppd.auth.login import UserAgent
+from xmppd.auth.login import Login, UserAgent
+from xmppd.auth.provider import Passwords
 from xmppd.auth.tokens import Issued, Tokens
 from xmppd.login.authentication import Authentication
-from xmppd.stanza import Tree, qname
+from xmppd.stanza import JID, Tree, qname
 from xmppd.stanza.date_time import date_time
 from xmppd.store.errors import StoreError
 from xmppd.stream.inline_feature import InlineFeature, InlinePlace
@@ -26,6 +27,7 @@ class FAST:
         tokens: The tokens.
         authentication: Knows the offers of a stream.
         provider: Says whether an account may log in.
+        passwords: Knows who else keeps the password of an account.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class FAST:
         tokens: Tokens,
         authentication: Authentication,
         provider: AuthProvider,
+        passwords: Passwords,
     ) -> None:
         self.tokens = tokens
         self.authentication = authentication
         self.provider = provider
+        self.passwords = passwords
         self._given: WeakSet[Negotiation] = WeakSet()
 
     def feature(self) -> InlineFeature:
@@ -93,7 +97,8 @@ class FAST:
         if negotiation in self._given:
             return b""
         try:
-            issued = await self.tokens.follow_up(account.bare, login.agent)
+            expires = await self._end_of(account, login)
+            issued = await self.tokens.follow_up(account.bare, login.agent, expires)
         except StoreError:
             return b""  # it goes on with the token it has
         return b"" if issued is None else _token(issued)
@@ -122,7 +127,16 @@ class FAST:
         ):
             return b""
         self._given.add(negotiation)
-        return _token(await self.tokens.issue(account.bare, login.agent, name))
+        expires = await self._end_of(account, login)
+        return _token(await self.tokens.issue(account.bare, login.agent, name, expires))
+
+    async def _end_of(self, account: JID, login: Login) -> float | None:
+        """When a new token ends: not later than the one by which the client has come, where others
+        keep the password, who may have closed the account meanwhile (FA-3); else None.
+        """
+        if not login.by_token or not await self.passwords.keeper(account.bare):
+            return None
+        return await self.tokens.expiry(account.bare, login.agent.id)
 
     def _exchange(self, negotiation: Negotiation) -> Exchange:
         return self.authentication.exchange_of(negotiation)

@@ -541,7 +541,7 @@ class Wiring:
             tls_required=self.config.tls.required,
             exchange_of=exchange_of,
         )
-        fast = FAST(self.tokens, authentication, self.auth_provider)
+        fast = FAST(self.tokens, authentication, self.auth_provider, self.passwords)
         return resumption, authentication, fast
 
     def _components(self) -> tuple[ComponentTrust, Components, ServiceDomains]:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.unit.auth.test_providers import Town
 from tests.unit.login.logins import BIND, HEADER, LAPTOP, PHONE, Answer, agent, authenticate, plain
 from xmppd.auth.tokens import MAX_TOKENS_PER_DEVICE, SEEN_EVERY_S
 from xmppd.login.fast import MAX_COUNT
@@ -425,6 +426,30 @@ class RotationTests(TokenCase):
         self.assertTrue(self.token_of(self.say(by_token(token))))
         house.clock.advance(51)
         self.assertEqual(self.say(by_token(token)).failure, "credentials-expired")
+
+
+class ElsewhereTests(TokenCase):
+    """Accounts whose password somebody else keeps, who may close them without a word."""
+
+    def setUp(self) -> None:
+        domain = [{"name": "montague.lit", "auth": ["town"]}]
+        self.house = House(config=house_config("montague.lit", domain=domain))
+        self.house.server.auth_provider.put(Town(), "town")
+
+    def test_ends(self) -> None:
+        """However often its token is followed by another, or the client asks for one, a device
+        shows the password again after the lifetime of the first.
+        """
+        words = authenticate(plain("romeo", "open"), request_token(), agent=agent())
+        token = self.token_of(self.say(words))
+        for day in range(1, 21):
+            self.house.clock.advance(DAY_S)
+            asked = (request_token(),) if day % 2 else ()
+            token = self.token_of(self.say(by_token(token, *asked))) or token
+        self.assertTrue(self.works(token))
+        self.house.clock.advance(DAY_S)
+        self.assertEqual(self.refusal(token), "credentials-expired")
+        self.assertTrue(self.token_of(self.say(words)))
 
 
 class CountTests(TokenCase):
