@@ -122,6 +122,10 @@ class AuthProvider:
         """Whether it has keys for SCRAM; else its accounts log in with their password (PLAIN)."""
         return False
 
+    def missing_hashes(self, domain: str) -> frozenset[str]:
+        """The hashes of which it has no keys of some accounts, though it has others of these."""
+        return frozenset()
+
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The keys to run SCRAM with; is not asked if it has none.
 

@@ -25,6 +25,8 @@ MECHANISMS: Mapping[str, Factory] = {
 }
 """Every mechanism we know, the strongest first."""
 
+_SCRAM = "SCRAM-"
+
 
 def offered(
     configured: Iterable[str],
@@ -35,6 +37,9 @@ def offered(
 ) -> tuple[str, ...]:
     """The configured mechanisms that this stream may use, in the administrator's order.
 
+    Those of hashes of which some accounts have no keys are left out: a client tries the strongest
+    one, and takes its refusal for a wrong password (AU-16).
+
     Args:
         configured: ``mechanisms`` of ``[auth]``.
         exchange: The stream; what it offers is not known yet.
@@ -42,14 +47,18 @@ def offered(
         tls_required: ``required`` of ``[tls]``; only false allows passwords in the clear.
     """
     has_keys = provider.has_keys(exchange.domain)
-    return tuple(
+    usable = [
         name
         for name in configured
         if _usable(name, exchange, tls_required)
-        and (has_keys or not name.startswith("SCRAM-"))
+        and (has_keys or not name.startswith(_SCRAM))
         and (name != "PLAIN" or provider.has_passwords(exchange.domain))
         and (name != "OAUTHBEARER" or provider.takes_tokens(exchange.domain))
-    )
+    ]
+    missing = provider.missing_hashes(exchange.domain)
+    for_all = [name for name in usable if _hash(name) not in missing]
+    takes_passwords = any(name == "PLAIN" or name.startswith(_SCRAM) for name in for_all)
+    return tuple(for_all if takes_passwords else usable)
 
 
 def begin(name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:
@@ -61,6 +70,11 @@ def begin(name: str, exchange: Exchange, provider: AuthProvider) -> Mechanism:
     if name not in exchange.offered:
         raise SASLError("invalid-mechanism", "This mechanism was not offered.")
     return MECHANISMS[name](exchange, provider)
+
+
+def _hash(name: str) -> str:
+    """The hash of a mechanism of SCRAM; empty for any other."""
+    return name.removeprefix(_SCRAM).removesuffix("-PLUS") if name.startswith(_SCRAM) else ""
 
 
 def _usable(name: str, exchange: Exchange, tls_required: bool) -> bool:

@@ -4,6 +4,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from uuid import UUID
 
 from xmppd.auth.base import AuthProvider, RunInThread, SASLError
 from xmppd.auth.keys import (
@@ -17,6 +18,7 @@ from xmppd.auth.keys import (
 from xmppd.stanza.guests import is_guest
 from xmppd.store.accounts import AccountStore, Credentials
 from xmppd.store.errors import StoreError
+from xmppd.store.key_kinds import KeyKind, KeyKindStore
 from xmppd.store.scram_keys import ScramKeys
 
 INTERNAL = "internal"
@@ -26,17 +28,20 @@ MAX_REMEMBERED_PASSWORDS = 10_000
 
 # For PLAIN any hash would do, since the password is known: the quickest to compute comes first.
 _PLAIN_HASHES = ("SHA-256", "SHA-512", "SHA-1")
+_UUID_CHARACTERS = 36
 
 
 class SQLAuthProvider(AuthProvider):
     """The accounts of our own store.
 
     An unknown account gets a salt derived from the server's secret: the same today, after a restart
-    and on every node with that secret. It has as many iterations as an account made now; accounts
-    made under another ``scram_iterations`` can be told from it until they get a new password.
+    and on every node with that secret. It looks like an account made now, or like one that has come
+    from elsewhere to its domain. Accounts made under another ``scram_iterations`` can be told from
+    it until they get a new password.
 
     Args:
         store: The accounts.
+        key_kinds: The kinds of keys that accounts have brought.
         secret: The server's own; the same on every node, and over restarts.
         iterations: PBKDF2 rounds of accounts made now.
         run_in_thread: Runs PBKDF2.
@@ -45,12 +50,14 @@ class SQLAuthProvider(AuthProvider):
     def __init__(
         self,
         store: AccountStore,
+        key_kinds: KeyKindStore,
         *,
         secret: bytes,
         iterations: int,
         run_in_thread: RunInThread,
     ) -> None:
         self._store = store
+        self._key_kinds = key_kinds
         self._secret = secret
         self._iterations = iterations
         self._run_in_thread = run_in_thread
@@ -62,6 +69,10 @@ class SQLAuthProvider(AuthProvider):
     def has_keys(self, domain: str) -> bool:
         """It has keys of all its accounts."""
         return True
+
+    def missing_hashes(self, domain: str) -> frozenset[str]:
+        """Those of which accounts that have moved in have brought no keys."""
+        return self._key_kinds.missing(domain)
 
     async def scram_keys(self, account: str, hash: str) -> ScramKeys:
         """The account's keys; if there is none, keys that nobody can satisfy."""
@@ -77,7 +88,8 @@ class SQLAuthProvider(AuthProvider):
         except ValueError:
             return False
         credentials = await self._store.credentials(account)
-        keys = self._keys(account, credentials, _plain_hash(credentials))
+        plain_hash = self._plain_hash(account, credentials)
+        keys = self._keys(account, credentials, plain_hash)
         seal = hmac.digest(self._process_key, keys.stored_key + forms[0], "sha256")
         if hmac.compare_digest(self._seals.get(account, b""), seal):
             return True
@@ -88,18 +100,19 @@ class SQLAuthProvider(AuthProvider):
             return False
         if form is not forms[0] and credentials is not None:
             with suppress(StoreError):  # then it is tried again with the next login
-                await self._renew(account, credentials, forms[0])
+                await self._renew(account, credentials, forms[0], plain_hash)
         else:
             self._remember(account, seal)
         return True
 
-    async def _renew(self, account: str, known: Credentials, prepared: bytes) -> None:
+    async def _renew(
+        self, account: str, known: Credentials, prepared: bytes, plain_hash: str
+    ) -> None:
         """Give an account keys of the right form of its password, unless it gets a new one.
 
         The key that PLAIN is checked by comes last: should the server be killed before that, the
         next login renews them all.
         """
-        plain_hash = _plain_hash(known)
         made = await self._run_in_thread(make_keys, prepared, self._iterations)
         keys = dict(known.keys)
         for key in sorted(made, key=lambda key: key.hash == plain_hash):
@@ -128,13 +141,25 @@ class SQLAuthProvider(AuthProvider):
             message = f"{purpose}\0{hash}\0{account}".encode()
             return hmac.digest(self._secret, message, ALGORITHMS[hash])
 
+        kinds = self._key_kinds.of(_domain(account), hash)
+        kinds = [KeyKind(hash, self._iterations, SALT_BYTES), *kinds]
+        kind = kinds[int.from_bytes(derived("kind")) % len(kinds)]
         return ScramKeys(
             hash=hash,
-            salt=derived("salt")[:SALT_BYTES],
-            iterations=self._iterations,
+            salt=_salt(derived("salt"), kind.salt_bytes),
+            iterations=kind.iterations,
             stored_key=derived("stored key"),
             server_key=derived("server key"),
         )
+
+    def _plain_hash(self, account: str, credentials: Credentials | None) -> str:
+        """The hash by which a password is checked: for all accounts of a domain the same, if each
+        has keys of one, so that it takes the same time.
+        """
+        missing = self.missing_hashes(_domain(account))
+        hashes = sorted(_PLAIN_HASHES, key=lambda hash: hash in missing)
+        keys = credentials.keys if credentials is not None else {}
+        return next((hash for hash in hashes if hash in keys), hashes[0])
 
     def _remember(self, account: str, seal: bytes) -> None:
         """Keep the seal of a right password. It is of the stored key too: a new one breaks it."""
@@ -144,9 +169,15 @@ class SQLAuthProvider(AuthProvider):
         self._seals[account] = seal
 
 
-def _plain_hash(credentials: Credentials | None) -> str:
-    keys = credentials.keys if credentials is not None else {}
-    return next((hash for hash in _PLAIN_HASHES if hash in keys), _PLAIN_HASHES[0])
+def _domain(account: str) -> str:
+    return account.rpartition("@")[2]
+
+
+def _salt(random: bytes, length: int) -> bytes:
+    """A salt of a length; those of Prosody are the text of a UUID."""
+    if length == _UUID_CHARACTERS:
+        return str(UUID(bytes=random[:16], version=4)).encode()
+    return (random * (length // len(random) + 1))[:length]
 
 
 class Passwords:

@@ -88,6 +88,11 @@ class AuthProviders(AuthProvider):
             name in self._there and self._there[name].has_keys(domain) for name in having
         )
 
+    def missing_hashes(self, domain: str) -> frozenset[str]:
+        """Those of which one of them has no keys of some accounts."""
+        there = [self._there[name] for name in self.names(domain) if name in self._there]
+        return frozenset[str]().union(*(each.missing_hashes(domain) for each in there))
+
     def has_passwords(self, domain: str) -> bool:
         """Whether one provider of a domain has passwords."""
         return any(self._may_have_passwords(name, domain) for name in self.names(domain))

@@ -73,6 +73,7 @@ class MovingCommands:
         except OSError as error:
             raise Refused(why_unread(error), Condition.ITEM_NOT_FOUND, argument="source") from error
         source = SOURCES[told.text("format")](path, told.text("host"))
+        missing = self._missing()
         moved = left = 0
         try:
             async for outcome in importer.run(source.people()):
@@ -86,8 +87,18 @@ class MovingCommands:
             raise Refused(f"{error}; accounts imported before that: {moved}") from error
         finally:
             source.close()
+        for domain, hash in sorted(self._missing() - missing):
+            yield (
+                f"clients of {domain} are no longer offered SCRAM-{hash}: some imported accounts "
+                "do not have keys for it"
+            )
         verb = "would import" if plan.is_dry_run else "imported"
         yield f"{verb} {counted(moved, 'account')}; not imported: {left}"
+
+    def _missing(self) -> set[tuple[str, str]]:
+        """Each domain, with a hash of which not all of its accounts have keys."""
+        missing = self.server.store.key_kinds.missing
+        return {(domain, hash) for domain in self.server.domains for hash in missing(domain)}
 
     async def _take_services(self, context: CommandContext) -> Replies:
         """Take what is of no account, if there are files of such beside the people."""

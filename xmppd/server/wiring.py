@@ -277,6 +277,7 @@ class Wiring:
         platform, settings, accounts = self.platform, self.config.auth, self.store.accounts
         internal = SQLAuthProvider(
             accounts,
+            self.store.key_kinds,
             secret=platform.secret,
             iterations=settings.scram_iterations,
             run_in_thread=platform.run_in_thread,

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from xmppd.cluster.cluster import Cluster
@@ -25,7 +27,11 @@ from xmppd.session.session_manager import (
     SessionMoved,
 )
 from xmppd.stanza import IQ
+from xmppd.store.errors import StoreError
 from xmppd.store.store import Store
+
+KEY_KINDS_READ_S = 60.0
+"""The time after which a node knows of keys that accounts have brought to another one."""
 
 _log = Logger()
 
@@ -60,6 +66,8 @@ class XMPPServer(Wiring):
     ) -> None:
         super().__init__(config, store, platform, certificates, make_connector, cluster)
         self._is_dropped = False
+        self._reading_key_kinds = LoopingCall(self._read_key_kinds)
+        self._reading_key_kinds.clock = self.clock
         put_entries(self)
         put_parts(self)
         call_back(self)
@@ -100,6 +108,10 @@ class XMPPServer(Wiring):
     async def start(self) -> None:
         """Read all that must be known before the first client connects."""
         await self.shared_groups.load()
+        await self.store.key_kinds.load(self.domains, forgets=True)
+        self._say_what_is_not_offered()
+        if self.store.database.shared:
+            self._reading_key_kinds.start(KEY_KINDS_READ_S, now=False)
         await self._look_for_admins()
         self.foreign_routes.start()
         await self._take_up_sessions()
@@ -123,6 +135,8 @@ class XMPPServer(Wiring):
         if not self._is_dropped and self.config.cluster.drain_s:
             await self.drain.within(self.config.cluster.drain_s)
         self.directory_sweep.stop()
+        if self._reading_key_kinds.running:
+            self._reading_key_kinds.stop()
         began = self.clock.seconds()
         try:
             if not self._is_dropped:
@@ -138,6 +152,28 @@ class XMPPServer(Wiring):
         """
         self._is_dropped = True
         forget_all(self)
+
+    def _say_what_is_not_offered(self) -> None:
+        """Log the mechanisms that not all accounts of a domain have keys for (AU-16)."""
+        for domain in self.domains:
+            for hash in sorted(self.store.key_kinds.missing(domain)):
+                _log.info(
+                    "SCRAM-{hash} is not offered for {domain}: some imported accounts do not have "
+                    "keys for it",
+                    hash=hash,
+                    domain=domain,
+                )
+
+    def _read_key_kinds(self) -> Deferred[None]:
+        """Read which keys accounts have brought that moved in at another node."""
+
+        async def read() -> None:
+            try:
+                await self.store.key_kinds.load(self.domains)
+            except StoreError as error:
+                _log.warn("the kinds of imported keys could not be read: {why}", why=str(error))
+
+        return Deferred.fromCoroutine(read())
 
     async def _look_for_admins(self) -> None:
         """Warn of administrators without an account, which may be a mistake in writing."""

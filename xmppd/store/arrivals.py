@@ -7,11 +7,13 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from xmppd.store.accounts import AccountStore, NoSuchAccount, exists, set_disabled
+from xmppd.store.columns import digest
 from xmppd.store.held import HeldMessage
 from xmppd.store.items import Item, ItemStore, delete_item, save_item
+from xmppd.store.key_kinds import KeyKind, KeyKindStore
 from xmppd.store.offline import OfflineStore, add_message
 from xmppd.store.rosters import RosterItem, save_items
-from xmppd.store.scram_keys import ScramKeys, save_key
+from xmppd.store.scram_keys import ScramKeys, keys_of, save_key
 
 NS = "urn:xmppd:arriving"
 _MARK = Item(NS, "", b"1")
@@ -43,6 +45,7 @@ class ArrivalStore:
         accounts: All accounts.
         offline: Messages that wait for them.
         items: Keep the marks, which go with their accounts.
+        key_kinds: The kinds of keys that they bring.
         now: Tells the time in seconds since 1970.
     """
 
@@ -51,11 +54,13 @@ class ArrivalStore:
         accounts: AccountStore,
         offline: OfflineStore,
         items: ItemStore,
+        key_kinds: KeyKindStore,
         now: Callable[[], float],
     ) -> None:
         self._accounts = accounts
         self._offline = offline
         self._items = items
+        self._key_kinds = key_kinds
         self._now = now
 
     async def is_arriving(self, account: str) -> bool:
@@ -95,7 +100,14 @@ class ArrivalStore:
         Raises:
             NoSuchAccount: It is not there any more.
         """
-        await self._accounts.change(account, partial(_finish, account=account, disabled=disabled))
+        domain = account.rpartition("@")[2]
+
+        def finish(connection: Connection) -> frozenset[KeyKind]:
+            set_disabled(connection, account, disabled)
+            delete_item(connection, account, NS, _MARK.key)
+            return self._key_kinds.note(connection, domain, keys_of(connection, digest(account)))
+
+        self._key_kinds.learn(domain, await self._accounts.change(account, finish))
 
 
 def forget_pages(connection: Connection) -> None:
@@ -118,11 +130,6 @@ def _add(connection: Connection, arrival: Arrival, now: float) -> None:
     for stanza, came in arrival.messages:
         at = now if came is None else came
         add_message(connection, HeldMessage(b"", 0, account, stanza, at))
-
-
-def _finish(connection: Connection, account: str, disabled: bool) -> None:
-    set_disabled(connection, account, disabled)
-    delete_item(connection, account, NS, _MARK.key)
 
 
 __all__ = ["Arrival", "ArrivalStore", "forget_pages"]

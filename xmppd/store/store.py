@@ -22,6 +22,7 @@ from xmppd.store.errors import AnotherVersion, StoreError
 from xmppd.store.former_accounts import FormerAccountStore
 from xmppd.store.items import ItemStore
 from xmppd.store.jobs import JobStore
+from xmppd.store.key_kinds import KeyKindStore
 from xmppd.store.last_presences import PresenceStore
 from xmppd.store.offline import NO_LIMIT, OfflineStore
 from xmppd.store.postgresql import PostgreSQLDatabase
@@ -59,6 +60,7 @@ class Store:
         rosters: Their rosters.
         shared_groups: The shared groups.
         offline: Messages for accounts that are away.
+        key_kinds: The kinds of keys that those have brought.
         arrivals: Accounts that move in.
         presences: The last presences of accounts.
         devices: The devices that may log in by a token.
@@ -90,7 +92,8 @@ class Store:
         self.offline = OfflineStore(self.database, now)
         self.devices = DeviceStore(self.database, now)
         self.items = ItemStore(self.database, now)
-        self.arrivals = ArrivalStore(self.accounts, self.offline, self.items, now)
+        self.key_kinds = KeyKindStore(self.database, self.items)
+        self.arrivals = ArrivalStore(self.accounts, self.offline, self.items, self.key_kinds, now)
         self.sessions = SessionStore(self.database, self.offline, now)
         self.claim_tokens = ClaimTokenStore(self.database, now)
         self.api_keys = APIKeyStore(self.database, now)

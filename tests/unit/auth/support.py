@@ -49,6 +49,7 @@ class Verona:
         run(self.store.accounts.create_account(JULIET, KEYS))
         self.provider = SQLAuthProvider(
             self.store.accounts,
+            self.store.key_kinds,
             secret=secret,
             iterations=ITERATIONS,
             run_in_thread=self.pbkdf2,

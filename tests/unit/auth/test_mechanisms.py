@@ -44,6 +44,23 @@ class OfferedTests(SynchronousTestCase):
         bound = replace(stream, bindings={"tls-exporter": b"x"})
         self.assertEqual(offered(configured, bound, PROVIDER), (*PLUS, *SCRAM, "PLAIN"))
 
+    def test_missing(self) -> None:
+        """What some accounts have no keys for is left out, unless nothing by which a password is
+        proved would be left.
+        """
+        stream = exchange(encrypted=True, bindings={"tls-exporter": b"x"})
+        strong = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "EXTERNAL")
+        for missing, configured, expected in (
+            ({"SHA-256", "SHA-512"}, AuthSettings().mechanisms,
+             ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN")),
+            ({"SHA-1", "SHA-256", "SHA-512"}, AuthSettings().mechanisms, ("PLAIN",)),
+            ({"SHA-256", "SHA-512"}, strong, strong[:2]),
+        ):  # fmt: skip
+            with self.subTest(missing=missing, configured=configured):
+                provider = Verona().provider
+                self.patch(provider, "missing_hashes", lambda _, of=missing: frozenset(of))
+                self.assertEqual(offered(configured, stream, provider), expected)
+
     def test_external(self) -> None:
         """EXTERNAL is offered to who has a certificate for an account here."""
         for addresses, usable in [

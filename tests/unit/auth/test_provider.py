@@ -1,5 +1,8 @@
 """Accounts and passwords, over a store."""
 
+from typing import Any
+from uuid import UUID
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.auth.support import (
@@ -8,6 +11,7 @@ from tests.unit.auth.support import (
     JULIET,
     KEYS,
     PASSWORD,
+    HereAndNow,
     Verona,
     run,
 )
@@ -15,7 +19,9 @@ from xmppd.auth import provider as provider_module
 from xmppd.auth.base import SASLError
 from xmppd.auth.keys import SALT_BYTES, derive_keys
 from xmppd.auth.provider import Passwords
+from xmppd.store import key_kinds
 from xmppd.store.accounts import AccountExists, NoSuchAccount
+from xmppd.store.arrivals import Arrival
 
 NOBODY = f"rosaline@{DOMAIN}"
 ROMEO = f"romeo@{DOMAIN}"
@@ -100,6 +106,93 @@ class CheckPasswordTests(SynchronousTestCase):
         keys = derive_keys("Käthe ".encode() + b"B", "SHA-256", b"salt", ITERATIONS)
         run(self.verona.store.accounts.set_keys(JULIET, [keys]))
         self.assertTrue(self._check(JULIET, "Ka\u0308the\u00a0B")[0])
+
+
+class KeyKindTests(SynchronousTestCase):
+    """Accounts that have moved in with keys of their own (AU-16)."""
+
+    def setUp(self) -> None:
+        self.verona = Verona()
+
+    def bring(self, name: str, iterations: int, salt: bytes, hash: str = "SHA-1") -> str:
+        """Move somebody in, who has one key."""
+        account, store = f"{name}@{DOMAIN}", self.verona.store
+        key = derive_keys(PASSWORD.encode(), hash, salt, iterations)
+        run(store.arrivals.add(Arrival(account, [key]), is_new=True))
+        run(store.arrivals.finish(account, disabled=False))
+        return account
+
+    def seen(self, verona: Verona | None = None) -> set[tuple[int, int]]:
+        """The kinds of keys that names have which nobody has."""
+        provider = (verona or self.verona).provider
+        keys = [run(provider.scram_keys(f"n{n}@{DOMAIN}", "SHA-1")) for n in range(60)]
+        return {(key.iterations, len(key.salt)) for key in keys}
+
+    def test_unknown_looks_like_them(self) -> None:
+        """Rounds and salts do not tell who is there: a name that nobody has may have any that
+        somebody has brought, always the same.
+        """
+        ours = (ITERATIONS, SALT_BYTES)
+        self.assertEqual(self.seen(), {ours})
+        account = self.bring("romeo", 10, b"a" * 24)
+        self.bring("tybalt", 11, str(UUID(int=1)).encode())
+        brought = {(10, 24), (11, 36)}
+        self.assertEqual(self.seen(), {ours, *brought})
+        key = run(self.verona.provider.scram_keys(account, "SHA-1"))
+        self.assertIn((key.iterations, len(key.salt)), self.seen())
+        salts = [
+            run(self.verona.provider.scram_keys(f"n{n}@{DOMAIN}", "SHA-1")).salt for n in range(60)
+        ]
+        for salt in salts:
+            if len(salt) == 36:
+                self.assertEqual(str(UUID(salt.decode())).encode(), salt)
+        elsewhere = run(self.verona.provider.scram_keys("a@other.example", "SHA-1"))
+        self.assertEqual(elsewhere.iterations, ITERATIONS)
+
+    def test_missing(self) -> None:
+        """A hash of which somebody has no key is missing at that domain, over a restart too, until
+        all have one.
+        """
+        provider, kinds = self.verona.provider, self.verona.store.key_kinds
+        self.assertEqual(provider.missing_hashes(DOMAIN), frozenset())
+        account = self.bring("romeo", 10, b"salt")
+        self.assertEqual(provider.missing_hashes(DOMAIN), {"SHA-256", "SHA-512"})
+        run(kinds.load([DOMAIN, "other.example"], forgets=True))
+        self.assertEqual(provider.missing_hashes(DOMAIN), {"SHA-256", "SHA-512"})
+        self.assertEqual(provider.missing_hashes("other.example"), frozenset())
+        run(self.verona.store.accounts.set_keys(account, KEYS))
+        run(kinds.load([DOMAIN]))
+        self.assertEqual(provider.missing_hashes(DOMAIN), {"SHA-256", "SHA-512"})
+        for _ in range(2):
+            run(kinds.load([DOMAIN], forgets=True))
+            self.assertEqual(provider.missing_hashes(DOMAIN), frozenset())
+
+    def test_same_work(self) -> None:
+        """PLAIN is checked by a hash that all have, so that a wrong password takes the same time,
+        whether there is such an account or not.
+        """
+        self.bring("romeo", ITERATIONS, b"salt")
+        asked = []
+
+        class Noted(HereAndNow):
+            async def __call__(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+                asked.append((args[0].hash, args[0].iterations))
+                return await super().__call__(function, *args, **kwargs)
+
+        self.patch(self.verona.provider, "_run_in_thread", Noted())
+        for name in ("romeo", "juliet", "rosaline"):
+            self.assertFalse(run(self.verona.provider.check_password(f"{name}@{DOMAIN}", "x")))
+        self.assertEqual(set(asked), {("SHA-1", ITERATIONS)})
+
+    def test_bounded(self) -> None:
+        """Of a domain so many kinds are known; what is missing is noted all the same."""
+        self.patch(key_kinds, "MAX_KINDS", 4)
+        for number in range(6):
+            self.bring(f"a{number}", 10 + number, b"salt")
+        self.bring("b", 10, b"salt", hash="SHA-256")
+        kinds = self.verona.store.key_kinds
+        self.assertLess(len(kinds.of(DOMAIN, "SHA-1")), 5)
+        self.assertEqual(kinds.missing(DOMAIN), {"SHA-1", "SHA-256", "SHA-512"})
 
 
 class MayLogInTests(SynchronousTestCase):
