@@ -7,7 +7,8 @@ values below the pointer; without it the drawings of the server stay.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 
 from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second
 from xmppd.pages import cells
@@ -80,6 +81,24 @@ GRAPHS: Mapping[str, tuple[GraphKind, ...]] = {
 """The graphs of each page: of the server that shows it."""
 
 
+Point = tuple[float, float]
+Values = Sequence[float | None]
+"""Of a line, one for each time between two readings; None where the server was not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A line as paths of a drawing.
+
+    Attributes:
+        line: The line; empty without two values.
+        area: What is below it.
+    """
+
+    line: str
+    area: str
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnLine:
     """A line of a graph.
@@ -87,12 +106,12 @@ class DrawnLine:
     Attributes:
         title: What it is.
         last: Its newest value, with its unit; empty while there is none.
-        path: Of the drawing; empty without two values.
+        drawing: The line itself.
     """
 
     title: str
     last: str
-    path: str
+    drawing: Drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +135,18 @@ class Graph:
     begins: str
 
 
-def values(page: str, kept: Sequence[Readings]) -> dict[str, list[list[float]]]:
+def values(page: str, kept: Sequence[Readings]) -> dict[str, list[list[float | None]]]:
     """The values of each line of each graph of a page, one for each time between two readings."""
     pairs = list(pairwise(kept))
     return {
-        kind.key: [[round(measure(*pair), 2) for pair in pairs] for _, measure in kind.lines]
+        kind.key: [[measured(measure, *pair) for pair in pairs] for _, measure in kind.lines]
         for kind in GRAPHS[page]
     }
+
+
+def measured(measure: Measure, before: Readings, now: Readings) -> float | None:
+    """A number of the time between two readings; None if the server has ended between them."""
+    return round(measure(before, now), 2) if before.life == now.life else None
 
 
 def graphs(page: str, kept: Sequence[Readings], stamp: Callable[[float], float]) -> list[Graph]:
@@ -134,23 +158,31 @@ def graphs(page: str, kept: Sequence[Readings], stamp: Callable[[float], float])
         stamp: Tells the time of day of a moment, in seconds since 1970.
     """
     found = values(page, kept)
+    moments = [each.at for each in kept[1:]]
     days = kept and kept[-1].at - kept[0].at > 86_400
     begins = (
-        datetime.fromtimestamp(stamp(kept[0].at), UTC).strftime("%d %b %H:%M" if days else "%H:%M")
-        if kept
+        datetime.fromtimestamp(stamp(moments[0]), UTC).strftime("%d %b %H:%M" if days else "%H:%M")
+        if moments
         else ""
     )
-    return [_graph(kind, found[kind.key], begins) for kind in GRAPHS[page]]
+    return [_graph(kind, moments, found[kind.key], begins) for kind in GRAPHS[page]]
 
 
-def _graph(kind: GraphKind, lines: Sequence[Sequence[float]], begins: str) -> Graph:
-    most = max((value for line in lines for value in line), default=None)
+def _graph(
+    kind: GraphKind, moments: Sequence[float], lines: Sequence[Values], begins: str
+) -> Graph:
+    most = max((value for line in lines for value in line if value is not None), default=None)
     drawn_lines = tuple(
-        DrawnLine(title, said(kind, line[-1]) if line else "", drawn(line, most or 0.0))
+        DrawnLine(title, _last(kind, line), drawn(moments, line, most or 0.0))
         for (title, _), line in zip(kind.lines, lines, strict=True)
     )
     highest = "" if most is None else said(kind, most)
     return Graph(kind.key, kind.title, kind.unit, drawn_lines, highest, begins)
+
+
+def _last(kind: GraphKind, line: Values) -> str:
+    value = line[-1] if line else None
+    return "" if value is None else said(kind, value)
 
 
 def said(kind: GraphKind, value: float) -> str:
@@ -159,25 +191,49 @@ def said(kind: GraphKind, value: float) -> str:
 
 
 def drawn(
-    line: Sequence[float], most: float = 0.0, width: int = WIDTH, height: int = HEIGHT
-) -> str:
-    """A line through values, as the path of a drawing; empty without two.
+    moments: Sequence[float],
+    line: Values,
+    most: float = 0.0,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> Drawing:
+    """A line through values, as the paths of a drawing; with gaps where there are none.
 
     Args:
+        moments: When the values were so, in their order.
         line: The values.
         most: What is at the upper edge; nothing for the highest of them.
         width: Of the drawing.
         height: Of the drawing.
     """
-    several = -(-len(line) * POINT // width)
-    if several > 1:
-        line = [max(line[at : at + several]) for at in range(0, len(line), several)]
-    if len(line) < 2:
-        return ""
-    scale = (height - TOP) / (most or max(line) or 1.0)
-    step = width / (len(line) - 1)
-    points = (f"{step * at:.1f} {height - 1 - value * scale:.1f}" for at, value in enumerate(line))
-    return f"M{' L'.join(points)}"
+    known = [value for value in line if value is not None]
+    if len(known) < 2:
+        return Drawing("", "")
+    begin, scale = moments[0], (height - TOP) / (most or max(known) or 1.0)
+    step = width / ((moments[-1] - begin) or 1.0)
+    runs: list[list[Point]] = [[]]
+    for at, value in zip(moments, line, strict=True):
+        if value is not None:
+            runs[-1].append((step * (at - begin), height - 1 - value * scale))
+        elif runs[-1]:
+            runs.append([])
+    if len(known) * POINT > width:
+        runs = [_highest(run) for run in runs]
+    lines, areas = [], []
+    for run in filter(None, runs):
+        line_through = " L".join(f"{x:.1f} {y:.1f}" for x, y in run)
+        lines.append(f"M{line_through}")
+        areas.append(f"M{line_through} L{run[-1][0]:.1f} {height} L{run[0][0]:.1f} {height} Z")
+    return Drawing(" ".join(lines), " ".join(areas))
+
+
+def _highest(run: Sequence[Point]) -> list[Point]:
+    """Of the points that are close together the highest, and where the line begins and ends."""
+    found = [
+        min(some, key=itemgetter(1)) for _, some in groupby(run, lambda each: each[0] // POINT)
+    ]
+    found[0], found[-1] = (run[0][0], found[0][1]), (run[-1][0], found[-1][1])
+    return found
 
 
 def for_a_script(
@@ -190,7 +246,7 @@ def for_a_script(
         kept: The readings, the oldest first.
         stamp: Tells the time of day of a moment, in seconds since 1970.
     """
-    found: dict[str, list[list[float]]] = {}
+    found: dict[str, list[list[float | None]]] = {}
     for page in pages:
         found.update(values(page, kept))
     return {"at": [round(stamp(each.at)) for each in kept[1:]], "graphs": found}
@@ -201,10 +257,12 @@ __all__ = [
     "NODES",
     "OVERVIEW",
     "SERVER",
+    "Drawing",
     "Graph",
     "GraphKind",
     "drawn",
     "for_a_script",
     "graphs",
+    "measured",
     "values",
 ]

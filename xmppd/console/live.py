@@ -3,18 +3,31 @@
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from secrets import token_hex
 
 from msgspec import json
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from xmppd.console.graphs import GRAPHS, NODES, Graph, drawn, for_a_script, graphs
+from xmppd.cluster.cluster import Cluster
+from xmppd.console.graphs import (
+    GRAPHS,
+    NODES,
+    Drawing,
+    Graph,
+    drawn,
+    for_a_script,
+    graphs,
+    measured,
+)
 from xmppd.console.history import SPANS, ReadingHistory
+from xmppd.console.reading_keeper import ReadingKeeper
 from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second, readings
 from xmppd.host.clocks import Clocks
 from xmppd.host.metrics import Metrics
 from xmppd.pages import cells
+from xmppd.store.readings import ReadingStore
 from xmppd.web.request import HTTPError, HTTPResponse, Pieces
 
 SAMPLE_S = 1.0
@@ -48,7 +61,7 @@ class Tile:
         value: It.
         unit: Its unit.
         note: What else there is to say.
-        line: How it went in the last hour: the path of a drawing.
+        drawing: How it went in the last hour.
     """
 
     key: str
@@ -56,7 +69,7 @@ class Tile:
     value: str
     unit: str
     note: str
-    line: str
+    drawing: Drawing
 
 
 class Live:
@@ -66,20 +79,28 @@ class Live:
         metrics: Have all there are.
         clock: The reactor's.
         clocks: Tell the time of day of what was kept.
-        has_nodes: Whether this is one node of several.
+        store: Keeps what has been.
+        cluster: This node and the others.
     """
 
     def __init__(
-        self, metrics: Metrics, clock: IReactorTime, clocks: Clocks, *, has_nodes: bool = False
+        self,
+        metrics: Metrics,
+        clock: IReactorTime,
+        clocks: Clocks,
+        store: ReadingStore,
+        cluster: Cluster,
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._stamp = clocks.stamp
-        self._has_nodes = has_nodes
+        self._has_nodes = cluster.directory.shared
+        self._life = token_hex(4)
         self._history = ReadingHistory()
+        self._keeper = ReadingKeeper(store, self._history, cluster.membership, clocks)
         self._hour: Readings | None = None
         self._peak = 0.0
-        self._lines: dict[str, str] = {}
+        self._lines: dict[str, Drawing] = {}
         self._last: Readings | None = None
         self._now: Readings | None = None
         self._windows: set[_Window] = set()
@@ -89,7 +110,9 @@ class Live:
     def look(self, now: float) -> None:
         """Keep a sample, if it is time."""
         if self._history.is_time(now):
-            self._history.keep(self._totals())
+            reading = self._totals()
+            if self._history.keep(reading):
+                self._keeper.keep(reading)
 
     def tiles(self) -> list[Tile]:
         """The numbers of just now."""
@@ -146,11 +169,15 @@ class Live:
         """Draw the last hour, if that is not done."""
         if self._history.last is not self._hour or not self._lines:
             self._hour = self._history.last
-            pairs = list(pairwise(self._history.over(HOUR)))
-            found = {key: [measure(*pair) for pair in pairs] for key, measure in _MEASURES.items()}
-            self._peak = max(found["messages"], default=0.0)
+            kept = self._history.over(HOUR)
+            pairs, moments = list(pairwise(kept)), [each.at for each in kept[1:]]
+            found = {
+                key: [measured(measure, *pair) for pair in pairs]
+                for key, measure in _MEASURES.items()
+            }
+            self._peak = max(filter(None, found["messages"]), default=0.0)
             self._lines = {
-                key: drawn(line, width=WIDTH, height=HEIGHT) for key, line in found.items()
+                key: drawn(moments, line, width=WIDTH, height=HEIGHT) for key, line in found.items()
             }
 
     def _tile(self, key: str, title: str, value: str, unit: str, note: str) -> Tile:
@@ -166,7 +193,7 @@ class Live:
         return self._tile(key, title, f"{found:,.1f}", "ms", note)
 
     def _totals(self) -> Readings:
-        return readings(self._metrics, self._clock.seconds())
+        return readings(self._metrics, self._clock.seconds(), self._life)
 
     # -- those who look ---------------------------------------------------------------------------
 
@@ -214,17 +241,22 @@ class Live:
                 "value": tile.value,
                 "unit": tile.unit,
                 "note": tile.note,
-                "line": tile.line,
+                "line": tile.drawing.line,
+                "area": tile.drawing.area,
             }
             for tile in self.tiles()
         }
-        told["step"] = for_a_script(GRAPHS, self._history.over(HOUR)[-2:], self._stamp)
+        told["step"] = for_a_script(GRAPHS, self._history.step, self._stamp)
         return b"data: %b\n\n" % json.encode(told)
 
     def stop(self) -> None:
         """Tell nobody any more, since the server stops."""
         for window in tuple(self._windows):
             window.end()
+
+    async def keep_last(self) -> None:
+        """Write what was counted since the last time, since the server stops."""
+        await self._keeper.keep_last()
 
 
 class _Window:

@@ -1,7 +1,8 @@
 """Readings: what the server has counted by a moment, as far as pages show it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from xmppd.host.metrics import Histogram, Metrics, Reading
 
@@ -26,12 +27,14 @@ _READ = frozenset(
 """The metrics that are read, with one that adds up what others go by."""
 
 
-@dataclass(frozen=True, slots=True)
-class Readings:
+class Readings(Struct, frozen=True, array_like=True):
     """What has been counted by a moment.
+
+    They are kept in the store by the order of these attributes: a new one goes to the end.
 
     Attributes:
         at: The moment, on the steady clock.
+        life: Names the life of the process: what is counted begins anew with each.
         sessions: Clients that are bound, with those that are detached.
         detached: These.
         messages: That came to be routed.
@@ -52,6 +55,7 @@ class Readings:
     """
 
     at: float = 0.0
+    life: str = ""
     sessions: float = 0.0
     detached: float = 0.0
     messages: float = 0.0
@@ -72,15 +76,16 @@ class Readings:
 
 
 Measure = Callable[[Readings, Readings], float]
-"""A number of the time between two readings."""
+"""A number of the time between two readings of one life."""
 
 
-def readings(metrics: Metrics, at: float) -> Readings:
+def readings(metrics: Metrics, at: float, life: str) -> Readings:
     """What is counted now.
 
     Args:
         metrics: Have all there are.
         at: Now, on the steady clock.
+        life: Of this process.
     """
     # In their order, as a scrape reads them: some go by what one before has added up.
     read = {each.full_name: each.sample() for each in metrics if each.full_name in _READ}
@@ -90,6 +95,7 @@ def readings(metrics: Metrics, at: float) -> Readings:
 
     return Readings(
         at,
+        life,
         of("sessions"),
         of("sessions", "detached"),
         of("stanzas", "message", "in"),

@@ -39,7 +39,9 @@ def call_back(server: Wiring) -> None:
         server.traffic_history.look,
         server.rates.look,
     )
-    if any("console" in listen.sites for listen in server.config.listen):
+    if server.cluster.directory.shared or any(
+        "console" in listen.sites for listen in server.config.listen
+    ):
         server.http_connections.on_sweep += (server.live.look,)
     server.client_connections.on_sweep = (
         server.resumable_sessions.sweep,

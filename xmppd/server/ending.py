@@ -33,9 +33,10 @@ async def close_all(server: Wiring, began: float) -> None:
 
 
 async def _save_sessions(server: Wiring) -> None:
-    """Save the sessions that no other node has taken."""
+    """Save the sessions that no other node has taken, and what the graphs go by."""
     await server.moves.offers.finish()
     await server.saved_sessions.save()
+    await server.live.keep_last()
 
 
 async def _leave_nodes(server: Wiring) -> None:

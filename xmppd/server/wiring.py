@@ -642,8 +642,7 @@ class Wiring:
 
     def _live(self) -> Live:
         """The numbers of the console's pages."""
-        has_nodes = self.cluster.directory.shared
-        return Live(self.metrics, self.clock, self.clocks, has_nodes=has_nodes)
+        return Live(self.metrics, self.clock, self.clocks, self.store.readings, self.cluster)
 
     def _web_streams(self) -> tuple[WebSockets, BoshSessions]:
         """Streams over HTTP. What BOSH answers leaves at the end of a turn, of the hub if there is

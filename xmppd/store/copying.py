@@ -45,6 +45,7 @@ from xmppd.store.migrate import (
 from xmppd.store.offline import OFFLINE_MESSAGE
 from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.readable import in_a_line
+from xmppd.store.readings import READING
 from xmppd.store.rosters import ROSTER_ITEM, ROSTER_VERSION
 from xmppd.store.scram_keys import KEY
 from xmppd.store.sessions import SESSION
@@ -61,7 +62,7 @@ _KINDS = {
     for kind in (
         ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
         DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA,
-        API_KEY, AUDIT_ENTRY, JOB,
+        API_KEY, AUDIT_ENTRY, JOB, READING,
     )
 }  # fmt: skip
 

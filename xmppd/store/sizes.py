@@ -38,6 +38,7 @@ KINDS: Mapping[str, str] = {
     "offline_messages": "offline messages",
     "plugin_schemas": "other",
     "quarantine": "quarantine",
+    "readings": "readings",
     "roster_items": "rosters",
     "roster_versions": "rosters",
     "scram_keys": "accounts",

@@ -27,6 +27,7 @@ from xmppd.store.last_presences import PresenceStore
 from xmppd.store.offline import NO_LIMIT, OfflineStore
 from xmppd.store.postgresql import PostgreSQLDatabase
 from xmppd.store.quarantine import QuarantineStore
+from xmppd.store.readings import ReadingStore
 from xmppd.store.rosters import RosterStore
 from xmppd.store.sessions import SessionStore
 from xmppd.store.shared_groups import SharedGroupStore
@@ -70,6 +71,7 @@ class Store:
         api_keys: The keys with which programs give commands.
         audit: Which commands have changed something.
         jobs: Commands that nobody waits for.
+        readings: What each node has counted lately.
         quarantine: Records that could not be read.
         tables: The place of plugins' own tables.
     """
@@ -99,6 +101,7 @@ class Store:
         self.api_keys = APIKeyStore(self.database, now)
         self.audit = AuditStore(self.database, now)
         self.jobs = JobStore(self.database, now)
+        self.readings = ReadingStore(self.database, now)
         self.quarantine = QuarantineStore(self.database)
         self.tables = PluginTables(self.database, self.belongings, now)
 

@@ -453,6 +453,20 @@ class LiveTests(ConsoleCase):
         page = self.admin.get("/console/?over=day")
         self.assertIn('href="/console/?over=day" aria-current', page.text)
 
+    def test_graphs_after_a_restart(self) -> None:
+        """The graphs go on behind a gap when the server has been started again, or was killed."""
+        for end in ("restarted", "again"):
+            self.look(61)
+            self.house = getattr(self.house, end)()
+            self.house.clock.advance(1_800.0)
+            self.look(4)
+            self.admin = self.browser(ADMIN)
+            page = self.admin.get("/console/?over=day")
+            line = re.findall(r'class="line line-2" d="([^"]*)"', page.text)[0]
+            self.assertEqual(line.count("M"), 2 if end == "restarted" else 3)
+            told = json.loads(self.admin.get("/console/graphs?over=day").text)
+            self.assertIn(None, told["graphs"]["stanzas"][0])
+
     def test_graphs_of_pages(self) -> None:
         """There are graphs of the process; those of the nodes are not shown where there is one
         server; another page has none.

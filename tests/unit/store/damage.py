@@ -19,6 +19,7 @@ from xmppd.store.jobs import JOB
 from xmppd.store.kind import Kind
 from xmppd.store.last_presences import LAST_PRESENCE
 from xmppd.store.offline import OFFLINE_MESSAGE
+from xmppd.store.readings import READING
 from xmppd.store.rosters import ROSTER_ITEM, ROSTER_VERSION
 from xmppd.store.scram_keys import KEY
 from xmppd.store.sessions import SESSION
@@ -28,7 +29,7 @@ from xmppd.store.tables import PLUGIN_SCHEMA
 KINDS = (
     ACCOUNT, KEY, FORMER_ACCOUNT, ROSTER_VERSION, ROSTER_ITEM, OFFLINE_MESSAGE, LAST_PRESENCE,
     DEVICE, ITEM, SHARED_GROUP, MEMBER, SESSION, HELD_MESSAGE, PLUGIN_SCHEMA, API_KEY, AUDIT_ENTRY,
-    JOB,
+    JOB, READING,
 )  # fmt: skip
 
 

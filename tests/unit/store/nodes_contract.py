@@ -11,6 +11,7 @@ from tests.unit.store.contract import JULIET, KEYS, ROMEO, Asking
 from xmppd.store.claim_tokens import Deposed, raise_token
 from xmppd.store.errors import QuotaExceeded
 from xmppd.store.held import HeldMessage
+from xmppd.store.readings import MAX_NODES, MAX_READINGS, KeptReading
 from xmppd.store.sessions import SavedSession
 
 A, B = "a.1", "b.7"
@@ -321,5 +322,54 @@ class ClaimTokenContract(Asking):
         self.assertEqual(found.account, "second")
 
 
-class NodesContract(OwnRowsContract, TakenContract, ClaimTokenContract):
+class ReadingContract(Asking):
+    """What nodes have counted."""
+
+    async def count(self, node: str, *numbers: int, at: float = 1e9) -> None:
+        kept = (KeptReading(number, at, f"[{number}]") for number in numbers)
+        await self.store.readings.save(node, *kept)
+
+    async def numbers(self, node: str) -> list[int]:
+        return [each.number for each in await self.store.readings.readings(node)]
+
+    async def counting(self) -> list[str]:
+        return [name for name, _ in await self.store.readings.nodes()]
+
+    async def test_ring(self) -> None:
+        """A node has a limited number of readings, in their order, whatever its clock said."""
+        await self.count("a", 0, 1, at=9e9)
+        await self.count("a", 2, at=1.0)
+        await self.count("b", 7)
+        self.assertEqual(await self.numbers("a"), [0, 1, 2])
+        await self.count("a", MAX_READINGS, MAX_READINGS + 1)
+        self.assertEqual(await self.numbers("a"), [2, MAX_READINGS, MAX_READINGS + 1])
+        self.assertEqual(await self.numbers("b"), [7])
+        [newest, *_] = reversed(await self.store.readings.readings("a"))
+        number = MAX_READINGS + 1
+        self.assertEqual(newest, KeptReading(number, 1e9, f"[{number}]"))
+        self.assertEqual(await self.numbers("c"), [])
+
+    async def test_gone(self) -> None:
+        """Of a node that has been gone for long nothing is left; of others all is."""
+        await self.count("old", 1, at=10.0)
+        await self.count("present", 1, 2, at=10.0)
+        await self.count("lately", 1, at=10.0)
+        await self.count("lately", 2, at=30.0)
+        await self.store.readings.forget_gone(("present", "new"), 20.0)
+        self.assertEqual(await self.counting(), ["lately", "present"])
+        self.assertEqual(await self.numbers("lately"), [1, 2])
+
+    async def test_many_gone(self) -> None:
+        """However many names nodes have had lately, a limited number of them is kept."""
+        for number in range(MAX_NODES + 2):
+            await self.count(f"gone-{number:03}", 1, at=100.0 + number)
+        await self.count("present", 1, at=1.0)
+        await self.store.readings.forget_gone(("present",), 20.0)
+        found = await self.counting()
+        self.assertEqual(len(found), MAX_NODES + 1)
+        self.assertEqual(found[0], f"gone-{MAX_NODES + 1:03}")
+        self.assertEqual(found[-2:], ["gone-002", "present"])
+
+
+class NodesContract(OwnRowsContract, TakenContract, ClaimTokenContract, ReadingContract):
     """All of it."""

@@ -41,6 +41,7 @@ from xmppd.store.last_presences import LastPresence
 from xmppd.store.migrate import SCRIPTS, prepare
 from xmppd.store.offline import OfflineMessage
 from xmppd.store.readable import readable
+from xmppd.store.readings import KeptReading
 from xmppd.store.rosters import RosterItem
 from xmppd.store.sessions import SavedSession
 from xmppd.store.shared_groups import SharedGroup
@@ -254,6 +255,8 @@ async def fill(store: Store) -> None:
             await store.jobs.add(
                 JobRecord(name, name, "root", ("data:read",), "a.1", 1e9, "runs", 1, "one")
             )
+    for number in range(2):
+        await store.readings.save("a", KeptReading(number, 1.5e9, "[]"))
     await store.accounts.accounts(DOMAIN)  # writes last presences
 
 
@@ -292,6 +295,7 @@ class DamageContract(Asking):
             "audit": await store.audit.entries(before=9, limit=9),
             "jobs": await store.jobs.jobs(),
             "job": await store.jobs.job("stop"),
+            "readings": await store.readings.readings("a"),
         }
 
     def damage(self, table: str, column: str, value: object, where: str = "") -> None:

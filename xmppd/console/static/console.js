@@ -17,7 +17,7 @@ if (live) {
       if (unit) unit.textContent = told.unit;
       const [area, line] = tile.querySelectorAll("path");
       line.setAttribute("d", told.line);
-      area.setAttribute("d", told.line && `${told.line} L300 30 L0 30 Z`);
+      area.setAttribute("d", told.area);
     }
     live.dataset.told = "1";
   };

@@ -29,7 +29,7 @@ function graph(figure, at, lines) {
     const isPointed = drawn.cursor.idx !== null && drawn.cursor.idx !== undefined;
     last.forEach((each, line) => {
       const value = drawn.data[line + 1][index];
-      if (value !== undefined) each.textContent = `${said(value)} ${unit}`.trim();
+      if (value !== undefined) each.textContent = value === null ? "–" : `${said(value)} ${unit}`.trim();
     });
     moment.textContent = isPointed
       ? `${new Date(drawn.data[0][index] * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC` : "";
