@@ -102,10 +102,10 @@ class LinkBusTests(TestCase):
     async def test_one_connection(self) -> None:
         """Both dial, and one connection stays: that of the node with the smaller name."""
         await start(self.a, self.b)
+        connections = self.a.bus._connections, self.b.bus._connections
+        await until(lambda: [len(each) for each in connections] == [1, 1])
         await turns(50)
-        for node in (self.a, self.b):
-            self.assertEqual(len(node.bus._connections), 1)
-        (ours,), (theirs,) = self.a.bus._connections, self.b.bus._connections
+        (ours,), (theirs,) = connections
         self.assertIsNotNone(ours.dialled)
         self.assertIsNone(theirs.dialled)
 

@@ -16,7 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from tests.unit.cluster.links import LinkedNode, start, turns
+from tests.unit.cluster.links import LinkedNode, start, turns, until
 from xmppd.cluster.node import Node, NodeId
 from xmppd.config.config import ListenSettings, StreamSettings
 from xmppd.net.epoll_connection import SocketLimits
@@ -235,6 +235,7 @@ class NodeTLSTests(TestCase):
         for node in (a, b):
             self.addCleanup(node.stop)
         await start(a, b)
+        await until(lambda: len(a.bus._connections) == 1)  # both have dialled
         (connection,) = a.bus._connections
         transport = cast(TLSConnection, connection.transport)
         handle = cast(Any, transport.getHandle())
