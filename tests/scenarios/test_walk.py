@@ -12,6 +12,7 @@ from xmppd.presence.presence_manager import PresenceManager
 from xmppd.roster.roster import Roster
 from xmppd.router.packet_router import PacketRouter
 from xmppd.router.presence_router import PresenceRouter
+from xmppd.server.replaceable import class_of
 from xmppd.stanza import JID, Presence
 from xmppd.store.last_presences import LastPresence
 from xmppd.store.rosters import RosterItem
@@ -31,10 +32,10 @@ STAGES: dict[type, tuple[str, ...]] = {
 
 def traced(stage: object, trace: list[str]) -> None:
     """Let a stage write down when it is entered, as a plugin's subclass would."""
-    kind = type(stage)
+    made, kind = type(stage), class_of(stage)
 
     def noted(name: str) -> Callable[..., Any]:
-        method = getattr(kind, name)
+        method = getattr(made, name)
 
         def enter(self: object, *args: Any, **kwargs: Any) -> Any:
             trace.append(f"{kind.__name__}.{name}")
@@ -42,7 +43,7 @@ def traced(stage: object, trace: list[str]) -> None:
 
         return enter
 
-    stage.__class__ = type(kind.__name__, (kind,), {n: noted(n) for n in STAGES[kind]})
+    stage.__class__ = type(kind.__name__, (made,), {n: noted(n) for n in STAGES[kind]})
 
 
 def overheard(client: Client, name: str, trace: list[str]) -> None:

@@ -54,7 +54,7 @@ class Replace:
     """Puts a subclass of ours in the place of a stage, without a restart.
 
     The stage keeps what it holds and becomes an instance of the subclass, which therefore has no
-    ``__init__`` of its own.
+    ``__init__`` or ``__slots__`` of its own.
 
     Attributes:
         stage: The class of the stage, one of :data:`SEAMS`.
@@ -75,8 +75,9 @@ the call's result.
 class Seams:
     """The place of replacements, and of a watch on all stages.
 
-    A stage changes its class and nothing else: one that is neither replaced nor watched is exactly
-    as it was made.
+    A stage changes its class and nothing else, for which
+    :func:`~xmppd.server.replaceable.replaceable` has prepared it: one that is neither replaced nor
+    watched is exactly as it was made.
 
     Args:
         stages: By the class they were made of.
@@ -84,6 +85,7 @@ class Seams:
 
     def __init__(self, stages: Mapping[type, object]) -> None:
         self.stages = {kind: stages[kind] for kind in SEAMS}
+        self._made_of = {kind: self.stages[kind].__class__ for kind in SEAMS}
         self._replaced: dict[type, type] = {}
         self._watch: Watch | None = None
 
@@ -102,7 +104,7 @@ class Seams:
         if stage in self._replaced:
             raise ValueError(f"another plugin replaced the {stage.__name__}")
         seam = {method.__name__ for method in SEAMS[stage]}
-        other = sorted(name for name in by.__dict__ if hasattr(stage, name) and _own(name, seam))
+        other = sorted(name for name in by.__dict__ if _is_refused(name, stage, seam))
         if other:
             raise ValueError(f"{by.__name__} overrides {other[0]}, which plugins cannot replace")
         misspelt = [
@@ -140,15 +142,19 @@ class Seams:
         return take_out
 
     def _become(self, stage: type) -> None:
-        kind = self._replaced.get(stage, stage)
+        kind = self._replaced.get(stage) or self._made_of[stage]
         if self._watch is not None:
             kind = _watched(kind, SEAMS[stage], self._watch)
         self.stages[stage].__class__ = kind
 
 
-def _own(name: str, seam: set[str]) -> bool:
-    """Whether a name in a subclass overrides more than a seam."""
-    return name not in seam and (name == "__init__" or not name.startswith("__"))
+def _is_refused(name: str, stage: type, seam: set[str]) -> bool:
+    """Whether a name in a subclass overrides more than a seam, or is for what attributes are kept
+    in: then the stage could not become an instance of it.
+    """
+    if name.startswith("__"):
+        return name in ("__init__", "__slots__")
+    return name not in seam and hasattr(stage, name)
 
 
 def _watched(kind: type, seam: tuple[Method, ...], watch: Watch) -> type:

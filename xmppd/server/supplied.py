@@ -6,6 +6,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from xmppd.auth.base import AuthProvider, RunInThread
 from xmppd.host.clocks import Clocks
+from xmppd.server.replaceable import class_of
 from xmppd.server.wiring import Wiring
 
 
@@ -67,7 +68,7 @@ def stages_of(server: Wiring) -> Mapping[type, object]:
         server.exporter,
     )
     return {
-        **{stage.__class__: stage for stage in stages},
+        **{class_of(stage): stage for stage in stages},
         Clocks: server.clocks,
         IReactorTime: server.clock,
         **server.store.kept,

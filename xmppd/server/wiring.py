@@ -119,6 +119,7 @@ from xmppd.s2s.foreign_routes import ForeignRoutes, Proofs
 from xmppd.s2s.incoming_stream import incoming_stream
 from xmppd.s2s.outgoing_connections import OutgoingConnections
 from xmppd.s2s.verification import Trust
+from xmppd.server.replaceable import replaceable
 from xmppd.session.ended_sessions import EndedSessions
 from xmppd.session.interceptor_manager import InterceptorManager
 from xmppd.session.resumable_sessions import ResumableSessions
@@ -314,11 +315,11 @@ class Wiring:
         return keys, jobs
 
     def _routing(self) -> tuple[RoutingTable, Requests]:
-        table = RoutingTable(self.domains, self.cluster, self.clock)
+        table = replaceable(RoutingTable)(self.domains, self.cluster, self.clock)
         return table, Requests(table, self.clock)
 
     def _sessions(self) -> tuple[InterceptorManager, SessionManager, Locations]:
-        interceptors = InterceptorManager()
+        interceptors = replaceable(InterceptorManager)()
         sessions = SessionManager(
             self.routing_table,
             interceptors,
@@ -359,7 +360,7 @@ class Wiring:
         introductions = Introductions(
             self.roster_manager, self.cluster.directory, self.cluster.membership, self.clock
         )
-        presences = PresenceManager(
+        presences = replaceable(PresenceManager)(
             introductions,
             self.store.accounts,
             self.store.presences,
@@ -394,7 +395,7 @@ class Wiring:
         flood = OfflineMessageFlood(
             self.store.offline, self.requests, self.turns.next, self.config.stream
         )
-        strategy = OfflineMessageStrategy(
+        strategy = replaceable(OfflineMessageStrategy)(
             self.store.accounts,
             flood,
             self.privacy_lists,
@@ -412,7 +413,7 @@ class Wiring:
         self,
     ) -> tuple[BroadcastCounts, PresenceUpdateHandler, PresenceSubscribeHandler, Binding]:
         counts = BroadcastCounts(self.clock)
-        updates = PresenceUpdateHandler(
+        updates = replaceable(PresenceUpdateHandler)(
             self.session_manager,
             self.presence_manager,
             self.offline_message_flood,
@@ -420,7 +421,7 @@ class Wiring:
             self.events,
             self.config.presence,
         )
-        subscriptions = PresenceSubscribeHandler(
+        subscriptions = replaceable(PresenceSubscribeHandler)(
             self.routing_table,
             self.roster_manager,
             self.presence_manager,
@@ -437,21 +438,21 @@ class Wiring:
         return counts, updates, subscriptions, binding
 
     def _routers(self) -> tuple[MessageRouter, PresenceRouter, IQRouter, PacketRouter]:
-        messages = MessageRouter(
+        messages = replaceable(MessageRouter)(
             self.routing_table,
             self.offline_message_strategy,
             self.followers,
             self.admins,
             self.events,
         )
-        presences = PresenceRouter(
+        presences = replaceable(PresenceRouter)(
             self.presence_update_handler,
             self.presence_subscribe_handler,
             self.presence_manager,
             self.roster_manager,
             self.routing_table,
         )
-        iqs = IQRouter(
+        iqs = replaceable(IQRouter)(
             self.routing_table,
             self.requests,
             self.store.accounts,
@@ -459,7 +460,9 @@ class Wiring:
             self.session_manager,
             self.disco,
         )
-        packets = PacketRouter(messages, presences, iqs, self.interceptors, self.clocks)
+        packets = replaceable(PacketRouter)(
+            messages, presences, iqs, self.interceptors, self.clocks
+        )
         return messages, presences, iqs, packets
 
     def _accounts(self) -> tuple[Names, Accounts, Devices, SessionEnd]:

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from xmppd.plugin.seams import SEAMS, Call, Method, Replace, Seams
 from xmppd.router.message_router import MessageRouter
 from xmppd.router.presence_router import PresenceRouter
+from xmppd.server.replaceable import class_of
 from xmppd.stanza import Later, Message, Stanza
 from xmppd.testing.house import House
 
@@ -28,6 +29,7 @@ class SeamsTests(SynchronousTestCase):
         self.seams: Seams = self.house.plugins.seams
         self.addCleanup(heard.clear)
         self.seen: list[str] = []
+        self.before = self.classes()
 
     def say(self, id: str) -> int:
         """How much of a message arrives."""
@@ -45,7 +47,8 @@ class SeamsTests(SynchronousTestCase):
 
     def test_table(self) -> None:
         """Each stage of the table is in the house, and has the methods of its seam."""
-        self.assertEqual(self.classes(), list(SEAMS))
+        stages = self.house.server.stages
+        self.assertEqual([class_of(stages[kind]) for kind in SEAMS], list(SEAMS))
         for kind, methods in SEAMS.items():
             for method in methods:
                 self.assertIs(getattr(kind, method.__name__), method)
@@ -59,7 +62,7 @@ class SeamsTests(SynchronousTestCase):
         leave()
         self.seen.clear()
         self.assertEqual((self.say("2"), self.seen), (1, []))
-        self.assertEqual(self.classes(), list(SEAMS))
+        self.assertEqual(self.classes(), self.before)
 
     def test_replaced_and_watched(self) -> None:
         """A stage may be replaced while it is watched, and be watched no more while it is."""
@@ -73,7 +76,18 @@ class SeamsTests(SynchronousTestCase):
         give_back()
         self.say("none")
         self.assertEqual(heard, ["both", "loud"])
-        self.assertEqual(self.classes(), list(SEAMS))
+        self.assertEqual(self.classes(), self.before)
+
+    def test_each(self) -> None:
+        """Each stage of the table may be replaced, with all that it holds."""
+        for stage in SEAMS:
+            with self.subTest(stage.__name__):
+                by = type("Other", (stage,), {})
+                give_back = self.seams.put(Replace(stage, by), "a")
+                self.assertIs(type(self.house.server.stages[stage]), by)
+                self.assertEqual(self.say(stage.__name__), 1)
+                give_back()
+        self.assertEqual(self.classes(), self.before)
 
     def test_no_seam(self) -> None:
         """A subclass may have methods of its own, and override none but those of the seam."""
@@ -83,6 +97,9 @@ class SeamsTests(SynchronousTestCase):
 
         class Made(PresenceRouter):
             def __init__(self) -> None: ...
+
+        class Kept(PresenceRouter):
+            __slots__ = ("kept",)
 
         class Inside(PresenceRouter):
             def _probe(self, presence: object) -> None: ...
@@ -95,10 +112,10 @@ class SeamsTests(SynchronousTestCase):
             ValueError, self.seams.put, Replace(PresenceRouter, Misspelt), "a"
         )
         self.assertEqual(str(error), "PresenceRouter has no method rout; write route in Misspelt")
-        for by, name in ((Made, "__init__"), (Inside, "_probe")):
+        for by, name in ((Made, "__init__"), (Kept, "__slots__"), (Inside, "_probe")):
             with self.subTest(name):
                 error = self.assertRaises(
                     ValueError, self.seams.put, Replace(PresenceRouter, by), "a"
                 )
                 self.assertIn(f"overrides {name}, which plugins cannot replace", str(error))
-        self.assertEqual(self.classes(), list(SEAMS))
+        self.assertEqual(self.classes(), self.before)
