@@ -79,6 +79,7 @@ LATE_IMPORTS = {
     ("xmppd/ctl/offline.py", "_refuse_if_nodes_live"),
     ("xmppd/service.py", "_cluster"),
     ("xmppd/service.py", "_renewals"),
+    ("xmppd/setup/setting_up.py", "_refusal"),
     ("xmppd/store/engine.py", "_postgresql_engine"),
     ("xmppd/store/migrate.py", "prepare"),
     ("xmppd/store/tables.py", "_upgrade"),

@@ -85,6 +85,23 @@ class SetupTests(ProcessCase):
         self.assertIn(f'"epoll:{port}" cannot be opened', said)
         self.assertFalse(self.config.exists())
 
+    def test_no_authority(self) -> None:
+        """An authority that does not answer, is not trusted, or is none, is said before anything is
+        written.
+        """
+        options = ("--domain", "chat.example", "--terms", "yes", "--listeners", self.doors)
+        gone = f"https://127.0.0.1:{free_port()}/dir"
+        said = self.refused(*options, "--authority", gone)
+        self.assertIn(f"{gone} does not answer (Connection refused); check --authority", said)
+        pebble = Pebble(self.directory / "pebble", http_port=self.ports_given["acme"])
+        self.addCleanup(pebble.stop)
+        pebble.start()
+        self.assertIn("is not trusted", self.refused(*options, "--authority", pebble.url))
+        trusted = ("--authorities", str(pebble.authority.file))
+        said = self.refused(*options, *trusted, "--authority", f"{pebble.url}ectory")
+        self.assertIn("is not an ACME directory", said)
+        self.assertFalse(self.config.exists())
+
     def test_password_made(self) -> None:
         """Without a password one is made, and shown once; the certificate is our own."""
         ended = self.set_up(

@@ -79,7 +79,7 @@ class Authority:
         Raises:
             NotIssued: It is not.
         """
-        with self._told():
+        with _told(self._settings):
             try:
                 return self._issue(names)
             finally:
@@ -91,7 +91,7 @@ class Authority:
         Raises:
             NotIssued: The authority does not say.
         """
-        with self._told():
+        with _told(self._settings):
             at, again = self._session().renewal_time(pem)
             # Of the two only the first one knows its time zone.
             return Suggestion(None if at is None else at.timestamp(), again.timestamp())
@@ -181,15 +181,7 @@ class Authority:
         """
         if self._stopping.is_set():
             raise Stopped
-        net = _Network(
-            JWKEC(key=self._account_key()),
-            alg=ES256,
-            user_agent=f"xmppd/{version()}",
-            timeout=ANSWER_S,
-        )
-        if self._settings.authorities:
-            net.verify_ssl = self._settings.authorities  # type: ignore[assignment]  # or a path
-        session = client.ClientV2(self._directory(net), net)
+        session = _reached(self._settings, self._account_key())
         if session.external_account_required() and not self._settings.eab_key_id:
             raise NotIssued(
                 "the authority requires an account that you already have with it; set "
@@ -205,7 +197,7 @@ class Authority:
         try:
             session.new_account(account)
         except errors.ConflictError as known:
-            net.account = messages.RegistrationResource(uri=known.location, body=account)
+            session.net.account = messages.RegistrationResource(uri=known.location, body=account)
         return session
 
     def _binding(self, session: client.ClientV2) -> dict[str, Any] | None:
@@ -229,16 +221,6 @@ class Authority:
             ) from error
         return binding
 
-    def _directory(self, net: client.ClientNetwork) -> messages.Directory:
-        url = self._settings.directory
-        try:
-            directory = client.ClientV2.get_directory(url, net)
-            for needed in ("newNonce", "newAccount", "newOrder"):
-                directory[needed]
-        except (errors.ClientError, JOSEError, *_NO_ACME) as error:
-            raise NotIssued(f"{url} is not an ACME directory; correct acme.directory") from error
-        return directory
-
     def _account_key(self) -> ec.EllipticCurvePrivateKey:
         if not self._account_file.exists():
             self._account_file.parent.mkdir(mode=0o700, exist_ok=True)
@@ -251,28 +233,55 @@ class Authority:
             )
         return key
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """A context in which every failure becomes one sentence."""
-        url = self._settings.directory
-        try:
-            yield
-        except messages.Error as error:
-            raise NotIssued(_refusal(error), _subproblems(error)) from error
-        except errors.IssuanceError as error:
-            raise NotIssued(f"the authority refused: {_detail(error.error)}") from error
-        except requests.exceptions.SSLError as error:
-            raise NotIssued(
-                f"the certificate of the authority at {url} {_distrust(error)}"
-            ) from error
-        except requests.exceptions.RequestException as error:
-            raise NotIssued(f"the authority at {url} does not answer ({_reason(error)})") from error
-        except (errors.Error, JOSEError) as error:
-            raise NotIssued(
-                f"the authority at {url} sent an invalid answer ({type(error).__name__})"
-            ) from error
-        except OSError as error:
-            raise NotIssued(f"{error.filename} cannot be used ({error.strerror})") from error
+
+def look_at(settings: ACMESettings) -> None:
+    """Ask an authority whether it is one; nothing is made there.
+
+    Raises:
+        NotIssued: It is not, or does not answer.
+    """
+    with _told(settings):
+        _reached(settings, ec.generate_private_key(ec.SECP256R1()))
+
+
+def _reached(settings: ACMESettings, key: ec.EllipticCurvePrivateKey) -> client.ClientV2:
+    """What speaks with the authority for the account of a key."""
+    net = _Network(JWKEC(key=key), alg=ES256, user_agent=f"xmppd/{version()}", timeout=ANSWER_S)
+    if settings.authorities:
+        net.verify_ssl = settings.authorities  # type: ignore[assignment]  # or a path
+    return client.ClientV2(_directory(settings.directory, net), net)
+
+
+def _directory(url: str, net: client.ClientNetwork) -> messages.Directory:
+    try:
+        directory = client.ClientV2.get_directory(url, net)
+        for needed in ("newNonce", "newAccount", "newOrder"):
+            directory[needed]
+    except (errors.ClientError, JOSEError, *_NO_ACME) as error:
+        raise NotIssued(f"{url} is not an ACME directory; correct acme.directory") from error
+    return directory
+
+
+@contextmanager
+def _told(settings: ACMESettings) -> Iterator[None]:
+    """A context in which every failure becomes one sentence."""
+    url = settings.directory
+    try:
+        yield
+    except messages.Error as error:
+        raise NotIssued(_refusal(error), _subproblems(error)) from error
+    except errors.IssuanceError as error:
+        raise NotIssued(f"the authority refused: {_detail(error.error)}") from error
+    except requests.exceptions.SSLError as error:
+        raise NotIssued(f"the certificate of the authority at {url} {_distrust(error)}") from error
+    except requests.exceptions.RequestException as error:
+        raise NotIssued(f"the authority at {url} does not answer ({_reason(error)})") from error
+    except (errors.Error, JOSEError) as error:
+        raise NotIssued(
+            f"the authority at {url} sent an invalid answer ({type(error).__name__})"
+        ) from error
+    except OSError as error:
+        raise NotIssued(f"{error.filename} cannot be used ({error.strerror})") from error
 
 
 class _Network(client.ClientNetwork):
@@ -370,4 +379,4 @@ def _reason(error: requests.exceptions.RequestException) -> str:
     return "the connection failed"
 
 
-__all__ = ["Authority"]
+__all__ = ["Authority", "look_at"]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from xmppd.acme.not_issued import NotIssued
+from xmppd.config.config import ACMESettings
 from xmppd.host.data_directory import write_private
 from xmppd.net.certificate import ascii_domain, make_self_signed
 from xmppd.setup.answers import AnswerError, Answers, answers
@@ -28,6 +30,7 @@ _AGAIN = {
     "domain.certificate": ("certificate", "key"),
     "domain.key": ("certificate", "key"),
     "storage": ("database",),
+    "authority": ("certificate",),
 }
 """What is asked again, by the key that a mistake is about."""
 
@@ -99,7 +102,7 @@ def _agreed(places: SetupPlaces, given: dict[str, str], *, ask: bool) -> Answers
     """Answers of which a server can be made; who is there to be asked has seen the file."""
     while True:
         found = answers(given, ask=ask)
-        mistake = _mistake(places, found)
+        mistake = _mistake(places, found) or _refusal(found)
         if not mistake:
             break
         again = next((names for key, names in _AGAIN.items() if key in mistake), ())
@@ -150,6 +153,27 @@ def _mistake(places: SetupPlaces, found: Answers) -> str:
     if not ended.returncode:
         return ""
     return ended.stderr.removeprefix("xmppctl: ").replace(f"{draft}: ", "").strip().rstrip(".")
+
+
+def _refusal(found: Answers) -> str:
+    """Why there would be no certificate of an authority; empty for nothing."""
+    if not found.acme:
+        return ""
+    try:
+        from xmppd.acme.authority import look_at
+    except ModuleNotFoundError:
+        return (
+            "a certificate from an authority needs xmppd[acme]; install it, or choose "
+            "--certificate self-signed"
+        )
+    try:
+        look_at(ACMESettings(directory=found.authority, authorities=found.authorities))
+    except NotIssued as error:
+        return (
+            f"{error}; check --authority and the network of this machine, or choose --certificate "
+            "self-signed"
+        )
+    return ""
 
 
 def _has_address(domain: str) -> bool:
