@@ -18,6 +18,7 @@ from xmppd.stanza import (
     StanzaError,
     StreamCondition,
 )
+from xmppd.stanza.date_time import date_time, to_the_minute
 from xmppd.store.accounts import AccountStore
 
 _log = Logger()
@@ -94,17 +95,26 @@ class Accounts:
         _log.info("{account} has a new password", account=account.bare)
         return ended
 
-    async def disable(self, account: JID) -> StreamsClosed:
+    async def disable(self, account: JID, until: float | None = None) -> StreamsClosed:
         """Disable an account, and close its streams, until it is enabled.
+
+        Args:
+            account: Bare JID.
+            until: When it is enabled by itself, in seconds since 1970; None for never.
 
         Raises:
             NoSuchAccount: There is none of this name.
         """
-        await self.store.set_disabled(account.bare, True)
+        await self.store.set_disabled(account.bare, True, until)
+        how_long = "" if until is None else f" until {to_the_minute(until)}"
         ended = await self.ends.end(
-            account, StreamCondition.NOT_AUTHORIZED, "this account is disabled"
+            account, StreamCondition.NOT_AUTHORIZED, f"this account is disabled{how_long}"
         )
-        _log.info("{account} was disabled", account=account.bare)
+        if until is None:
+            _log.info("{account} was disabled", account=account.bare)
+        else:
+            end = date_time(until)
+            _log.info("{account} was disabled until {until}", account=account.bare, until=end)
         return ended
 
     async def enable(self, account: JID) -> None:

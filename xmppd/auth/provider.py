@@ -15,6 +15,7 @@ from xmppd.auth.keys import (
     password_forms,
     prepare_password,
 )
+from xmppd.stanza.date_time import to_the_minute
 from xmppd.stanza.guests import is_guest
 from xmppd.store.accounts import AccountStore, Credentials
 from xmppd.store.errors import StoreError
@@ -126,7 +127,9 @@ class SQLAuthProvider(AuthProvider):
         if credentials is None:
             return False
         if credentials.disabled:
-            raise SASLError("account-disabled", "This account is closed.")
+            until = credentials.disabled_until
+            how_long = "" if until is None else f" until {to_the_minute(until)}"
+            raise SASLError("account-disabled", f"This account is closed{how_long}.")
         return True
 
     def _keys(self, account: str, credentials: Credentials | None, hash: str) -> ScramKeys:

@@ -22,17 +22,24 @@ class Roles:
 
     def use(self, admins: Iterable[JID], settings: Iterable[RoleSettings]) -> None:
         """Go by others from now on."""
-        found = dict.fromkeys((admin.bare for admin in admins), ROLES["admin"])
+        found = {admin.bare: ROLES["admin"] for admin in admins}
+        names = {bare: ["admin"] for bare in found}
         for role in settings:
             scopes = _USER.union(role.scopes or ROLES.get(role.name, ()))
             for account in role.accounts:
                 bare = JID.parse(account).bare
                 found[bare] = found.get(bare, _USER) | scopes
+                names.setdefault(bare, []).append(role.name)
         self._scopes: Mapping[str, frozenset[str]] = found
+        self._names: Mapping[str, list[str]] = names
 
     def scopes_of(self, jid: JID) -> frozenset[str]:
         """All that somebody with this address may do."""
         return self._scopes.get(jid.bare, _USER)
+
+    def roles_of(self, jid: JID) -> list[str]:
+        """The names of the roles that somebody has beside everybody's."""
+        return list(dict.fromkeys(self._names.get(jid.bare, ())))
 
 
 __all__ = ["Roles"]

@@ -126,10 +126,15 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
     subscriptions = server.presence_subscribe_handler
     return [
         *users.UserCommands(
-            server.accounts, server.passwords, server.attempts, here, server.domains
+            server.accounts,
+            server.passwords,
+            server.attempts,
+            here,
+            server.domains,
+            server.wall_clock,
         ).commands(),
         *people.PeopleCommands(
-            store.accounts, store.presences, store.devices, routes, contacts
+            store.accounts, store.presences, store.devices, routes, contacts, server.commands.roles
         ).commands(),
         *sessions.SessionCommands(here, server.tokens).commands(),
         *devices.DeviceCommands(server.devices, here, store.accounts.exists).commands(),

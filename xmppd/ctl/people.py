@@ -11,6 +11,7 @@ from xmppd.command.command_context import CommandContext
 from xmppd.command.kinds import AccountName, Choice, DomainName, Number
 from xmppd.command.other_nodes import Gathered, gathered
 from xmppd.command.reply import Replies, Row
+from xmppd.command.roles import Roles
 from xmppd.ctl.declared import Declared
 from xmppd.ctl.sessions import SessionRow
 from xmppd.ctl.times import iso
@@ -40,11 +41,14 @@ def _state(*states: str) -> Argument:
 class UserRow(Row, frozen=True):
     """An account, in a list."""
 
+    least = ("disabled_until",)
+
     account: str
     sessions: int
     created: str | None
     last_seen: str | None
     disabled: bool
+    disabled_until: str | None
 
 
 class OnlineUser(Row, frozen=True):
@@ -62,6 +66,8 @@ class UserShown(Row, frozen=True):
         last_login: The last login if the account is online, or else the last logout.
         created: When the account was created.
         disabled: Whether it is disabled.
+        disabled_until: When it is enabled by itself; nothing if it is not, or is not disabled.
+        roles: The roles that the configuration gives it; everybody has that of a user.
         devices: The clients that have tokens for it, online or not.
         contacts: The contacts in its roster, including the members of its shared groups.
     """
@@ -70,6 +76,8 @@ class UserShown(Row, frozen=True):
     last_login: str | None
     created: str | None
     disabled: bool
+    disabled_until: str | None
+    roles: list[str]
     contacts: int
     devices: int
     resources: list[str]
@@ -97,6 +105,7 @@ class PeopleCommands:
     devices: DeviceStore
     routes: RoutingTable
     rosters: RosterManager
+    roles: Roles
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -218,6 +227,8 @@ class PeopleCommands:
             last_login=max(logins, default=None),
             created=None if info is None else date_time(info.created),
             disabled=info is not None and info.disabled,
+            disabled_until=None if info is None else disabled_until(info),
+            roles=self.roles.roles_of(account),
             devices=len(await self.devices.devices(account.bare)),
             contacts=sum(1 for _ in roster.shown()),
             resources=sorted(resource or "" for resource in resources),
@@ -232,7 +243,13 @@ def _row(info: AccountInfo, sessions: int) -> UserRow:
         created=iso(info.created),
         last_seen=iso(info.last_seen),
         disabled=info.disabled,
+        disabled_until=disabled_until(info),
     )
+
+
+def disabled_until(info: AccountInfo) -> str | None:
+    """When an account that is disabled is enabled by itself."""
+    return iso(info.disabled_until) if info.disabled else None
 
 
 def _is_in(row: OnlineUser, state: str) -> bool:
@@ -288,7 +305,7 @@ COMMANDS: tuple[Declared[PeopleCommands], ...] = (
     Declared(
         Description(
             "user show",
-            "show an account: its state, sessions, devices and number of contacts",
+            "show an account: its state, roles, sessions, devices and number of contacts",
             (ACCOUNTS,),
             needs="store",
             area="accounts",

@@ -11,17 +11,18 @@ from xmppd.account.accounts import Accounts
 from xmppd.account.stream_ends import StreamsClosed
 from xmppd.auth.attempts import AttemptLimiter
 from xmppd.auth.provider import Passwords
-from xmppd.command.argument import DRY_RUN, Argument
+from xmppd.command.argument import DRY_RUN, Argument, Arguments
 from xmppd.command.command import Command, Description
 from xmppd.command.command_context import Actor, CommandContext
 from xmppd.command.exit_status import INCOMPLETE
-from xmppd.command.kinds import AccountName, Flag, Secret
+from xmppd.command.kinds import AccountName, Duration, Flag, Moment, Secret
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
 from xmppd.session.local_client_session import LocalClientSession
 from xmppd.session.session_manager import SessionManager
 from xmppd.stanza import JID, Condition
+from xmppd.stanza.date_time import MICROSECONDS, date_time, microseconds_of
 from xmppd.stanza.phrases import counted
 from xmppd.store.accounts import AccountExists
 
@@ -30,6 +31,9 @@ MAX_ACCOUNTS_AT_ONCE = 100
 ACCOUNT = Argument("account", "such as romeo@example.org", AccountName())
 ACCOUNTS = Argument("account", ACCOUNT.help, AccountName(), MAX_ACCOUNTS_AT_ONCE)
 PASSWORD = Argument("password", "a password to log in with", Secret())
+MAX_DISABLED_S = 3_660 * 86_400
+UNTIL = Argument("--until", "when it is enabled by itself, such as 2026-10-31T12:00:00Z", Moment())
+FOR = Argument("--for", "how long, such as 12h or 30d", Duration(MAX_DISABLED_S))
 GENERATE = Argument("--generate", "generate a password, and show it once", Flag())
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -55,6 +59,7 @@ class UserCommands:
     attempts: AttemptLimiter
     sessions: SessionManager
     domains: tuple[str, ...]
+    wall_clock: Callable[[], float]
 
     def commands(self) -> list[Command]:
         """The commands of this class."""
@@ -109,17 +114,41 @@ class UserCommands:
         await self._existing(context)
 
     async def disable(self, context: CommandContext) -> Replies:
-        """Disable accounts, until they are enabled."""
+        """Disable accounts, until they are enabled, or until a time."""
         unasked: set[str] = set()
+        until = self._until(context.arguments)
+        how_long = "" if until is None else f" until {date_time(until)}"
         for account in await self._others(context):
             info = await self.accounts.store.info(account.bare)
-            ended = await self.accounts.disable(account)
+            ended = await self.accounts.disable(account, until)
             unasked.update(ended.unasked)
-            if info is not None and info.disabled:
-                yield f"{account} is already disabled"
+            if info is None or not info.disabled:
+                yield f"{account} was disabled{how_long}; {closed(ended)}"
+            elif info.disabled_until == until:
+                yield f"{account} is already disabled{how_long}"
             else:
-                yield f"{account} was disabled; {closed(ended)}"
+                yield f"{account} is now disabled{how_long or ' until somebody enables it'}"
         check_asked(unasked)
+
+    def _until(self, told: Arguments) -> float | None:
+        """When disabled accounts are enabled by themselves, in seconds since 1970.
+
+        Raises:
+            Refused: It is said twice, or is over.
+        """
+        if not told.given(FOR.key) and not told.given(UNTIL.key):
+            return None
+        if told.given(FOR.key) and told.given(UNTIL.key):
+            why = "give until or for, and not both"
+            raise Refused(why, Condition.BAD_REQUEST, argument=FOR.key)
+        now = self.wall_clock()
+        if told.given(FOR.key):
+            return now + told.number(FOR.key, 0)
+        until = microseconds_of(told.text(UNTIL.key)) / MICROSECONDS
+        if not now < until <= now + MAX_DISABLED_S:
+            why = "until must be in the future, and at most ten years from now"
+            raise Refused(why, Condition.BAD_REQUEST, argument=UNTIL.key)
+        return until
 
     async def enable(self, context: CommandContext) -> Replies:
         """Enable accounts, and forget their failed attempts."""
@@ -247,8 +276,8 @@ COMMANDS: tuple[Declared[UserCommands], ...] = (
     Declared(
         Description(
             "user disable",
-            "disable accounts, so that nobody can log in to them",
-            (ACCOUNTS,),
+            "disable accounts, so that nobody can log in to them, for good or until a time",
+            (ACCOUNTS, UNTIL, FOR),
             "changes",
             needs="store",
             area="accounts",

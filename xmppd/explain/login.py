@@ -41,12 +41,18 @@ def _account(server: XMPPServer, account: JID, known: Credentials | None) -> Ite
     elif known is None:
         yield Finding("no_account", f"{account} does not exist", hinders=True)
     else:
-        if known.disabled:
-            yield Finding(
-                "disabled", f"{account} is disabled; xmppctl user enable enables it again",
-                hinders=True,
-            )  # fmt: skip
+        yield from _disabled(account, known)
         yield _mechanisms(server, known)
+
+
+def _disabled(account: JID, known: Credentials) -> Iterator[Finding]:
+    until = "" if known.disabled_until is None else date_time(known.disabled_until)
+    if known.disabled:
+        when = f" until {until}" if until else ""
+        says = f"{account} is disabled{when}; xmppctl user enable enables it again"
+        yield Finding("disabled", f"{says} now" if until else says, hinders=True)
+    elif until:
+        yield Finding("was_disabled", f"{account} was disabled until {until}, which is over")
 
 
 def _mechanisms(server: XMPPServer, known: Credentials) -> Finding:

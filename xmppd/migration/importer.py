@@ -71,6 +71,7 @@ class Outcome:
         notes: What was left out, and why; or why the whole person was.
         has_password: Whether somebody can log in.
         disabled: Whether nobody may.
+        disabled_until: Until when, in seconds since 1970; None for as long as nobody enables it.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Outcome:
     notes: Remarks = field(default_factory=Remarks)
     has_password: bool = False
     disabled: bool = False
+    disabled_until: float | None = None
 
 
 class Importer:
@@ -219,6 +221,7 @@ class Importer:
         messages = self._messages(account, person, outcome)
         outcome.has_password |= bool(keys)
         outcome.disabled |= person.disabled
+        outcome.disabled_until = outcome.disabled_until or _moment(person.disabled_until)
         if self.plan.is_dry_run:
             self._look_at(person, outcome)
             return
@@ -304,7 +307,10 @@ class Importer:
         if not self.plan.is_dry_run:
             await self.store.presences.write()
             finish = self.store.arrivals.finish
-            going = [finish(each.account, disabled=each.disabled) for each in arrived]
+            going = [
+                finish(each.account, disabled=each.disabled, until=each.disabled_until)
+                for each in arrived
+            ]
             await _all(going)
         for outcome in arrived:
             self._under_way.pop(outcome.account, None)

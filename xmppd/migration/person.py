@@ -72,6 +72,7 @@ class Person:
         last_seen: When somebody of it left last, likewise.
         status: With what words.
         disabled: Whether nobody may log in.
+        disabled_until: Until when, in seconds since 1970; None for as long as nobody enables it.
         left_out: What the reader could not read, and why: a few words each.
     """
 
@@ -88,6 +89,7 @@ class Person:
     last_seen: float | None = None
     status: str | None = None
     disabled: bool = False
+    disabled_until: float | None = None
     left_out: Remarks = field(default_factory=Remarks)
 
 

@@ -160,6 +160,8 @@ def written_account(info: AccountInfo, status: str | None) -> str:
     """What the format has no place for, as an element of our own."""
     attributes = f" created='{_moment(info.created)}'"
     attributes += " disabled='true'" if info.disabled else ""
+    if info.disabled and info.disabled_until is not None:
+        attributes += f" disabled-until='{_moment(info.disabled_until)}'"
     if info.last_seen is not None:
         attributes += f" last-seen='{_moment(info.last_seen)}'"
     return f"<account xmlns='{ACCOUNT}'{attributes}>{escape(status or '')}</account>\n"

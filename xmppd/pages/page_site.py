@@ -272,7 +272,7 @@ class PageSite:
         try:
             cookie = await self.visitors.log_in(name, password, request)
         except SASLError as error:
-            said = _SAID.get(error.condition, "Wrong address or password.")
+            said = _said(error)
             status = 429 if error.condition == "temporary-auth-failure" else 401
             return self._login_page(click, after, said, status=status)
         return click.away(after, headers=(set_cookie(request, cookie),))
@@ -335,9 +335,14 @@ BY_LINK_ONLY = (
 _SAID = {
     "temporary-auth-failure": "Too many attempts, or the server is busy: wait a little, then try "
     "again.",
-    "account-disabled": "This account is closed.",
     NO_PASSWORDS: BY_LINK_ONLY,
 }
+
+
+def _said(error: SASLError) -> str:
+    if error.condition == "account-disabled":  # to somebody who has proved to be its owner
+        return error.text or "This account is closed."
+    return _SAID.get(error.condition, "Wrong address or password.")
 
 
 def from_here(request: HTTPRequest) -> None:

@@ -4,6 +4,7 @@ import re
 from calendar import timegm
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import ceil
 
 MICROSECONDS = 1_000_000
 """In a second."""
@@ -17,6 +18,13 @@ _DATE_TIME = re.compile(
 def date_time(seconds: float) -> str:
     """Seconds since 1970 as a DateTime in UTC, to the second: ``2026-10-31T12:00:00Z``."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def to_the_minute(seconds: float) -> str:
+    """Seconds since 1970 as people write them, to the minute that has begun by then:
+    ``2026-10-31 12:00 UTC``.
+    """
+    return datetime.fromtimestamp(ceil(seconds / 60) * 60, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def exact_date_time(microseconds: int) -> str:

@@ -1,7 +1,7 @@
 """Accounts: their keys, and the names of removed ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import starmap
 from typing import TypeVar
@@ -70,13 +70,15 @@ accounts = Table(
     digest_column("domain", primary_key=False),
     Column("created", Double, nullable=False),
     Column("disabled", Boolean, nullable=False),
+    Column("disabled_until", Double),
     Index(None, "domain", "account"),
     info={STAYS: True},  # until the account itself is removed
 )
 
-_CREDENTIALS: Select[bool, str | None, bytes, int, bytes, bytes] = (
+_CREDENTIALS: Select[bool, float | None, str | None, bytes, int, bytes, bytes] = (
     select(
         accounts.c.disabled,
+        accounts.c.disabled_until,
         scram_keys.c.hash,
         scram_keys.c.salt,
         scram_keys.c.iterations,
@@ -86,10 +88,11 @@ _CREDENTIALS: Select[bool, str | None, bytes, int, bytes, bytes] = (
     .select_from(accounts.outerjoin(scram_keys, scram_keys.c.owner == accounts.c.owner))
     .where(accounts.c.owner == OWNER)
 )
-_INFO: Select[str, float, bool, float | None] = select(
+_INFO: Select[str, float, bool, float | None, float | None] = select(
     accounts.c.account,
     accounts.c.created,
     accounts.c.disabled,
+    accounts.c.disabled_until,
     last_presences.c.seen,
 ).select_from(accounts.outerjoin(last_presences, last_presences.c.owner == accounts.c.owner))
 _ONE = _INFO.where(accounts.c.owner == OWNER)
@@ -106,9 +109,9 @@ _EXISTS: Select[bytes] = select(accounts.c.owner).where(accounts.c.owner == OWNE
 _SET_DISABLED: Update = (
     update(accounts)
     .where(accounts.c.owner == bindparam("whose"))
-    .values(disabled=bindparam("disabled"))
+    .values(disabled=bindparam("disabled"), disabled_until=bindparam("disabled_until"))
 )
-_KeysRow = tuple[bool, str | None, bytes, int, bytes, bytes]
+_KeysRow = tuple[bool, float | None, str | None, bytes, int, bytes, bytes]
 
 
 class AccountExists(ChangeRefused):
@@ -126,26 +129,45 @@ class Credentials:
     Attributes:
         account: Bare JID.
         keys: By name of the hash.
-        disabled: Whether an administrator has disabled it.
+        disabled: Whether an administrator has disabled it, as it is now.
+        disabled_until: When it is enabled by itself, or was, in seconds since 1970; None if it is
+            disabled until somebody enables it, or was not disabled.
     """
 
     account: str
     keys: dict[str, ScramKeys]
     disabled: bool = False
+    disabled_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AccountInfo:
-    """One line of a list of accounts. Times in seconds since 1970."""
+    """One line of a list of accounts; as :class:`Credentials` have it. Times in seconds since
+    1970.
+    """
 
     account: str
     created: float
     disabled: bool
     last_seen: float | None
+    disabled_until: float | None = None
 
 
 def nothing_more(connection: Connection) -> None:
     """Do nothing beside a change."""
+
+
+C = TypeVar("C", Credentials, AccountInfo)
+
+
+def at(now: float, known: C) -> C:
+    """What is kept of an account, as it is at a moment: who was disabled until then is enabled.
+    Nothing has to happen at that moment, so it comes at every node and whether or not one runs.
+    """
+    until = known.disabled_until
+    if not known.disabled or until is None or now < until:
+        return known
+    return replace(known, disabled=False)
 
 
 class AccountStore(RecordStore):
@@ -174,7 +196,8 @@ class AccountStore(RecordStore):
     async def credentials(self, account: str) -> Credentials | None:
         """The keys of this account; None if there is none."""
         if account in self._credentials:
-            return self._credentials[account]
+            known = self._credentials[account]
+            return None if known is None else at(self._now(), known)
         owner = {"owner": digest(account)}
 
         async def read() -> Credentials | None:
@@ -183,7 +206,7 @@ class AccountStore(RecordStore):
         credentials = await self._sound(read, (ACCOUNT, KEY), owner, account)
         if self._database.alone:
             self._credentials[account] = credentials
-        return credentials
+        return None if credentials is None else at(self._now(), credentials)
 
     async def exists(self, account: str) -> bool:
         """Whether there is such an account."""
@@ -255,13 +278,18 @@ class AccountStore(RecordStore):
         await self._presences.write()
         await self.change(account, partial(_delete, account=account, belongings=self._belongings))
 
-    async def set_disabled(self, account: str, disabled: bool) -> None:
+    async def set_disabled(self, account: str, disabled: bool, until: float | None = None) -> None:
         """Disable an account, or enable it again. Disabling ends its devices' tokens.
+
+        Args:
+            account: Bare JID.
+            disabled: Whether it is disabled from now on.
+            until: When it is enabled by itself, in seconds since 1970; None for never.
 
         Raises:
             NoSuchAccount: There is none of this name.
         """
-        change = partial(set_disabled, account=account, disabled=disabled)
+        change = partial(set_disabled, account=account, disabled=disabled, until=until)
         await self._end_devices(account, change)
 
     async def accounts(
@@ -275,7 +303,9 @@ class AccountStore(RecordStore):
             return list(starmap(_account_info, await self._database.read(_PAGE, page)))
 
         where = {"domain": page["domain"]}
-        return await self._sound(read, (ACCOUNT, LAST_PRESENCE), where)
+        found = await self._sound(read, (ACCOUNT, LAST_PRESENCE), where)
+        now = self._now()
+        return [at(now, info) for info in found]
 
     async def info(self, account: str) -> AccountInfo | None:
         """What a list says of one account; None if there is none."""
@@ -286,7 +316,7 @@ class AccountStore(RecordStore):
             return list(starmap(_account_info, await self._database.read(_ONE, owner)))
 
         found = await self._sound(read, (ACCOUNT, LAST_PRESENCE), owner)
-        return found[0] if found else None
+        return at(self._now(), found[0]) if found else None
 
     async def count_accounts(self, domain: str) -> int:
         """The number of accounts of a domain."""
@@ -382,10 +412,16 @@ def _delete(connection: Connection, account: str, belongings: Belongings) -> Non
     belongings.forget(connection, owner)
 
 
-def set_disabled(connection: Connection, account: str, disabled: bool) -> None:
+def set_disabled(
+    connection: Connection, account: str, disabled: bool, until: float | None = None
+) -> None:
     """Disable an account, or enable it again. Disabling ends its devices' tokens."""
     owner = lock_owner(connection, account)
-    values = {"whose": owner, "disabled": disabled}
+    values = {
+        "whose": owner,
+        "disabled": disabled,
+        "disabled_until": until if disabled else None,
+    }
     if not connection.execute(_SET_DISABLED, values).rowcount:
         raise NoSuchAccount(account)
     if disabled:
@@ -396,32 +432,43 @@ def _credentials(account: str, rows: Sequence[_KeysRow]) -> Credentials | None:
     """An account, of one row for each of its keys."""
     if not rows:
         return None
-    keys = {row[1]: scram_keys_of(row[1], *row[2:]) for row in rows if row[1] is not None}
-    return Credentials(account, keys, check_flag("disabled", rows[0][0]))
+    keys = {row[2]: scram_keys_of(row[2], *row[3:]) for row in rows if row[2] is not None}
+    disabled, until = rows[0][:2]
+    if until is not None:
+        check_moment("disabled_until", until)
+    return Credentials(account, keys, check_flag("disabled", disabled), until)
 
 
 def _account_info(
-    account: str, created: float, disabled: bool, last_seen: float | None
+    account: str,
+    created: float,
+    disabled: bool,
+    disabled_until: float | None,
+    last_seen: float | None,
 ) -> AccountInfo:
-    _check_account(account, created, disabled)
+    _check_account(account, created, disabled, disabled_until)
     if last_seen is not None:
         check_moment("seen", last_seen)
-    return AccountInfo(account, created, bool(disabled), last_seen)
+    return AccountInfo(account, created, bool(disabled), last_seen, disabled_until)
 
 
-def _check_account(account: str, created: float, disabled: bool) -> None:
+def _check_account(
+    account: str, created: float, disabled: bool, disabled_until: float | None
+) -> None:
     check_text("account", account)
     check_moment("created", created)
     check_flag("disabled", disabled)
+    if disabled_until is not None:
+        check_moment("disabled_until", disabled_until)
 
 
 ACCOUNT = Kind(
     "account",
     accounts,
-    ("account", "created", "disabled"),
+    ("account", "created", "disabled", "disabled_until"),
     _check_account,
     # Whether it is disabled is not known: then it is, until an administrator enables it.
-    instead={"account": "", "created": 0.0, "disabled": True},
+    instead={"account": "", "created": 0.0, "disabled": True, "disabled_until": None},
 )
 __all__ = [
     "ACCOUNT",

@@ -90,12 +90,13 @@ class ArrivalStore:
         finally:
             self._offline.something_waits(account)  # a look meanwhile saw none yet
 
-    async def finish(self, account: str, *, disabled: bool) -> None:
+    async def finish(self, account: str, *, disabled: bool, until: float | None = None) -> None:
         """Open an account that is whole.
 
         Args:
             account: Bare JID.
             disabled: Whether it stays closed.
+            until: When it is enabled by itself, in seconds since 1970; None for never.
 
         Raises:
             NoSuchAccount: It is not there any more.
@@ -103,7 +104,7 @@ class ArrivalStore:
         domain = account.rpartition("@")[2]
 
         def finish(connection: Connection) -> frozenset[KeyKind]:
-            set_disabled(connection, account, disabled)
+            set_disabled(connection, account, disabled, until)
             delete_item(connection, account, NS, _MARK.key)
             return self._key_kinds.note(connection, domain, keys_of(connection, digest(account)))
 

@@ -30,7 +30,7 @@ COPYING = "copying"
 """The revision of a database while everything is being copied to it."""
 
 SCRIPTS = "xmppd.store:migrations"
-NEWEST = "0016"
+NEWEST = "0017"
 """The revision that the last of them leads to."""
 
 REVISION_TABLE = "alembic_version"

@@ -3,12 +3,14 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.unit.ctl.offices import Office
 from tests.unit.ctl.test_warned import rsa_identity
 from tests.unit.login.logins import BIND, HEADER
 from tests.unit.login.test_fast import TokenCase, by_token
+from xmppd.auth.base import SASLError
 from xmppd.command.argument import MANY, Arguments
 from xmppd.command.kinds import Surface
 from xmppd.command.refused import Refused
@@ -155,6 +157,62 @@ class UserTests(OfficeCase):
         assert credentials is not None
         self.assertTrue(credentials.disabled)
         self.assertIn("enabled", self.office.says("user enable", account="romeo"))
+
+    def test_disable_until(self) -> None:
+        """Who is disabled until a time is told so, and can log in from then on, without anybody
+        doing anything, also after a restart.
+        """
+        romeo = "romeo@montague.lit"
+        (client,) = self.house.connect("romeo")
+        self.assertIn(
+            f"{romeo} was disabled until 2023-11-14T23:13:20Z; closed 1 stream",
+            self.office.says("user disable", account="romeo", **{"for": "1h"}),
+        )
+        self.assertIn(b"disabled until 2023-11-14 23:14 UTC", client.raw())
+        self.assertEqual(self.of_user("disabled", "disabled_until"), [True, "2023-11-14T23:13:20Z"])
+        said = self.office.says("user disable", account="romeo", until="2023-11-15T00:00:00+01:00")
+        self.assertIn(f"{romeo} is now disabled until 2023-11-14T23:00:00Z", said)
+        said = self.office.says("user disable", account="romeo", until="2023-11-14T23:00:00Z")
+        self.assertIn(f"{romeo} is already disabled until 2023-11-14T23:00:00Z", said)
+        error = self.failureResultOf(
+            Deferred.fromCoroutine(self.house.server.auth_provider.may_log_in(romeo)), SASLError
+        ).value
+        self.assertEqual(error.condition, "account-disabled")
+        self.assertEqual(error.text, "This account is closed until 2023-11-14 23:00 UTC.")
+        before, self.house = self.house, self.house.restarted()
+        self.office = Office(self.house)
+        (row,) = self.office.rows("user list", state="disabled")
+        self.assertEqual(row["disabled_until"], "2023-11-14T23:00:00Z")
+        for house in (before, self.house):  # the store goes by the clock of the first one
+            house.clock.advance(3_600)
+        self.assertEqual(self.of_user("disabled", "disabled_until"), [False, None])
+        self.assertEqual(self.office.rows("user list", state="disabled"), [])
+        self.assertTrue(done(self.house.server.auth_provider.may_log_in(romeo)))
+        self.assertIn("enabled", self.office.says("user enable", account="romeo"))
+
+    def of_user(self, *columns: str) -> list[object]:
+        """What is said of Romeo."""
+        (row,) = self.office.rows("user show", account="romeo")
+        return [row[column] for column in columns]
+
+    def test_disable_until_never(self) -> None:
+        """A time that is over, far away, none, or said twice disables nobody."""
+        for given, why in (
+            ({"until": "2023-11-14T22:13:19Z"}, "until must be in the future"),
+            ({"until": "2034-01-01T00:00:00Z"}, "at most ten years from now"),
+            ({"until": "tomorrow"}, "until must be a time such as"),
+            ({"until": '"><script>'}, "until must be a time such as"),
+            ({"until": "2023-11-31T00:00:00Z"}, "until must be a time such as"),
+            ({"for": "0d"}, "for must be a duration such as"),
+            ({"for": "4000d"}, "for must be a duration such as"),
+            ({"for": "=1h"}, "for must be a duration such as"),
+            ({"for": "1h" * 5_001}, "too long"),
+            ({"for": "1h", "until": "2023-11-15T00:00:00Z"}, "until or for, and not both"),
+        ):
+            with self.subTest(given):
+                said = self.office.refusal("user disable", account="romeo", **given)
+                self.assertIn(why, said)
+        self.assertEqual(self.of_user("disabled"), [False])
 
     def test_enable_forgets(self) -> None:
         """Who is enabled does not wait for what was tried before."""

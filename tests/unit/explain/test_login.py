@@ -62,6 +62,17 @@ class LoginTests(SynchronousTestCase):
         self.assertEqual(self.outcome(), ("may_not", "disabled"))
         self.assertIn("xmppctl user enable", self.explained()["disabled"])
 
+    def test_disabled_until(self) -> None:
+        """Of one that is disabled for a while is said until when, and afterwards that it was."""
+        self.office.says("user disable", account=[ROMEO], **{"for": "10m"})
+        self.assertRegex(
+            self.explained()["disabled"],
+            r"is disabled until 2023-11-14T22:23:20Z; xmppctl user enable enables it again now",
+        )
+        self.house.clock.advance(600)
+        self.assertEqual(self.outcome(), ("may", "may"))
+        self.assertIn("was disabled until 2023-11-14T22:23:20Z", self.explained()["was_disabled"])
+
     def test_no_key(self) -> None:
         """An account without a password can use none of the mechanisms."""
         self.house.add("juliet")

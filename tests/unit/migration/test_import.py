@@ -7,6 +7,7 @@ from tests.unit.migration.movers import PLUGINS, MovingCase, give
 from xmppd.auth.keys import make_keys
 from xmppd.command.refused import Refused
 from xmppd.migration import importer
+from xmppd.migration.pie import written_account
 from xmppd.migration.readers import xep0227
 from xmppd.stanza.xml import read
 from xmppd.store.arrivals import ArrivalStore, forget_pages
@@ -84,6 +85,20 @@ class PasswordTests(MovingCase):
         credentials = done(self.house.store.accounts.credentials(ROMEO))
         assert credentials is not None
         self.assertTrue(credentials.disabled)
+
+    def test_disabled_until(self) -> None:
+        """Nor can who could not for a while, for as long."""
+        until = "2023-11-14T22:23:20Z"
+        account = f"<account xmlns='urn:xmppd:account' disabled='true' disabled-until='{until}'/>"
+        self.bring(self.file(person("romeo", account)))
+        info = done(self.house.store.accounts.info(ROMEO))
+        assert info is not None
+        written = until.replace("Z", ".000000Z")
+        self.assertIn(f" disabled='true' disabled-until='{written}'", written_account(info, None))
+        self.house.clock.advance(600)
+        credentials = done(self.house.store.accounts.credentials(ROMEO))
+        assert credentials is not None
+        self.assertFalse(credentials.disabled)
 
 
 class AddressTests(MovingCase):

@@ -184,15 +184,17 @@ class DatabaseTests(MovingCase):
                 "UPDATE ofMessageArchive SET body = NULL",
                 "UPDATE ofUser SET storedKey = 'AAAA' WHERE username = 'mercutio'",
                 "INSERT INTO ofUserFlag VALUES ('tybalt', 'lockout', NULL, NULL)",
+                "INSERT INTO ofUserFlag VALUES ('mercutio', 'lockout', NULL, '001700001000000')",
             ),
             "openfire",
         )
         self.assertRegex(said[1], "password: the keys use an unknown hash; .*mercutio@montague.lit")
         for part in ("ofRoster: ", "ofVCard: ", "ofPrivacyList: ", "ofMessageArchive: "):
             self.assertIn(part, said[2])
-        credentials = done(self.house.store.accounts.credentials("tybalt@montague.lit"))
-        assert credentials is not None
-        self.assertTrue(credentials.disabled)
+        for name, until in (("tybalt", None), ("mercutio", 1_700_001_000.0)):
+            credentials = done(self.house.store.accounts.credentials(f"{name}@montague.lit"))
+            assert credentials is not None
+            self.assertEqual((credentials.disabled, credentials.disabled_until), (True, until))
 
     def test_domain(self) -> None:
         """A domain that the properties do not say is asked for."""

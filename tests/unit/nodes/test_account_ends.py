@@ -79,6 +79,16 @@ class EndsTests(SynchronousTestCase):
         self.assertEqual(Answer(client.raw()).stream_error, "not-authorized")
         self.assertEqual(bound(self.nodes), {})
 
+    def test_disabled_until(self) -> None:
+        """One that is disabled for a while can log in at no node, and then at each."""
+        until = self.nodes["a"].server.wall_clock() + 120
+        self.ended(Deferred.fromCoroutine(self.accounts.disable(ROMEO, until)))
+        for name in "abc":
+            self.assertEqual(Answer(log_in(self.nodes, name).raw()).failure, "account-disabled")
+        self.nodes.clock.advance(120)
+        for name in "abc":
+            self.assertIn(b"<bound ", log_in(self.nodes, name).raw())
+
     def test_proves_itself_meanwhile(self) -> None:
         """Who was about to prove to know the password, which is another by then, is not let in."""
         scram = ScramClient("SHA-256", username="romeo", password=PASSWORD)

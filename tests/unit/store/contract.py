@@ -126,6 +126,30 @@ class AccountContract(Asking):
         assert credentials
         self.assertIs(credentials.disabled, False)
 
+    async def test_disable_until(self) -> None:
+        """An account that is disabled until a time is enabled from then on, wherever one looks;
+        when that was is still known, until it is disabled or enabled once more.
+        """
+        await self.store.accounts.create_account(ROMEO, KEYS)
+        now = 1_000_000.0
+        self.patch(self.store.accounts, "_now", lambda: now)
+        await self.store.accounts.set_disabled(ROMEO, True, now + 60)
+        for passed_s, disabled in ((0, True), (59.9, True), (60, False), (0, True), (61, False)):
+            now = 1_000_000.0 + passed_s
+            for known in (
+                await self.store.accounts.credentials(ROMEO),
+                await self.store.accounts.credentials(ROMEO),  # out of the cache
+                await self.store.accounts.info(ROMEO),
+                *await self.store.accounts.accounts("montague.lit"),
+            ):
+                assert known is not None
+                self.assertEqual((known.disabled, known.disabled_until), (disabled, 1_000_060.0))
+        for again, until in ((True, None), (False, now + 60)):
+            await self.store.accounts.set_disabled(ROMEO, again, until)
+            credentials = await self.store.accounts.credentials(ROMEO)
+            assert credentials is not None
+            self.assertEqual((credentials.disabled, credentials.disabled_until), (again, None))
+
     async def test_change_nobody(self) -> None:
         """Who is not there cannot be changed or removed."""
         for change in (

@@ -204,7 +204,7 @@ class OpenfireReader:
                 notes.append("the password is encrypted, and no key decrypts it")
         except ValueError as error:
             notes.append(f"password: {error}")
-        person.disabled = self._is_locked_out(person)
+        person.disabled, person.disabled_until = self._lockout(person)
         for status, at in sound(
             notes, "ofPresence", self._rows("ofPresence", person, "offlinePresence", "offlineDate"),
             _last,
@@ -227,10 +227,11 @@ class OpenfireReader:
             name=person.name,
         )
 
-    def _is_locked_out(self, person: Person) -> bool:
-        """Whether the account is locked for good."""
+    def _lockout(self, person: Person) -> tuple[bool, float | None]:
+        """Whether the account is locked, and until when; None for as long as nobody unlocks it."""
         rows = self._rows("ofUserFlag", person, "name", "endTime")
-        return any(name == "lockout" and not end for name, end in rows)
+        ends = [end for name, end in rows if name == "lockout"]
+        return bool(ends), _seconds(ends[0]) if ends and ends[0] else None
 
     def _contacts(self, person: Person) -> Iterator[RosterItem]:
         groups: dict[object, list[str]] = {}

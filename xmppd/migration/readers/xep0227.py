@@ -174,6 +174,7 @@ class XEP0227Reader:
             person.last_seen = pie.moment_of(element.get("last-seen"))
             person.status = element.text
             person.disabled = element.get("disabled") == "true"
+            person.disabled_until = pie.moment_of(element.get("disabled-until"))
         else:
             person.data.append(element)
 
