@@ -7,6 +7,7 @@ from xmppd.command.command import Command, Description
 from xmppd.ctl import (
     announcing,
     audits,
+    blocks,
     certificates,
     checkup,
     cluster,
@@ -51,6 +52,7 @@ DECLARED: dict[str, Declared[Any]] = {
         devices.COMMANDS,
         rosters.COMMANDS,
         groups.COMMANDS,
+        blocks.COMMANDS,
         announcing.COMMANDS,
         servers.COMMANDS,
         cluster.COMMANDS,
@@ -140,6 +142,7 @@ def _of_accounts(server: XMPPServer) -> list[Command]:
         *devices.DeviceCommands(server.devices, here, store.accounts.exists).commands(),
         *rosters.RosterCommands(store.accounts, contacts, subscriptions).commands(),
         *groups.GroupCommands(store.accounts, server.shared_group_changes).commands(),
+        *blocks.BlockCommands(store.accounts, server.privacy_changes).commands(),
     ]
 
 

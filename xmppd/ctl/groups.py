@@ -9,7 +9,7 @@ from xmppd.command.kinds import AccountName, Choice, GroupName
 from xmppd.command.refused import Refused
 from xmppd.command.reply import Replies, Row
 from xmppd.ctl.declared import Declared
-from xmppd.ctl.users import existing
+from xmppd.ctl.users import ACCOUNT, existing
 from xmppd.presence.shared_group_changes import SharedGroupChanges
 from xmppd.roster.contact_names import check_group_name
 from xmppd.stanza import Condition
@@ -42,8 +42,11 @@ class GroupCommands:
         return [declared.by(self) for declared in COMMANDS]
 
     async def list_all(self, context: CommandContext) -> Replies:
-        """List them with their members."""
+        """List them with their members: all, or those of which an account is one."""
+        bares = {account.bare for account in context.arguments.jids("account")}
         for group in self.changes.groups.groups.values():
+            if bares.difference(group.members):
+                continue
             yield GroupRow(
                 group=group.name,
                 display=group.display_name,
@@ -78,11 +81,41 @@ class GroupCommands:
         await self.changes.save(group)
         yield f"group {name} has {counted(len(group.members), 'member')}"
 
+    async def join(self, context: CommandContext) -> Replies:
+        """Make an account a member of a group."""
+        (account,) = await existing(self.store.exists, [context.arguments.jid("account")])
+        group = self._found(context.arguments.text("group"))
+        if account.bare in group.members:
+            raise Refused(f"{account} is already in the group {group.name}", Condition.CONFLICT)
+        await self.changes.save(replace(group, members=(*group.members, account.bare)))
+        yield f"{account} is in the group {group.name}"
+
+    async def leave(self, context: CommandContext) -> Replies:
+        """Take an account out of a group; it may be gone."""
+        account = context.arguments.jid("account").bare
+        group = self._found(context.arguments.text("group"))
+        if account not in group.members:
+            raise Refused(f"{account} is not in the group {group.name}", Condition.ITEM_NOT_FOUND)
+        members = tuple(member for member in group.members if member != account)
+        await self.changes.save(replace(group, members=members))
+        yield f"{account} is not in the group {group.name} any more"
+
+    def _found(self, name: str) -> SharedGroup:
+        """The group of a name.
+
+        Raises:
+            Refused: There is none.
+        """
+        found = self.changes.groups.groups.get(name)
+        if found is None:
+            raise Refused(
+                f"group {name} does not exist", Condition.ITEM_NOT_FOUND, argument="group"
+            )
+        return found
+
     async def delete(self, context: CommandContext) -> Replies:
         """Delete a group; its members keep their accounts."""
-        name = context.arguments.text("group")
-        if name not in self.changes.groups.groups:
-            raise Refused(f"group {name} does not exist", Condition.ITEM_NOT_FOUND)
+        name = self._found(context.arguments.text("group")).name
         if context.dry_run:
             yield f"group {name} would be deleted; its members keep their accounts"
             return
@@ -101,9 +134,10 @@ COMMANDS: tuple[Declared[GroupCommands], ...] = (
         Description(
             "group list",
             "list shared groups",
+            (Argument("--account", "only groups that this account is in", AccountName()),),
             needs="store",
             area="rosters",
-            empty="no shared group exists",
+            empty="no shared group was found",
         ),
         GroupCommands.list_all,
         (GroupRow,),
@@ -140,6 +174,28 @@ COMMANDS: tuple[Declared[GroupCommands], ...] = (
             area="rosters",
         ),
         GroupCommands.save,
+    ),
+    Declared(
+        Description(
+            "group join",
+            "add an account to a shared group",
+            (ACCOUNT, GROUP),
+            "changes",
+            needs="store",
+            area="rosters",
+        ),
+        GroupCommands.join,
+    ),
+    Declared(
+        Description(
+            "group leave",
+            "remove an account from a shared group",
+            (ACCOUNT, GROUP),
+            "changes",
+            needs="store",
+            area="rosters",
+        ),
+        GroupCommands.leave,
     ),
     Declared(
         Description(

@@ -66,6 +66,12 @@ class PrivacyChanges:
     async def remove(self, account: JID, name: str, *, by: Session | None) -> None:
         """Remove a list.
 
+        Args:
+            account: Bare JID.
+            name: Of the list.
+            by: The session that asks; None for an administrator, who need not mind whom it is in
+                force for.
+
         Raises:
             StanzaError: CONFLICT: it is in force for another session than the one that asks.
         """
@@ -78,6 +84,11 @@ class PrivacyChanges:
     async def set_default(self, account: JID, name: str | None, *, by: Session | None) -> None:
         """Make a list the default one, or decline any.
 
+        Args:
+            account: Bare JID.
+            name: Of the list; None for no list.
+            by: As for :meth:`remove`.
+
         Raises:
             StanzaError: CONFLICT: the present one is in force for another session.
         """
@@ -89,19 +100,30 @@ class PrivacyChanges:
         await self.lists.set_default(account, name)
         await self._renew(account)
 
-    async def block(self, account: JID, jids: Iterable[JID]) -> None:
-        """Deny these JIDs everything."""
-        await self.lists.block(account, jids)
+    async def block(self, account: JID, jids: Iterable[JID], *, by_client: bool = True) -> None:
+        """Deny these JIDs everything.
+
+        Args:
+            account: Bare JID.
+            jids: Those that are blocked.
+            by_client: Whether a client asks for it: then it is that request which is told to the
+                others, in place of the change (:xep:`0191`, §3.3).
+        """
+        await self.lists.block(account, jids, by_client=by_client)
         await self._renew(account)
 
-    async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
-        """Take these JIDs, or all (None), out of the blocklist."""
-        await self.lists.unblock(account, jids)
+    async def unblock(
+        self, account: JID, jids: Iterable[JID] | None, *, by_client: bool = True
+    ) -> None:
+        """Take these JIDs, or all (None), out of the blocklist; as :meth:`block`."""
+        await self.lists.unblock(account, jids, by_client=by_client)
         await self._renew(account)
 
     def _check_unused(
         self, account: JID, name: str | None, by: Session | None, *, is_default: bool
     ) -> None:
+        if by is None:
+            return
         for session in self.routing_table.sessions(account.bare):
             active = active_list(session)
             in_force = is_default if active is None else active == name

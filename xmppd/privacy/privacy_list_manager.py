@@ -364,8 +364,13 @@ class PrivacyListManager:
 
         await self._change(account, decide)
 
-    async def block(self, account: JID, jids: Iterable[JID]) -> None:
+    async def block(self, account: JID, jids: Iterable[JID], *, by_client: bool = True) -> None:
         """Deny these JIDs everything, first of all, in the default list.
+
+        Args:
+            account: Bare JID.
+            jids: Those that are blocked.
+            by_client: Whether whoever asks for it tells the account's clients what is blocked.
 
         Raises:
             StanzaError: RESOURCE_CONSTRAINT: there are too many; NOT_ALLOWED: a guest keeps none.
@@ -378,10 +383,12 @@ class PrivacyListManager:
             self._check_room(known, changed)
             return replace(known.with_list(changed), default_name=changed.name)
 
-        await self._change(account, decide, by_blocking=True)
+        await self._change(account, decide, by_blocking=by_client)
 
-    async def unblock(self, account: JID, jids: Iterable[JID] | None) -> None:
-        """Take these JIDs out of the blocklist; None for all.
+    async def unblock(
+        self, account: JID, jids: Iterable[JID] | None, *, by_client: bool = True
+    ) -> None:
+        """Take these JIDs out of the blocklist; None for all. Otherwise as :meth:`block`.
 
         A default list without rules is removed.
         """
@@ -393,7 +400,7 @@ class PrivacyListManager:
             changed = known.default.without_blocked(unblocked)
             return known.with_list(changed) if changed.rules else known.without(changed.name)
 
-        await self._change(account, decide, by_blocking=True)
+        await self._change(account, decide, by_blocking=by_client)
 
     async def _change(self, account: JID, decide: Decide, *, by_blocking: bool = False) -> None:
         """Change the lists in the store and in memory, and fire the events.
