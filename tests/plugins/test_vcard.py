@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.plugins.asking import ask, condition
+from tests.unit.ctl.offices import Office
 from xmppd.stanza import Tree
 from xmppd.testing.house import House, house_config
 
@@ -107,3 +108,94 @@ class LimitTests(SynchronousTestCase):
         answer = ask(juliet, "set", CARD)
         self.assertEqual(condition(answer), "resource-constraint")
         self.assertIn("50 bytes", answer.findtext("error/{*}text") or "")
+
+
+class CommandTests(SynchronousTestCase):
+    """What administrators see of cards, and change."""
+
+    def setUp(self) -> None:
+        self.house = House(plugins=("vcard",), romeo={}, juliet={})
+        (self.juliet,) = self.house.connect("juliet")
+        self.office = Office(self.house)
+
+    def test_show(self) -> None:
+        """A card is shown as what it says; nothing where there is none."""
+        self.assertEqual(self.office.rows("vcard show", account="juliet"), [])
+        inside = (
+            "<FN>Juliet C.</FN><EMAIL><USERID>j@x.lit</USERID></EMAIL>"
+            "<EMAIL><HOME/><USERID> juliet@y.lit </USERID></EMAIL><TEL><NUMBER/></TEL>"
+            "<ORG><ORGNAME>Capulet</ORGNAME></ORG>"
+            "<PHOTO><TYPE>image/png</TYPE><BINVAL>aGk=</BINVAL></PHOTO>"
+        )
+        ask(self.juliet, "set", f"<vCard xmlns='vcard-temp'>{inside}</vCard>")
+        (row,) = self.office.rows("vcard show", account="juliet")
+        shown = {key: value for key, value in row.items() if value}
+        self.assertEqual(
+            shown,
+            {
+                "account": "juliet@montague.lit",
+                "name": "Juliet C.",
+                "email": ["j@x.lit", "juliet@y.lit"],
+                "organization": "Capulet",
+                "photo_type": "image/png",
+                "photo_bytes": 2,
+            },
+        )
+
+    def test_set(self) -> None:
+        """What is named is changed or removed, and all else on the card stays."""
+        ask(self.juliet, "set", CARD)
+        given = {"name": "Juliet M.", "email": "j@x.lit", "remove": ["photo", "phone"]}
+        self.office.says("vcard set", account="juliet", **given)
+        self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), "Juliet M.")
+        self.office.says("vcard set", account="juliet", nickname="<&>", remove="name")
+        (row,) = self.office.rows("vcard show", account="juliet")
+        found = [row[key] for key in ("name", "nickname", "email", "photo_bytes")]
+        self.assertEqual(found, ["", "<&>", ["j@x.lit"], 0])
+        self.office.says("vcard set", account="romeo", name="Romeo")
+        answer = ask(self.juliet, "get", EMPTY, "romeo@montague.lit")
+        self.assertEqual(name_on(answer), "Romeo")
+
+    def test_delete(self) -> None:
+        """A card is deleted, and was said to be before."""
+        ask(self.juliet, "set", CARD)
+        said = self.office.says("vcard delete", account="juliet", dry_run=True)
+        self.assertIn("would be deleted", said)
+        self.assertEqual(len(self.office.rows("vcard show", account="juliet")), 1)
+        self.office.says("vcard delete", account="juliet")
+        self.assertEqual(self.office.rows("vcard show", account="juliet"), [])
+        self.assertIn("has no vCard", self.office.refusal("vcard delete", account="juliet"))
+
+    def test_refused(self) -> None:
+        """What cannot stand on a card changes nothing; what looks like code is text."""
+        ask(self.juliet, "set", CARD)
+        for given, why in (
+            ({}, "nothing is to be changed"),
+            ({"name": " "}, "name is empty"),
+            ({"note": "x" * 1_024}, "note may have at most 1023 characters"),
+            ({"note": "x" * 10_001}, "note is of the wrong kind, or too long"),
+            ({"title": "a\x00b"}, "title has characters that XML does not allow"),
+            ({"remove": "FN"}, "remove must be"),
+            ({"name": "J", "remove": "name"}, "name cannot be both"),
+        ):
+            with self.subTest(given):
+                said = self.office.refusal("vcard set", account="juliet", **given)
+                self.assertIn(why, said)
+        for name in ("vcard show", "vcard delete"):
+            self.assertIn("does not exist", self.office.refusal(name, account="nobody"))
+        self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), "Juliet")
+        for hostile in ('"><script>ran()</script>', "\u202egnp.exe\u2066", "]]>", "&x;"):
+            self.office.says("vcard set", account="juliet", name=hostile)
+            self.assertEqual(name_on(ask(self.juliet, "get", EMPTY)), hostile)
+            (row,) = self.office.rows("vcard show", account="juliet")
+            self.assertEqual(row["name"], hostile)
+
+    def test_quota(self) -> None:
+        """A card is no larger than its owner could make it."""
+        house = House(
+            config=house_config("montague.lit", items={"max_item_bytes": 500}),
+            plugins=("vcard",),
+            romeo={},
+        )
+        said = Office(house).refusal("vcard set", account="romeo", note="x" * 600)
+        self.assertIn("at most 500 bytes", said)
