@@ -24,18 +24,28 @@ WAYS: dict[str, tuple[str, str]] = {
     "account: add": ("Users > Add > Account=paris@localhost > Password=x > Add", "was added"),
     "account: another password": ("?paris > Password > Password=y > Password", "changed"),
     "account: disable": ("?paris > Disable > Disable", "disabled"),
+    "account: disable until a time": (
+        "?paris > Disable > Until=2030-10-31T12:00 > Disable", "until 2030-10-31T12:00:00Z",
+    ),
     "account: delete": ("?paris > Delete… > Delete", "deleted"),
+    "name and e-mail address of an account": (
+        "?romeo > Set: vCard > Name=Romeo M. > Email=romeo@x.lit > Set", "romeo@x.lit",
+    ),
     "contacts of an account": ("?romeo", "Contacts"),
-    "contact: add": ("?romeo > Roster add > Contact=juliet@localhost > Add", "juliet@localhost"),
+    "contact: add": ("?romeo > Add: Contacts > Contact=juliet@localhost > Add", "juliet@localhost"),
     "contact: remove": ("?romeo > [juliet@localhost] Remove > Remove", "removed"),
     "messages that wait": ("?juliet", "Messages that wait"),
     "messages that wait: delete all": (
-        "?juliet > Offline delete… > ID=all > Delete… > Delete", "deleted",
+        "?juliet > Delete…: Messages that wait > ID=all > Delete… > Delete", "deleted",
     ),
     "shared groups: list": ("Groups", "Shared groups"),
     "shared group: make": ("Groups > Save > Group=watch > Save", "watch"),
     "shared group: change": ("Groups > [watch] Save > Display=The watch > Save", "watch"),
     "shared group: delete": ("Groups > [watch] Delete… > Delete", "deleted"),
+    "shared group: add a member": (
+        "?romeo > Join: Shared groups > Group=feast > Join", "is in the group feast",
+    ),
+    "addresses that an account has blocked": ("?romeo", "spam.example"),
     "sessions: list": ("Sessions", "romeo@localhost/orchard"),
     "session: details": ("Sessions > [orchard] Show", "Mechanism"),
     "session: end": ("Sessions > [orchard] End… > End", "ended 1 session"),
@@ -79,6 +89,8 @@ class ClicksTests(ConsoleCase):
         for command, told in (
             ("room create", {"room": "hall@conference.localhost", "owner": "romeo@localhost"}),
             ("roster add", {"account": "romeo@localhost", "contact": "capulet@localhost"}),
+            ("group save", {"group": "feast"}),
+            ("block add", {"account": "romeo@localhost", "jid": "spam.example"}),
         ):
             self.server.tell(command, **told)
         romeo = self.client("romeo", "orchard")

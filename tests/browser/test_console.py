@@ -129,7 +129,7 @@ class DayTests(ConsoleCase):
         page.get_by_role("button", name="Explain").click()
         expect(page.locator(".verdict")).to_contain_text("romeo@localhost sees nothing of juliet")
         # they are contacts from now on
-        self.go(page, "juliet@localhost", "Roster add")
+        self.go(page, "juliet@localhost", "Add: Contacts")
         page.get_by_label("Contact", exact=True).fill("romeo@localhost")
         page.get_by_label("Mutual", exact=True).check()
         page.get_by_role("button", name="Add").click()

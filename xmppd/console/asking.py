@@ -1,16 +1,27 @@
 """Asking: a command as a form, what was filled in as its arguments, and as a line of a shell."""
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Description
-from xmppd.command.kinds import Address, Document, DomainName, FileName, Flag, Number, Secret
+from xmppd.command.kinds import (
+    Address,
+    Document,
+    DomainName,
+    FileName,
+    Flag,
+    Moment,
+    Number,
+    Secret,
+)
 from xmppd.pages.cells import heading
 from xmppd.pages.page_site import Form
 
 MAX_LINES = 1_000
+_WITHOUT_ZONE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +32,11 @@ class AskedField:
         key: Of the argument.
         label: Its name.
         help: For people.
-        type: Of the input: ``text``, ``password``, ``checkbox``, ``number``, ``select`` or
-            ``textarea``, of which each line is one value.
+        type: Of the input: ``text``, ``password``, ``checkbox``, ``number``, ``datetime-local``,
+            ``select``, ``checkboxes`` or ``textarea``, of which each line is one value.
         required: Whether it has to be filled in.
         value: What is in it.
-        options: Of a ``select``.
+        options: Of a ``select``, or of ``checkboxes``.
         secret: Whether what is in it is never shown.
         wrong: Whether this is what was refused.
     """
@@ -70,7 +81,7 @@ def fields(
             argument.help,
             _type(argument, options),
             argument.required,
-            "" if argument.hidden else "\n".join(form.get(argument.key, ())),
+            "" if argument.hidden else _value(argument, form.get(argument.key, ())),
             options,
             argument.hidden,
             argument.key == wrong,
@@ -79,6 +90,8 @@ def fields(
 
 def _type(argument: Argument, options: tuple[str, ...]) -> str:
     kind = argument.kind
+    if argument.most > 1 and kind.choices:
+        return "checkboxes"
     if argument.most > 1 or isinstance(kind, Document):
         return "textarea"
     if options:
@@ -89,7 +102,22 @@ def _type(argument: Argument, options: tuple[str, ...]) -> str:
         return "checkbox"
     if isinstance(kind, Number):
         return "number"
+    if isinstance(kind, Moment):
+        return "datetime-local"
     return "email" if isinstance(kind, Address) else "text"
+
+
+def _value(argument: Argument, values: Sequence[str]) -> str:
+    """What is in a field; a moment as browsers write one."""
+    value = "\n".join(values)
+    return value.removesuffix("Z") if isinstance(argument.kind, Moment) else value
+
+
+def _in_utc(text: str) -> str:
+    """A moment of a browser, which has no zone, and no seconds if they are none."""
+    if not _WITHOUT_ZONE.fullmatch(text):
+        return text
+    return f"{text}:00Z" if text.count(":") == 1 else f"{text}Z"
 
 
 def given(about: Description, form: Form) -> dict[str, object]:
@@ -104,7 +132,8 @@ def given(about: Description, form: Form) -> dict[str, object]:
                 found[argument.key] = kept[: argument.most + 1]
         elif values and values[0]:
             is_whole = isinstance(argument.kind, Secret | Document)
-            found[argument.key] = values[0] if is_whole else values[0].strip()
+            value = values[0] if is_whole else values[0].strip()
+            found[argument.key] = _in_utc(value) if isinstance(argument.kind, Moment) else value
     return found
 
 

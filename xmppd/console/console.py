@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -232,8 +233,13 @@ class Console:
                 page[panel.onward[0]] = begin
         found = await self._shown(panel.command, told | page, click, panel)
         command = self._commands.commands[panel.command].about
+        names: tuple[str, ...] = panel.acts
+        row: Mapping[str, Any] = {}
+        if self._is_record(panel):
+            names, row = (*panel.acts, *panel.each), found.last
         return {
             "title": panel.title,
+            "acts": self._page_acts(names, click, panel.command, about, row),
             "shown": found,
             "shell": in_a_shell(command, told),
             "file": self._href(panel.command, {**told, "as": CSV}),
@@ -268,7 +274,8 @@ class Console:
         if panel is None:
             return shown(answer, facts=True, link=self._link, empty=empty)
         about = click.field(panel.about) if panel.about else ""
-        offers = self._offers(panel.each, click, panel.command, about, panel.at_once)
+        each = () if self._is_record(panel) else panel.each
+        offers = self._offers(each, click, panel.command, about, panel.at_once)
 
         def acts(row: Mapping[str, Any]) -> Iterator[Act]:
             for offer in offers:
@@ -280,7 +287,7 @@ class Console:
         return shown(
             answer,
             columns=panel.columns,
-            facts=not (panel.opens or panel.each),
+            facts=self._is_record(panel) or not (panel.opens or panel.each),
             link=self._link,
             acts=acts,
             empty=empty,
@@ -318,10 +325,19 @@ class Console:
                 )
         return offers
 
+    def _is_record(self, panel: Panel) -> bool:
+        """Whether a panel has one row, which is a list of facts."""
+        return self._commands.commands[panel.command].about.answers == "record"
+
     def _page_acts(
-        self, names: Iterable[str], click: Click, beside: str = "", about: str = ""
+        self,
+        names: Iterable[str],
+        click: Click,
+        beside: str = "",
+        about: str = "",
+        row: Mapping[str, Any] = MappingProxyType({}),
     ) -> list[Act]:
-        acts = (offer.act({}) for offer in self._offers(names, click, beside, about))
+        acts = (offer.act(row) for offer in self._offers(names, click, beside, about))
         return [act for act in acts if act is not None]
 
     def _why_not(self, name: str, about: str) -> str:

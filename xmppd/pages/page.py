@@ -26,8 +26,9 @@ class Panel:
         given: What it is given always.
         about: The argument that is told what the page is about; empty for none.
         columns: Those that are shown; empty for all.
-        each: Commands that are offered for each row. An argument of theirs takes the column of its
-            name.
+        acts: Commands that are offered above it, for what the page is about.
+        each: Commands that are offered for each row, or above it for a record. An argument of
+            theirs takes the column of its name.
         takes: The column that an argument takes instead.
         only: Those of these commands that are offered for some rows only: for those that have this
             value in this column.
@@ -47,6 +48,7 @@ class Panel:
     given: Mapping[str, str] = field(default_factory=dict)
     about: str = ""
     columns: tuple[str, ...] = ()
+    acts: tuple[str, ...] = ()
     each: tuple[str, ...] = ()
     takes: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, tuple[str, object]] = field(default_factory=dict)

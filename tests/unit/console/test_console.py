@@ -13,7 +13,7 @@ from tests.unit.console.console_case import ADMIN, NURSE, PASSWORD, ROMEO, Conso
 from tests.unit.pages.browser import Browser, seen
 from xmppd.command.argument import DRY_RUN, Argument
 from xmppd.command.command import Command, Description
-from xmppd.command.command_context import CommandContext
+from xmppd.command.command_context import SHELL, CommandContext
 from xmppd.command.kinds import Flag, Number
 from xmppd.command.reply import Replies, Row
 from xmppd.console.console import MAX_COMMANDS
@@ -36,6 +36,8 @@ class Dance(Row, frozen=True):
 
 
 class PageTests(ConsoleCase):
+    plugins = ("vcard",)
+
     def test_overview(self) -> None:
         """The overview has numbers, and what was done last."""
         self.house.bind("romeo", "orchard")
@@ -53,6 +55,71 @@ class PageTests(ConsoleCase):
         for word in ("Sessions", "Devices", "Contacts", f"{ROMEO}/orchard", "Delete…", "Password"):
             self.assertIn(word, page)
         self.assertNotIn("kitchen", page)
+
+    def test_acts(self) -> None:
+        """What may be done stands where it belongs: above a panel for the account, in a row for
+        what the row has; it is filled in with what is known.
+        """
+        self.give("group save", group="house")
+        for name, given in (
+            ("group join", {"group": "house"}),
+            ("block add", {"jid": "x@y.lit"}),
+            ("vcard set", {"name": '"><script>ran()</script>', "note": "=HYPERLINK()"}),
+        ):
+            self.give(name, account=ROMEO, **given)
+        page = self.admin.get(f"/console/user?account={ROMEO}").text
+        for label, path in (
+            ("Add: Contacts", f"roster/add?account={quote(ROMEO)}"),
+            ("Join: Shared groups", f"group/join?account={quote(ROMEO)}"),
+            ("Add: Blocked", f"block/add?account={quote(ROMEO)}"),
+            ("Delete…: vCard", f"vcard/delete?account={quote(ROMEO)}"),
+        ):
+            link = re.search(f'href="([^"]*)" aria-label="{label}"', page)
+            assert link is not None, label
+            self.assertIn(path, unescape(link[1]))
+        for path in ("group/leave?group=house", "block/remove?jid=x%40y.lit"):
+            self.assertIn(f"/console/do/{path}&account={quote(ROMEO)}&", unescape(page))
+        self.assertNotIn("<script>ran", page)
+        found = re.search('href="([^"]*)" aria-label="Set: vCard"', page)
+        assert found is not None
+        form = self.admin.get(unescape(found[1])).text
+        self.assertIn('value="&#34;&gt;&lt;script&gt;ran()&lt;/script&gt;"', form)
+        self.assertIn('value="=HYPERLINK()"', form)
+        self.assertIn('type="checkbox" name="remove" value="photo"', form)
+        answer = self.admin.post(
+            "/console/do/vcard/set", {"account": ROMEO, "name": "Romeo", "remove": "note"}
+        )
+        self.assertIn("was changed", seen(self.admin.follow(answer)))
+
+    def give(self, name: str, /, **given: object) -> None:
+        """Give a command that answers in sentences."""
+
+        async def run() -> None:
+            table = self.house.server.commands
+            replies = table.replies(*table.asked(name, given, SHELL))
+            self.assertEqual([each async for each in replies if not isinstance(each, str)], [])
+
+        done(run())
+
+    def test_disable_until(self) -> None:
+        """A moment is chosen as browsers have it, in UTC; who is out until then is shown so."""
+        form = self.admin.get(f"/console/do/user/disable?account={ROMEO}").text
+        self.assertIn('type="datetime-local" step="1"', form)
+        until, back = "2023-11-15T09:30", f"/console/user?account={ROMEO}"
+        for wrong in ('"><script>', "2023-11-31T09:30", "2022-11-15T09:30", "x" * 10_001):
+            told = {"account": ROMEO, "until": wrong}
+            self.assertEqual(self.admin.post("/console/do/user/disable", told).status, 400)
+        told = {"account": ROMEO, "until": until, "back": back}
+        answer = self.admin.post("/console/do/user/disable", told)
+        self.assertIn(f"disabled until {until}:00Z", seen(self.admin.follow(answer)))
+        self.assertIn("Disabled until 2023-11-15 09:30", seen(self.admin.get(back)))
+        self.assertIn("2023-11-15T09:30:00Z", seen(self.admin.get("/console/audit")))
+        answer = Browser(self.house).log_in("/console/", ROMEO, PASSWORD)
+        self.assertIn("This account is closed until 2023-11-15 09:30 UTC.", seen(answer))
+        answer = Browser(self.house).log_in("/console/", ROMEO, "a guess")
+        self.assertIn("Wrong address or password.", seen(answer))
+        form = self.admin.get(f"/console/do/user/disable?until={until}:30Z").text
+        self.assertIn(f'value="{until}:30"', form)
 
     def test_terminal(self) -> None:
         """Every page says the same as a line for a terminal."""
@@ -305,7 +372,9 @@ class RoleTests(ConsoleCase):
         page = seen(nurse.get(f"/console/user?account={ROMEO}"))
         self.assertNotIn("Delete", page)
         self.assertNotIn("Password", page)
-        self.assertIn("Session end…", page)
+        self.assertIn("End…", page)
+        for word in ("Add", "Join", "Disable"):
+            self.assertNotIn(f">{word}<", nurse.get(f"/console/user?account={ROMEO}").text)
         self.assertNotIn("Keys", seen(nurse.get("/console/")))
         for path in ("user/delete", "user/add", "key/list", "plugin/load", "reload", "stop"):
             self.assertEqual(nurse.get(f"/console/do/{path}").status, 404, path)
