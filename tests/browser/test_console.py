@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import time
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
@@ -12,8 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.browser.browser_case import PATIENCE_MS, chromium
 from tests.browser.site import MODULES
+from tests.integration.node_processes import NodeProcesses
 from tests.integration.people import PASSWORD
 from tests.integration.raw_client import RawClient
+from tests.unit.store.databases import execute
 from xmppd.testing.process import HOST, ServerProcess
 
 ADMIN = "capulet@localhost"
@@ -265,6 +268,67 @@ class GraphTests(ConsoleCase):
         self.assertEqual(page.locator("canvas").count(), 0)
         self.go(page, "Day")
         expect(page.get_by_role("img", name="Sessions, the last day")).to_be_visible()
+
+
+class NodeGraphTests(ConsoleCase):
+    """The page of the nodes, at one of three."""
+
+    def console(self) -> ServerProcess:
+        nodes = NodeProcesses("redis")
+        self.addCleanup(nodes.take_away)
+        listen = {"endpoint": f"epoll:0:interface={HOST}", "kind": "http", "tls": "direct"}
+        nodes.tables["admins"] = [ADMIN]
+        nodes.tables["listen"] = [{**listen, "serve": ["console"]}]
+        self.database = nodes.database
+        first, self.second, self.third = nodes.start("a", "b", "c")
+        for name in ("capulet", "romeo"):
+            first.add_user(name, PASSWORD)
+        return first
+
+    def test_nodes(self) -> None:
+        """Each node has its line, with what it counts now; one that is killed is said to be gone,
+        in both themes, and whether the window is narrow or not.
+        """
+        romeo = RawClient(self.second)
+        self.addCleanup(romeo.close)
+        romeo.log_in("romeo", PASSWORD, "orchard")
+        page = self.page()
+        self.go(page, "Nodes")
+        expect(page.locator("[data-graphs][data-drawn] canvas")).to_have_count(4)
+        sessions = page.locator("[data-graph=node-sessions]")
+        for node, count in (("a", "0"), ("b", "1"), ("c", "0")):
+            last = sessions.locator(f"[data-line={node}] [data-last]")
+            expect(last).to_have_text(count, timeout=PATIENCE_MS)
+        # so do the tables
+        other = RawClient(self.second)
+        self.addCleanup(other.close)
+        other.log_in("romeo", PASSWORD, "tomb")
+        row = page.get_by_role("row").filter(has=page.get_by_role("cell", name="b", exact=True))
+        expect(row.first.locator("td").nth(2)).to_have_text("2", timeout=PATIENCE_MS)
+        colours = page.evaluate(
+            """() => [...document.querySelectorAll("[data-graph=lag] [data-line]")].map(
+              (key) => getComputedStyle(key).color)"""
+        )
+        self.assertEqual(len(set(colours)), 3)
+        # it has written nothing in its few minutes, but the database knows it from before
+        reading = f'[1.0,"x"{",0.0" * 7},[0,0.0],[0,0.0],0.0]'
+        execute(
+            self.database,
+            "INSERT INTO readings (node, place, number, at, counted) "
+            f"VALUES ('c', 1, 1, {time.time() - 900}, '{reading}'), "
+            f"('c', 2, 2, {time.time() - 600}, '{reading.replace('1.0', '301.0', 1)}')",
+        )
+        self.third.kill()
+        expect(page.locator(".note")).to_contain_text("Node c is not there", timeout=PATIENCE_MS)
+        expect(sessions.locator("[data-line=c] [data-last]")).to_have_text("gone")
+        expect(sessions.locator("[data-line=b] [data-last]")).to_have_text("2")
+        axe = (MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.evaluate(axe)
+            self.assertEqual(page.evaluate(AXE), [])
+        page.set_viewport_size({"width": 320, "height": 700})
+        self.assertLessEqual(page.evaluate("document.documentElement.scrollWidth"), 320)
 
 
 class EachPageTests(ConsoleCase):

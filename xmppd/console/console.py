@@ -30,6 +30,7 @@ from xmppd.console.graphs import GRAPHS, OVERVIEW
 from xmppd.console.history import SPANS
 from xmppd.console.live import Live
 from xmppd.console.offered_command import OfferedCommand, quoted
+from xmppd.console.overview import ServiceState, by_account
 from xmppd.console.own_pages import USER
 from xmppd.console.shown import (
     MAX_FILE_ROWS,
@@ -128,7 +129,7 @@ class Console:
         _check_numbers(click)
         return self._live.stream(partial(click.may_still, NUMBERS))
 
-    def graphs(self, click: Click) -> HTTPResponse:
+    async def graphs(self, click: Click) -> HTTPResponse:
         """The values of the graphs of a page, for its script.
 
         Raises:
@@ -138,7 +139,7 @@ class Console:
         page = click.field("page")
         if page not in GRAPHS:
             raise HTTPError(404, "This page has no graphs.")
-        return self._live.history(page, _span(click))
+        return await self._live.history(page, _span(click))
 
     # -- the frame --------------------------------------------------------------------------------
 
@@ -206,17 +207,25 @@ class Console:
             acts=acts,
             why_not=list(dict.fromkeys(filter(None, why_not))),
             panels=panels,
-            went=self._went(click, path),
+            went=await self._went(click, path),
         )
 
-    def _went(self, click: Click, page: str) -> Mapping[str, object] | None:
+    async def _went(self, click: Click, page: str) -> Mapping[str, object] | None:
         """The graphs of a page; None if it has none, or they are not for whoever looks."""
         if page not in GRAPHS or NUMBERS not in _actor(click).scopes:
             return None
         over = _span(click)
-        graphs = self._live.graphs(page, over)
+        graphs = await self._live.graphs(page, over)
         draws = self._site.static.has(*UPLOT)
-        return {"page": page, "over": over, "graphs": graphs, "draws": draws} if graphs else None
+        if not graphs:
+            return None
+        return {
+            "page": page,
+            "over": over,
+            "graphs": graphs,
+            "draws": draws,
+            "gone": [line for line in graphs[0].lines if line.gone_since],
+        }
 
     async def _panel(self, panel: Panel, about: str, click: Click) -> Mapping[str, object]:
         told: dict[str, object] = dict(panel.given)
@@ -365,14 +374,15 @@ class Console:
         actor = _actor(click)
         few = {"rows": "6"}
         status = await self._heard("status", {}, actor)
+        presence = await self._heard("top presence", few, actor)
         return click.page(
             "overview.html",
             tiles=self._live.tiles() if NUMBERS in actor.scopes else (),
-            went=self._went(click, OVERVIEW),
+            went=await self._went(click, OVERVIEW),
             version=version(),
-            presence=await self._heard("top presence", few, actor),
+            presence=None if presence is None else by_account(presence.rows),
             audit=await self._heard("audit list", few, actor),
-            state=status,
+            state=None if status is None else ServiceState.of(status, self._commands.others.here),
             acts=self._page_acts(("reload",), click),
             user=f"{ROOT}{USER}?account=",
         )

@@ -4,11 +4,14 @@ A script of the page draws the same by uPlot, where the package has that, with a
 values below the pointer; without it the drawings of the server stay.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from operator import itemgetter
+
+from msgspec import Struct
 
 from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second
 from xmppd.pages import cells
@@ -70,15 +73,20 @@ GRAPHS: Mapping[str, tuple[GraphKind, ...]] = {
                   (("a call", mean_ms("store")),)),
     ),
     NODES: (
-        _SESSIONS,
-        _LATE,
+        GraphKind("node-sessions", "Sessions", "", (("", at_its_end("sessions")),)),
+        GraphKind("node-late", "How late each node is", "ms", (("", mean_ms("late")),)),
         GraphKind("entries", "Entries on the way to other nodes", "",
-                  (("entries", at_its_end("entries")),)),
+                  (("", at_its_end("entries")),)),
         GraphKind("lag", "How long the oldest entry waits", "ms",
-                  (("lag", at_its_end("lag_s", _MS)),)),
+                  (("", at_its_end("lag_s", _MS)),)),
     ),
 }  # fmt: skip
-"""The graphs of each page: of the server that shows it."""
+"""The graphs of each page: of the server that shows it; those of :data:`NODES` have a line for each
+node.
+"""
+
+COLOURS = 6
+"""NodeLines of one graph that are told apart by their colour."""
 
 
 Point = tuple[float, float]
@@ -99,19 +107,45 @@ class Drawing:
     area: str
 
 
+class NodeLines(Struct, frozen=True):
+    """The lines of the graphs of a page, of one node.
+
+    Attributes:
+        node: Its name; empty where there is one server.
+        at: The end of each step, in seconds since 1970.
+        graphs: The values of each line, by the name of the graph.
+        is_gone: Whether the node is not there any more.
+    """
+
+    node: str
+    at: list[float]
+    graphs: Mapping[str, Sequence[Values]]
+    is_gone: bool = False
+
+    def after(self, moment: float) -> "NodeLines":
+        """What is left of them when all until a moment is left out."""
+        first = bisect_right(self.at, moment)
+        graphs = {key: [line[first:] for line in lines] for key, lines in self.graphs.items()}
+        return NodeLines(self.node, self.at[first:], graphs, self.is_gone)
+
+
 @dataclass(frozen=True, slots=True)
 class DrawnLine:
     """A line of a graph.
 
     Attributes:
-        title: What it is.
+        title: What it is, or whose.
+        colour: The number of its colour; ``again`` behind it where another line has the same one.
         last: Its newest value, with its unit; empty while there is none.
         drawing: The line itself.
+        gone_since: When the last was measured of a node that is gone; else empty.
     """
 
     title: str
+    colour: str
     last: str
     drawing: Drawing
+    gone_since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +169,20 @@ class Graph:
     begins: str
 
 
+def lines_of(
+    page: str, kept: Sequence[Readings], stamp: Callable[[float], float], node: str = ""
+) -> NodeLines:
+    """The lines of the graphs of a page.
+
+    Args:
+        page: One of :data:`GRAPHS`.
+        kept: The readings of a node, the oldest first.
+        stamp: Tells the time of day of a moment, in seconds since 1970.
+        node: Its name.
+    """
+    return NodeLines(node, [round(stamp(each.at), 1) for each in kept[1:]], values(page, kept))
+
+
 def values(page: str, kept: Sequence[Readings]) -> dict[str, list[list[float | None]]]:
     """The values of each line of each graph of a page, one for each time between two readings."""
     pairs = list(pairwise(kept))
@@ -149,40 +197,55 @@ def measured(measure: Measure, before: Readings, now: Readings) -> float | None:
     return round(measure(before, now), 2) if before.life == now.life else None
 
 
-def graphs(page: str, kept: Sequence[Readings], stamp: Callable[[float], float]) -> list[Graph]:
+def graphs(page: str, several: Sequence[NodeLines]) -> list[Graph]:
     """The graphs of a page.
 
     Args:
         page: One of :data:`GRAPHS`.
-        kept: The readings, the oldest first.
-        stamp: Tells the time of day of a moment, in seconds since 1970.
+        several: The lines of one node, or of each.
     """
-    found = values(page, kept)
-    moments = [each.at for each in kept[1:]]
-    days = kept and kept[-1].at - kept[0].at > 86_400
-    begins = (
-        datetime.fromtimestamp(stamp(moments[0]), UTC).strftime("%d %b %H:%M" if days else "%H:%M")
-        if moments
-        else ""
-    )
-    return [_graph(kind, moments, found[kind.key], begins) for kind in GRAPHS[page]]
+    edges = [edge for lines in several for edge in lines.at[:1] + lines.at[-1:]]
+    over = min(edges, default=0.0), max(edges, default=0.0)
+    return [_graph(kind, several, over) for kind in GRAPHS[page]]
 
 
-def _graph(
-    kind: GraphKind, moments: Sequence[float], lines: Sequence[Values], begins: str
-) -> Graph:
-    most = max((value for line in lines for value in line if value is not None), default=None)
+def _graph(kind: GraphKind, several: Sequence[NodeLines], over: tuple[float, float]) -> Graph:
+    found = [
+        (lines, title or lines.node, values)
+        for lines in several
+        for (title, _), values in zip(kind.lines, lines.graphs[kind.key], strict=True)
+    ]
+    known = (value for _, _, values in found for value in values if value is not None)
+    most = max(known, default=None)
     drawn_lines = tuple(
-        DrawnLine(title, _last(kind, line), drawn(moments, line, most or 0.0))
-        for (title, _), line in zip(kind.lines, lines, strict=True)
+        DrawnLine(
+            title,
+            _colour(number),
+            _last(kind, values),
+            drawn(lines.at, values, most or 0.0, over),
+            _time(lines.at[-1], over) if lines.is_gone and lines.at else "",
+        )
+        for number, (lines, title, values) in enumerate(found)
     )
+    begins = _time(over[0], over) if over[0] else ""
     highest = "" if most is None else said(kind, most)
     return Graph(kind.key, kind.title, kind.unit, drawn_lines, highest, begins)
+
+
+def _colour(number: int) -> str:
+    again, colour = divmod(number, COLOURS)
+    return f"{colour + 1} again" if again else f"{colour + 1}"
 
 
 def _last(kind: GraphKind, line: Values) -> str:
     value = line[-1] if line else None
     return "" if value is None else said(kind, value)
+
+
+def _time(at: float, over: tuple[float, float]) -> str:
+    """A time of day, with the day if there are several."""
+    days = over[1] - over[0] > 86_400
+    return datetime.fromtimestamp(at, UTC).strftime("%d %b %H:%M" if days else "%H:%M")
 
 
 def said(kind: GraphKind, value: float) -> str:
@@ -194,6 +257,7 @@ def drawn(
     moments: Sequence[float],
     line: Values,
     most: float = 0.0,
+    over: tuple[float, float] | None = None,
     width: int = WIDTH,
     height: int = HEIGHT,
 ) -> Drawing:
@@ -203,14 +267,15 @@ def drawn(
         moments: When the values were so, in their order.
         line: The values.
         most: What is at the upper edge; nothing for the highest of them.
+        over: The moments at the left and the right edge; nothing for the first and the last.
         width: Of the drawing.
         height: Of the drawing.
     """
     known = [value for value in line if value is not None]
     if len(known) < 2:
         return Drawing("", "")
-    begin, scale = moments[0], (height - TOP) / (most or max(known) or 1.0)
-    step = width / ((moments[-1] - begin) or 1.0)
+    begin, end = over or (moments[0], moments[-1])
+    scale, step = (height - TOP) / (most or max(known) or 1.0), width / ((end - begin) or 1.0)
     runs: list[list[Point]] = [[]]
     for at, value in zip(moments, line, strict=True):
         if value is not None:
@@ -236,22 +301,6 @@ def _highest(run: Sequence[Point]) -> list[Point]:
     return found
 
 
-def for_a_script(
-    pages: Iterable[str], kept: Sequence[Readings], stamp: Callable[[float], float]
-) -> Mapping[str, object]:
-    """The same as values: the end of each step as seconds since 1970, and the lines.
-
-    Args:
-        pages: Those whose graphs are wanted.
-        kept: The readings, the oldest first.
-        stamp: Tells the time of day of a moment, in seconds since 1970.
-    """
-    found: dict[str, list[list[float | None]]] = {}
-    for page in pages:
-        found.update(values(page, kept))
-    return {"at": [round(stamp(each.at)) for each in kept[1:]], "graphs": found}
-
-
 __all__ = [
     "GRAPHS",
     "NODES",
@@ -260,9 +309,10 @@ __all__ = [
     "Drawing",
     "Graph",
     "GraphKind",
+    "NodeLines",
     "drawn",
-    "for_a_script",
     "graphs",
+    "lines_of",
     "measured",
     "values",
 ]

@@ -1,6 +1,6 @@
 """Live: how the server does, as a few numbers: sampled now and then, and for those who look."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from secrets import token_hex
@@ -12,16 +12,19 @@ from twisted.internet.task import LoopingCall
 
 from xmppd.cluster.cluster import Cluster
 from xmppd.console.graphs import (
-    GRAPHS,
     NODES,
+    OVERVIEW,
+    SERVER,
     Drawing,
     Graph,
+    NodeLines,
     drawn,
-    for_a_script,
     graphs,
+    lines_of,
     measured,
 )
 from xmppd.console.history import SPANS, ReadingHistory
+from xmppd.console.node_readings import NodeReadings
 from xmppd.console.reading_keeper import ReadingKeeper
 from xmppd.console.readings import Measure, Readings, at_its_end, mean_ms, per_second, readings
 from xmppd.host.clocks import Clocks
@@ -81,6 +84,9 @@ class Live:
         clocks: Tell the time of day of what was kept.
         store: Keeps what has been.
         cluster: This node and the others.
+
+    Attributes:
+        nodes: How all nodes did.
     """
 
     def __init__(
@@ -98,6 +104,7 @@ class Live:
         self._life = token_hex(4)
         self._history = ReadingHistory()
         self._keeper = ReadingKeeper(store, self._history, cluster.membership, clocks)
+        self.nodes = NodeReadings(cluster, self._history, store, clocks)
         self._hour: Readings | None = None
         self._peak = 0.0
         self._lines: dict[str, Drawing] = {}
@@ -136,7 +143,7 @@ class Live:
             self._mean("logins", "Login", now, before, f"{now.logins[0]:,} since the start"),
         ]  # fmt: skip
 
-    def graphs(self, page: str, over: str) -> list[Graph]:
+    async def graphs(self, page: str, over: str) -> list[Graph]:
         """The numbers of a while; none of what is between nodes where there is one server.
 
         Args:
@@ -145,18 +152,22 @@ class Live:
         """
         if page == NODES and not self._has_nodes:
             return []
-        return graphs(page, self._history.over(SPANS[over]), self._stamp)
+        return graphs(page, await self._lines_of(page, over))
 
-    def history(self, page: str, over: str) -> HTTPResponse:
+    async def history(self, page: str, over: str) -> HTTPResponse:
         """The same as values, for a script.
 
         Args:
             page: One of :data:`~xmppd.console.graphs.GRAPHS`.
             over: One of :data:`~xmppd.console.history.SPANS`.
         """
-        found = for_a_script((page,), self._history.over(SPANS[over]), self._stamp)
         headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-        return HTTPResponse(200, json.encode(found), headers)
+        return HTTPResponse(200, json.encode(await self._lines_of(page, over)), headers)
+
+    async def _lines_of(self, page: str, over: str) -> Sequence[NodeLines]:
+        if page == NODES:
+            return await self.nodes.lines(over)
+        return [lines_of(page, self._history.over(SPANS[over]), self._stamp)]
 
     def _before(self, now: Readings) -> Readings:
         """The sample that rates are taken against."""
@@ -246,7 +257,9 @@ class Live:
             }
             for tile in self.tiles()
         }
-        told["step"] = for_a_script(GRAPHS, self._history.step, self._stamp)
+        told["step"] = [
+            lines_of(page, self._history.step, self._stamp) for page in (OVERVIEW, SERVER)
+        ]
         return b"data: %b\n\n" % json.encode(told)
 
     def stop(self) -> None:

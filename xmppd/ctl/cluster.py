@@ -104,7 +104,7 @@ class ClusterCommands:
 
     async def links(self, context: CommandContext) -> Replies:
         """Say what is under way to each other node."""
-        for traffic in self.cluster.bus.traffic():
+        for traffic in sorted(self.cluster.bus.traffic()):
             yield TrafficRow(
                 other=str(traffic.node),
                 way=traffic.way,

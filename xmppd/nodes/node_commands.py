@@ -147,7 +147,9 @@ class NodeCommands:
         key = sender, entry.number
         running = _Running(entry.name, self.clock.callLater(UNREAD_S, self._stop, key))
         self._running[key] = running
-        _log.info("node {node}: {command}", node=sender.name, command=entry.name)
+        command = self.commands.commands.get(entry.name)
+        if command is not None and command.about.effect != "reads":
+            _log.info("node {node}: {command}", node=sender.name, command=entry.name)
         running.work = Deferred.fromCoroutine(self._run(running, entry))
         running.work.addErrback(lambda failure: failure.trap(CancelledError))
         return await self._more(key, running)

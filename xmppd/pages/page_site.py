@@ -88,7 +88,7 @@ class Click:
         """
         site, visitor = self.site, self.visitor
         messages = tuple[str, ...]()
-        if visitor is not None:
+        if visitor is not None and not _is_by_script(self.request):
             messages, visitor.messages = tuple(visitor.messages), []
         shown = {
             "root": site.root,
@@ -131,6 +131,11 @@ class Click:
 
 
 PageHandler = Callable[[Click], Answer]
+
+
+def _is_by_script(request: HTTPRequest) -> bool:
+    """Whether a script of a page asks for what a page shows: nobody has clicked."""
+    return request.method == "GET" and request.header("sec-fetch-dest") == "empty"
 
 
 def _no_frame(click: Click) -> Mapping[str, object]:
@@ -218,7 +223,7 @@ class PageSite:
         self, handle: PageHandler, request: HTTPRequest, *, public: bool
     ) -> HTTPResponse:
         cookie = cookie_of(request, cookie_name(request)) or token_urlsafe(32)
-        visitor = self.visitors.find(cookie)
+        visitor = (self.visitors.known if _is_by_script(request) else self.visitors.find)(cookie)
         actor = None if visitor is None else self.visitors.actor(visitor, request.address)
         form = _form_of(request)
         click = Click(self, request, cookie, visitor, actor, form)

@@ -2,6 +2,7 @@
 
 from xmppd.cluster.entries.commands import CommandGiven, CommandMore, CommandUnread
 from xmppd.cluster.entries.membership import CountSessions, Swept
+from xmppd.cluster.entries.readings import ReadingsWanted
 from xmppd.cluster.entries.routes import ComponentAt
 from xmppd.cluster.entries.stanzas import (
     Behind,
@@ -48,6 +49,7 @@ def put_entries(server: Wiring) -> None:
     entries.put(PluginTold, server.plugin_messages.told)
     entries.put(PluginAsked, server.plugin_messages.asked)
     entries.put(ComponentAt, server.component_entries.noted)
+    entries.put(ReadingsWanted, server.live.nodes.wanted)
     entries.put(CountSessions, server.drain.targets.counted)
     entries.put(Swept, server.directory_sweep.swept)
     entries.put(CommandGiven, commands.given)

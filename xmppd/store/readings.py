@@ -49,7 +49,7 @@ readings = Table(
 
 _OF_NODE: Select[str, int, float, str] = (
     select(readings.c.node, readings.c.number, readings.c.at, readings.c.counted)
-    .where(readings.c.node == bindparam("whose"))
+    .where(readings.c.node == bindparam("whose"), readings.c.at >= bindparam("since"))
     .order_by(readings.c.number)
 )
 _NEWEST = func.max(readings.c.at)
@@ -78,11 +78,17 @@ class KeptReading:
 class ReadingStore(RecordStore):
     """The readings of all nodes of the service, bounded in number."""
 
-    async def readings(self, node: str) -> list[KeptReading]:
-        """Those of a node, the oldest first."""
+    async def readings(self, node: str, since: float = 0.0) -> list[KeptReading]:
+        """Those of a node, the oldest first.
+
+        Args:
+            node: Its name.
+            since: None from before this time, as its clock said.
+        """
+        asked = {"whose": node, "since": since}
 
         async def read() -> list[KeptReading]:
-            return [_reading(*row) for row in await self._database.read(_OF_NODE, {"whose": node})]
+            return [_reading(*row) for row in await self._database.read(_OF_NODE, asked)]
 
         return await self._sound(read, (READING,), {"node": node})
 

@@ -514,10 +514,10 @@ class LiveTests(ConsoleCase):
         self.assertEqual(page.text.count(f'aria-label="{label}"'), 1)
         self.assertEqual(page.text.count('class="line line-1" d="M'), 4)
         for over, count in (("hour", 360), ("day", 14), ("week", 2), ("for ever", 360)):
-            told = json.loads(self.admin.get(f"/console/graphs?over={quote(over)}").text)
+            [told] = json.loads(self.admin.get(f"/console/graphs?over={quote(over)}").text)
             self.assertEqual(told["graphs"]["sessions"], [[0] * (count - 1) + [1], [0] * count])
             self.assertEqual(len(told["at"]), count, over)
-            self.assertEqual(told["at"][-1], round(self.house.wall_clock()))
+            self.assertEqual(told["at"][-1], round(self.house.wall_clock(), 1))
             self.assertEqual(told["at"], sorted(set(told["at"])))
         page = self.admin.get("/console/?over=day")
         self.assertIn('href="/console/?over=day" aria-current', page.text)
@@ -533,7 +533,7 @@ class LiveTests(ConsoleCase):
             page = self.admin.get("/console/?over=day")
             line = re.findall(r'class="line line-2" d="([^"]*)"', page.text)[0]
             self.assertEqual(line.count("M"), 2 if end == "restarted" else 3)
-            told = json.loads(self.admin.get("/console/graphs?over=day").text)
+            [told] = json.loads(self.admin.get("/console/graphs?over=day").text)
             self.assertIn(None, told["graphs"]["stanzas"][0])
 
     def test_graphs_of_pages(self) -> None:
@@ -541,7 +541,7 @@ class LiveTests(ConsoleCase):
         server; another page has none.
         """
         self.look(3)
-        told = json.loads(self.admin.get("/console/graphs?page=server").text)
+        [told] = json.loads(self.admin.get("/console/graphs?page=server").text)
         self.assertEqual(list(told["graphs"]), ["processor", "memory", "traffic", "store"])
         self.assertGreater(told["graphs"]["memory"][0][-1], 10)
         for without in ("nodes", "users"):
@@ -553,9 +553,10 @@ class LiveTests(ConsoleCase):
         self.house.bind("romeo", "orchard")
         self.look(3)
         client = self.open("/console/live")
-        step = json.loads(self.events(client)[0])["step"]
-        self.assertEqual(step["graphs"]["sessions"], [[1], [0]])
-        self.assertEqual(step["at"], [round(self.house.wall_clock())])
+        overview, server = json.loads(self.events(client)[0])["step"]
+        self.assertEqual(overview["graphs"]["sessions"], [[1], [0]])
+        self.assertEqual(overview["at"], [round(self.house.wall_clock(), 1)])
+        self.assertEqual(list(server["graphs"]), ["processor", "memory", "traffic", "store"])
 
     def test_commands_at_once(self) -> None:
         """So many commands are under way for pages; then one is told to try again."""

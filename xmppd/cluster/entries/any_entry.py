@@ -37,6 +37,7 @@ from xmppd.cluster.entries.moves import (
     SessionOver,
 )
 from xmppd.cluster.entries.presence import Arrived, Gone, Here, Shows, Telling
+from xmppd.cluster.entries.readings import ReadingsGiven, ReadingsWanted
 from xmppd.cluster.entries.routes import ComponentAt, ServerLost
 from xmppd.cluster.entries.stanzas import (
     Behind,
@@ -104,6 +105,8 @@ AnyEntry = (
     | LeaseRenewed
     | TryAddress
     | AddressTried
+    | ReadingsWanted
+    | ReadingsGiven
     | CountSessions
     | SessionCount
     | Swept
