@@ -3,7 +3,8 @@
 from sqlalchemy import Connection, Select, select, text
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import deferLater
 
 from tests.unit.store import databases
 from xmppd.store import rosters
@@ -33,20 +34,30 @@ class PostgreSQLTests(databases.OnPostgreSQL):
         return database
 
     async def test_herd(self) -> None:
-        """What many ask while all connections are taken goes in one trip, each to who asked."""
+        """What many ask in one turn of the reactor goes in one trip, each to who asked; and so does
+        what they ask while all connections are taken.
+        """
         for number in range(3):
             await self.store.rosters.save_roster_items(
                 f"{number}@x", [RosterItem(f"of-{number}@x")]
             )
         database = await self.opened(1)
-        asked = [number % 3 for number in range(100)]
-        reads = [
-            Deferred.fromCoroutine(database.read(rosters._ROSTER, {"owner": digest(f"{number}@x")}))
-            for number in asked
-        ]
-        told = [rosters._roster(await read).items[0].jid for read in reads]
-        self.assertEqual(told, [f"of-{number}@x" for number in asked])
+        together = [self.asked(database, number % 3) for number in range(10)]
+        await deferLater(IReactorTime(reactor), 0)
+        later = [self.asked(database, number % 3) for number in range(100)]
+        for reads in (together, later):
+            told = [await read for read in reads]
+            self.assertEqual(told, [f"of-{number % 3}@x" for number in range(len(reads))])
         self.assertEqual(database.reads.trips, 2)
+
+    def asked(self, database: PostgreSQLDatabase, number: int) -> Deferred[str]:
+        """The only item of a roster, which is being read."""
+
+        async def read() -> str:
+            rows = await database.read(rosters._ROSTER, {"owner": digest(f"{number}@x")})
+            return rosters._roster(rows).items[0].jid
+
+        return Deferred.fromCoroutine(read())
 
     async def test_herd_without_database(self) -> None:
         """If the database fails, everybody on the trip hears of it, and the next trip goes well."""
@@ -86,7 +97,7 @@ class PostgreSQLTests(databases.OnPostgreSQL):
         nobody = {"owner": digest("a@x")}
         reads = [
             Deferred.fromCoroutine(database.read(rosters._ROSTER, nobody))
-            for _ in range(MAX_WAITING_READS + 2)
+            for _ in range(MAX_WAITING_READS + 1)
         ]
         error = await self.assertFailure(reads.pop(), StoreError)
         self.assertIn("too slow", str(error))
