@@ -1,10 +1,12 @@
 """What several nodes cost that are one service, beside one node, in the same run.
 
-    python -m bench.cluster [--quick] [--links direct|redis] [--peers] [--scenario REGEX]
+    python -m bench.cluster [--quick] [--links direct|redis] [--peers] [--beside DIR]
+                            [--scenario REGEX]
 
 A server that is alone and a service of three nodes are measured in turn, so that other work of the
 machine falls on both; the ratio of the smallest figures is what is judged. Redis and PostgreSQL are
-the bench's own. With ``--peers`` two of our nodes beside two ejabberd.
+the bench's own. With ``--peers`` two of our nodes beside two ejabberd; with ``--beside`` three of
+another checkout in the same turns.
 """
 
 import argparse
@@ -40,7 +42,7 @@ DIRECT, BY_REDIS = "direct", "redis"
 SETTLE_S = 1.0
 LEASE_S = 5.0  # as configured by default
 QUICK_S = 1.5
-HOME, ACROSS, DETOUR = "home", "across", "detour"
+HOME, ACROSS, DETOUR, BESIDE = "home", "across", "detour", "beside"
 PRESENCE = "presence --contacts 200 --messages 100"
 RING = "ring -n 315 --contacts 10"
 
@@ -127,6 +129,7 @@ class Bench:
         lines: Gets each repetition.
         more: Options of bench.load that count more than those of the scenarios.
         sizes: Of the services whose logins are compared.
+        other: Another checkout, whose nodes are measured as well.
     """
 
     directory: Path
@@ -137,12 +140,15 @@ class Bench:
     lines: TextIO
     more: tuple[str, ...] = ()
     sizes: tuple[int, ...] = SIZES
+    other: Path | None = None
 
     @contextmanager
-    def service(self, name: str, size: int, links: str | None = None) -> Iterator[Service]:
+    def service(
+        self, name: str, size: int, links: str | None = None, root: Path | None = None
+    ) -> Iterator[Service]:
         """A service, of which nothing is left afterwards; it is not started."""
         way = self.links if links is None else links
-        service = Service(self.directory, name, self.beside, size, way)
+        service = Service(self.directory, name, self.beside, size, way, root)
         try:
             yield service
         finally:
@@ -220,16 +226,24 @@ def redis_beside(results: list[Result]) -> str:
 
 
 def contrast(bench: Bench, scenario: Scenario, home: Service, across: Service) -> Row:
-    """The figure of three nodes beside that of one."""
-    arguments = dict.fromkeys((HOME, ACROSS), scenario.load)
-    servers: dict[str, Service | EjabberdNodes] = {HOME: home, ACROSS: across}
-    if scenario.again:
-        results = bench.in_turn(scenario.name, arguments, servers)
-    else:
-        results = {HOME: [], ACROSS: []}
-        for _ in range(bench.repetitions):
-            for column, found in bench.in_turn(scenario.name, arguments, servers, 1).items():
-                results[column] += found
+    """The figure of three nodes beside that of one, and of three of another checkout."""
+    with ExitStack() as stack:
+        servers: dict[str, Service | EjabberdNodes] = {HOME: home, ACROSS: across}
+        if bench.other is not None:
+            other = bench.service(BESIDE, NODES, root=bench.other)
+            servers[BESIDE] = stack.enter_context(other)
+        arguments = dict.fromkeys(servers, scenario.load)
+        if scenario.again:
+            results = bench.in_turn(scenario.name, arguments, servers)
+        else:
+            results = {column: [] for column in servers}
+            for _ in range(bench.repetitions):
+                for column, found in bench.in_turn(scenario.name, arguments, servers, 1).items():
+                    results[column] += found
+    told = ""
+    if bench.other is not None:
+        theirs = shown(results[BESIDE], scenario.figure, scenario.unit)
+        told = f"{bench.other.name}: {theirs}; "
     one, three = (best(results[column], scenario.figure) for column in (HOME, ACROSS))
     figure = three - one if scenario.differs else three / one
     most = scenario.most.get(bench.links)
@@ -244,7 +258,7 @@ def contrast(bench: Bench, scenario: Scenario, home: Service, across: Service) -
         f"{'+' * scenario.differs}{number(figure)}{unit}",
         "" if most is None else f"≤ {'+' * scenario.differs}{most:g}{unit}",
         most is None or figure <= most,
-        noise(results),
+        told + noise(results),
     )
 
 
@@ -492,6 +506,7 @@ class Options(argparse.Namespace):
     quick: bool
     links: str
     peers: bool
+    beside: Path | None
     scenario: str
     repetitions: int | None
 
@@ -502,6 +517,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--quick", action="store_true", help="shorter: a few minutes")
     parser.add_argument("--links", choices=(DIRECT, BY_REDIS), default=DIRECT)
     parser.add_argument("--peers", action="store_true", help="beside two ejabberd")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="beside another checkout")
     parser.add_argument("--scenario", default="", metavar="REGEX", help=", ".join(NAMES))
     parser.add_argument("--repetitions", type=int, help="of each scenario (5; quick: 3)")
     return parser.parse_args(arguments, Options())
@@ -543,7 +559,10 @@ def run(options: Options) -> None:
             tempfile.TemporaryDirectory(prefix="xmppd-bench-", dir="/tmp") as directory,
             path.open("w") as lines,
         ):
-            bench = Bench(Path(directory), beside, options.links, repetitions, duration_s, lines)
+            bench = Bench(
+                Path(directory), beside, options.links, repetitions, duration_s, lines,
+                other=None if options.beside is None else options.beside.resolve(),
+            )  # fmt: skip
             measure(options, bench)
     finally:
         redis.stop()

@@ -120,9 +120,18 @@ class Service:
         beside: Its database is made there.
         size: The number of nodes.
         links: The way between them; empty for a server that is alone.
+        root: The checkout that runs, if it is not this one.
     """
 
-    def __init__(self, directory: Path, name: str, beside: Beside, size: int, links: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        beside: Beside,
+        size: int,
+        links: str,
+        root: Path | None = None,
+    ) -> None:
         self.name = name
         self.links = links
         self.beside = beside
@@ -136,6 +145,8 @@ class Service:
         self.nodes = [
             Node(self.directory, f"n{number}", self.database, joined) for number in range(size)
         ]
+        for node in self.nodes if root is not None else ():
+            node.root = root
 
     def start(self) -> None:
         """(Re)start all nodes, and wait until each can tell each."""
