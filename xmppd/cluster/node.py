@@ -1,5 +1,6 @@
 """Nodes: the processes of one service, by name and generation."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -26,12 +27,7 @@ class NodeId(NamedTuple):
         Raises:
             ValueError: It is none.
         """
-        if not text:
-            return ALONE
-        name, dot, generation = text.rpartition(".")
-        if not (name and dot and generation.isascii() and generation.isdigit()):
-            raise ValueError(f"{text!r} is not the name and generation of a node")
-        return cls(name, int(generation))
+        return _parsed(text)
 
 
 class Location(NamedTuple):
@@ -102,6 +98,19 @@ class Node(Struct, frozen=True, kw_only=True):
 
 ALONE = NodeId("", 0)
 """The node of a service that has only one; as text it is empty."""
+
+MAX_PARSED = 1_000
+"""The ids that are kept, so that all places which name a node share one."""
+
+
+@lru_cache(MAX_PARSED)
+def _parsed(text: str) -> NodeId:
+    if not text:
+        return ALONE
+    name, dot, generation = text.rpartition(".")
+    if not (name and dot and generation.isascii() and generation.isdigit()):
+        raise ValueError(f"{text!r} is not the name and generation of a node")
+    return NodeId(name, int(generation))
 
 
 __all__ = ["ALONE", "Location", "Node", "NodeId"]

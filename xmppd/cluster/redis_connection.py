@@ -148,6 +148,15 @@ class RedisConnection(txredisapi.RedisProtocol):
             )
 
     @override
+    def _build_command(self, *words: bytes | str | int, **options: object) -> bytes:
+        packed: bytes = txredisapi.hiredis.pack_command(words)
+        return packed
+
+    @override
+    def tryConvertData(self, data: Reply) -> Reply:
+        return data  # neither numbers nor text are to be converted
+
+    @override
     def connectionLost(self, why: Failure) -> None:
         if self._why is None:
             sentence = f"Redis at {self.where} has closed the connection"
