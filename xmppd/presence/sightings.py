@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from xmppd.cluster.entries.presence import SentPresence
 from xmppd.cluster.node import NodeId
 from xmppd.session.local_client_session import LocalClientSession
-from xmppd.stanza import Presence
+from xmppd.stanza import JID, Presence
 
 MAX_SEEN = 10_000
 """Sessions of other nodes that one session sees; more are not shown to it."""
@@ -62,7 +62,9 @@ class Sightings:
         if known is None:
             if len(seen) >= MAX_SEEN:
                 return False
-        elif mark <= known | NODE_BITS:  # not later; dearer written by shifts, for each viewer
+            seen[JID.prepared(sent.session).full] = mark  # a text that all viewers share
+            return True
+        if mark <= known | NODE_BITS:  # not later; dearer written by shifts, for each viewer
             if mark >> 16 == known >> 16:
                 seen[sent.session] = mark  # it may be at another node now
             return False
