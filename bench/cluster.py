@@ -83,7 +83,7 @@ SCENARIOS = (
     Scenario("presence-200", PRESENCE, "delivery", {DIRECT: 1.5}),
     Scenario("herd-tls", f"{RING} --starttls --concurrency 315", "login", {DIRECT: 1.4}),
     Scenario(
-        "memory", "ring -n 1500 --contacts 10", "session", {DIRECT: 3.5, BY_REDIS: 3.5},
+        "memory", "ring -n 900 --contacts 10 --rings 2", "session", {DIRECT: 3.5, BY_REDIS: 3.5},
         "kb_per_session", "KB", differs=True, again=False,
     ),
 )  # fmt: skip

@@ -91,6 +91,7 @@ class Options(argparse.Namespace):
     rate: float
     contacts: int
     nodes: int
+    rings: int
     messages: int
     occupants: int
     rooms: int
@@ -144,6 +145,7 @@ class Options(argparse.Namespace):
             prefix, count = f"{prefix}herd{count}x{self.contacts}x", count + CANARIES
         elif self.scenario == "ring":
             prefix = f"{prefix}ring{count}x{self.contacts}x{self.nodes}x"
+            count *= self.rings
         return [f"{prefix}{number}" for number in range(count)]
 
     def friendships(self) -> list[tuple[int, int]]:
@@ -155,7 +157,9 @@ class Options(argparse.Namespace):
         if self.scenario == "herd":
             return skewed_friendships(self.clients, self.contacts)
         if self.scenario == "ring":
-            return ring_friendships(self.clients, self.contacts, self.nodes)
+            ring = ring_friendships(self.clients, self.contacts, self.nodes)
+            starts = range(0, self.rings * self.clients, self.clients)
+            return [(start + one, start + other) for start in starts for one, other in ring]
         return []
 
 
@@ -858,14 +862,18 @@ def storm(options: Options, meter: Meter) -> Iterator[Result]:
 
 def ring(options: Options, meter: Meter) -> Iterator[Result]:
     """All come back at once, each with contacts at the two neighbouring nodes; as a storm, with the
-    memory that a session takes.
+    memory that a session takes. Other rings may be there before: what a process needs once is not
+    counted for these sessions then.
     """
-    users, contacts = options.users(), degrees(options)
+    everybody, size = options.users(), options.clients
+    users, contacts = everybody[-size:], degrees(options)[-size:]
     for _ in range(options.repeat):
-        meter.settle()
-        rss_before_kb = meter.rss_kb()
         connections, heard = options.connections(numbered_status=True), Total()
-        waiting = set(range(len(users)))
+        for start in range(0, len(everybody) - size, size):
+            connections.log_in(everybody[start : start + size], options.concurrency)
+        meter.settle(connections)
+        rss_before_kb = meter.rss_kb()
+        waiting = set(range(size))
         before = meter.read()
         connections.log_in(users, options.concurrency, seeing(contacts, waiting, heard))
         connections.serve_until(lambda waiting=waiting: not waiting, HERD_TIMEOUT_S)  # type: ignore[misc]
@@ -916,7 +924,7 @@ def herd(options: Options, meter: Meter) -> Iterator[Result]:
 
 def degrees(options: Options) -> list[int]:
     """The number of contacts of each user."""
-    contacts = [0] * options.clients
+    contacts = [0] * len(options.users())
     for one, other in options.friendships():
         contacts[one] += 1
         contacts[other] += 1
@@ -1030,6 +1038,7 @@ def parse(arguments: list[str] | None = None) -> Options:
     add("--warmup", type=float, default=1.0, help="chat, rate, ping: seconds")
     add("--rate", type=float, default=500.0, help="rate: messages per second")
     add("--contacts", type=int, default=50, help="presence, pep, peplogin, storm, herd, ring")
+    add("--rings", type=int, default=1, help="ring: so many, of which the last one is measured")
     add(
         "--nodes", type=int, default=3, help="ring: of the service, at which contacts are next door"
     )
