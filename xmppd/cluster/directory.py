@@ -225,6 +225,8 @@ def by_node(locations: Collection[Location], but: NodeId) -> tuple[Location, ...
     """The other nodes that have some of these sessions, each with its highest serial, the one with
     the oldest session first.
     """
+    if len(locations) == 1:  # as most people have
+        return tuple(each for each in locations if each.node != but)
     oldest: dict[NodeId, int] = {}
     newest: dict[NodeId, int] = {}
     for node, serial in locations:

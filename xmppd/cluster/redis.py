@@ -254,7 +254,7 @@ class Redis:
 
     def shard_of(self, account: str) -> int:
         """The number of the server that has what belongs to an account."""
-        return crc32(account.encode()) % len(self.servers)
+        return crc32(account.encode()) % len(self.servers) if len(self.servers) > 1 else 0
 
     async def execute(self, *words: Word, shard: int = 0) -> Reply:
         """Run a command; one whose arguments may be anything that users have written.
