@@ -91,7 +91,7 @@ class JointReads:
             self._leaving = True
             self._clock.callLater(0, self._leave)
         rows = await in_time(read.rows, self._clock, CALL_LIMIT_S + GRACE_S)
-        return cast(Sequence[tuple[*Columns]], rows)
+        return cast("Sequence[tuple[*Columns]]", rows)  # the type is dear to make
 
     def _leave(self) -> None:
         """Send as many carriers as this turn's reads need: one, but for thousands."""
