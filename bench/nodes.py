@@ -145,8 +145,9 @@ class Service:
         self.nodes = [
             Node(self.directory, f"n{number}", self.database, joined) for number in range(size)
         ]
-        for node in self.nodes if root is not None else ():
-            node.root = root
+        if root is not None:
+            for node in self.nodes:
+                node.root = root
 
     def start(self) -> None:
         """(Re)start all nodes, and wait until each can tell each."""
