@@ -30,6 +30,7 @@ from xmppd.store.sql import (
     digest,
     digest_column,
     lock_owner,
+    text,
 )
 
 from .config import NodeConfig
@@ -41,6 +42,14 @@ KIND = "pubsub"
 T = TypeVar("T")
 
 metadata = MetaData(naming_convention=NAMES)
+
+
+def _expiry() -> Index:
+    """An index of the rows that expire: few do, and to write the others is not to cost more."""
+    some = text("expires IS NOT NULL")
+    return Index(None, "expires", sqlite_where=some, postgresql_where=some)
+
+
 nodes = Table(
     "pubsub_nodes",
     metadata,
@@ -69,7 +78,7 @@ items = Table(
     Column("size", Integer, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     UniqueConstraint("owner", "node", "item"),
-    Index(None, "expires"),
+    _expiry(),
 )
 roles = Table(
     "pubsub_roles",
@@ -93,7 +102,7 @@ follows = Table(
     Column("options", Text, nullable=False),
     Column("expires", Double),
     Index(None, "account"),
-    Index(None, "expires"),
+    _expiry(),
     Index(None, "owner", "state"),
 )
 
