@@ -142,6 +142,7 @@ class Room:
         self._seen_roles = frozenset(
             role for role in Role if may(role, RolePrivilege.BE_SEEN, config)
         )
+        self._all_know = not config.is_anonymous
         self._away = None
 
     def standing(self, sender: JID) -> RoomStanding:
@@ -185,11 +186,7 @@ class Room:
         """Whether an occupant is shown JIDs: as sees_jids has it, with nothing made for that, since
         each presence that somebody is shown asks it.
         """
-        return (
-            not self.config.is_anonymous
-            or viewer.role is Role.MODERATOR
-            or viewer.person.full in self.leaders
-        )
+        return self._all_know or viewer.role is Role.MODERATOR or viewer.person.full in self.leaders
 
     def onlookers(self, occupant: Occupant, *, only: Iterable[Occupant] | None = None) -> Onlookers:
         """Who is told of an occupant.
@@ -202,7 +199,7 @@ class Room:
         others: list[OccupantSession] = []
         is_shown = self.is_shown(occupant)
         # As sees_jids has it, with nothing asked twice: each presence looks through all viewers.
-        all_know, leaders = not self.config.is_anonymous, self.leaders
+        all_know, leaders = self._all_know, self.leaders
         for viewer in self.occupants.values() if only is None else only:
             is_moderator = viewer.role is Role.MODERATOR
             if viewer is occupant or not (is_shown or is_moderator):
@@ -239,8 +236,11 @@ class Room:
         occupant = session.occupant
         if count < len(self.occupants):
             occupant.unheard = count >= self.large_occupants and role is not Role.MODERATOR
-        told = self.show(occupant) if occupant.shown is session else []
-        return session, [_without(each, session) for each in told]
+        if occupant.shown is not session:
+            return session, []
+        told = self.onlookers(occupant)
+        others = tuple(each for each in told.own if each is not session)
+        return session, self.show(occupant, told._replace(own=others))
 
     def admit(
         self, sender: JID, said: Said, nick: JID, id: str, role: Role, number: int
@@ -511,10 +511,6 @@ class Room:
         gone = Presence.make(None, self.jid, type=GONE)
         item = RoomItem(self.affiliation(occupant.person))
         return presences(occupant.shown, gone, item, Onlookers((), (), sessions))
-
-
-def _without(told: Effect, session: OccupantSession) -> Effect:
-    return Effect(told.stanza, [each for each in told.recipients if each is not session])
 
 
 def _nobody_notes(session: JID) -> None:
