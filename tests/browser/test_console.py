@@ -28,7 +28,8 @@ PAGES = (
     "reports", "servers",
     "components", "log", "certificates", "nodes", "server",
     "rooms", "invitations", "plugins", "numbers", "audit", "keys",
-    "jobs", "data", "configuration", "do/", "do/user/add", "do/user/list?rows=2",
+    "jobs", "data", "configuration", "do/", "do/user/add",
+    "do/user/disable", "do/vcard/set", "do/user/list?rows=2",
     "do/session/show?jid=romeo@localhost/orchard",
     "why?owner=juliet@localhost&watcher=romeo@localhost", "do/trace", "find?q=user", "find?q=zzz",
 )  # fmt: skip
@@ -335,6 +336,12 @@ class EachPageTests(ConsoleCase):
     def test_each(self) -> None:
         """On each page axe finds nothing, in light and dark, and it fits into 320 pixels."""
         self.client("romeo", "orchard")
+        for command, told in (
+            ("group save", {"group": HOSTILE, "add": ["romeo@localhost"]}),
+            ("block add", {"account": "romeo@localhost", "jid": ["spam.example", "x@y.example"]}),
+            ("vcard set", {"account": "romeo@localhost", "nickname": HOSTILE, "title": "heir"}),
+        ):
+            self.server.tell(command, **told)
         axe = (MODULES / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
         found: list[str] = []
         for theme in ("light", "dark"):
