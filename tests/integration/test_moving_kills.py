@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import time
+from os import environ
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -15,7 +16,9 @@ from tests.seeds import some_seed
 from tests.unit.migration.sources import DOMAIN, PEOPLE, SOURCES
 from xmppd.testing.process import ServerProcess
 
-KILLS = 2
+KILLS = int(environ.get("XMPPD_IMPORT_KILLS", "2"))
+"""For each kind of source; ``make kills`` has a hundred and more in all."""
+
 PLUGINS = ("disco", "vcard", "private_storage", "archive", "ping")
 _UNSTABLE = re.compile(rb" id='[^']*'|\d{4}-\d\d-\d\dT[0-9:.]+Z")
 """Under which name and when something was stored, if its source does not say that, is another each
