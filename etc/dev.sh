@@ -540,6 +540,8 @@ kills() {
             ${SEED:+--seed "$SEED"} ${storage:+--storage "$storage"}
     done
     "$BIN/python" -m bench.upload_kills ${SEED:+--seed "$SEED"}
+    export XMPPD_IMPORT_KILLS="${IMPORT_KILLS:-12}"
+    trial kills tests.integration.test_moving_kills
 }
 
 # In a mount namespace of its own, which has the disk that gets full.
@@ -561,6 +563,7 @@ doubles() {
 fresh() {
     need "command -v debootstrap" debootstrap
     "$BIN/python" -m tests.fresh
+    "$BIN/python" -m tests.fresh.image
 }
 
 attack() {
