@@ -86,7 +86,7 @@ node.
 """
 
 COLOURS = 6
-"""NodeLines of one graph that are told apart by their colour."""
+"""Lines of one graph that are told apart by their colour."""
 
 
 Point = tuple[float, float]
