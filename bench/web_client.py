@@ -37,7 +37,7 @@ class Wire(Protocol):
         """What comes, up to this."""
 
     def close(self) -> None:
-        """Leave without a word."""
+        """Leave: without a word where the server hears of it by the connection."""
 
 
 class TCP:
@@ -194,6 +194,10 @@ class Bosh:
         return found
 
     def close(self) -> None:
+        # A session that nobody ends lives on for a minute, and is one of those an account may have.
+        self.request(" type='terminate'")
+        while len(self.free) < len(self.sockets):
+            self._read()
         for each in self.sockets:
             each.close()
 
@@ -243,7 +247,9 @@ def log_in(server: WebServer, way: str, name: str, mechanism: str = "PLAIN") -> 
         _scram(wire, name)
     wire.open()
     wire.send(BIND if way != "tcp" else BIND.replace(CLIENT, b""))
-    wire.until(b"</iq>")
+    bound = wire.until(b"</iq>")
+    if b"<jid>" not in bound:
+        raise BenchError(f"{name} may not log in: {bound!r}")
     return wire
 
 
