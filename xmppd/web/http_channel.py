@@ -29,7 +29,7 @@ from xmppd.web.request import (
     Successor,
     header,
 )
-from xmppd.web.request_reader import Head, RequestReader
+from xmppd.web.request_reader import NO_HEAD, Head, RequestReader
 from xmppd.web.stream_by_alpn import StreamByALPN, asks_for_stream
 from xmppd.web.target import decoded, host_and_port
 
@@ -255,7 +255,7 @@ class HTTPChannel(Protocol):
         """Answer what is no request, or the rest of one that cannot be read; it is the last."""
         self._last = True
         if not (self._exchanges and not self._exchanges[-1].complete):
-            self._exchanges.append(HTTPExchange(Head()))
+            self._exchanges.append(HTTPExchange(NO_HEAD))
         exchange = self._exchanges[-1]
         exchange.keep_alive = False
         if exchange.response is None:
@@ -263,9 +263,9 @@ class HTTPChannel(Protocol):
         if exchange.stream is not None:
             exchange.stream.end(BodyLost(str(error)))
 
-    def head(self, head: Head) -> None:
+    def head(self, head: Head, length: int | None) -> None:
         """Take the head of a request: find who answers it, and begin if no body has to be read."""
-        exchange = HTTPExchange(head)
+        exchange = HTTPExchange(head, length)
         self._exchanges.append(exchange)
         self.door.connections.asked(self)
         try:
@@ -281,7 +281,7 @@ class HTTPChannel(Protocol):
         if head.upgrade:
             self._check_upgrade(exchange)
         target = decoded(head.target)
-        host, port = host_and_port(*head.all(b"host"))
+        host, port = host_and_port(*head.hosts)
         path = self.door.paths.find(target.path)
         if path is None or path.part.site not in self.door.sites:
             path = None
@@ -327,7 +327,7 @@ class HTTPChannel(Protocol):
     def _take_body(self, exchange: HTTPExchange, request: HTTPRequest) -> None:
         assert exchange.path is not None, "it was found"
         head, kind = exchange.head, exchange.path.part.body
-        expects = request.header("expect").lower() if b"expect" in head.last else ""
+        expects = request.header("expect").lower() if b"expect" in head.names else ""
         if expects not in ("", "100-continue"):
             raise HTTPError(417, "Expect may only be 100-continue.")
         if kind == "none":
@@ -335,14 +335,14 @@ class HTTPChannel(Protocol):
                 raise HTTPError(413, "This path does not allow a body.")
             self._begin(exchange, request)
             return
-        if head.length is None and not head.chunked and head.method in _WITH_BODY:
+        if exchange.length is None and not head.chunked and head.method in _WITH_BODY:
             raise HTTPError(411, "The Content-Length is missing.")
         exchange.awaits_continue = bool(expects) and exchange.has_body
         if kind == "small":
-            self._check_size(head.length or 0)
+            self._check_size(exchange.length or 0)
             exchange.pieces = []
             return
-        exchange.stream = BodyStream(self._body_full, self._body_free, head.length)
+        exchange.stream = BodyStream(self._body_full, self._body_free, exchange.length)
         self._begin(exchange, request.with_body(b"", exchange.stream))
 
     def _check_size(self, size_bytes: int) -> None:

@@ -54,6 +54,7 @@ class HTTPExchange:
 
     Attributes:
         head: As it was sent.
+        length: The bytes of its body that it announces; None if it does not.
         request: The same as a value, once it is known to make sense.
         path: Who answers it.
         response: The answer, once there is one.
@@ -69,6 +70,7 @@ class HTTPExchange:
         "complete",
         "head",
         "keep_alive",
+        "length",
         "path",
         "pieces",
         "request",
@@ -77,8 +79,9 @@ class HTTPExchange:
         "stream",
     )
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, length: int | None = None) -> None:
         self.head = head
+        self.length = length
         self.request: HTTPRequest | None = None
         self.path: Guarded | None = None
         self.response: HTTPResponse | None = None
@@ -91,7 +94,7 @@ class HTTPExchange:
     @property
     def has_body(self) -> bool:
         """Whether a body follows the head."""
-        return self.head.chunked or bool(self.head.length)
+        return self.head.chunked or bool(self.length)
 
     @property
     def wants_body(self) -> bool:

@@ -161,7 +161,8 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
         port: That port; empty if it named none.
         path: Decoded, once and for all (HT-2).
         query: As it was sent, behind the question mark.
-        headers: As they were sent, in their order; their names in small letters.
+        headers: As they were sent, in their order, but for ``Content-Length``; their names in small
+            letters.
         address: The IP address of whoever asks, whatever proxies are in between.
         encrypted: Whether it came by TLS, here or at a trusted proxy.
         body: All of it, for a path that takes small ones.

@@ -12,7 +12,7 @@ from xmppd.web.request import HTTPError
 _BLANK_LINE = b"\r\n\r\n"
 _LENGTH = b"content-length"
 _LENGTH_LINE = b"\r\nContent-Length: "
-_SECRETS = (b"authorization", b"cookie", b"proxy-authorization")
+_SECRETS = frozenset((b"authorization", b"cookie", b"proxy-authorization"))
 
 MAX_KNOWN_HEADS = 256
 MAX_KNOWN_HEAD_BYTES = 2_048
@@ -26,13 +26,14 @@ oldest is forgotten.
 
 @dataclass(slots=True)
 class Head:
-    """The head of a request, as it was sent.
+    """The head of a request, as it was sent, but for the length of its body: so it may be that of
+    many requests, and is not changed once it was read.
 
     Attributes:
         target: The bytes between method and version.
-        headers: Their names in small letters.
-        last: The last header of each name.
-        length: The bytes that ``Content-Length`` announces; None without one.
+        headers: Their names in small letters; without ``Content-Length``.
+        names: Those of all headers.
+        hosts: The values of ``Host``.
         chunked: Whether the body comes in chunks.
         method: Such as ``GET``.
         version: ``1.1``, or ``1.0``.
@@ -42,8 +43,8 @@ class Head:
 
     target: bytes = b""
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    last: dict[bytes, bytes] = field(default_factory=dict)
-    length: int | None = None
+    names: frozenset[bytes] = frozenset()
+    hosts: tuple[bytes, ...] = ()
     chunked: bool = False
     method: str = ""
     version: str = ""
@@ -54,26 +55,18 @@ class Head:
         """The values of all headers of a name."""
         return [value for key, value in self.headers if key == name]
 
-    def with_length(self, digits: bytes) -> "Head":
-        """The same head of a request that goes on being one of HTTP, announcing another length."""
-        headers = self.headers.copy()
-        headers[headers.index((_LENGTH, self.last[_LENGTH]))] = (_LENGTH, digits)
-        return Head(
-            self.target,
-            headers,
-            {**self.last, _LENGTH: digits},
-            int(digits),
-            method=self.method,
-            version=self.version,
-            keep_alive=self.keep_alive,
-        )
+
+NO_HEAD = Head()
+"""That of what is no request."""
 
 
 class Sink(Protocol):
     """Takes what was read; nothing of it may raise."""
 
-    def head(self, head: Head) -> None:
-        """Take the head of a request; its body follows, and its end."""
+    def head(self, head: Head, length: int | None) -> None:
+        """Take the head of a request and the length that it announces, if it does; its body
+        follows, and its end.
+        """
 
     def body(self, piece: bytes) -> None:
         """Take a piece of the body."""
@@ -110,6 +103,7 @@ class RequestReader:
     def __init__(self, sink: Sink, max_head_bytes: int) -> None:
         self._sink = sink
         self._max_head_bytes = max_head_bytes
+        self._head = NO_HEAD
         self._begin()
 
     def _begin(self) -> None:
@@ -117,7 +111,6 @@ class RequestReader:
         self._new_request()
 
     def _new_request(self) -> None:
-        self._head = Head()
         self._in_body = self._passes_by = False  # llhttp is not asked about such a request
         self._left: int | None = None  # of a body whose length was announced
         self._framing_bytes = 0  # since the last piece of the body
@@ -167,10 +160,10 @@ class RequestReader:
         if known is None:
             self._learn(data[:end], parts)
             return data[end:]
-        self._head = head = known.with_length(digits)
+        self._head = known
         self._in_body = self._passes_by = True
-        self._left = head.length
-        self._sink.head(head)
+        self._left = int(digits)
+        self._sink.head(known, self._left)
         return data[end:]
 
     def _learn(self, data: bytes, parts: tuple[bytes, bytes]) -> None:
@@ -182,7 +175,7 @@ class RequestReader:
             and head.keep_alive
             and not head.chunked
             and not head.upgrade
-            and not any(name in head.last for name in _SECRETS)
+            and not head.names & _SECRETS
         ):
             if len(_known) >= MAX_KNOWN_HEADS:
                 del _known[next(iter(_known))]
@@ -234,6 +227,10 @@ class RequestReader:
 
     # -- called by httptools ----------------------------------------------------------------------
 
+    def on_message_begin(self) -> None:
+        """Expect a head."""
+        self._head = Head()
+
     def on_url(self, url: bytes) -> None:
         """Take a piece of the target."""
         self._head.target += url
@@ -246,10 +243,12 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """Take the head."""
         head, parser = self._head, self._parser
-        head.last = last = dict(head.headers)
-        head.chunked = b"transfer-encoding" in last
-        if b"content-length" in last:
-            head.length = int(last[b"content-length"])
+        lengths = head.all(_LENGTH)
+        length = int(lengths[-1]) if lengths else None
+        head.names = frozenset(name for name, _ in head.headers)
+        head.headers = [header for header in head.headers if header[0] != _LENGTH]
+        head.hosts = tuple(head.all(b"host"))
+        head.chunked = b"transfer-encoding" in head.names
         head.method = parser.get_method().decode("ascii")
         head.version = parser.get_http_version()
         head.keep_alive = parser.should_keep_alive()
@@ -257,10 +256,10 @@ class RequestReader:
         self._in_body = True
         self._framing_bytes = 0
         if not head.chunked and not head.upgrade:
-            self._left = head.length
+            self._left = length
         if head.chunked and head.all(b"transfer-encoding") != [b"chunked"]:
             return  # an error follows
-        self._sink.head(head)
+        self._sink.head(head, length)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
