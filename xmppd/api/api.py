@@ -116,7 +116,7 @@ class API:
         is_endless = about.answers == "stream"
         if request.method == "POST" and ASYNC in request.header("prefer"):
             return await self._later(command, context)
-        request.gone.addCallback(partial(_note_gone, context))
+        request.gone.then(partial(_note_gone, context))
         by_line = NDJSON in request.header("accept") and about.effect == "reads"
         if is_endless or by_line:
             return await self._by_line(request, command, context)
@@ -271,7 +271,7 @@ def _request_name(request: HTTPRequest) -> str:
     return name
 
 
-def _note_gone(context: CommandContext, result: None) -> None:
+def _note_gone(context: CommandContext) -> None:
     context.listening = False
 
 

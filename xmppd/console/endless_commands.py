@@ -61,7 +61,7 @@ class EndlessCommands:
                 self._count -= 1
                 Deferred.fromCoroutine(_close(events)).addErrback(_not_closed)
 
-        request.gone.addCallback(partial(_note_gone, context))
+        request.gone.then(partial(_note_gone, context))
         headers = (
             ("Content-Type", "text/event-stream"),
             ("Cache-Control", "no-store"),
@@ -101,7 +101,7 @@ async def _close(events: AsyncGenerator[bytes, None]) -> None:
     await events.aclose()
 
 
-def _note_gone(context: CommandContext, result: None) -> None:
+def _note_gone(context: CommandContext) -> None:
     context.listening = False
 
 

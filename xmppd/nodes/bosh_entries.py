@@ -1,6 +1,7 @@
 """BoshEntries: requests by BOSH that come to a node which has not their session."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from twisted.internet.defer import Deferred
@@ -92,7 +93,7 @@ class BoshEntries:
         answer: Deferred[HTTPResponse] = Deferred()
         end = self._clock.callLater(ANSWER_S, self._end, number, _again())
         self._passed_on[number] = _PassedOn(id, answer, end)
-        request.gone.addCallback(self._nobody_waits, number)
+        request.gone.then(partial(self._nobody_waits, number))
         self._bus.tell(id, BoshAsked(number, request.body, request.address, request.encrypted))
         return answer
 
@@ -102,7 +103,7 @@ class BoshEntries:
         if passed is not None and passed.node == sender:
             self._end(entry.number, as_answer(entry.data))
 
-    def _nobody_waits(self, _: None, number: int) -> None:
+    def _nobody_waits(self, number: int) -> None:
         passed = self._passed_on.get(number)
         if passed is not None:
             self._bus.tell(passed.node, BoshGone(number))
@@ -136,13 +137,13 @@ class BoshEntries:
         request = self._here.pop(key, None)
         if request is not None and isinstance(response.body, bytes):
             self._bus.tell(key[0], BoshAnswered(key[1], response.body))
-            request.gone.callback(None)
+            request.gone.happen()
 
     def gone(self, sender: NodeId, entry: BoshGone) -> None:
         """Note that nobody waits for an answer any more."""
         request = self._here.pop((sender, entry.number), None)
         if request is not None:
-            request.gone.callback(None)
+            request.gone.happen()
 
     # -- a node is gone ---------------------------------------------------------------------------
 
@@ -154,7 +155,7 @@ class BoshEntries:
             if passed.node == node:
                 self._end(number, as_answer(over))
         for key in [key for key in self._here if key[0] == node]:
-            self._here.pop(key).gone.callback(None)
+            self._here.pop(key).gone.happen()
 
 
 def _again() -> HTTPResponse:

@@ -147,7 +147,7 @@ class BoshSessions:
             "xmpp:restartlogic": "true",
         }
         poll = Poll(rid, body, self._listeners.clock.seconds())
-        request.gone.addCallback(partial(session.gone, poll=poll))
+        request.gone.then(partial(session.gone, poll))
         binding = TransportBinding(None, is_secure=request.encrypted, framing=BOSH)
         session.begin(self._listeners.client(binding), poll, said)
         return poll.answer

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from secrets import token_hex
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -150,7 +151,7 @@ class BoshSession(Watchable, Returning):
     def poll(self, request: HTTPRequest, rid: int, body: Body) -> Deferred[HTTPResponse]:
         """The answer to a request, now or later."""
         poll = Poll(rid, body, self._clock.seconds())
-        request.gone.addCallback(self.gone, poll)
+        request.gone.then(partial(self.gone, poll))
         self.take(poll)
         return poll.answer
 
@@ -179,7 +180,7 @@ class BoshSession(Watchable, Returning):
         if not older.answer.called:
             older.answer.callback(as_answer(body))
 
-    def gone(self, _: None, poll: Poll) -> None:
+    def gone(self, poll: Poll) -> None:
         """Note that nobody waits for the answer to a request any more."""
         poll.lost = True
         if all(each.lost for each in self._open):
@@ -210,7 +211,7 @@ class BoshSession(Watchable, Returning):
 
     def _hear(self, poll: Poll) -> None:
         attributes, content = poll.body.attributes, poll.body.content
-        if self._is_too_soon(poll):
+        if not self.terms.hold and self._is_too_soon(poll):
             self.fail("policy-violation")
             return
         if "pause" in attributes and not self._pause(attributes["pause"]):
@@ -230,7 +231,7 @@ class BoshSession(Watchable, Returning):
 
     def _is_too_soon(self, poll: Poll) -> bool:
         """Whether somebody asks again and again for nothing (BO-6)."""
-        if self.terms.hold or poll.body.content or len(poll.body.attributes) > 2:
+        if poll.body.content or len(poll.body.attributes) > 2:
             return False
         before, self._polled_at = self._polled_at, poll.came_at
         return before is not None and poll.came_at - before < POLLING_S

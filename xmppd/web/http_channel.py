@@ -81,6 +81,9 @@ class HTTPChannel(Protocol):
     """One connection: its requests are answered in their order, whoever is done first (HT-6).
 
     To its transport it is a producer as well: so it is told when its peer reads slowly.
+
+    Attributes:
+        peer: The address at the other end of its socket, which is known with the first bytes.
     """
 
     __slots__ = (
@@ -102,6 +105,7 @@ class HTTPChannel(Protocol):
         "_unread",
         "connected",
         "door",
+        "peer",
         "settings",
         "transport",
     )
@@ -110,6 +114,7 @@ class HTTPChannel(Protocol):
     def __init__(self, door: HTTPDoor) -> None:
         self.door = door
         self.settings = door.connections.settings
+        self.peer = ""
         self._exchanges: list[HTTPExchange] = []
         self._unread = b""
         self._reader = RequestReader(self, self.settings.max_head_bytes)
@@ -122,11 +127,6 @@ class HTTPChannel(Protocol):
         self._then: Successor | None = None
         self._moved_at = 0.0
         self._begun_at: float | None = None
-
-    @property
-    def peer(self) -> str:
-        """The address at the other end of its socket."""
-        return str(getattr(self.transport.getPeer(), "host", ""))
 
     @property
     def descriptor(self) -> int:
@@ -167,6 +167,7 @@ class HTTPChannel(Protocol):
             return
         if not self._admitted:
             self._admitted = True
+            self.peer = str(getattr(self.transport.getPeer(), "host", ""))
             if not self.door.connections.admit(self):
                 self.abort()
                 return
@@ -223,13 +224,14 @@ class HTTPChannel(Protocol):
             return
         self._reading = True
         try:
-            self._read()
+            if self._unread:
+                self._read()
             while self._answer() and self._unread and self._may_read:
                 self._read()
         finally:
             self._reading = False
-        if not self._is_over:
-            self._pause(wanted=not self._may_read)
+        if not self._is_over and self._paused is self._may_read:
+            self._pause(wanted=not self._paused)
 
     def _read(self) -> None:
         try:
@@ -290,7 +292,9 @@ class HTTPChannel(Protocol):
         if path is None:
             raise HTTPError(404, "Not found.")
         headers = head.headers
-        address, said = asker(self.peer, partial(header, headers), connections.settings.proxies)
+        address, said = self.peer, None
+        if proxies := connections.settings.proxies:
+            address, said = asker(address, partial(header, headers), proxies)
         request = HTTPRequest(
             method="GET" if head.method == "HEAD" else head.method,
             host=host,
@@ -395,7 +399,12 @@ class HTTPChannel(Protocol):
         if isinstance(answer, HTTPResponse):
             exchange.response = answer
         else:
-            answer.addCallback(self._answered, exchange)
+            also = (exchange,)
+            answer.addCallbacks(self._answered, self._failed, callbackArgs=also, errbackArgs=also)
+
+    def _failed(self, failure: Failure, exchange: HTTPExchange) -> None:
+        assert exchange.path is not None, "it was found"
+        self._answered(exchange.path.failed(failure), exchange)
 
     def _answered(self, response: HTTPResponse, exchange: HTTPExchange) -> None:
         if exchange in self._exchanges and exchange.response is None:
@@ -515,7 +524,7 @@ class HTTPChannel(Protocol):
         if exchange.stream is not None and not exchange.complete:
             exchange.stream.end(BodyLost("the connection was lost"))
         if exchange.request is not None:
-            exchange.request.gone.callback(None)
+            exchange.request.gone.happen()
 
     def _hand_over(self, exchange: HTTPExchange, response: HTTPResponse) -> None:
         """Let another protocol have the connection."""

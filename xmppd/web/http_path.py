@@ -97,30 +97,29 @@ class Guarded:
     owner: str
 
     def answer(self, request: HTTPRequest) -> HTTPResponse | Deferred[HTTPResponse]:
-        """The answer, at once or later; what the owner did not foresee is a 500."""
+        """The answer, at once or later; what fails later is a matter of :meth:`failed`."""
         try:
             answer = self.part.handle(request)
         except Exception:
-            return self._failed(Failure())
-        if isinstance(answer, HTTPResponse):
+            return self.failed(Failure())
+        if isinstance(answer, (HTTPResponse, Deferred)):
             return answer
-        if isinstance(answer, Deferred):
-            return answer.addErrback(self._failed)
 
         async def wait() -> HTTPResponse:
             return await answer
 
-        return Deferred.fromCoroutine(wait()).addErrback(self._failed)
+        return Deferred.fromCoroutine(wait())
 
     def check(self, request: HTTPRequest) -> HTTPResponse | None:
         """The answer to somebody who may not come; None for others."""
         try:
             self.part.access(request)
         except Exception:
-            return self._failed(Failure())
+            return self.failed(Failure())
         return None
 
-    def _failed(self, failure: Failure) -> HTTPResponse:
+    def failed(self, failure: Failure) -> HTTPResponse:
+        """The answer when the owner has failed; what it did not foresee is a 500."""
         error = failure.value
         if isinstance(error, HTTPError):
             return self.part.refuse(error)

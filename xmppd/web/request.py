@@ -152,6 +152,32 @@ def header(headers: Iterable[tuple[bytes, bytes]], name: str) -> str:
     return b", ".join([value for key, value in headers if key == wanted]).decode("latin-1")
 
 
+class Once(Struct):
+    """Something that happens once, as a Deferred without a result: a request has one, and most
+    often it ends within microseconds.
+
+    Attributes:
+        has_happened: Whether it has.
+    """
+
+    has_happened: bool = False
+    _waiting: list[Callable[[], object]] = []
+
+    def then(self, function: Callable[[], object]) -> None:
+        """Call a function when it happens; at once if it has."""
+        if self.has_happened:
+            function()
+        else:
+            self._waiting.append(function)
+
+    def happen(self) -> None:
+        """Call those that wait for it."""
+        self.has_happened = True
+        for function in self._waiting:
+            function()
+        self._waiting.clear()
+
+
 class HTTPRequest(Struct, frozen=True, kw_only=True):
     """A request.
 
@@ -167,7 +193,7 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
         encrypted: Whether it came by TLS, here or at a trusted proxy.
         body: All of it, for a path that takes small ones.
         stream: The same for a path that takes it piece by piece.
-        gone: Fires when the connection is lost, or the answer has left.
+        gone: Happens when the connection is lost, or the answer has left.
     """
 
     method: str
@@ -180,7 +206,7 @@ class HTTPRequest(Struct, frozen=True, kw_only=True):
     encrypted: bool = False
     body: bytes = b""
     stream: BodyStream = field(default_factory=no_body)
-    gone: Deferred[None] = field(default_factory=Deferred)
+    gone: Once = field(default_factory=Once)
 
     def with_body(self, body: bytes, stream: BodyStream | None = None) -> "HTTPRequest":
         """The same request with its body, or with a stream of it."""

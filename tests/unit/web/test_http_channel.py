@@ -1,5 +1,7 @@
 """One connection of HTTP, by byte."""
 
+from functools import partial
+
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
@@ -138,9 +140,11 @@ class RequestTests(WebCase):
         """Who is to answer hears when nobody waits for it any more."""
         self.client.ask("GET", "/later")
         gone: list[object] = []
-        self.asked[0].gone.addCallback(gone.append)
+        self.asked[0].gone.then(partial(gone.append, None))
         self.client.transport.abortConnection()
         self.assertEqual(gone, [None])
+        self.asked[0].gone.then(partial(gone.append, "late"))
+        self.assertEqual(gone, [None, "late"])
         self.waiting[0].callback(said(200, "too late"))
 
     def test_pieces(self) -> None:
