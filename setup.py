@@ -11,6 +11,14 @@ from setuptools import setup
 
 COMPILED = (
     "xmppd/net/token_bucket.py",
+    "xmppd/roster/roster.py",
+    "xmppd/router/iq_router.py",
+    "xmppd/router/message_router.py",
+    "xmppd/router/packet_router.py",
+    "xmppd/router/presence_router.py",
+    "xmppd/routing/routing_table.py",
+    "xmppd/session/interceptor_manager.py",
+    "xmppd/session/local_client_session.py",
     "xmppd/stanza/jid.py",
     "xmppd/stanza/names.py",
     "xmppd/stanza/splice.py",
@@ -23,7 +31,13 @@ COMPILED = (
     "xmppd/stream/xml_scanner.py",
 )
 # `make check` has found all that is wrong with types; here it is enough to know those of our own.
-MYPY = ("--config-file=", "--ignore-missing-imports", "--follow-imports=silent")
+MYPY = (
+    "--config-file=",
+    "--ignore-missing-imports",
+    "--follow-imports=silent",
+    "--disable-error-code=func-returns-value",
+    "--disable-error-code=misc",
+)
 
 if os.environ.get("XMPPD_COMPILED"):
     try:

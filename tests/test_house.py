@@ -153,6 +153,17 @@ class Rules(SynchronousTestCase):
             self.fail("\n".join([rule, *broken]))
 
 
+def _derived_from(node: ast.AST) -> list[str]:
+    """The classes from which another is derived here, also to make a stage of it."""
+    if isinstance(node, ast.ClassDef):
+        bases = node.bases
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "replaceable":
+        bases = node.args
+    else:
+        return []
+    return [ast.unparse(base).rpartition(".")[2] for base in bases]
+
+
 class NameTests(Rules):
     def test_snake(self) -> None:
         """A class name leads to its file name, abbreviations included."""
@@ -205,13 +216,16 @@ class NameTests(Rules):
             if not any("interpreted_subclasses=True" in ast.unparse(d) for d in node.decorator_list)
         }
         broken = [
-            f"{name}: {node.name}"
+            f"{name}: {base}"
             for name, tree in python(*SOURCE, "tests", "bench")
+            if name not in listed
             for node in ast.walk(tree)
-            if name not in listed and isinstance(node, ast.ClassDef)
-            if any(ast.unparse(base).rpartition(".")[2] in alone for base in node.bases)
+            for base in _derived_from(node)
+            if base in alone
         ]
         self.assertIn("JID", alone)
+        wired = ast.parse((ROOT / "xmppd/server/wiring.py").read_text(encoding="utf-8"))
+        self.assertIn("RoutingTable", [base for n in ast.walk(wired) for base in _derived_from(n)])
         self.assert_none(broken, "Derived from what is compiled:")
 
     def test_no_name_twice(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -33,6 +34,7 @@ class DuplicateHandler(ValueError):
     """An error: two handlers for the same query."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class IQRouter:
     """Finds the handler or the route of an iq.
 

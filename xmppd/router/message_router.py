@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 
 from msgspec.structs import replace
+from mypy_extensions import mypyc_attr
 
 from xmppd.events import Events
 from xmppd.message.decision import (
@@ -46,6 +47,7 @@ class MessageUnheard:
     decision: Decision
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MessageRouter:
     """Decides about each message by the table in :mod:`xmppd.message.decision`, and does it.
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -37,6 +38,7 @@ class Router(Protocol):
         """Route a stanza of its kind; raises the errors that are answered."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PacketRouter:
     """Gives each stanza to the router of its kind (PK-1), and answers the errors that it raises.
 

@@ -1,5 +1,7 @@
 """PresenceRouter: broadcasts, directed presence, subscriptions, probes and errors."""
 
+from mypy_extensions import mypyc_attr
+
 from xmppd.handler.presence_subscribe_handler import TYPES as SUBSCRIPTION_TYPES
 from xmppd.handler.presence_subscribe_handler import PresenceSubscribeHandler
 from xmppd.handler.presence_update_handler import PresenceUpdateHandler
@@ -9,6 +11,7 @@ from xmppd.routing.routing_table import RoutingTable
 from xmppd.stanza import JID, Condition, Later, Presence, StanzaError
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PresenceRouter:
     """Finds whose job a presence is (PR-4 to PR-14).
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 
+from mypy_extensions import mypyc_attr
 from twisted.internet.interfaces import IReactorTime
 
 from xmppd.cluster.bus import ask_all
@@ -66,6 +67,7 @@ class UserRoutes:
         self.available_here = tuple(s for s in self.available if isinstance(s, LocalClientSession))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RoutingTable:
     """The routes of all addresses.
 

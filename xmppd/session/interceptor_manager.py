@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar, TypeVar
 
+from mypy_extensions import mypyc_attr
 from twisted.logger import Logger
 
 from xmppd.events import OWNER, Undo
@@ -13,6 +14,7 @@ _log = Logger()
 KINDS: tuple[type[Stanza], ...] = (Message, Presence, IQ)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PacketInterceptor:
     """Sees stanzas as they come in or go out; changes or stops them. Does no I/O and never waits.
 
@@ -49,6 +51,7 @@ class PacketInterceptor:
         return stanza
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class InterceptorManager:
     """All interceptors, by kind and direction, in the order they were added.
 
