@@ -68,6 +68,7 @@ class Person:
         self._unacknowledged: list[tuple[str, int]] = []
         self._sent_before = 0
         self._counts = False
+        self._is_counted = False
         self._first = ""
 
     def __str__(self) -> str:
@@ -84,8 +85,8 @@ class Person:
         )
 
     def say(self, stanza: str, message: int = -1) -> None:
-        """Send a stanza, which the server has to acknowledge if the client counts them."""
-        if self._counts:
+        """Send a stanza, which the server has to acknowledge if it counts them."""
+        if self._is_counted:
             self._unacknowledged.append((stanza, message))
             self._say(f"{stanza}<r xmlns='{ns.STREAM_MANAGEMENT}'/>")
         else:
@@ -95,7 +96,7 @@ class Person:
         """Take up the session by another connection."""
         self.node, self.client = node, client
         self.deaf = self._is_cut_off = False
-        self._counts = False
+        self._counts = self._is_counted = False
         self._say(
             f"<resume xmlns='{ns.STREAM_MANAGEMENT}' previd='{self.id}' h='{self._handled}'/>"
         )
@@ -156,7 +157,7 @@ class Person:
         self._is_cut_off = True
         if self.ended_at is None:
             self.ended_at = now
-        self._counts = False
+        self._counts = self._is_counted = False
         if not self.id:
             self.gone = True
 
@@ -201,6 +202,9 @@ class Person:
         self.came_at = now
         if self.managed:
             self._say(f"<enable xmlns='{ns.STREAM_MANAGEMENT}' resume='true'/>")
+            self._is_counted = True
+            self._unacknowledged.clear()
+            self._sent_before = 0
             return
         self._begun()
 
@@ -233,8 +237,6 @@ class Person:
             self.id = element.get("id", "")
             self._counts = True
             self._handled = 0
-            self._unacknowledged.clear()
-            self._sent_before = 0
             self._begun()
         elif name == "r":
             self._say(f"<a xmlns='{ns.STREAM_MANAGEMENT}' h='{self._handled}'/>")
@@ -243,7 +245,7 @@ class Person:
         elif name == "resumed":
             self._acknowledged(int(element.get("h", "0")))
             self.resumed += 1
-            self._counts = True
+            self._counts = self._is_counted = True
             again, self._unacknowledged = self._unacknowledged, []
             for stanza, message in again:
                 self.say(stanza, message)
