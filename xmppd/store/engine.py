@@ -5,14 +5,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from select import POLLIN, poll
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import Error as SQLiteError
 from typing import Any, cast
 
 from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from xmppd.store.errors import StoreError
 from xmppd.store.limits import left_s
@@ -154,22 +153,10 @@ def _postgresql_engine(url: URL, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=STATEMENT_TIMEOUT_S,
+        pool_pre_ping=True,
     )
     event.listen(engine, "do_connect", connect)
-    event.listen(engine, "checkout", _look_whether_alive)
     return engine
-
-
-def _look_whether_alive(
-    connection: PoolProxiedConnection, _entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
-) -> None:
-    """Have a connection made anew whose server has said something that nobody has asked for: it
-    says goodbye, or the kernel has given it up. To ask it would take as long as what it is for.
-    """
-    looking = poll()
-    looking.register(connection.fileno(), POLLIN)
-    if looking.poll(0):
-        raise DisconnectionError
 
 
 def _bounded(named: Mapping[str, Any]) -> dict[str, Any]:
