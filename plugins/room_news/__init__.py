@@ -78,7 +78,7 @@ class RoomNews:
         self._noted: WeakKeyDictionary[Room, tuple[Affiliated, ...]] = WeakKeyDictionary()
         self._unaware: WeakKeyDictionary[Room, set[str]] = WeakKeyDictionary()
         self._reading: WeakKeyDictionary[Room, list[Deferred[None]]] = WeakKeyDictionary()
-        self._beginning: dict[JID, set[str]] = {}
+        self._beginning: dict[tuple[JID, JID], set[str]] = {}
 
     # -- in the rooms that are here ---------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class RoomNews:
             if is_here and self.directed.has_told(session.jid, to):
                 self._send(to, session.jid, [news.room])
                 # What they have asked for may be read just now, and have this room too.
-                self._beginning.get(session.jid, set()).add(news.room)
+                self._beginning.get((session.jid, to), set()).add(news.room)
 
     async def wanted(self, event: PresenceToRooms) -> None:
         """Tell who begins to want to be told what there is already."""
@@ -166,11 +166,14 @@ class RoomNews:
         is_ours = person.domain in self.hall.commands.domains
         if not is_ours or presence.type is not None or presence.payload.tree.find(_RAI) is None:
             return
-        told = self._beginning.setdefault(person, set())
+        wish = person, service
+        if wish in self._beginning:
+            return  # it is answered already
+        told = self._beginning[wish] = set()
         try:
             rooms = await self._already(person, service)
         finally:
-            self._beginning.pop(person, None)
+            del self._beginning[wish]
         rooms = [name for name in rooms if name not in told]
         if rooms and self.directed.has_told(person, service):
             self._send(service, person, rooms)

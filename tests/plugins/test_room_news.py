@@ -81,7 +81,8 @@ class NewsTests(NewsCase):
             return await rooms(self, person)
 
         self.patch(table, "rooms", slow)
-        self.assertEqual(self.want(self.nurse), [])
+        for _ in range(2):
+            self.assertEqual(self.want(self.nurse), [])
         self.say(self.romeo, "Ay me")
         self.assertEqual(self.named(self.nurse), [ORCHARD])
         turn.callback(None)
